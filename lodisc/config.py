@@ -1,0 +1,157 @@
+"""Every setting of a training run: the one source of defaults, help texts and flags.
+
+A recipe is a function that returns a complete `TrainConfig`; flags change single fields of it.
+"""
+
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import Any, Literal
+
+Objective = Literal["global", "local", "both"]
+Direction = Literal["key", "query"]
+Mask = Literal["pivotal", "random", "grid", "block", "least"]
+MaskMode = Literal["drop", "zero"]
+Fusion = Literal["product", "mean", "last", "rollout"]
+Precision = Literal["auto", "bf16", "fp32"]
+Recipe = Literal["adapt", "scratch", "paper"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig:
+    """How to learn. Everything here is written to `config.json` of the run."""
+
+    recipe: Recipe = "adapt"
+    """adapt: few epochs from pretrained weights. scratch: many from random ones. paper: as published."""
+
+    encoder: str = "deit_tiny_patch16_224"
+    """A timm vision transformer with a [CLS] token."""
+    encoder_args: dict[str, int] = field(default_factory=dict)
+    """Whole numbers for the timm constructor, such as: patch_size 8 depth 4."""
+    init: str = "timm"
+    """Starting weights: a .safetensors file, `timm` (downloads the pretrained ones) or `none` (random)."""
+    image_size: int = 128
+    """Side of the square views, in pixels."""
+
+    epochs: float | None = None
+    """How often every photograph is seen; when not given 3 times, a small set more often, for at least 150 steps."""
+    minutes: float | None = None
+    """Train for about this long instead of a number of epochs."""
+    batch_size: int = 64
+    """Photographs in a step, over all processes."""
+    lr: float = 4e-4
+    """Base learning rate, for 256 photographs in a step; scaled in proportion to the batch size."""
+    weight_decay: float = 0.05
+    """AdamW weight decay; none on norms, biases, [CLS] and position embedding."""
+    warmup: float = 0.1
+    """Share of the steps in which the learning rate rises from 0."""
+    grad_clip: float = 30.0
+    """Largest gradient norm."""
+
+    objective: Objective = "both"
+    """Contrast whole photographs, their pivotal regions, or both."""
+    local_weight: float = 1.0
+    """Weight λ of the local loss."""
+    direction: Direction = "query"
+    """Which side of the local task sees only the pivotal region; the paper masks the `key`."""
+    mask: Mask = "pivotal"
+    """How the patches of the local task are chosen."""
+    keep_ratio: float = 0.25
+    """Share ρ of the patches that the local task keeps."""
+    mask_mode: MaskMode = "drop"
+    """Masked patches are dropped from the sequence, or set to zero as in the paper's code."""
+    fusion: Fusion = "product"
+    """How the attention rows of the layers become one map."""
+    temperature: float = 0.2
+    """Temperature τ of the contrastive loss."""
+    momentum: float = 0.99
+    """First momentum of the key encoder; rises to 1 on a half cosine."""
+    hidden_dim: int = 4096
+    """Width of the projector and predictor."""
+    out_dim: int = 256
+    """Length of the vectors that are contrasted."""
+    freeze_patch_embed: bool = False
+    """Keep the patch projection at its start, which steadies training from random weights."""
+    min_crop: float = 0.2
+    """Smallest share of a photograph's area in a view."""
+
+    train_split: float | None = None
+    """Learn from this share of every class; a seeded split, for data without train/ and test/."""
+    max_skipped: float = 0.05
+    """Stop when more than this share of the photographs cannot be read."""
+    seed: int = 0
+    """Fixes the start, the order and every augmentation."""
+    device: str = "auto"
+    """auto, cpu, cuda or cuda:N."""
+    precision: Precision = "auto"
+    """auto: bf16 where the hardware computes in it, else fp32."""
+    workers: int = 2
+    """Processes that read photographs."""
+    log_every: int = 5
+    """Steps between two lines of the log."""
+    checkpoint_minutes: float = 5.0
+    """Minutes between two checkpoints."""
+
+    def check(self) -> None:
+        """Raise a `ValueError` that names the first setting which is out of range."""
+        for name, allowed in {
+            "epochs": self.epochs is None or self.epochs > 0,
+            "minutes": self.minutes is None or self.minutes > 0,
+            "batch_size": self.batch_size >= 2,
+            "image_size": 16 <= self.image_size <= 4096,
+            "lr": self.lr > 0,
+            "weight_decay": self.weight_decay >= 0,
+            "warmup": 0 <= self.warmup < 1,
+            "grad_clip": self.grad_clip > 0,
+            "local_weight": self.local_weight >= 0,
+            "keep_ratio": 0 < self.keep_ratio <= 1,
+            "temperature": self.temperature > 0,
+            "momentum": 0 <= self.momentum <= 1,
+            "hidden_dim": self.hidden_dim > 0,
+            "out_dim": self.out_dim > 0,
+            "min_crop": 0 < self.min_crop <= 1,
+            "train_split": self.train_split is None or 0 < self.train_split < 1,
+            "max_skipped": 0 <= self.max_skipped <= 1,
+            "workers": self.workers >= 0,
+            "log_every": self.log_every >= 1,
+            "checkpoint_minutes": self.checkpoint_minutes > 0,
+        }.items():
+            if not allowed:
+                flag = name.replace("_", "-")
+                raise ValueError(f"--{flag} {getattr(self, name)} is out of range; `lodisc train --help` says what it means")
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+# What may differ between the first call and one that resumes, without changing the result.
+FREE_TO_CHANGE = frozenset({"workers", "log_every", "checkpoint_minutes", "device", "max_skipped", "minutes"})
+
+
+def adapt(**changes: Any) -> TrainConfig:
+    """Few epochs and a small learning rate from pretrained weights: the default."""
+    return replace(TrainConfig(recipe="adapt"), **changes)
+
+
+def scratch(**changes: Any) -> TrainConfig:
+    """Many epochs from random weights, with the patch projection frozen."""
+    base = TrainConfig(recipe="scratch", init="none", epochs=100, lr=1.5e-3, weight_decay=0.1, freeze_patch_embed=True)
+    return replace(base, **changes)
+
+
+def paper(**changes: Any) -> TrainConfig:
+    """The published settings: ViT-B/16 at 224 pixels from supervised ImageNet-1k weights, 100 epochs."""
+    base = TrainConfig(
+        recipe="paper", encoder="vit_base_patch16_224.augreg_in1k", image_size=224, epochs=100, batch_size=32, lr=1e-3,
+        weight_decay=0.5, warmup=0.1, direction="key", keep_ratio=0.3, mask_mode="zero", min_crop=0.08,
+    )  # fmt: skip
+    return replace(base, **changes)
+
+
+RECIPES = {"adapt": adapt, "scratch": scratch, "paper": paper}
+
+
+def from_dict(settings: dict[str, Any]) -> TrainConfig:
+    """The config that `TrainConfig.to_dict` wrote; a `ValueError` names settings it does not know."""
+    unknown = settings.keys() - {f.name for f in fields(TrainConfig)}
+    if unknown:
+        raise ValueError(f"unknown settings: {', '.join(sorted(unknown))}")
+    return TrainConfig(**settings)

@@ -1,0 +1,49 @@
+"""What people see on the terminal: progress and tables. Progress goes to stderr, results to stdout."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+
+Element = TypeVar("Element")
+
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+
+
+def say(message: str) -> None:
+    """Print one line for people; on stderr, so that stdout stays clean for results and JSON."""
+    err.print(message, markup=False, soft_wrap=True)
+
+
+@contextmanager
+def progress_bar() -> Iterator[Progress]:
+    """A progress bar with time left and a free `note` field; silent where stderr is no terminal."""
+    columns = (
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
+        TextColumn("{task.fields[note]}"), TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(),
+    )  # fmt: skip
+    with Progress(*columns, console=err, disable=not err.is_terminal) as progress:
+        yield progress
+
+
+def track(elements: Iterable[Element], *, description: str, total: int) -> Iterator[Element]:
+    """Yield the elements beside a progress bar."""
+    with progress_bar() as progress:
+        task = progress.add_task(description, total=total, note="")
+        for element in elements:
+            yield element
+            progress.advance(task)
+
+
+def table(title: str, columns: list[str], rows: list[list[str]]) -> None:
+    """Print a table; the first column is text, the others are figures."""
+    drawn = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
+    for index, column in enumerate(columns):
+        drawn.add_column(column, justify="left" if index == 0 else "right")
+    for row in rows:
+        drawn.add_row(*row)
+    out.print(drawn)

@@ -1,0 +1,220 @@
+"""Known data sets: where to get them by hand, and how what was downloaded becomes OUT/train/CLASS and OUT/test/CLASS.
+
+A new one is a function that yields where each photograph goes, and an entry in `DATASETS`.
+"""
+
+import os
+import posixpath
+import shutil
+import tarfile
+import tempfile
+import textwrap
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from lodisc import console
+from lodisc.data.decode import extensions
+from lodisc.data.photo import shown
+
+INDENT = 15
+
+
+class Placed(NamedTuple):
+    """A photograph of the download and where it belongs."""
+
+    source: Path
+    split: str
+    label: str
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """What a data set is, and how it is arranged."""
+
+    title: str
+    classes: int
+    licence: str
+    page: str
+    download: str
+    """What to fetch from the page, and hand over with --from."""
+    arrange: Callable[[Path], Iterator[Placed]]
+
+
+def describe() -> dict[str, dict[str, Any]]:
+    """Title, classes, licence, page and download of each known data set by its name, ready for JSON."""
+    return {
+        name: {"title": one.title, "classes": one.classes, "licence": one.licence, "page": one.page, "download": one.download}
+        for name, one in DATASETS.items()
+    }
+
+
+def print_description(about: dict[str, dict[str, Any]]) -> None:
+    """Print what `describe` gives, for people, in 80 columns."""
+    rows = []
+    for name, one in about.items():
+        below = (f"licence: {one['licence']}", f"get {one['download']}", one["page"])
+        lines = [f"{name:<{INDENT}}{one['title']}"]
+        for text in below:
+            lines += textwrap.wrap(text, 70 - INDENT, break_long_words=False, break_on_hyphens=False)
+        rows.append(["\n".join([lines[0], *(" " * INDENT + line for line in lines[1:])]), str(one["classes"])])
+    console.table("known data sets", ["what it is, and what to get by hand where", "classes"], rows)
+
+
+def prepare(name: str, *, source: Path, out: Path) -> int:
+    """Arrange a downloaded archive or its unpacked folder as OUT/{train,test}/CLASS by the official split; return how many photographs.
+
+    OUT appears only when it is complete. Raises `ValueError` for an unknown name, a download that lacks something, or an OUT in use.
+    """
+    if name not in DATASETS:
+        raise ValueError(f"unknown data set {name}; known are {', '.join(DATASETS)}")
+    if not source.exists():
+        raise ValueError(f"{shown(source)} does not exist; get {DATASETS[name].download} from {DATASETS[name].page}")
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise ValueError(f"{shown(out)} exists already; name a new folder with --out")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent) as beside:
+        made = Path(beside) / "made"
+        count = 0
+        for placed in DATASETS[name].arrange(_unpacked(source, Path(beside) / "unpacked")):
+            target = made / placed.split / _one_name(placed.label) / _one_name(placed.source.name)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            _put(placed.source, target)
+            count += 1
+        if not count:
+            raise ValueError(f"{shown(source)} holds no photographs of {name}; get {DATASETS[name].download} from {DATASETS[name].page}")
+        made.replace(out)
+    return count
+
+
+def _unpacked(source: Path, folder: Path) -> Path:
+    """The folder itself, or the files of a tar archive; what would land outside, links and devices are left out."""
+    if source.is_dir():
+        return source
+    try:
+        with tarfile.open(source, encoding="utf-8") as tar:
+            for member in tar:
+                name = posixpath.normpath(member.name)
+                if member.isreg() and not name.startswith(("/", "..")) and (stream := tar.extractfile(member)):
+                    target = folder / name
+                    target.parent.mkdir(parents=True, exist_ok=True)
+                    with target.open("wb") as unpacked:
+                        shutil.copyfileobj(stream, unpacked, 1 << 20)
+    except (tarfile.TarError, zlib.error, EOFError, ValueError) as error:
+        raise ValueError(f"{shown(source)} is no readable tar archive ({error}); download it again, or unpack it yourself") from None
+    return folder
+
+
+def _one_name(name: str) -> str:
+    """A class such as `F-16A/B` as the name of one folder."""
+    name = name.replace("/", "_").replace("\\", "_")
+    return name if name not in ("", ".", "..") else "_"
+
+
+def _put(source: Path, target: Path) -> None:
+    if not source.is_file():
+        raise ValueError(f"{shown(source.name)} is named by the data set's own lists but is not in the download; download it again")
+    if target.exists():
+        raise ValueError(f"two photographs would become {shown(target.name)} of {shown(target.parent.name)}; download the data set again")
+    try:
+        os.link(source.resolve(), target)
+    except OSError:  # another file system, or one without links
+        shutil.copyfile(source, target)
+
+
+def _folder_with(source: Path, marker: str) -> Path:
+    """The folder, at most two levels down, that holds this file."""
+    for pattern in (marker, f"*/{marker}", f"*/*/{marker}"):
+        for found in sorted(source.glob(pattern)):
+            return found.parents[marker.count("/")]
+    raise ValueError(f"{marker} is not in the download; give --from the archive as it comes, or its unpacked folder")
+
+
+def _lines(path: Path) -> Iterator[tuple[str, str]]:
+    """The first word of each line and the rest of it."""
+    if not path.is_file():
+        raise ValueError(f"{shown(path.name)} is not in the download; give --from the archive as it comes, or its unpacked folder")
+    for line in path.read_text("utf-8", "surrogateescape").splitlines():
+        if line.strip() and not line.startswith("#"):
+            first, _, rest = line.strip().partition(" ")
+            yield first, rest.strip()
+
+
+def _cub200(source: Path) -> Iterator[Placed]:
+    root = _folder_with(source, "train_test_split.txt")
+    names, classes = dict(_lines(root / "images.txt")), dict(_lines(root / "classes.txt"))
+    labels = dict(_lines(root / "image_class_labels.txt"))
+    for number, is_train in _lines(root / "train_test_split.txt"):
+        try:
+            yield Placed(root / "images" / names[number], "train" if is_train == "1" else "test", classes[labels[number]])
+        except KeyError:
+            raise ValueError(f"the lists of CUB-200-2011 do not agree on photograph {number}; download it again") from None
+
+
+def _fgvc_aircraft(source: Path) -> Iterator[Placed]:
+    root = _folder_with(source, "images_variant_trainval.txt")
+    for split, name in (("train", "trainval"), ("test", "test")):
+        for number, variant in _lines(root / f"images_variant_{name}.txt"):
+            yield Placed(root / "images" / f"{number}.jpg", split, variant)
+
+
+def _oxford_pets(source: Path) -> Iterator[Placed]:
+    root = _folder_with(source, "annotations/trainval.txt")
+    for split, name in (("train", "trainval"), ("test", "test")):
+        for photograph, _ in _lines(root / "annotations" / f"{name}.txt"):
+            yield Placed(root / "images" / f"{photograph}.jpg", split, photograph.rsplit("_", 1)[0])
+
+
+def _flowers102(source: Path) -> Iterator[Placed]:
+    from scipy.io import loadmat  # comes with scikit-learn
+
+    root = _folder_with(source, "setid.mat")
+    if not (root / "imagelabels.mat").is_file():
+        raise ValueError("imagelabels.mat is not beside setid.mat; get both and 102flowers.tgz, unpacked, into one folder")
+    labels, splits = loadmat(root / "imagelabels.mat")["labels"].ravel(), loadmat(root / "setid.mat")
+    for name, split in (("trnid", "train"), ("valid", "train"), ("tstid", "test")):
+        for number in splits[name].ravel():
+            yield Placed(root / "jpg" / f"image_{number:05}.jpg", split, f"{labels[number - 1]:03}")
+
+
+def _split_already(source: Path) -> Iterator[Placed]:
+    tops = [folder for folder in (source, *sorted(source.glob("*"))) if (folder / "train").is_dir() and (folder / "test").is_dir()]
+    if not tops:
+        raise ValueError("the download has no folders train/ and test/; put the photographs of each class into train/CLASS and test/CLASS")
+    for split in ("train", "test"):
+        for path in sorted((tops[0] / split).glob("*/*")):
+            if path.suffix.lower() in extensions() and not path.name.startswith("."):
+                yield Placed(path, split, path.parent.name)
+
+
+_PREPARED = "an archive or folder with train/CLASS and test/CLASS; there is no official one"
+_VGG = "https://www.robots.ox.ac.uk/~vgg/data"
+
+DATASETS = {
+    "cub200": Dataset(
+        "CUB-200-2011: bird species", 200, "non-commercial research and teaching", "https://www.vision.caltech.edu/datasets/cub_200_2011/",
+        "CUB_200_2011.tgz", _cub200,
+    ),
+    "fgvc_aircraft": Dataset(
+        "FGVC-Aircraft: aircraft variants", 100, "non-commercial research", f"{_VGG}/fgvc-aircraft/",
+        "fgvc-aircraft-2013b.tar.gz", _fgvc_aircraft,
+    ),
+    "oxford_pets": Dataset(
+        "Oxford-IIIT Pet: breeds of cats and dogs", 37, "CC BY-SA 4.0", f"{_VGG}/pets/",
+        "images.tar.gz and annotations.tar.gz, unpacked into one folder", _oxford_pets,
+    ),
+    "flowers102": Dataset(
+        "Oxford 102 Flower: flower species", 102, "none stated", f"{_VGG}/flowers/102/",
+        "102flowers.tgz, unpacked, with imagelabels.mat and setid.mat in one folder", _flowers102,
+    ),
+    "stanford_cars": Dataset(
+        "Stanford Cars: makes, models and years", 196, "non-commercial research; the official link is dead",
+        "https://ai.stanford.edu/~jkrause/cars/car_dataset.html", _PREPARED, _split_already,
+    ),
+    "caltech101": Dataset(
+        "Caltech-101: generic objects, told apart by their shape", 101, "CC BY 4.0", "https://data.caltech.edu/records/mzrjq-6wc02",
+        _PREPARED, _split_already,
+    ),
+}  # fmt: skip

@@ -1,0 +1,119 @@
+"""Batches of photographs, read and turned into views by worker processes.
+
+Order is f(seed, epoch) and every augmentation f(seed, epoch, index): the same for any number of workers and after a resume.
+"""
+
+import signal
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from lodisc.data.decode import Unreadable, decode
+from lodisc.data.photo import Photo
+from lodisc.data.views import centre_view, two_views
+
+
+def epoch_order(count: int, *, seed: int, epoch: int) -> list[int]:
+    """The order of the photographs in one epoch."""
+    return np.random.default_rng([seed, epoch]).permutation(count).tolist()
+
+
+def training_batches(
+    photos: Sequence[Photo], *, seed: int, image_size: int, min_crop: float, batch_size: int, steps: range, rank: int = 0, world: int = 1,
+    workers: int = 0, pin_memory: bool = False,
+) -> Iterator[Tensor]:  # fmt: skip
+    """Yield for each step this process's share of the batch: two views, bytes [2, batch_size / world, 3, S, S].
+
+    A batch of all processes holds `batch_size` photographs; an epoch's last, incomplete batch is left out. Raises `ValueError`
+    when a photograph can no longer be read.
+    """
+    share = batch_size // world
+    per_epoch = len(photos) // batch_size
+    assert per_epoch > 0 and batch_size % world == 0
+
+    def indices() -> Iterator[list[tuple[int, int]]]:
+        order, drawn = [], -1
+        for step in steps:
+            epoch, batch = divmod(step, per_epoch)
+            if epoch != drawn:
+                order, drawn = epoch_order(len(photos), seed=seed, epoch=epoch), epoch
+            first = batch * batch_size + rank * share
+            yield [(epoch, index) for index in order[first : first + share]]
+
+    dataset = _TwoViews(photos, seed=seed, image_size=image_size, min_crop=min_crop)
+    for views in _load(dataset, list(indices()), _stack_views, workers=workers, pin_memory=pin_memory):
+        if isinstance(views, Unreadable):
+            raise ValueError(f"{views}; put the photograph back, or start a new run without it")
+        yield views
+
+
+def evaluation_batches(
+    photos: Sequence[Photo], *, image_size: int, batch_size: int = 64, workers: int = 0
+) -> Iterator[tuple[Tensor, list[int]]]:
+    """Yield centred views, bytes [B, 3, S, S], with the positions of their photographs; those that can't be read are left out."""
+    batches = [list(range(first, min(first + batch_size, len(photos)))) for first in range(0, len(photos), batch_size)]
+    yield from _load(_CentreViews(photos, image_size=image_size), batches, _stack_readable, workers=workers)
+
+
+def _load(dataset: Dataset[Any], batches: list[Any], collate: Any, *, workers: int, pin_memory: bool = False) -> Iterator[Any]:
+    workers = min(workers, len(batches))
+    return iter(
+        DataLoader(dataset, batch_sampler=batches, collate_fn=collate, num_workers=workers, pin_memory=pin_memory,
+                   worker_init_fn=_quiet_worker, prefetch_factor=3 if workers else None)
+    )  # fmt: skip
+
+
+def _quiet_worker(_: int) -> None:
+    """One thread a worker; signals to the whole process group are the main process's to handle."""
+    torch.set_num_threads(1)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+
+
+class _TwoViews(Dataset[Tensor | Unreadable]):
+    def __init__(self, photos: Sequence[Photo], *, seed: int, image_size: int, min_crop: float) -> None:
+        self.photos, self.seed, self.image_size, self.min_crop = photos, seed, image_size, min_crop
+
+    def __getitem__(self, place: tuple[int, int]) -> Tensor | Unreadable:
+        epoch, index = place
+        photo = self.photos[index]
+        try:
+            image = decode_for(photo, image_size=self.image_size, min_crop=self.min_crop)
+        except Unreadable as error:
+            return Unreadable(f"{photo.key}: {error}")
+        rng = np.random.default_rng([self.seed, epoch, index])
+        return two_views(image, rng, image_size=self.image_size, min_crop=self.min_crop)
+
+
+class _CentreViews(Dataset[tuple[Tensor | None, int]]):
+    def __init__(self, photos: Sequence[Photo], *, image_size: int) -> None:
+        self.photos, self.image_size = photos, image_size
+
+    def __getitem__(self, index: int) -> tuple[Tensor | None, int]:
+        try:
+            image = decode_for(self.photos[index], image_size=self.image_size)
+        except Unreadable:
+            return None, index
+        return centre_view(image, image_size=self.image_size), index
+
+
+def decode_for(photo: Photo, *, image_size: int, min_crop: float = 1.0) -> Image.Image:
+    """Decode a photograph at no more than the size that views of `image_size` from `min_crop` of its area can show."""
+    return decode(photo.read(), at_least=int(1.14 * image_size / min_crop**0.5) + 1)
+
+
+def _stack_views(views: list[Tensor | Unreadable]) -> Tensor | Unreadable:
+    unreadable = next((view for view in views if isinstance(view, Unreadable)), None)
+    return unreadable or torch.stack([view for view in views if isinstance(view, Tensor)], dim=1)
+
+
+def _stack_readable(loaded: list[tuple[Tensor | None, int]]) -> tuple[Tensor, list[int]]:
+    readable = [(view, index) for view, index in loaded if view is not None]
+    if not readable:
+        return torch.empty(0, 3, 0, 0, dtype=torch.uint8), []
+    return torch.stack([view for view, _ in readable]), [index for _, index in readable]

@@ -1,0 +1,85 @@
+"""One photograph: its key, where its bytes lie, its label and split, and how names and reasons are shown."""
+
+import os
+import posixpath
+import stat
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import BinaryIO, Literal, cast
+
+from lodisc.data.decode import Unreadable, extensions
+
+Split = Literal["train", "test"]
+MOST_BYTES = 2**30
+
+
+@dataclass(frozen=True, slots=True)
+class Photo:
+    """One photograph: `key` names it inside DATA, `path` is its file or the tar that holds `size` bytes of it from `offset`."""
+
+    key: str
+    path: Path
+    label: str | None = None
+    split: Split | None = None
+    offset: int = 0
+    size: int | None = None
+
+    def read(self) -> bytes:
+        """The bytes of its file; raises `Unreadable`."""
+        try:
+            with self.path.open("rb") as stream:
+                if self.size is None:
+                    return _read_whole(stream)
+                stream.seek(self.offset)
+                data = stream.read(self.size)
+        except (OSError, ValueError) as error:
+            raise Unreadable(why(error)) from None
+        if len(data) < self.size:
+            raise Unreadable("truncated")
+        return data
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """What was left out, and why."""
+
+    key: str
+    reason: str
+
+
+def place(photo: Photo, *, splits: bool) -> Photo | None:
+    """The photograph with split and label read off the folders in its key; none for one that lies beside the splits."""
+    if photo.key.startswith(("/", "../")) or posixpath.isabs(photo.key):
+        return photo
+    folders = [part for part in photo.key.split("/")[:-1] if part not in ("", ".", "..")]
+    if not splits:
+        return replace(photo, label=folders[0]) if folders else photo
+    if not folders or folders[0] not in ("train", "test"):
+        return None
+    return replace(photo, split=cast(Split, folders[0]), label=folders[1] if len(folders) > 1 else None)
+
+
+def is_photo(name: str) -> bool:
+    """Is a file with this name, in a folder or a tar, to be read as a photograph?"""
+    return posixpath.splitext(name)[1].lower() in extensions()
+
+
+def why(error: Exception) -> str:
+    """The reason why a file can't be read, in a few plain words."""
+    if isinstance(error, OSError):
+        return (error.strerror or "unreadable").lower()
+    return str(error) if isinstance(error, Unreadable) else "not a name of a file"
+
+
+def shown(name: str | Path) -> str:
+    """A name on one line: line breaks, control characters and stray bytes escaped."""
+    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in str(name))
+
+
+def _read_whole(stream: BinaryIO) -> bytes:
+    status = os.fstat(stream.fileno())
+    if not stat.S_ISREG(status.st_mode):
+        raise Unreadable("not a file")
+    if status.st_size > MOST_BYTES:
+        raise Unreadable("larger than 1 GB")
+    return stream.read()

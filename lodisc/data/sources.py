@@ -1,0 +1,174 @@
+"""Where photographs come from: a folder, a text or CSV list, tar shards. Finding reads names only, never a photograph.
+
+DATA/wren/a.jpg                 label wren
+DATA/train/wren/a.jpg           label wren, split train; beside `train` only `test` is read
+DATA/a.jpg                      no label
+birds.txt, birds.csv            one path a line; columns path, label, split
+birds.tar, DATA/part-0.tar      read in place, as though unpacked where they lie
+"""
+
+import os
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from hashlib import blake2b
+from pathlib import Path
+from typing import NamedTuple
+
+from lodisc.data.decode import extensions
+from lodisc.data.lists import find_in_list
+from lodisc.data.photo import Photo, Skipped, is_photo, place, shown, why
+from lodisc.data.tars import find_in_tars
+
+
+class Listing(NamedTuple):
+    """What DATA holds, sorted by key."""
+
+    photos: list[Photo]
+    skipped: list[Skipped]
+
+
+def find_photos(data: str | Path) -> Listing:
+    """List the photographs of a folder, a .txt or .csv list, a .tar or a folder of them; a `ValueError` says when there are none."""
+    source = Path(data)
+    kind = source.suffix.lower()
+    try:
+        is_folder, is_file = source.is_dir(), source.is_file()
+    except (OSError, ValueError):
+        is_folder = is_file = False
+    if is_folder:
+        found = _find_in_folder(source)
+    elif is_file and kind in (".txt", ".csv"):
+        found = find_in_list(source)
+    elif is_file and kind == ".tar":
+        found = find_in_tars({"": source})
+    elif is_file:
+        raise ValueError(f"{shown(source)} is no folder, .txt or .csv list or uncompressed .tar; unpack it, or name its folder")
+    else:
+        raise ValueError(f"{shown(source)} does not exist; give a folder of photographs, a .txt or .csv list, or a .tar")
+    photos, skipped = _unique(found)
+    if not photos:
+        first = f"; {shown(skipped[0].key)} was skipped: {skipped[0].reason}" if skipped else ""
+        looked_for = f".jpg, .png, .tif, .webp and {len(extensions()) - 4} other endings"
+        raise ValueError(f"no photographs in {shown(source)}; looked for {looked_for}{first}")
+    return Listing(photos, skipped)
+
+
+def split_photos(photos: Sequence[Photo], *, train_split: float | None, seed: int) -> list[Photo]:
+    """Put a share of every class into `train` and the rest into `test`, by (seed, key) alone; at least one in each where a class has two.
+
+    Without `train_split` the photographs come back as they are. Raises `ValueError` when they have splits already.
+    """
+    if train_split is None:
+        return list(photos)
+    if not 0 < train_split < 1:
+        raise ValueError(f"--train-split {train_split} is out of range; give a share between 0 and 1, such as 0.7")
+    if any(photo.split for photo in photos):
+        raise ValueError(f"--train-split {train_split}: the photographs are already divided into train and test; leave the flag out")
+    classes: dict[str | None, list[Photo]] = defaultdict(list)
+    for photo in photos:
+        classes[photo.label].append(photo)
+    chosen: set[str] = set()
+    for members in classes.values():
+        members.sort(key=lambda photo: _digest(f"{seed}:{photo.key}"))
+        count = max(1, min(len(members) - 1, round(train_split * len(members))))
+        chosen.update(photo.key for photo in members[:count])
+    return [replace(photo, split="train" if photo.key in chosen else "test") for photo in photos]
+
+
+def training_photos(photos: Sequence[Photo]) -> list[Photo]:
+    """Those of the split `train`, or all where there are no splits; a `ValueError` says when `train` is empty."""
+    if not any(photo.split for photo in photos):
+        return list(photos)
+    chosen = [photo for photo in photos if photo.split == "train"]
+    if not chosen:
+        raise ValueError(f"none of the {len(photos)} photographs belongs to train; all of them are test")
+    return chosen
+
+
+def fingerprint(photos: Sequence[Photo]) -> str:
+    """A hex digest of keys, sizes in bytes, labels and splits, in order."""
+    digest = blake2b(digest_size=16)
+    for photo in photos:
+        digest.update(f"{(photo.key, _size(photo), photo.label, photo.split)!r}\n".encode())
+    return digest.hexdigest()
+
+
+def _digest(text: str) -> bytes:
+    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+
+
+def _size(photo: Photo) -> int:
+    if photo.size is not None:
+        return photo.size
+    try:
+        return photo.path.stat().st_size
+    except (OSError, ValueError):
+        return -1
+
+
+def _unique(found: Iterable[Photo | Skipped]) -> Listing:
+    photos: dict[str, Photo] = {}
+    skipped = []
+    for one in found:
+        if isinstance(one, Skipped):
+            skipped.append(one)
+        elif one.key in photos:
+            skipped.append(Skipped(one.key, "named twice"))
+        else:
+            photos[one.key] = one
+    return Listing([photos[key] for key in sorted(photos)], sorted(skipped, key=lambda one: (one.key, one.reason)))
+
+
+def _find_in_folder(root: Path) -> Iterator[Photo | Skipped]:
+    splits = (root / "train").is_dir()
+    tars: dict[str, Path] = {}
+    empty = True
+    for found in _walk(root, ["train", "test"] if splits else None, tars):
+        if isinstance(found, Skipped):
+            yield found
+        elif placed := place(found, splits=splits):
+            empty = False
+            yield placed
+    if empty and tars:
+        yield from find_in_tars(tars)
+
+
+def _walk(root: Path, only: list[str] | None, tars: dict[str, Path]) -> Iterator[Photo | Skipped]:
+    """Everything below `root` that is named like a photograph; tars are put into `tars`. Links are followed, but never in a circle."""
+    waiting: list[tuple[str, str, frozenset[tuple[int, int]]]] = [(str(root), "", frozenset({_identity(root)}))]
+    while waiting:
+        folder, prefix, above = waiting.pop()
+        try:
+            with os.scandir(folder) as listed:
+                entries = sorted(listed, key=lambda entry: entry.name)
+        except OSError as error:
+            yield Skipped(prefix or ".", why(error))
+            continue
+        for entry in entries:
+            key = prefix + entry.name
+            if entry.name.startswith(".") or (only and not prefix and entry.name not in only):
+                continue
+            try:
+                if entry.is_dir():
+                    identity = _identity(entry)
+                    if identity in above:
+                        yield Skipped(key, "link loop")
+                    else:
+                        waiting.append((entry.path, f"{key}/", above | {identity}))
+                elif is_photo(entry.name):
+                    yield Photo(key, Path(entry.path)) if entry.is_file() else Skipped(key, _why_no_file(entry))
+                elif entry.name.lower().endswith(".tar") and entry.is_file():
+                    tars[key] = Path(entry.path)
+            except OSError as error:
+                yield Skipped(key, why(error))
+
+
+def _identity(folder: "Path | os.DirEntry[str]") -> tuple[int, int]:
+    status = os.stat(folder)  # noqa: PTH116
+    return status.st_dev, status.st_ino
+
+
+def _why_no_file(entry: "os.DirEntry[str]") -> str:
+    entry.stat()  # raises the reason where the file behind a link is out of reach
+    return "not a file"

@@ -1,0 +1,107 @@
+"""Two random views of a photograph for training, one centred view for everything else.
+
+The asymmetric recipe of MoCo v3. All colour changes of a view are one 3×4 matrix on its pixels, so that they cost one pass.
+"""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image, ImageFilter, ImageOps
+
+GREY = np.array([0.299, 0.587, 0.114])
+TO_YIQ = np.array([[0.299, 0.587, 0.114], [0.596, -0.274, -0.322], [0.211, -0.523, 0.312]])
+FROM_YIQ = np.linalg.inv(TO_YIQ)
+BICUBIC = Image.Resampling.BICUBIC
+
+
+class Augmentation(NamedTuple):
+    """Chances of what differs between the two views."""
+
+    blur: float
+    solarise: float
+
+
+FIRST, SECOND = Augmentation(blur=1.0, solarise=0.0), Augmentation(blur=0.1, solarise=0.2)
+
+
+def two_views(image: Image.Image, rng: np.random.Generator, *, image_size: int, min_crop: float) -> torch.Tensor:
+    """Two augmented views of an RGB image, bytes [2, 3, S, S], drawn from `rng` alone.
+
+    Random resized crop, flip, colour jitter (.4, .4, .2, .1) with chance .8, grey with chance .2, blur, solarise.
+    """
+    return torch.stack([_view(image, rng, kind, image_size=image_size, min_crop=min_crop) for kind in (FIRST, SECOND)])
+
+
+def centre_view(image: Image.Image, *, image_size: int) -> torch.Tensor:
+    """The middle of an RGB image, bytes [3, S, S]: short side to 1.14·S, bicubic, then a centre crop of S."""
+    scale = round(1.14 * image_size) / min(image.size)
+    side = image_size / scale
+    left, top = (image.width - side) / 2, (image.height - side) / 2
+    return to_bytes(image.resize((image_size, image_size), BICUBIC, box=(left, top, left + side, top + side), reducing_gap=3.0))
+
+
+def random_crop_view(image: Image.Image, rng: np.random.Generator, *, image_size: int, min_crop: float) -> torch.Tensor:
+    """A random resized crop with a random flip, bytes [3, S, S]."""
+    return to_bytes(_crop_and_flip(image, rng, image_size=image_size, min_crop=min_crop))
+
+
+def to_bytes(image: Image.Image) -> torch.Tensor:
+    """An RGB image as a tensor [3, H, W] of bytes."""
+    return torch.from_numpy(np.array(image)).permute(2, 0, 1).contiguous()
+
+
+def crop_box(width: int, height: int, rng: np.random.Generator, *, min_crop: float) -> tuple[float, float, float, float]:
+    """Left, top, right, bottom of a crop of `min_crop` to 1 of the area and a shape between 3:4 and 4:3, inside the image."""
+    for _ in range(10):
+        area = width * height * rng.uniform(min_crop, 1)
+        ratio = math.exp(rng.uniform(math.log(3 / 4), math.log(4 / 3)))
+        wide, high = math.sqrt(area * ratio), math.sqrt(area / ratio)
+        if wide <= width and high <= height:
+            left, top = rng.uniform(0, width - wide), rng.uniform(0, height - high)
+            return left, top, left + wide, top + high
+    wide, high = min(width, height * 4 / 3), min(height, width * 4 / 3)
+    left, top = (width - wide) / 2, (height - high) / 2
+    return left, top, left + wide, top + high
+
+
+def colour_matrix(*, brightness: float, contrast: float, saturation: float, turn: float, mean: float) -> NDArray[np.float64]:
+    """The 3×4 matrix that changes brightness, contrast about the mean grey, saturation and hue, one after the other.
+
+    `mean` is the image's mean grey in bytes; `turn` the rotation of the hue in turns, made in the I-Q plane of YIQ.
+    """
+    angle = 2 * math.pi * turn
+    rotation = np.array([[1, 0, 0], [0, math.cos(angle), -math.sin(angle)], [0, math.sin(angle), math.cos(angle)]])
+    saturate = saturation * np.eye(3) + (1 - saturation) * GREY
+    linear = FROM_YIQ @ rotation @ TO_YIQ @ saturate * contrast * brightness
+    return np.column_stack([linear, np.full(3, (1 - contrast) * brightness * mean)])
+
+
+def _view(image: Image.Image, rng: np.random.Generator, kind: Augmentation, *, image_size: int, min_crop: float) -> torch.Tensor:
+    view = _crop_and_flip(image, rng, image_size=image_size, min_crop=min_crop)
+    view = _change_colours(view, rng)
+    if rng.random() < kind.blur:
+        view = view.filter(ImageFilter.GaussianBlur(rng.uniform(0.1, 2.0) * image_size / 224))
+    if rng.random() < kind.solarise:
+        view = ImageOps.solarize(view)
+    return to_bytes(view)
+
+
+def _crop_and_flip(image: Image.Image, rng: np.random.Generator, *, image_size: int, min_crop: float) -> Image.Image:
+    box = crop_box(image.width, image.height, rng, min_crop=min_crop)
+    view = image.resize((image_size, image_size), BICUBIC, box=box, reducing_gap=3.0)
+    return ImageOps.mirror(view) if rng.random() < 0.5 else view
+
+
+def _change_colours(view: Image.Image, rng: np.random.Generator) -> Image.Image:
+    jitter, to_grey = rng.random() < 0.8, rng.random() < 0.2
+    matrix = np.eye(3, 4)
+    if jitter:
+        (brightness, contrast), saturation, turn = rng.uniform(0.6, 1.4, 2), rng.uniform(0.8, 1.2), rng.uniform(-0.1, 0.1)
+        grey_mean = float(np.asarray(view.convert("L")).mean())
+        matrix = colour_matrix(brightness=brightness, contrast=contrast, saturation=saturation, turn=turn, mean=grey_mean)
+    if to_grey:
+        matrix = np.tile(GREY @ matrix, (3, 1))
+    return view.convert("RGB", tuple(matrix.flatten().tolist())) if jitter or to_grey else view

@@ -1,0 +1,83 @@
+"""Where an encoder looks, held against masks of the object and of its discriminative parts, as the finches have them.
+
+Axes: N photographs, K kinds of region, S side in pixels, P patches.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.nn import functional as F
+
+from lodisc.data.decode import Unreadable, decode
+from lodisc.data.sources import Photo, shown
+from lodisc.data.views import centre_view
+from lodisc.evaluation.interval import Estimate, mean_estimates
+from lodisc.method.masking import choose_patches
+from lodisc.photo_encoder import PhotoEncoder
+
+OBJECT, PART = 64, 192  # from these values on a mask shows the object, and its discriminative part: halfway between 0, 128 and 255
+_BATCH = 64
+
+
+def focus(
+    encoder: PhotoEncoder, photos: Sequence[Photo], masks: Path, *, fusion: str = "product", keep_ratio: float = 0.25, seed: int = 0
+) -> dict[str, Estimate]:
+    """Share of the fused attention on the `object` and on its discriminative `part`, in percent, with intervals over photographs.
+
+    `object_area` and `part_area` are the shares of the view that they cover: what an even look would give. `part_covered` is
+    the share of the part that the ⌈ρ·P⌉ patches of the pivotal region cover, over the photographs that show it; chance would
+    give ρ. The mask of a photograph is `masks`/KEY.png. Photographs that can't be read are left out; raises `ValueError` when
+    a mask is missing or damaged, when no photograph can be read, or when none shows a part.
+    """
+    attention_NP, area_NKP = _looks(encoder, photos, masks, fusion=fusion)
+    kept_NP = _kept(attention_NP, grid=encoder.encoder.grid, keep_ratio=keep_ratio)
+    scores_N4 = torch.cat([(attention_NP[:, None] * area_NKP).sum(2), area_NKP.mean(2)], dim=1)
+    part_NP = area_NKP[:, 1]
+    seen_N = part_NP.sum(1) > 0
+    if not seen_N.any():
+        raise ValueError(f"{shown(masks)}: no mask shows a discriminative part (255) inside the view")
+    covered_N = (part_NP * kept_NP).sum(1)[seen_N] / part_NP.sum(1)[seen_N]
+    estimates = [*mean_estimates(scores_N4.numpy(), seed=seed), *mean_estimates(covered_N[:, None].numpy(), seed=seed)]
+    return dict(zip(("object", "part", "object_area", "part_area", "part_covered"), estimates, strict=True))
+
+
+def _looks(encoder: PhotoEncoder, photos: Sequence[Photo], masks: Path, *, fusion: str) -> tuple[Tensor, Tensor]:
+    """Attention `[N, P]` that sums to 1, and the share of every patch that object and part cover, `[N, K=2, P]`."""
+    attention, areas = [], []
+    for first in range(0, len(photos), _BATCH):
+        views = []
+        for photo in photos[first : first + _BATCH]:
+            try:
+                image = decode(photo.read())
+            except Unreadable:
+                continue
+            views.append(centre_view(image, image_size=encoder.image_size))
+            areas.append(_areas(_read_mask(photo, masks), encoder))
+        attention.append(encoder.attention(views, fusion=fusion).flatten(1))
+    if not areas:
+        raise ValueError("focus: none of the photographs can be read")
+    return torch.cat(attention), torch.stack(areas)
+
+
+def _read_mask(photo: Photo, masks: Path) -> Image.Image:
+    path = masks / Path(photo.key).with_suffix(".png")
+    try:
+        return decode(Photo(path.name, path).read()).convert("L")
+    except Unreadable as error:
+        raise ValueError(f"{shown(path)}, the mask of {shown(photo.key)}: {error}") from None
+
+
+def _areas(mask: Image.Image, encoder: PhotoEncoder) -> Tensor:
+    """The share of every patch that object and part cover, `[K=2, P]`, in the same centre view as the photograph's."""
+    layers = [mask.point([255 * (value >= least) for value in range(256)]) for least in (OBJECT, PART)]
+    view_KSS = centre_view(Image.merge("RGB", [*layers, layers[0]]), image_size=encoder.image_size)[:2]
+    return F.adaptive_avg_pool2d(view_KSS.float() / 255, encoder.encoder.grid).flatten(1)
+
+
+def _kept(attention_NP: Tensor, *, grid: tuple[int, int], keep_ratio: float) -> Tensor:
+    """1 for the patches of the pivotal region, else 0."""
+    keep_NK = choose_patches(attention_NP, mask="pivotal", keep_ratio=keep_ratio, grid=grid, generator=torch.Generator())
+    return torch.zeros_like(attention_NP).scatter(1, keep_NK, 1)

@@ -1,0 +1,199 @@
+"""A vision transformer that gives its [CLS] feature, and the attention that [CLS] pays to the patches.
+
+Axes: B batch, H heads, T tokens, P patches, K kept patches, L layers, D feature.
+"""
+
+import math
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import timm
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+CLASSIFIERS = ("head.", "head_dist.")
+
+
+class Encoder(nn.Module):
+    """A timm vision transformer, its [CLS] feature and the [CLS] attention rows of all its layers.
+
+    Raises `ValueError` for a model without [CLS] token, without a sequence of patches from which some can be left out, or
+    whose layers do not each end in one fused self-attention.
+    """
+
+    trunk: Any
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, trunk: nn.Module) -> None:
+        super().__init__()
+        self.trunk = trunk
+        _require_vision_transformer(self.trunk)
+        self.kept = _KeptPatches(prefix=self.trunk.num_prefix_tokens, tells_indices=self.trunk.patch_drop is None)
+        self.trunk.patch_drop = self.kept
+        self.dim: int = self.trunk.num_features
+        self.grid: tuple[int, int] = tuple(self.trunk.patch_embed.grid_size)
+        self.image_size: int = self.trunk.patch_embed.img_size[0]
+        self.patches: int = math.prod(self.grid)
+        self.register_buffer("mean", torch.zeros(3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.ones(3, 1, 1), persistent=False)
+        self.set_normalisation(mean=self.trunk.pretrained_cfg["mean"], std=self.trunk.pretrained_cfg["std"])
+        _require_attention(self)
+
+    def set_normalisation(self, *, mean: Sequence[float], std: Sequence[float]) -> None:
+        """Mean and deviation of each colour, of pixels from 0 to 1."""
+        self.trunk.pretrained_cfg = {**self.trunk.pretrained_cfg, "mean": tuple(mean), "std": tuple(std)}
+        self.mean.copy_(torch.tensor(mean).view(3, 1, 1))
+        self.std.copy_(torch.tensor(std).view(3, 1, 1))
+
+    def normalise(self, images_B3SS: Tensor) -> Tensor:
+        """Bytes 0..255 to floats with the mean and deviation that the model was made for; floats pass unchanged."""
+        if images_B3SS.dtype != torch.uint8:
+            return images_B3SS
+        return (images_B3SS.float() / 255 - self.mean) / self.std
+
+    def forward(self, images_B3SS: Tensor, *, keep_BK: Tensor | None = None) -> Tensor:
+        """The [CLS] features [B, D] of images, bytes or already normalised floats.
+
+        With `keep_BK`, the sorted positions of the patches to keep, only those run through the layers, each with the position
+        embedding of its place in the whole image.
+        """
+        self.kept.keep_BK = keep_BK
+        try:
+            tokens_BTD = self.trunk.forward_features(self.normalise(images_B3SS))
+        finally:
+            self.kept.keep_BK = None
+        return self.trunk.fc_norm(tokens_BTD[:, 0])
+
+    @torch.no_grad()
+    def forward_with_attention(self, images_B3SS: Tensor) -> tuple[Tensor, Tensor]:
+        """The features [B, D] and, from the same pass, the attention rows [B, L, P] in fp32.
+
+        Row l is that of the [CLS] query in layer l, softmax over all tokens, averaged over heads, restricted to the patch keys.
+        """
+        with _ClsRows() as collected:
+            features_BD = self(images_B3SS)
+        rows_BLT = torch.stack(collected.rows_BT, dim=1)
+        return features_BD, rows_BLT[:, :, self.trunk.num_prefix_tokens :]
+
+
+class _KeptPatches(nn.Module):
+    """Stands where timm drops random patches, after the position embedding, and keeps chosen ones."""
+
+    def __init__(self, *, prefix: int, tells_indices: bool) -> None:
+        super().__init__()
+        self.prefix = prefix
+        self.tells_indices = tells_indices
+        self.keep_BK: Tensor | None = None
+
+    def forward(self, tokens_BTD: Tensor) -> Tensor | tuple[Tensor, Tensor | None]:
+        if self.keep_BK is not None:
+            places_BKD = self.keep_BK[:, :, None].expand(-1, -1, tokens_BTD.shape[2])
+            patches_BPD = tokens_BTD[:, self.prefix :]
+            tokens_BTD = torch.cat([tokens_BTD[:, : self.prefix], patches_BPD.gather(1, places_BKD)], dim=1)
+        return (tokens_BTD, self.keep_BK) if self.tells_indices else tokens_BTD
+
+
+class _ClsRows(TorchFunctionMode):
+    """Collects, at every fused attention call inside it, the head-averaged attention row of the first token.
+
+    timm hands its final queries and keys (normed, rotated) to `scaled_dot_product_attention`; one row of softmax(q kᵀ) costs
+    O(T·d) beside the call, which goes on untouched.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rows_BT: list[Tensor] = []
+
+    def __torch_function__(self, func: Callable[..., Any], types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func is F.scaled_dot_product_attention:
+            self.rows_BT.append(_first_row(*args, **(kwargs or {})))
+        return func(*args, **(kwargs or {}))
+
+
+def _first_row(
+    query: Tensor, key: Tensor, value: Tensor, attn_mask: Tensor | None = None, dropout_p: float = 0.0,
+    is_causal: bool = False, scale: float | None = None, enable_gqa: bool = False,
+) -> Tensor:  # fmt: skip
+    assert not is_causal
+    q_BH1d, k_BHTd = query[:, :, :1].float(), key.float()
+    if enable_gqa:
+        k_BHTd = k_BHTd.repeat_interleave(query.shape[1] // key.shape[1], dim=1)
+    with torch.autocast(query.device.type, enabled=False):
+        logits_BH1T = q_BH1d @ k_BHTd.transpose(-2, -1) * (scale or query.shape[-1] ** -0.5)
+    if attn_mask is not None:
+        row = attn_mask.expand(*logits_BH1T.shape[:2], *attn_mask.shape[-2:])[:, :, :1]
+        logits_BH1T = logits_BH1T.masked_fill(~row, -torch.inf) if row.dtype == torch.bool else logits_BH1T + row
+    return logits_BH1T.softmax(dim=-1).mean(dim=1).squeeze(1)
+
+
+def _require_vision_transformer(trunk: Any) -> None:
+    name = type(trunk).__name__
+    needed = ("blocks", "patch_embed", "patch_drop", "num_prefix_tokens", "forward_features", "fc_norm")
+    missing = [part for part in needed if not hasattr(trunk, part)]
+    if missing:
+        raise ValueError(f"{name} is not a vision transformer that lodisc can use (no {missing[0]}); use a timm vit_* or deit_* model")
+    if getattr(trunk, "cls_token", None) is None:
+        raise ValueError(f"{name} has no [CLS] token, which the method reads attention from; use a timm vit_* or deit_* model with one")
+
+
+@torch.no_grad()
+def _require_attention(encoder: Encoder) -> None:
+    """Try the model once on an empty image: a layer without fused attention would otherwise pass in silence."""
+    training = encoder.training
+    encoder.eval()
+    with _ClsRows() as collected:
+        encoder(torch.zeros(1, 3, encoder.image_size, encoder.image_size, device=encoder.mean.device))
+    encoder.train(training)
+    tokens, layers = encoder.patches + encoder.trunk.num_prefix_tokens, len(encoder.trunk.blocks)
+    if [row.shape[1] for row in collected.rows_BT] != [tokens] * layers:
+        name = type(encoder.trunk).__name__
+        raise ValueError(f"{name} does not run one fused self-attention over all patches in each layer; use a timm vit_* or deit_* model")
+
+
+def build_encoder(name: str, *, image_size: int, args: dict[str, Any] | None = None, pretrained: bool = False) -> Encoder:
+    """An encoder by its timm name at any image size; position embeddings are resampled when weights are loaded.
+
+    Raises `ValueError` for an unknown name, a model that lodisc can't use, or an image size that is no multiple of the patch size.
+    """
+    if not timm.is_model(name.split(".")[0]):
+        near = timm.list_models(f"*{name.split('.')[0].split('_')[0]}*")[:3]
+        raise ValueError(f"--encoder {name}: timm knows no such model{': try ' + ', '.join(near) if near else ''}")
+    try:
+        trunk = timm.create_model(name, pretrained=pretrained, num_classes=0, img_size=image_size, **(args or {}))
+    except (TypeError, AttributeError) as error:
+        raise ValueError(f"--encoder {name} is not a vision transformer that lodisc can use ({error})") from error
+    except AssertionError as error:
+        raise ValueError(f"--encoder {name} cannot take --image-size {image_size}: {error}") from error
+    patch_sizes = getattr(getattr(trunk, "patch_embed", None), "patch_size", (1,))
+    if image_size % patch_sizes[0]:
+        low = image_size // patch_sizes[0] * patch_sizes[0]
+        sizes = f"use {low or patch_sizes[0]} or {low + patch_sizes[0]}"
+        raise ValueError(f"--image-size {image_size} is no multiple of {name}'s patch size {patch_sizes[0]}; {sizes}")
+    try:
+        return Encoder(trunk)
+    except ValueError as error:
+        raise ValueError(f"--encoder {name}: {error}") from None
+
+
+def fill(encoder: Encoder, tensors: dict[str, Tensor]) -> None:
+    """Load an encoder's own tensors, whole: a classifier is left out, anything else that does not fit refused with a `ValueError`.
+
+    Position embeddings and patch projections are resampled to the encoder's image size.
+    """
+    tensors = {name: tensor for name, tensor in tensors.items() if not name.startswith(CLASSIFIERS)}
+    resample = getattr(sys.modules[type(encoder.trunk).__module__], "checkpoint_filter_fn", None)
+    try:
+        fitted = resample(tensors, encoder.trunk) if resample else tensors
+        missing, unknown = encoder.trunk.load_state_dict(fitted, strict=False)
+    except (RuntimeError, KeyError) as error:
+        raise ValueError(str(error).splitlines()[-1].strip()) from None
+    if missing:
+        raise ValueError(f"{len(missing)} tensors are missing, such as {missing[0]}; name the matching model with --encoder")
+    if unknown:
+        raise ValueError(f"{len(unknown)} tensors are unknown, such as {unknown[0]}; name the matching model with --encoder")
+    if not all(torch.isfinite(tensor).all() for tensor in encoder.trunk.state_dict().values()):
+        raise ValueError("some are not finite numbers")

@@ -1,0 +1,102 @@
+"""Which patches the local task keeps: attention fused over the layers, then a mask.
+
+Axes: B batch, L layers, P patches, K kept patches, S side in pixels.
+"""
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+
+def product(rows_BLP: Tensor) -> Tensor:
+    """A = ∏_l a_l, as its logarithm Σ_l log a_l: a product of twelve maps underflows, and only the order matters."""
+    return rows_BLP.clamp_min(torch.finfo(torch.float32).tiny).log().sum(dim=1)
+
+
+def mean(rows_BLP: Tensor) -> Tensor:
+    """A = 1/L · Σ_l a_l."""
+    return rows_BLP.mean(dim=1)
+
+
+def last(rows_BLP: Tensor) -> Tensor:
+    """A = a_L."""
+    return rows_BLP[:, -1]
+
+
+def rollout(rows_BLP: Tensor) -> Tensor:
+    """Attention rollout of the [CLS] row, each patch token standing for its own place.
+
+    With half of every layer's output from its input, and c_l = 1 − Σ_p a_l(p) the attention that stays on [CLS] and registers:
+    R_l = (1 + c_l)/2 · R_{l−1} + a_l/2, R_0 = 0, A = R_L.
+    """
+    rolled_BP = torch.zeros_like(rows_BLP[:, 0])
+    for row_BP in rows_BLP.unbind(dim=1):
+        stays_B1 = 1 - row_BP.sum(dim=1, keepdim=True)
+        rolled_BP = (1 + stays_B1) / 2 * rolled_BP + row_BP / 2
+    return rolled_BP
+
+
+FUSIONS: dict[str, Callable[[Tensor], Tensor]] = {"product": product, "mean": mean, "last": last, "rollout": rollout}
+
+
+def kept_count(patches: int, keep_ratio: float) -> int:
+    """⌈ρ·P⌉, at least one; raises `ValueError` when ρ is not in (0, 1]."""
+    if not 0 < keep_ratio <= 1:
+        raise ValueError(f"a keep ratio of {keep_ratio} keeps nothing or too much; use more than 0 and at most 1")
+    return math.ceil(round(keep_ratio * patches, 9))
+
+
+def pivotal(score_BP: Tensor, *, count: int, grid: tuple[int, int], generator: torch.Generator) -> Tensor:
+    """The patches with the highest score; of equal ones the first."""
+    return score_BP.argsort(dim=1, descending=True, stable=True)[:, :count]
+
+
+def least(score_BP: Tensor, *, count: int, grid: tuple[int, int], generator: torch.Generator) -> Tensor:
+    """The patches with the lowest score; of equal ones the first."""
+    return score_BP.argsort(dim=1, stable=True)[:, :count]
+
+
+def random(score_BP: Tensor, *, count: int, grid: tuple[int, int], generator: torch.Generator) -> Tensor:
+    """Patches drawn without replacement."""
+    return torch.rand(score_BP.shape, generator=generator).argsort(dim=1)[:, :count]
+
+
+def even_grid(score_BP: Tensor, *, count: int, grid: tuple[int, int], generator: torch.Generator) -> Tensor:
+    """Patches spread evenly: those where a lattice of two irrational steps comes lowest, the same in every image."""
+    row, column = torch.meshgrid(torch.arange(grid[0]), torch.arange(grid[1]), indexing="ij")
+    height = (row * 0.7548776662466927 + column * 0.5698402909980532).double().frac().flatten()
+    return height.argsort(stable=True)[:count].expand(len(score_BP), -1)
+
+
+def block(score_BP: Tensor, *, count: int, grid: tuple[int, int], generator: torch.Generator) -> Tensor:
+    """One nearly square block a image at a random place; its last row may be cut short to keep exactly `count`."""
+    rows, columns = grid
+    wide = min(columns, max(math.ceil(math.sqrt(count)), math.ceil(count / rows)))
+    high = math.ceil(count / wide)
+    top_B1 = torch.randint(rows - high + 1, (len(score_BP), 1), generator=generator)
+    left_B1 = torch.randint(columns - wide + 1, (len(score_BP), 1), generator=generator)
+    inside_K = torch.arange(count)
+    return (top_B1 + inside_K // wide) * columns + left_B1 + inside_K % wide
+
+
+MASKS: dict[str, Callable[..., Tensor]] = {"pivotal": pivotal, "random": random, "grid": even_grid, "block": block, "least": least}
+
+
+def choose_patches(score_BP: Tensor, *, mask: str, keep_ratio: float, grid: tuple[int, int], generator: torch.Generator) -> Tensor:
+    """The sorted positions [B, K] of exactly K = ⌈ρ·P⌉ patches an image, whatever the ties; on the device of the score.
+
+    Random masks draw from `generator`, which lives on the CPU, so that they are the same on every device.
+    """
+    count = kept_count(score_BP.shape[1], keep_ratio)
+    chosen_BK = MASKS[mask](score_BP, count=count, grid=grid, generator=generator)
+    return chosen_BK.to(score_BP.device).sort(dim=1).values
+
+
+def zero_patches(images_B3SS: Tensor, keep_BK: Tensor, *, grid: tuple[int, int]) -> Tensor:
+    """Set every pixel outside the kept patches of normalised images to 0, the `zero` way to mask."""
+    kept_BP = torch.zeros(len(images_B3SS), math.prod(grid), device=images_B3SS.device).scatter(1, keep_BK, 1)
+    side = images_B3SS.shape[-1] // grid[1]
+    pixels_B1SS = kept_BP.view(-1, 1, *grid).repeat_interleave(side, dim=2).repeat_interleave(side, dim=3)
+    return images_B3SS * pixels_B1SS

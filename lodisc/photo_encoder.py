@@ -1,0 +1,138 @@
+"""`load`: an encoder that takes photographs as they come, from a run, a weights file or timm.
+
+Axes: N photographs, B batch, S side in pixels, D feature, L layers, P patches.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from lodisc.data.decode import Unreadable, decode, to_rgb
+from lodisc.data.views import centre_view
+from lodisc.device import autocast, pick_device
+from lodisc.method.encoder import Encoder, build_encoder
+from lodisc.method.masking import FUSIONS
+from lodisc.training.checkpoint import is_run, load_encoder, load_weights
+
+Photograph = str | Path | Image.Image | np.ndarray[Any, Any] | Tensor
+"""A path, a PIL image, bytes [H, W, 3] or [H, W] as an array, or bytes [3, S, S] as a tensor."""
+
+
+class PhotoEncoder(nn.Module):
+    """A frozen encoder with what it needs to see a photograph: size, crop, normalisation, device, precision.
+
+    As a plain `nn.Module` it maps bytes or normalised floats [B, 3, S, S] to features [B, D].
+    """
+
+    def __init__(self, encoder: Encoder, *, name: str, device: str = "auto") -> None:
+        super().__init__()
+        self.device = pick_device(device)
+        self.encoder = encoder.to(self.device).eval().requires_grad_(False)
+        self.name = name
+
+    @property
+    def image_size(self) -> int:
+        return self.encoder.image_size
+
+    @property
+    def dim(self) -> int:
+        return self.encoder.dim
+
+    def forward(self, images_B3SS: Tensor) -> Tensor:
+        return self.encoder(images_B3SS)
+
+    @torch.inference_mode()
+    def features(self, images_B3SS: Tensor) -> Tensor:
+        """The features [B, D] in fp32 on the CPU of centred views, bytes [B, 3, S, S]."""
+        with autocast("auto", self.device):
+            return self.encoder(images_B3SS.to(self.device, non_blocking=True)).float().cpu()
+
+    def embed(self, images: Sequence[Photograph], *, batch_size: int = 64) -> Tensor:
+        """The [CLS] features [N, D] of photographs, fp32 on the CPU; not of unit length.
+
+        Raises `Unreadable`, a `ValueError` that names the file, for a photograph that can't be read.
+        """
+        batches = [self._views(images[first : first + batch_size]) for first in range(0, len(images), batch_size)]
+        return torch.cat([self.features(views) for views in batches]) if batches else torch.empty(0, self.dim)
+
+    @torch.inference_mode()
+    def attention(self, images: Sequence[Photograph], *, fusion: str = "product", batch_size: int = 16) -> Tensor:
+        """The fused attention [N, rows, columns] that [CLS] pays to the patches, fp32 on the CPU; each map sums to 1.
+
+        The product over L layers is shown by its L-th root, as one can't see anything in the product itself.
+        """
+        maps = []
+        for first in range(0, len(images), batch_size):
+            with autocast("auto", self.device):
+                _, rows_BLP = self.encoder.forward_with_attention(self._views(images[first : first + batch_size]).to(self.device))
+            fused_BP = FUSIONS[fusion](rows_BLP)
+            if fusion == "product":
+                fused_BP = (fused_BP / rows_BLP.shape[1]).softmax(dim=1)
+            maps.append((fused_BP / fused_BP.sum(dim=1, keepdim=True)).unflatten(1, self.encoder.grid).float().cpu())
+        return torch.cat(maps) if maps else torch.empty(0, *self.encoder.grid)
+
+    def _views(self, images: Sequence[Photograph]) -> Tensor:
+        return torch.stack([self._view(image) for image in images])
+
+    def _view(self, image: Photograph) -> Tensor:
+        if isinstance(image, Tensor):
+            expected = (3, self.image_size, self.image_size)
+            if image.shape != expected or image.dtype != torch.uint8:
+                raise ValueError(f"a tensor must hold bytes of shape {expected}, not {image.dtype} of {tuple(image.shape)}")
+            return image
+        if isinstance(image, str | Path):
+            try:
+                image = decode(Path(image).read_bytes(), at_least=2 * self.image_size)
+            except (Unreadable, OSError) as error:
+                raise Unreadable(f"{image}: {error}") from None
+        elif isinstance(image, np.ndarray):
+            image = Image.fromarray(image)
+        return centre_view(to_rgb(image), image_size=self.image_size)
+
+
+def load(
+    source: str | Path, *, momentum: bool = False, encoder: str | None = None, image_size: int | None = None, device: str = "auto"
+) -> PhotoEncoder:
+    """The student of a run (or its momentum encoder), `timm:NAME` with pretrained weights, or a weights file of the timm model `encoder`.
+
+    `image_size` is for the latter two; its default is the model's own. Raises `ValueError` for anything else.
+    """
+    path = Path(source)
+    if str(source).startswith("timm:"):
+        name = str(source).removeprefix("timm:")
+        try:
+            built = build_encoder(name, image_size=image_size or native_size(name), pretrained=True)
+        except (OSError, RuntimeError) as error:
+            raise ValueError(f"the pretrained weights of {name} could not be had ({str(error).splitlines()[0][:100]})") from None
+        return PhotoEncoder(built, name=name, device=device)
+    if path.suffix == ".safetensors":
+        if encoder is None:
+            raise ValueError(f"{path} holds weights alone; name their timm model with --encoder")
+        built = build_encoder(encoder, image_size=image_size or native_size(encoder))
+        load_weights(built, path)
+        return PhotoEncoder(built, name=path.stem, device=device)
+    if not is_run(path):
+        raise ValueError(f"{source} is no run, no .safetensors file and no timm:NAME")
+    if not (path / "encoder").is_dir():
+        raise ValueError(f"{path} has no encoder yet; its training has not reached a checkpoint")
+    return PhotoEncoder(load_encoder(path / ("momentum" if momentum else "encoder")), name=path.name, device=device)
+
+
+def load_start(run: str | Path, *, device: str = "auto") -> PhotoEncoder:
+    """The encoder that a run began with, untouched."""
+    if not is_run(Path(run)):
+        raise ValueError(f"{run} is no run")
+    return PhotoEncoder(load_encoder(Path(run) / "start"), name="untouched start", device=device)
+
+
+def native_size(name: str) -> int:
+    """The image size that a timm model was made for."""
+    from timm import get_pretrained_cfg
+
+    cfg = get_pretrained_cfg(name)
+    return cfg.input_size[-1] if cfg else 224

@@ -1,0 +1,88 @@
+"""The learner: model and optimiser, one step at a time, and all that a checkpoint must hold of them."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from lodisc.config import TrainConfig
+from lodisc.device import autocast
+from lodisc.method.encoder import Encoder
+from lodisc.method.lodisc import LoDisc, Step
+from lodisc.training import optim
+from lodisc.training.distributed import AllReduceSum, Processes
+
+BAD_STEPS = 5
+
+
+class Learner:
+    """LoDisc on the device of this process, in step with the other processes."""
+
+    def __init__(self, encoder: Encoder, config: TrainConfig, world: Processes) -> None:
+        self.config, self.world = config, world
+        self.bad_steps = 0
+        if config.freeze_patch_embed:
+            encoder.trunk.patch_embed.requires_grad_(False)
+        torch.manual_seed(config.seed)
+        self.model = LoDisc(
+            encoder, hidden_dim=config.hidden_dim, out_dim=config.out_dim, objective=config.objective, local_weight=config.local_weight,
+            direction=config.direction, mask=config.mask, keep_ratio=config.keep_ratio, mask_mode=config.mask_mode, fusion=config.fusion,
+            temperature=config.temperature, gather=world.gather, all_reduce=AllReduceSum.apply if world.size > 1 else None,
+        ).to(world.device)  # fmt: skip
+        self.optimiser = optim.adamw(self.model, weight_decay=config.weight_decay)
+        self.learning = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
+        self.forward: nn.Module = self.model
+        if world.size > 1:
+            gpu = [world.device.index] if world.device.type == "cuda" else None
+            self.forward = DistributedDataParallel(self.model, device_ids=gpu)
+
+    def step(self, views_VB3SS: Tensor, *, step: int, steps: int) -> tuple[Step, dict[str, float]]:
+        """Learn from one batch; what the method computed, and the figures of the step.
+
+        A step whose loss or gradient is no finite number changes nothing; after five in a row a `ValueError` says what to do.
+        """
+        config = self.config
+        rate = optim.learning_rate(step, steps=steps, peak=config.lr * config.batch_size / 256, warmup=config.warmup)
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate
+        momentum = optim.momentum(step, steps=steps, start=config.momentum)
+        self.model.update_momentum(momentum)
+        generator = torch.Generator().manual_seed((config.seed * 1_000_003 + step) * 1024 + self.world.rank)
+        with autocast(config.precision, self.world.device):
+            result: Step = self.forward(views_VB3SS.to(self.world.device, non_blocking=True), generator=generator)
+        self.optimiser.zero_grad(set_to_none=True)
+        result.loss.backward()
+        norm = nn.utils.clip_grad_norm_(self.learning, config.grad_clip, foreach=True)
+        losses = self.world.mean(torch.stack([result.loss.detach(), result.loss_global, result.loss_local]))
+        if bool(torch.isfinite(losses).all() & torch.isfinite(norm)):
+            self.optimiser.step()
+            self.bad_steps = 0
+        else:
+            self._count_bad_step(step)
+        loss, loss_global, loss_local = losses.tolist()
+        figures = {"loss": loss, "loss_global": loss_global, "loss_local": loss_local}
+        return result, {**figures, "lr": rate, "momentum": momentum, "gradient_norm": norm.item()}
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Everything that learning on from here depends on, by name."""
+        optimiser = self.optimiser.state_dict()["state"]
+        return {f"model.{name}": tensor for name, tensor in self.model.state_dict().items()} | {
+            f"optimiser.{index}.{name}": tensor for index, tensors in optimiser.items() for name, tensor in tensors.items()
+        }
+
+    def restore(self, tensors: dict[str, Tensor]) -> None:
+        """Take back what `tensors` gave."""
+        self.model.load_state_dict({name.removeprefix("model."): t for name, t in tensors.items() if name.startswith("model.")})
+        state: dict[int, dict[str, Tensor]] = {}
+        for name, tensor in tensors.items():
+            if name.startswith("optimiser."):
+                _, index, part = name.split(".")
+                state.setdefault(int(index), {})[part] = tensor
+        self.optimiser.load_state_dict({"state": state, "param_groups": self.optimiser.state_dict()["param_groups"]})
+
+    def _count_bad_step(self, step: int) -> None:
+        self.bad_steps += 1
+        if self.bad_steps >= BAD_STEPS:
+            raise ValueError(
+                f"the loss was no finite number {BAD_STEPS} steps in a row, up to step {step + 1}; lower --lr or use --precision fp32, "
+                "with another --out"
+            )

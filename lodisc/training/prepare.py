@@ -1,0 +1,141 @@
+"""Before the first step: the folder, the photographs, the start, the number of steps; and whether a run that is there is the same."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lodisc.config import FREE_TO_CHANGE, TrainConfig
+from lodisc.console import say
+from lodisc.data.check import check_photos, write_skipped
+from lodisc.data.loader import training_batches
+from lodisc.data.photo import Photo
+from lodisc.data.sources import find_photos, fingerprint, split_photos, training_photos
+from lodisc.device import pick_precision
+from lodisc.method.encoder import Encoder, build_encoder
+from lodisc.training import checkpoint
+from lodisc.training.distributed import Processes
+from lodisc.training.learner import Learner
+
+CALIBRATION_STEPS = 4
+DEFAULT_EPOCHS, LEAST_STEPS = 3, 150
+
+
+def claim(out: Path) -> None:
+    """Make the folder of a run; raises `ValueError` when something else is there."""
+    if out.exists() and not out.is_dir():
+        raise ValueError(f"{out} is a file; choose another --out")
+    ours = {".lock", "skipped.jsonl", "skipped.jsonl.tmp", "start", "config.json.tmp"}
+    if out.is_dir() and not (out / "config.json").exists() and any(path.name not in ours for path in out.iterdir()):
+        raise ValueError(f"{out} is not empty and holds no run; choose another --out")
+    out.mkdir(parents=True, exist_ok=True)
+
+
+def readable_photos(data: Path, out: Path, config: TrainConfig, world: Processes) -> list[Photo]:
+    """The photographs to learn from. A new run reads each of them once and writes `skipped.jsonl`; a resumed one goes by that.
+
+    Raises `ValueError` when there are none, when too many can't be read, or when they don't fill a batch.
+    """
+    listing = find_photos(data)
+    if config.train_split is not None:
+        listing = listing._replace(photos=split_photos(listing.photos, train_split=config.train_split, seed=config.seed))
+    listing = listing._replace(photos=training_photos(listing.photos))
+    record = out / "skipped.jsonl"
+    if world.is_first and not (out / "config.json").exists():
+        checked = check_photos(listing, workers=config.workers, max_skipped=config.max_skipped)
+        write_skipped(record, checked.skipped)
+        if checked.skipped:
+            say(f"Skipped {len(checked.skipped)} of {len(listing.photos) + len(listing.skipped)} photographs; {record} names them.")
+    world.wait()
+    skipped = {entry["key"] for entry in checkpoint.read_json_lines(record)}
+    photos = [photo for photo in listing.photos if photo.key not in skipped]
+    if len(photos) < config.batch_size:
+        fits = f"use --batch-size {len(photos)} or less" if len(photos) > 1 else "add more photographs"
+        raise ValueError(f"--batch-size {config.batch_size} is more than the {len(photos)} photographs in {data}; {fits}")
+    return photos
+
+
+def starting_encoder(out: Path, config: TrainConfig, world: Processes) -> Encoder:
+    """The run's own copy of the start; in a new run what `--init` names. Raises `ValueError` when that can't be had."""
+    if (out / "config.json").exists():
+        return checkpoint.load_encoder(out / "start")
+    torch.manual_seed(config.seed)
+    if config.init == "timm" and world.is_first:
+        say(f"Downloading the pretrained weights of {config.encoder} from its hub, unless they are here already.")
+    try:
+        encoder = build_encoder(config.encoder, image_size=config.image_size, args=config.encoder_args, pretrained=config.init == "timm")
+    except (OSError, RuntimeError) as error:
+        reason = str(error).splitlines()[0][:100]
+        raise ValueError(
+            f"the pretrained weights of {config.encoder} could not be had ({reason}); give a file with --init PATH.safetensors, "
+            "or start from random weights with --recipe scratch"
+        ) from None
+    if config.init not in {"timm", "none"}:
+        checkpoint.load_weights(encoder, Path(config.init))
+    return encoder
+
+
+def plan(data: Path, out: Path, config: TrainConfig, world: Processes, *, photos: list[Photo], encoder: Encoder) -> int:
+    """The number of steps. A new run is written down, a run that is there must have the same settings and photographs.
+
+    Raises `ValueError` that names the first setting which differs.
+    """
+    path, mark = out / "config.json", fingerprint(photos)
+    if path.exists():
+        before = checkpoint.read_json(path)
+        _require_same(out, before["settings"], config)
+        if before["data"]["fingerprint"] != mark:
+            raise ValueError(f"the photographs in {data} are not those that {out} was begun with; use another --out")
+        return before["steps"]
+    if world.is_first:
+        checkpoint.save_encoder(encoder, out / "start", name=config.encoder, args=config.encoder_args)
+    world.wait()
+    steps = world.from_first(_steps_in_time(out, config, world, photos) if config.minutes else _steps_of_epochs(config, photos))
+    if world.is_first:
+        skipped = len(checkpoint.read_json_lines(out / "skipped.jsonl"))
+        precision = pick_precision(config.precision, world.device)
+        checkpoint.write_json(path, {
+            "settings": config.to_dict(),
+            "steps": steps,
+            "data": {"path": str(data.resolve()), "photos": len(photos), "skipped": skipped, "fingerprint": mark},
+            "hardware": {"device": str(world.device), "precision": precision, "processes": world.size, "threads": torch.get_num_threads()},
+            "versions": checkpoint.versions(),
+        })  # fmt: skip
+    world.wait()
+    return steps
+
+
+def batches_of(photos: list[Photo], config: TrainConfig, world: Processes, steps: range) -> Iterator[Tensor]:
+    """This process's share of the batches of these steps."""
+    return training_batches(
+        photos, seed=config.seed, image_size=config.image_size, min_crop=config.min_crop, batch_size=config.batch_size, steps=steps,
+        rank=world.rank, world=world.size, workers=config.workers, pin_memory=world.device.type == "cuda",
+    )  # fmt: skip
+
+
+def _require_same(out: Path, before: dict[str, Any], config: TrainConfig) -> None:
+    for name, value in config.to_dict().items():
+        if before.get(name) != value and name not in FREE_TO_CHANGE:
+            flag = name.replace("_", "-")
+            raise ValueError(f"{out} was begun with --{flag} {before.get(name)}, not {value}; use that, or another --out")
+
+
+def _steps_of_epochs(config: TrainConfig, photos: list[Photo]) -> int:
+    per_epoch = len(photos) // config.batch_size
+    if config.epochs is None:
+        return max(DEFAULT_EPOCHS * per_epoch, LEAST_STEPS)
+    return max(1, round(config.epochs * per_epoch))
+
+
+def _steps_in_time(out: Path, config: TrainConfig, world: Processes, photos: list[Photo]) -> int:
+    """How many steps fit in `--minutes`, judged by a few on a learner that is then thrown away."""
+    learner = Learner(checkpoint.load_encoder(out / "start"), config, world)
+    begun = 0.0
+    for number, views in enumerate(batches_of(photos, config, world, range(CALIBRATION_STEPS + 1))):
+        learner.step(views, step=number, steps=CALIBRATION_STEPS + 1)
+        begun = begun or time.monotonic()
+    assert config.minutes is not None
+    return max(1, round(config.minutes * 60 * CALIBRATION_STEPS / (time.monotonic() - begun)))

@@ -1,0 +1,27 @@
+"""`log.jsonl`: one JSON object a line, every few steps."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+
+def append(run: Path, entry: dict[str, Any]) -> None:
+    """Add one line and hand it to the system, so that a killed process leaves whole lines."""
+    with (run / "log.jsonl").open("a") as file:
+        file.write(json.dumps(entry) + "\n")
+
+
+def read(run: Path) -> list[dict[str, Any]]:
+    """All whole lines; an empty list where nothing was logged."""
+    path = run / "log.jsonl"
+    if not path.exists():
+        return []
+    return [json.loads(line) for line in path.read_text().splitlines(keepends=True) if line.endswith("\n")]
+
+
+def forget_after(run: Path, step: int) -> None:
+    """Drop the lines of steps that are about to be done again, and a torn last line."""
+    kept = [entry for entry in read(run) if entry["step"] <= step]
+    replacement = run / "log.jsonl.tmp"
+    replacement.write_text("".join(json.dumps(entry) + "\n" for entry in kept))
+    replacement.replace(run / "log.jsonl")

@@ -1,0 +1,147 @@
+"""The encoder against timm's own unfused attention and attention-masked forward, on random weights of every family."""
+
+from typing import Any
+
+import pytest
+import timm
+import torch
+from safetensors.torch import save_file
+
+from lodisc.method.encoder import Encoder, build_encoder
+from lodisc.training.checkpoint import load_weights
+
+FAMILIES = [
+    ("vit_tiny_patch16_224", 64),
+    ("deit_tiny_distilled_patch16_224", 64),
+    ("vit_small_patch14_dinov2", 70),
+    ("vit_small_patch14_reg4_dinov2", 70),
+    ("vit_small_patch16_dinov3", 64),
+    ("vit_small_plus_patch16_dinov3", 64),
+    ("vit_base_patch16_clip_224", 64),
+]
+SMALL = {"depth": 3}
+
+
+def small_encoder(name: str, size: int) -> Encoder:
+    torch.manual_seed(0)
+    encoder = build_encoder(name, image_size=size, args=SMALL).eval()
+    for part, parameter in encoder.named_parameters():
+        if parameter.ndim >= 2:
+            torch.nn.init.normal_(parameter, std=0.08)
+        elif "gamma" in part:
+            torch.nn.init.ones_(parameter)  # a layer scale near 0 would hide what the layers do
+    return encoder
+
+
+def images(size: int, count: int = 2) -> torch.Tensor:
+    return torch.randint(0, 256, (count, 3, size, size), generator=torch.Generator().manual_seed(1), dtype=torch.uint8)
+
+
+@pytest.mark.parametrize(("name", "size"), FAMILIES)
+def test_rows_equal_the_unfused_softmax(name: str, size: int) -> None:
+    encoder = small_encoder(name, size)
+    _, rows_BLP = encoder.forward_with_attention(images(size))
+
+    seen = []
+    for block in encoder.trunk.blocks:
+        block.attn.fused_attn = False
+        block.attn.attn_drop.register_forward_hook(lambda module, args, output: seen.append(args[0]))
+    with torch.no_grad():
+        encoder(images(size))
+    expected_BLP = torch.stack([a_BHTT.mean(1)[:, 0, encoder.trunk.num_prefix_tokens :] for a_BHTT in seen], 1)
+
+    assert rows_BLP.shape == (2, 3, encoder.patches)
+    torch.testing.assert_close(rows_BLP, expected_BLP, atol=1e-5, rtol=0)
+    assert rows_BLP.std(dim=-1).min() > 1e-6, "constant rows would make this test blind"
+
+
+@pytest.mark.parametrize(("name", "size"), FAMILIES)
+def test_rows_leave_the_features_as_they_are(name: str, size: int) -> None:
+    encoder = small_encoder(name, size)
+    features_BD, _ = encoder.forward_with_attention(images(size))
+    with torch.no_grad():
+        assert torch.equal(features_BD, encoder(images(size)))
+
+
+@pytest.mark.parametrize(("name", "size"), FAMILIES)
+def test_subset_equals_a_full_forward_that_masks_the_rest(name: str, size: int) -> None:
+    encoder = small_encoder(name, size)
+    prefix, patches = encoder.trunk.num_prefix_tokens, encoder.patches
+    keep_BK = torch.stack([torch.arange(0, patches, 2)[:5], torch.tensor([1, 3, 4, 7, 11])])
+    allowed = torch.zeros(2, prefix + patches, dtype=torch.bool)
+    allowed[:, :prefix] = True
+    allowed.scatter_(1, keep_BK + prefix, True)
+    with torch.no_grad():
+        subset_BD = encoder(images(size), keep_BK=keep_BK)
+        masked_BTD = encoder.trunk.forward_features(encoder.normalise(images(size)), attn_mask=allowed[:, None, None, :])
+        whole_BD = encoder(images(size))
+    torch.testing.assert_close(subset_BD, encoder.trunk.fc_norm(masked_BTD[:, 0]), atol=2e-5, rtol=1e-4)
+    assert (subset_BD - whole_BD).abs().max() > 1e-2
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("resnet18", "not a vision transformer"),
+        ("swin_tiny_patch4_window7_224", "not a vision transformer"),
+        ("beit_base_patch16_224", "not a vision transformer"),
+        ("vit_base_patch16_siglip_224", r"no \[CLS\] token"),
+        ("vit_small_patch16_rope_224_nonsense", "knows no such model"),
+    ],
+)
+def test_models_that_cannot_do_it_are_refused_by_name(name: str, reason: str) -> None:
+    with pytest.raises(ValueError, match=f"{name}.*{reason}") as refusal:
+        build_encoder(name, image_size=64)
+    assert "\n" not in str(refusal.value)
+
+
+def test_unfused_attention_is_refused() -> None:
+    trunk: Any = timm.create_model("vit_tiny_patch16_224", img_size=32, num_classes=0, depth=2)
+    trunk.blocks[1].attn.fused_attn = False
+    with pytest.raises(ValueError, match="fused self-attention"):
+        Encoder(trunk)
+
+
+def test_image_size_that_is_no_multiple_of_the_patch() -> None:
+    with pytest.raises(ValueError, match="use 56 or 70"):
+        build_encoder("vit_small_patch14_dinov2", image_size=64, args=SMALL)
+
+
+def test_bytes_are_normalised_as_the_model_wants() -> None:
+    encoder = small_encoder("vit_tiny_patch16_224", 32)
+    encoder.set_normalisation(mean=(0.1, 0.2, 0.3), std=(0.5, 0.6, 0.7))
+    x = encoder.normalise(torch.full((1, 3, 2, 2), 51, dtype=torch.uint8))
+    torch.testing.assert_close(x[0, :, 0, 0], torch.tensor([0.1 / 0.5, 0.0, -0.1 / 0.7]))
+    assert encoder.normalise(x) is x
+
+
+def test_weights_of_another_size_are_resampled_and_a_classifier_left_out(tmp_path) -> None:
+    whole: Any = timm.create_model("vit_tiny_patch16_224", depth=2, num_classes=7)
+    save_file(whole.state_dict(), tmp_path / "w.safetensors")
+    encoder = build_encoder("vit_tiny_patch16_224", image_size=64, args={"depth": 2})
+    load_weights(encoder, tmp_path / "w.safetensors")
+    assert torch.equal(encoder.trunk.blocks[1].mlp.fc1.weight, whole.blocks[1].mlp.fc1.weight)
+    assert encoder.trunk.pos_embed.shape == (1, 17, 192)
+
+
+def test_weights_that_do_not_fit_are_refused_whole(tmp_path) -> None:
+    encoder = build_encoder("vit_tiny_patch16_224", image_size=64, args={"depth": 2})
+    tensors = dict(encoder.trunk.state_dict())
+    path = tmp_path / "w.safetensors"
+
+    def refusal(changed: dict[str, torch.Tensor]) -> str:
+        save_file(changed, path)
+        with pytest.raises(ValueError) as caught:
+            load_weights(encoder, path)
+        assert str(path) in str(caught.value) and "\n" not in str(caught.value)
+        return str(caught.value)
+
+    assert "missing" in refusal({name: t for name, t in tensors.items() if "blocks.1" not in name})
+    assert "unknown" in refusal({**tensors, "blocks.2.norm1.weight": torch.zeros(192)})
+    assert "does not fit" in refusal({**tensors, "norm.weight": torch.zeros(7)})
+    assert "not finite" in refusal({**tensors, "norm.weight": torch.full((192,), torch.nan)})
+    path.write_bytes(b"\x80\x04junk")
+    with pytest.raises(ValueError, match="pickled checkpoints are never loaded"):
+        load_weights(encoder, path)
+    with pytest.raises(ValueError, match="no such weights file"):
+        load_weights(encoder, tmp_path / "gone.safetensors")

@@ -1,0 +1,149 @@
+"""Several processes, and processes that are killed."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from photos import collection
+from runs import command, flags, last_state, logged_steps, run_command
+
+from lodisc.training.checkpoint import is_run
+
+SETTINGS: dict[str, Any] = {"epochs": 4, "batch_size": 4, "mask": "random"}
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return collection(tmp_path_factory.mktemp("photos"), per_label=8)
+
+
+def wait_for_step(run: Path, step: int) -> None:
+    deadline = time.monotonic() + 60
+    while not (run / "log.jsonl").exists() or step not in logged_steps(run):
+        assert time.monotonic() < deadline
+        time.sleep(0.002)
+
+
+def same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
+    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
+
+
+@pytest.mark.slow
+def test_killed_at_several_steps_ends_as_if_never_stopped(photos: Path, tmp_path: Path) -> None:
+    assert run_command("train", photos, "--out", tmp_path / "whole", **SETTINGS)[0] == 0
+    cut = tmp_path / "cut"
+    for step in (1, 4, 5, 9, 13):
+        process = command("train", photos, "--out", cut, **SETTINGS, checkpoint_minutes=1e-9)
+        wait_for_step(cut, step)
+        process.kill()
+        process.communicate()
+        assert process.returncode == -signal.SIGKILL
+    status, _, messages = run_command("train", photos, "--out", cut, **SETTINGS)
+    assert status == 0 and "Going on from step" in messages
+    assert same(last_state(tmp_path / "whole"), last_state(cut))
+    assert logged_steps(cut) == list(range(1, 17))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_saves_what_was_learnt(photos: Path, tmp_path: Path, number: signal.Signals) -> None:
+    run = tmp_path / "run"
+    process = command("train", photos, "--out", run, **{**SETTINGS, "epochs": 5000, "workers": 1})
+    wait_for_step(run, 3)
+    process.send_signal(number)
+    _, messages = process.communicate(timeout=60)
+    assert process.returncode == 128 + number
+    assert "run the same command to go on" in messages.splitlines()[-1] and "Traceback" not in messages
+    reached = logged_steps(run)[-1]
+    assert (run / "checkpoint" / f"step-{reached:08d}").is_dir() and is_run(run)
+
+
+SCRIPT = """
+import sys, torch
+from lodisc.config import TrainConfig
+from lodisc.method.encoder import build_encoder
+from lodisc.training.distributed import processes
+from lodisc.training.learner import Learner
+torch.set_num_threads(1)
+torch.set_default_dtype(torch.float64)
+torch.manual_seed(0)
+encoder = build_encoder("vit_tiny_patch16_224", image_size=32, args={"depth": 2, "embed_dim": 32, "num_heads": 2, "patch_size": 8})
+views = torch.randn(2, 8, 3, 32, 32, generator=torch.Generator().manual_seed(1))
+config = TrainConfig(init="none", hidden_dim=32, out_dim=16, batch_size=8, precision="fp32", direction=sys.argv[2])
+with processes("cpu") as world:
+    learner = Learner(encoder, config, world)
+    share = 8 // world.size
+    own = views[:, world.rank * share : (world.rank + 1) * share].contiguous()
+    _, figures = learner.step(own, step=0, steps=10)
+    gradients = {name: p.grad for name, p in learner.model.named_parameters() if p.grad is not None}
+    if world.is_first:
+        torch.save({"loss": torch.tensor(figures["loss"]), **gradients}, sys.argv[1])
+    del learner
+"""
+
+
+@pytest.mark.parametrize("direction", ["key", "query"])
+def test_one_process_equals_two(tmp_path: Path, direction: str) -> None:
+    script = tmp_path / "step.py"
+    script.write_text(SCRIPT)
+    results = []
+    for count in (1, 2):
+        out = tmp_path / f"{count}.pt"
+        launch = [
+            sys.executable,
+            "-m",
+            "torch.distributed.run",
+            "--standalone",
+            f"--nproc-per-node={count}",
+            str(script),
+            str(out),
+            direction,
+        ]
+        done = subprocess.run(
+            launch, capture_output=True, text=True, timeout=120, env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+        )
+        assert done.returncode == 0, done.stderr[-2000:]
+        results.append(torch.load(out, weights_only=True))
+    one, two = results
+    assert one.keys() == two.keys() and len(one) > 30
+    for name in one:
+        torch.testing.assert_close(two[name], one[name], atol=1e-6, rtol=1e-6, msg=name)
+
+
+@pytest.mark.slow
+def test_torchrun_trains_the_same_run(photos: Path, tmp_path: Path) -> None:
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m", "lodisc", "train", str(photos)]
+    settings: dict[str, Any] = {"epochs": 2, "batch_size": 4}
+    done = subprocess.run([*launch, "--out", str(tmp_path / "two"), *flags(**settings)], capture_output=True, text=True, timeout=240)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert run_command("train", photos, "--out", tmp_path / "one", **settings)[0] == 0
+    one, two = last_state(tmp_path / "one"), last_state(tmp_path / "two")
+    for name, tensor in one.items():
+        torch.testing.assert_close(two[name], tensor, atol=2e-3, rtol=1e-2, msg=name)
+
+
+def limited(megabytes: float, *words: str) -> subprocess.CompletedProcess[str]:
+    """Run `lodisc` where no file may grow beyond a size, as on a disk with that much room."""
+    code = (
+        "import resource, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); "
+        f"resource.setrlimit(resource.RLIMIT_FSIZE, ({int(megabytes * 1e6)},) * 2); "
+        "from lodisc.cli import main; sys.exit(main(sys.argv[1:]))"
+    )
+    return subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, timeout=120)
+
+
+@pytest.mark.parametrize("megabytes", [0.0, 0.02, 0.2])
+def test_a_full_disk_is_one_line_and_loses_nothing(photos: Path, tmp_path: Path, megabytes: float) -> None:
+    run = tmp_path / "run"
+    words = ["train", str(photos), "--out", str(run), *flags(**SETTINGS)]
+    done = limited(megabytes, *words)
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    assert done.stderr.strip().splitlines()[-1].startswith("lodisc train: ")
+    assert not list(run.rglob("*.tmp"))
+    assert run_command("train", photos, "--out", run, **SETTINGS)[0] == 0
+    assert logged_steps(run)[-1] == 16

@@ -1,0 +1,280 @@
+"""Finding photographs in folders, lists and tars."""
+
+import io
+import os
+import socket
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+
+import pytest
+from photos import ODD_NAMES, collection, encoded, tar, texture, write
+
+from lodisc.data.decode import Unreadable
+from lodisc.data.photo import Photo, shown
+from lodisc.data.sources import find_photos, training_photos
+
+JPEG = encoded(texture(0))
+
+
+def places(photos: list[Photo]) -> dict[str, tuple[str | None, str | None]]:
+    return {photo.key: (photo.split, photo.label) for photo in photos}
+
+
+def reasons(data: Path) -> dict[str, str]:
+    return {one.key: one.reason for one in find_photos(data).skipped}
+
+
+# Folders
+
+
+def test_sub_folders_are_labels_and_other_files_are_ignored(tmp_path: Path) -> None:
+    for name in ("wren/a.jpg", "wren/deep/er/b.PNG", "finch/c.webp", "d.jpeg"):
+        write(tmp_path / name, JPEG)
+    ignored = ("README.txt", "Thumbs.db", "wren/.hidden.jpg", ".git/e.jpg", "wren/movie.mpg", "finch/birds.tar", "paper.pdf", "figure.eps")
+    for name in ignored:
+        write(tmp_path / name, JPEG)
+    listing = find_photos(str(tmp_path))
+    assert listing.skipped == []
+    assert places(listing.photos) == {
+        "d.jpeg": (None, None), "finch/c.webp": (None, "finch"), "wren/a.jpg": (None, "wren"), "wren/deep/er/b.PNG": (None, "wren"),
+    }  # fmt: skip
+    assert [photo.key for photo in listing.photos] == sorted(photo.key for photo in listing.photos)
+    assert listing.photos[0].read() == JPEG
+
+
+def test_train_and_test_are_splits_and_nothing_beside_them_is_read(tmp_path: Path) -> None:
+    for name in ("train/wren/a.jpg", "train/b.jpg", "test/wren/x/c.jpg", "val/wren/d.jpg", "masks/train/e.png", "f.jpg"):
+        write(tmp_path / name, JPEG)
+    listing = find_photos(tmp_path)
+    assert places(listing.photos) == {
+        "test/wren/x/c.jpg": ("test", "wren"), "train/b.jpg": ("train", None), "train/wren/a.jpg": ("train", "wren"),
+    }  # fmt: skip
+    assert [photo.key for photo in training_photos(listing.photos)] == ["train/b.jpg", "train/wren/a.jpg"]
+
+
+def test_odd_names_are_kept_and_shown_on_one_line(tmp_path: Path) -> None:
+    for name in ODD_NAMES:
+        write(tmp_path / "a label" / name, JPEG)
+    photos = find_photos(tmp_path).photos
+    assert {photo.key for photo in photos} == {f"a label/{name}" for name in ODD_NAMES}
+    assert all(photo.read() == JPEG and photo.label == "a label" for photo in photos)
+    for photo in photos:
+        assert shown(photo.key).isprintable()
+        shown(photo.key).encode()
+    assert shown("line\nbreak.jpg") == "line\\nbreak.jpg"
+    assert shown(os.fsdecode(b"latin-\xe9.jpg")) == "latin-\\udce9.jpg"
+    assert shown("goldfinch-\N{BIRD}.jpg") == "goldfinch-\N{BIRD}.jpg"
+
+
+def test_links_are_followed_but_never_in_a_circle(tmp_path: Path) -> None:
+    write(tmp_path / "data" / "wren" / "a.jpg", JPEG)
+    write(tmp_path / "elsewhere" / "b.jpg", JPEG)
+    data = tmp_path / "data"
+    (data / "finch").symlink_to(tmp_path / "elsewhere")
+    (data / "linked.jpg").symlink_to(tmp_path / "elsewhere" / "b.jpg")
+    (data / "gone.jpg").symlink_to("nowhere.jpg")
+    (data / "self.jpg").symlink_to("self.jpg")
+    (data / "wren" / "up").symlink_to("..")
+    (data / "wren" / "here").symlink_to(".")
+    (tmp_path / "elsewhere" / "back").symlink_to(data)
+    assert set(places(find_photos(data).photos)) == {"wren/a.jpg", "finch/b.jpg", "linked.jpg"}
+    assert reasons(data) == {
+        "gone.jpg": "no such file or directory", "self.jpg": "too many levels of symbolic links",
+        "wren/up": "link loop", "wren/here": "link loop", "finch/back": "link loop",
+    }  # fmt: skip
+
+
+def test_pipes_and_sockets_are_never_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path / "a.jpg", JPEG)
+    os.mkfifo(tmp_path / "pipe.jpg")
+    monkeypatch.chdir(tmp_path)  # names of sockets are short
+    with socket.socket(socket.AF_UNIX) as end:
+        end.bind("socket.jpg")
+    (tmp_path / "list.txt").write_text("a.jpg\npipe.jpg\n")
+    assert reasons(tmp_path) == {"pipe.jpg": "not a file", "socket.jpg": "not a file"}
+    assert reasons(tmp_path / "list.txt") == {"pipe.jpg": "not a file"}
+
+
+def test_what_may_not_be_read_is_skipped(tmp_path: Path) -> None:
+    for name in ("open/a.jpg", "closed/b.jpg", "open/secret.jpg"):
+        write(tmp_path / name, JPEG)
+    script = """
+import os, sys
+from pathlib import Path
+from lodisc.data.check import check_photos
+from lodisc.data.sources import find_photos
+os.chdir(sys.argv[1])
+check_photos(find_photos("."), workers=0, max_skipped=0)  # another user may be unable to import what this takes
+Path("closed").chmod(0), Path("open/secret.jpg").chmod(0)
+if os.geteuid() == 0:
+    os.setgid(65534), os.setuid(65534)
+checked = check_photos(find_photos("."), workers=0, max_skipped=1)
+print([photo.key for photo in checked.photos], [(one.key, one.reason) for one in checked.skipped])
+"""
+    package = Path(__file__).parents[1]
+    tmp_path.chmod(0o755)
+    ran = subprocess.run([sys.executable, "-c", script, str(tmp_path)], cwd=package, env={**os.environ, "PYTHONPATH": str(package)},
+                         capture_output=True, text=True)  # fmt: skip
+    (tmp_path / "closed").chmod(0o755)
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout.strip() == "['open/a.jpg'] [('closed/', 'permission denied'), ('open/secret.jpg', 'permission denied')]"
+
+
+def test_a_file_that_is_gone_or_has_grown_is_unreadable(tmp_path: Path) -> None:
+    with pytest.raises(Unreadable, match="no such file"):
+        Photo("a", tmp_path / "a.jpg").read()
+    with (tmp_path / "big.jpg").open("wb") as stream:
+        stream.truncate(2**30 + 1)
+    with pytest.raises(Unreadable, match="larger than 1 GB"):
+        Photo("big.jpg", tmp_path / "big.jpg").read()
+
+
+def test_one_photograph_is_enough_and_none_is_one_line(tmp_path: Path) -> None:
+    for empty in (tmp_path, write(tmp_path / "list.txt", b"\n"), tar(tmp_path / "none.tar", {"a.txt": b""})):
+        with pytest.raises(ValueError, match=r"^no photographs in .*; looked for \.jpg, .*endings$"):
+            find_photos(empty)
+    with pytest.raises(ValueError, match=r"does not exist; give a folder of photographs"):
+        find_photos(tmp_path / "nowhere")
+    with pytest.raises(ValueError, match=r"is no folder, \.txt or \.csv list or uncompressed \.tar"):
+        find_photos(write(tmp_path / "birds.tgz", b""))
+    with pytest.raises(ValueError, match=r"line\\nbreak does not exist") as missing:
+        find_photos(tmp_path / "line\nbreak")
+    assert "\n" not in str(missing.value)
+    (tmp_path / "gone.jpg").symlink_to("nowhere")
+    with pytest.raises(ValueError, match=r"gone\.jpg was skipped: no such file"):
+        find_photos(tmp_path)
+    write(tmp_path / "a.jpg", JPEG)
+    assert set(places(find_photos(tmp_path).photos)) == {"a.jpg"}
+
+
+# Lists
+
+
+def test_a_text_list_is_relative_to_its_folder(tmp_path: Path) -> None:
+    for name in ("wren/a b.jpg", "#1.jpg", "finch/no-ending", "outside/c.jpg"):
+        write(tmp_path / "in" / name, JPEG)
+    absolute = tmp_path / "in" / "outside" / "c.jpg"
+    lines = ["./wren/a b.jpg", "", "#1.jpg", "finch/no-ending", str(absolute), "../in/wren/a b.jpg"]
+    lines += ["wren/a b.jpg", "gone.jpg", "nul\0.jpg", "wren"]
+    write(tmp_path / "in" / "list.txt", "\r\n".join(lines).encode())
+    listing = find_photos(tmp_path / "in" / "list.txt")
+    assert places(listing.photos) == {
+        "wren/a b.jpg": (None, "wren"), "#1.jpg": (None, None), "finch/no-ending": (None, "finch"), str(absolute): (None, None),
+        "../in/wren/a b.jpg": (None, None),
+    }  # fmt: skip
+    assert all(photo.read() == JPEG for photo in listing.photos)
+    assert reasons(tmp_path / "in" / "list.txt") == {
+        "wren/a b.jpg": "named twice", "gone.jpg": "no such file or directory", "nul\0.jpg": "not a name of a file", "wren": "not a file",
+    }  # fmt: skip
+
+
+def test_a_text_list_knows_splits(tmp_path: Path) -> None:
+    collection(tmp_path, labels=["wren"], per_label=1, splits=["train", "test", "other"])
+    write(tmp_path / "list.txt", b"train/wren/0.jpg\ntest/wren/0.jpg\nother/wren/0.jpg\n")
+    assert places(find_photos(tmp_path / "list.txt").photos) == {"train/wren/0.jpg": ("train", "wren"), "test/wren/0.jpg": ("test", "wren")}
+    assert reasons(tmp_path / "list.txt") == {"other/wren/0.jpg": "neither in train nor in test"}
+
+
+def test_a_csv_names_labels_and_splits(tmp_path: Path) -> None:
+    for name in ("a,b.jpg", "x/c.jpg", "d.jpg", "e.jpg"):
+        write(tmp_path / name, JPEG)
+    text = '\ufeffPath, Label,split,note\n"a,b.jpg",wren,train,1\nx/c.jpg,,TEST,2\nd.jpg,finch,val\ne.jpg,finch\n\n'
+    write(tmp_path / "l.csv", text.encode())
+    assert places(find_photos(tmp_path / "l.csv").photos) == {"a,b.jpg": ("train", "wren"), "x/c.jpg": ("test", None)}
+    assert reasons(tmp_path / "l.csv") == {"e.jpg": "neither in train nor in test"}
+    write(tmp_path / "no_label.csv", b"path,split\nx/c.jpg,train\nd.jpg,test\n")
+    assert places(find_photos(tmp_path / "no_label.csv").photos) == {"d.jpg": ("test", None), "x/c.jpg": ("train", "x")}
+    write(tmp_path / "path.csv", b"path\nx/c.jpg\nd.jpg\n")
+    assert places(find_photos(tmp_path / "path.csv").photos) == {"d.jpg": (None, None), "x/c.jpg": (None, "x")}
+
+
+def test_a_wrong_csv_is_one_line(tmp_path: Path) -> None:
+    for text, words in {
+        "file,label\na.jpg,b\n": "the first line must name its columns: path",
+        "": "the first line must name its columns: path",
+        "path,split\na.jpg,train\nb.jpg,dev\n": r"line 3: the split dev is neither train nor test",
+        "path\n" + "a" * 200_000 + "\n": "line 2: field larger than field limit",
+    }.items():
+        with pytest.raises(ValueError, match=words) as wrong:
+            find_photos(write(tmp_path / "list.csv", text.encode()))
+        assert "\n" not in str(wrong.value) and "list.csv" in str(wrong.value)
+
+
+# Tars
+
+
+def test_a_tar_is_read_in_place(tmp_path: Path) -> None:
+    other = encoded(texture(1))
+    members = {"./train/wren/a.jpg": JPEG, "./test/wren/b.jpg": other, "./._x.jpg": b"", "README.txt": b"", "c.jpg": JPEG}
+    path = tar(tmp_path / "birds.tar", members)
+    listing = find_photos(path)
+    assert places(listing.photos) == {"test/wren/b.jpg": ("test", "wren"), "train/wren/a.jpg": ("train", "wren")}
+    assert [photo.read() for photo in listing.photos] == [other, JPEG]
+    wrapped = tar(tmp_path / "wrapped.tar", {"birds/train/wren/a.jpg": JPEG, "birds/test/wren/b.jpg": JPEG})
+    assert set(places(find_photos(wrapped).photos)) == {"test/wren/b.jpg", "train/wren/a.jpg"}
+
+
+def test_shards_in_a_folder_count_as_unpacked_where_they_lie(tmp_path: Path) -> None:
+    tar(tmp_path / "flat" / "0.tar", {"wren/a.jpg": JPEG, "wren/b.jpg": JPEG})
+    tar(tmp_path / "flat" / "1.tar", {"wren/a.jpg": encoded(texture(2)), "finch/c.jpg": JPEG})
+    photos = find_photos(tmp_path / "flat").photos
+    assert places(photos) == {
+        "0.tar/wren/a.jpg": (None, "wren"), "1.tar/wren/a.jpg": (None, "wren"),
+        "wren/b.jpg": (None, "wren"), "finch/c.jpg": (None, "finch"),
+    }  # fmt: skip
+    assert photos[0].read() != photos[1].read()
+    tar(tmp_path / "split" / "train" / "0.tar", {"wren/a.jpg": JPEG})
+    tar(tmp_path / "split" / "test" / "0.tar", {"wren/a.jpg": JPEG})
+    assert places(find_photos(tmp_path / "split").photos) == {"test/wren/a.jpg": ("test", "wren"), "train/wren/a.jpg": ("train", "wren")}
+
+
+def test_names_inside_a_tar_are_only_names(tmp_path: Path) -> None:
+    names = ["../../escape.jpg", "line\nbreak.jpg", os.fsdecode(b"latin-\xe9/x.jpg"), "dir.jpg/y.jpg"]
+    photos = find_photos(tar(tmp_path / "odd.tar", dict.fromkeys(names, JPEG))).photos
+    assert {photo.key for photo in photos} == set(names)
+    assert all(photo.read() == JPEG for photo in photos)
+    assert {path.name for path in tmp_path.iterdir()} == {"odd.tar"}
+
+
+def test_of_two_members_with_one_name_the_later_holds(tmp_path: Path) -> None:
+    path = tar(tmp_path / "twice.tar", {"a.jpg": b"old"})
+    with tarfile.open(path, "a") as archive:
+        member = tarfile.TarInfo("a.jpg")
+        member.size = 3
+        archive.addfile(member, io.BytesIO(b"new"))
+    assert [photo.read() for photo in find_photos(path).photos] == [b"new"]
+
+
+def test_damaged_tars_give_what_they_have(tmp_path: Path) -> None:
+    whole = tar(tmp_path / "whole.tar", {f"{number}.jpg": JPEG for number in range(3)}).read_bytes()
+    step = len(whole[:512]) + -(-len(JPEG) // 512) * 512
+    cut = write(tmp_path / "cut.tar", whole[: 2 * step + 700])
+    assert set(places(find_photos(cut).photos)) == {"0.jpg", "1.jpg"}
+    assert reasons(cut) == {"2.jpg": "truncated", "cut.tar": "truncated tar: the rest of it can't be read"}
+    scratched = bytearray(whole)
+    scratched[step : step + 100] = b"\xff" * 100
+    broken = write(tmp_path / "broken.tar", bytes(scratched))
+    assert set(places(find_photos(broken).photos)) == {"0.jpg"}
+    assert reasons(broken) == {"broken.tar": "damaged tar: the rest of it can't be read"}
+
+
+def test_lying_sizes_and_links_in_a_tar_are_skipped(tmp_path: Path) -> None:
+    path = tar(tmp_path / "lies.tar", {"a.jpg": JPEG})
+    blocks = path.read_bytes().rstrip(b"\0")
+    blocks += bytes(-len(blocks) % 512)
+    for name, kind, size in (("link.jpg", tarfile.SYMTYPE, 0), ("pipe.jpg", tarfile.FIFOTYPE, 0), ("minus.jpg", tarfile.REGTYPE, -4096)):
+        member = tarfile.TarInfo(name)
+        member.type, member.size, member.linkname = kind, size, "/etc/passwd"
+        blocks += member.tobuf(tarfile.GNU_FORMAT)
+    write(path, blocks + bytes(1024))
+    assert set(places(find_photos(path).photos)) == {"a.jpg"}
+    found = reasons(path)
+    assert found.pop("link.jpg") == "link inside a tar"
+    assert found.pop("pipe.jpg") == "not a file"
+    assert found.pop("lies.tar", "damaged tar: the rest of it can't be read") == "damaged tar: the rest of it can't be read"
+    assert found in ({}, {"minus.jpg": "truncated"})
+    text = write(tmp_path / "text.tar", b"not a tar at all" * 100)
+    with pytest.raises(ValueError, match=r"text\.tar was skipped: damaged tar"):
+        find_photos(text)

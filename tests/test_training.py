@@ -1,0 +1,244 @@
+"""Training through the public API: resuming, refusals, guards."""
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+import timm
+import torch
+from photos import collection, encoded, texture, write
+from runs import TINY, last_state, logged_steps
+
+import lodisc
+from lodisc.data import loader
+from lodisc.training import checkpoint
+from lodisc.training.learner import Learner
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return collection(tmp_path_factory.mktemp("photos"), per_label=6)
+
+
+def train(photos: Path, out: Path, **settings) -> Path:
+    return lodisc.train(photos, out=out, **{**TINY, "epochs": 2, **settings})
+
+
+def same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
+    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
+
+
+def test_a_run_explains_itself(photos: Path, tmp_path: Path) -> None:
+    run = train(photos, tmp_path / "run")
+    config = json.loads((run / "config.json").read_text())
+    assert config["settings"]["encoder"] == TINY["encoder"] and config["steps"] == 6 and config["data"]["photos"] == 12
+    assert {"torch", "timm", "lodisc", "python"} <= config["versions"].keys()
+    assert logged_steps(run) == [1, 2, 3, 4, 5, 6]
+    entry = json.loads((run / "log.jsonl").read_text().splitlines()[-1])
+    assert entry["loss"] == pytest.approx(entry["loss_global"] + entry["loss_local"], rel=1e-5)
+    assert {"images_per_second", "spread", "effective_rank", "agreement", "attention_entropy", "health", "advice"} <= entry.keys()
+    assert sorted(path.name for path in (run / "checkpoint").iterdir()) == ["step-00000006"]
+    assert not list(run.rglob("*.tmp"))
+
+
+def test_encoders_are_timm_directories(photos: Path, tmp_path: Path) -> None:
+    run = train(photos, tmp_path / "run")
+    tensors = {}
+    for folder in ("start", "encoder", "momentum"):
+        model = timm.create_model(f"local-dir:{run / folder}", pretrained=True)
+        tensors[folder] = model.state_dict()
+        state = last_state(run)
+        if folder == "encoder":
+            assert all(torch.equal(t, state[f"model.encoder.trunk.{name}"]) for name, t in tensors[folder].items())
+        if folder == "momentum":
+            assert all(torch.equal(t, state[f"model.momentum_encoder.trunk.{name}"]) for name, t in tensors[folder].items())
+    assert not same(tensors["start"], tensors["encoder"]) and not same(tensors["encoder"], tensors["momentum"])
+
+
+def test_the_same_seed_gives_the_same_run_with_any_number_of_workers(photos: Path, tmp_path: Path) -> None:
+    first = last_state(train(photos, tmp_path / "a"))
+    assert same(first, last_state(train(photos, tmp_path / "b", workers=2)))
+    assert not same(first, last_state(train(photos, tmp_path / "c", seed=1)))
+
+
+@pytest.mark.parametrize("settings", [{}, {"mask": "random"}, {"direction": "key", "mask_mode": "zero"}, {"objective": "global"}])
+def test_a_run_stopped_by_an_error_goes_on_to_the_same_end(photos: Path, tmp_path: Path, monkeypatch, settings) -> None:
+    whole = train(photos, tmp_path / "whole", **settings)
+    learn = Learner.step
+
+    def fail_at_4(self, views, *, step, steps):
+        if step == 4:
+            raise RuntimeError("power cut")
+        return learn(self, views, step=step, steps=steps)
+
+    monkeypatch.setattr(Learner, "step", fail_at_4)
+    with pytest.raises(RuntimeError, match="power cut"):
+        train(photos, tmp_path / "cut", checkpoint_minutes=1e-9, **settings)
+    monkeypatch.undo()
+    assert len(list((tmp_path / "cut" / "checkpoint").iterdir())) == checkpoint.KEPT
+    cut = train(photos, tmp_path / "cut", **settings)
+    assert same(last_state(whole), last_state(cut))
+    assert logged_steps(cut) == logged_steps(whole)
+
+
+def test_a_damaged_checkpoint_falls_back_to_the_one_before(photos: Path, tmp_path: Path) -> None:
+    whole = train(photos, tmp_path / "run", checkpoint_minutes=1e-9)
+    expected = last_state(whole)
+    newest = max((whole / "checkpoint").iterdir())
+    (newest / "state.safetensors").write_bytes(b"half")
+    found = checkpoint.last_checkpoint(whole)
+    assert found and found[0]["step"] == 5
+    assert same(expected, last_state(train(photos, whole)))
+
+
+def test_a_finished_run_has_nothing_to_do(photos: Path, tmp_path: Path, capsys) -> None:
+    before = last_state(train(photos, tmp_path / "run"))
+    assert same(before, last_state(train(photos, tmp_path / "run")))
+    assert "Nothing to do" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("lr", 0.01), ("keep_ratio", 0.5), ("seed", 3), ("epochs", 7), ("batch_size", 6), ("image_size", 64)]
+)
+def test_other_settings_are_refused_by_name(photos: Path, tmp_path: Path, name: str, value: float) -> None:
+    train(photos, tmp_path / "run", epochs=1)
+    with pytest.raises(ValueError, match=rf"begun with --{name.replace('_', '-')} .*, not {value}"):
+        train(photos, tmp_path / "run", **{"epochs": 1, name: value})
+
+
+def test_other_photographs_are_refused(photos: Path, tmp_path: Path) -> None:
+    train(photos, tmp_path / "run")
+    with pytest.raises(ValueError, match=r"not those that .* was begun with"):
+        train(collection(tmp_path / "other", per_label=7), tmp_path / "run")
+
+
+@pytest.mark.parametrize(
+    ("settings", "reason"),
+    [
+        ({"batch_size": 13}, r"--batch-size 13 is more than the 12 photographs .*use --batch-size 12 or less"),
+        ({"keep_ratio": 0.0}, "--keep-ratio 0.0 is out of range"),
+        ({"batch_size": 1}, "--batch-size 1 is out of range"),
+        ({"lr": -1.0}, "--lr -1.0 is out of range"),
+        ({"device": "cuda:99"}, "--device cuda:99"),
+        ({"init": "gone.safetensors"}, "no such weights file"),
+        ({"encoder": "resnet18", "encoder_args": {}}, "--encoder resnet18"),
+        ({"recipe": "magic"}, "no recipe 'magic'"),
+        (
+            {"init": "timm", "encoder_args": {}},
+            "give a file with --init PATH.safetensors, or start from random weights with --recipe scratch",
+        ),
+    ],
+)
+def test_mistakes_are_refused_in_one_line(photos: Path, tmp_path: Path, settings, reason: str) -> None:
+    with pytest.raises(ValueError, match=reason) as refusal:
+        train(photos, tmp_path / "run", **settings)
+    assert "\n" not in str(refusal.value)
+    assert not (tmp_path / "run" / "config.json").exists()
+    train(photos, tmp_path / "run", epochs=1)  # the refused call left nothing that stands in the way
+
+
+def test_an_out_that_holds_something_else_is_refused(photos: Path, tmp_path: Path) -> None:
+    write(tmp_path / "thesis" / "chapter.txt", b"precious")
+    with pytest.raises(ValueError, match="holds no run"):
+        train(photos, tmp_path / "thesis")
+    with pytest.raises(ValueError, match="is a file"):
+        train(photos, tmp_path / "thesis" / "chapter.txt")
+    assert (tmp_path / "thesis" / "chapter.txt").read_bytes() == b"precious"
+
+
+def test_unreadable_photographs_are_skipped_counted_and_named(tmp_path: Path) -> None:
+    photos = collection(tmp_path / "photos", per_label=10)
+    write(photos / "wren" / "torn \n one.jpg", encoded(texture(1))[:200])
+    run = train(photos, tmp_path / "run")
+    assert [entry["key"] for entry in checkpoint.read_json_lines(run / "skipped.jsonl")] == ["wren/torn \n one.jpg"]
+    assert json.loads((run / "config.json").read_text())["data"] | {"path": "", "fingerprint": ""} == {
+        "path": "", "photos": 20, "skipped": 1, "fingerprint": "",
+    }  # fmt: skip
+    with pytest.raises(ValueError, match="max-skipped"):
+        train(photos, tmp_path / "strict", max_skipped=0.01)
+
+
+def test_a_photograph_that_goes_away_while_training_stops_with_its_name(tmp_path: Path, monkeypatch) -> None:
+    photos = collection(tmp_path / "photos", per_label=6)
+    order = loader.epoch_order
+
+    def lose_one(count: int, *, seed: int, epoch: int) -> list[int]:
+        (photos / "wren" / "3.jpg").unlink(missing_ok=True)
+        return order(count, seed=seed, epoch=epoch)
+
+    monkeypatch.setattr(loader, "epoch_order", lose_one)
+    with pytest.raises(ValueError, match=r"wren/3\.jpg: .*put the photograph back"):
+        train(photos, tmp_path / "run")
+
+
+def test_a_loss_that_is_no_number_skips_the_step_and_stops_after_a_few(photos: Path, tmp_path: Path, monkeypatch) -> None:
+    learn, poisoned = Learner.step, {1}
+
+    def poison(self, views, *, step, steps):
+        if step in poisoned:
+            temperature, self.model.temperature = self.model.temperature, float("nan")
+            before = {name: t.clone() for name, t in self.model.encoder.state_dict().items()}
+            try:
+                result = learn(self, views, step=step, steps=steps)
+            finally:
+                self.model.temperature = temperature
+            assert same(before, self.model.encoder.state_dict())
+            return result
+        return learn(self, views, step=step, steps=steps)
+
+    monkeypatch.setattr(Learner, "step", poison)
+    run = train(photos, tmp_path / "once")
+    entries = checkpoint.read_json_lines(run / "log.jsonl")
+    assert entries[1]["loss"] is None and math.isfinite(entries[2]["loss"])
+    poisoned |= set(range(100))
+    with pytest.raises(ValueError, match=r"5 steps in a row.*lower --lr"):
+        train(photos, tmp_path / "always", epochs=10)
+
+
+def test_two_trainings_do_not_share_a_folder(photos: Path, tmp_path: Path) -> None:
+    run = train(photos, tmp_path / "run")
+    with checkpoint.locked(run), pytest.raises(ValueError, match="another process"):
+        train(photos, run)
+
+
+def test_minutes_become_steps_that_a_second_call_keeps(photos: Path, tmp_path: Path) -> None:
+    run = train(photos, tmp_path / "run", minutes=0.02)
+    steps = json.loads((run / "config.json").read_text())["steps"]
+    assert logged_steps(run)[-1] == steps
+    train(photos, run, minutes=0.05)
+    assert logged_steps(run)[-1] == steps
+
+
+def test_a_split_leaves_photographs_out(photos: Path, tmp_path: Path) -> None:
+    run = train(photos, tmp_path / "run", train_split=0.7, batch_size=2)
+    assert json.loads((run / "config.json").read_text())["data"]["photos"] == 8
+    split = collection(tmp_path / "split", splits=("train", "test"))
+    run = train(split, tmp_path / "run2")
+    assert json.loads((run / "config.json").read_text())["data"]["photos"] == 8
+
+
+def test_the_loss_falls(photos: Path, tmp_path: Path) -> None:
+    run = train(photos, tmp_path / "run", epochs=200, lr=0.03, batch_size=12, min_crop=0.5)
+    losses = [entry["loss"] for entry in checkpoint.read_json_lines(run / "log.jsonl")]
+    assert sum(losses[-5:]) < 0.85 * sum(losses[:5])
+
+
+def test_load_embeds_what_people_have(photos: Path, tmp_path: Path) -> None:
+    run = train(photos, tmp_path / "run")
+    encoder = lodisc.load(run)
+    path = photos / "wren" / "0.jpg"
+    from PIL import Image
+
+    image = Image.open(path)
+    vectors = encoder.embed([path, str(path), image])
+    assert vectors.shape == (3, 32) and torch.equal(vectors[0], vectors[1]) and torch.allclose(vectors[0], vectors[2], atol=1e-4)
+    maps = encoder.attention([path, image.convert("CMYK").convert("L")])
+    assert maps.shape == (2, 4, 4) and torch.allclose(maps.sum((1, 2)), torch.ones(2))
+    assert not torch.equal(vectors[0], lodisc.load(run, momentum=True).embed([path])[0])
+    module: torch.nn.Module = encoder
+    assert module(torch.zeros(1, 3, 32, 32, dtype=torch.uint8)).shape == (1, 32)
+    with pytest.raises(ValueError, match="is no run"):
+        lodisc.load(tmp_path)
+    with pytest.raises(ValueError, match=r"gone\.jpg"):
+        encoder.embed([photos / "gone.jpg"])
