@@ -5,14 +5,14 @@ Axes: B batch, H heads, T tokens, P patches, K kept patches, L layers, D feature
 
 import math
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import timm
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode
+
+from lodisc.method.attention import FusedAttention
 
 CLASSIFIERS = ("head.", "head_dist.")
 
@@ -61,12 +61,7 @@ class Encoder(nn.Module):
         With `keep_BK`, the sorted positions of the patches to keep, only those run through the layers, each with the position
         embedding of its place in the whole image.
         """
-        self.kept.keep_BK = keep_BK
-        try:
-            tokens_BTD = self.trunk.forward_features(self.normalise(images_B3SS))
-        finally:
-            self.kept.keep_BK = None
-        return self.trunk.fc_norm(tokens_BTD[:, 0])
+        return self._features(images_B3SS, FusedAttention(), keep_BK=keep_BK)
 
     @torch.no_grad()
     def forward_with_attention(self, images_B3SS: Tensor) -> tuple[Tensor, Tensor]:
@@ -74,10 +69,19 @@ class Encoder(nn.Module):
 
         Row l is that of the [CLS] query in layer l, softmax over all tokens, averaged over heads, restricted to the patch keys.
         """
-        with _ClsRows() as collected:
-            features_BD = self(images_B3SS)
-        rows_BLT = torch.stack(collected.rows_BT, dim=1)
+        attention = FusedAttention(collect_rows=True)
+        features_BD = self._features(images_B3SS, attention)
+        rows_BLT = torch.stack(attention.rows_BT, dim=1)
         return features_BD, rows_BLT[:, :, self.trunk.num_prefix_tokens :]
+
+    def _features(self, images_B3SS: Tensor, attention: FusedAttention, *, keep_BK: Tensor | None = None) -> Tensor:
+        self.kept.keep_BK = keep_BK
+        try:
+            with attention:
+                tokens_BTD = self.trunk.forward_features(self.normalise(images_B3SS))
+        finally:
+            self.kept.keep_BK = None
+        return self.trunk.fc_norm(tokens_BTD[:, 0])
 
 
 class _KeptPatches(nn.Module):
@@ -97,39 +101,6 @@ class _KeptPatches(nn.Module):
         return (tokens_BTD, self.keep_BK) if self.tells_indices else tokens_BTD
 
 
-class _ClsRows(TorchFunctionMode):
-    """Collects, at every fused attention call inside it, the head-averaged attention row of the first token.
-
-    timm hands its final queries and keys (normed, rotated) to `scaled_dot_product_attention`; one row of softmax(q kᵀ) costs
-    O(T·d) beside the call, which goes on untouched.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.rows_BT: list[Tensor] = []
-
-    def __torch_function__(self, func: Callable[..., Any], types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if func is F.scaled_dot_product_attention:
-            self.rows_BT.append(_first_row(*args, **(kwargs or {})))
-        return func(*args, **(kwargs or {}))
-
-
-def _first_row(
-    query: Tensor, key: Tensor, value: Tensor, attn_mask: Tensor | None = None, dropout_p: float = 0.0,
-    is_causal: bool = False, scale: float | None = None, enable_gqa: bool = False,
-) -> Tensor:  # fmt: skip
-    assert not is_causal
-    q_BH1d, k_BHTd = query[:, :, :1].float(), key.float()
-    if enable_gqa:
-        k_BHTd = k_BHTd.repeat_interleave(query.shape[1] // key.shape[1], dim=1)
-    with torch.autocast(query.device.type, enabled=False):
-        logits_BH1T = q_BH1d @ k_BHTd.transpose(-2, -1) * (scale or query.shape[-1] ** -0.5)
-    if attn_mask is not None:
-        row = attn_mask.expand(*logits_BH1T.shape[:2], *attn_mask.shape[-2:])[:, :, :1]
-        logits_BH1T = logits_BH1T.masked_fill(~row, -torch.inf) if row.dtype == torch.bool else logits_BH1T + row
-    return logits_BH1T.softmax(dim=-1).mean(dim=1).squeeze(1)
-
-
 def _require_vision_transformer(trunk: Any) -> None:
     name = type(trunk).__name__
     needed = ("blocks", "patch_embed", "patch_drop", "num_prefix_tokens", "forward_features", "fc_norm")
@@ -145,11 +116,11 @@ def _require_attention(encoder: Encoder) -> None:
     """Try the model once on an empty image: a layer without fused attention would otherwise pass in silence."""
     training = encoder.training
     encoder.eval()
-    with _ClsRows() as collected:
-        encoder(torch.zeros(1, 3, encoder.image_size, encoder.image_size, device=encoder.mean.device))
+    attention = FusedAttention(collect_rows=True)
+    encoder._features(torch.zeros(1, 3, encoder.image_size, encoder.image_size, device=encoder.mean.device), attention)
     encoder.train(training)
     tokens, layers = encoder.patches + encoder.trunk.num_prefix_tokens, len(encoder.trunk.blocks)
-    if [row.shape[1] for row in collected.rows_BT] != [tokens] * layers:
+    if [row.shape[1] for row in attention.rows_BT] != [tokens] * layers:
         name = type(encoder.trunk).__name__
         raise ValueError(f"{name} does not run one fused self-attention over all patches in each layer; use a timm vit_* or deit_* model")
 

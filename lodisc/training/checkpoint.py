@@ -55,8 +55,10 @@ def read_json(path: Path) -> Any:
 
 
 def read_json_lines(path: Path) -> list[Any]:
-    """The objects of a JSON-lines file; an empty list where there is none."""
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    """The objects of a JSON-lines file, leaving out a last line that is still being written; an empty list where there is none."""
+    if not path.exists():
+        return []
+    return [json.loads(line) for line in path.read_text().splitlines(keepends=True) if line.endswith("\n")]
 
 
 def is_run(path: Path) -> bool:

@@ -4,6 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from lodisc.training.checkpoint import read_json_lines
+
 
 def append(run: Path, entry: dict[str, Any]) -> None:
     """Add one line and hand it to the system, so that a killed process leaves whole lines."""
@@ -13,10 +15,7 @@ def append(run: Path, entry: dict[str, Any]) -> None:
 
 def read(run: Path) -> list[dict[str, Any]]:
     """All whole lines; an empty list where nothing was logged."""
-    path = run / "log.jsonl"
-    if not path.exists():
-        return []
-    return [json.loads(line) for line in path.read_text().splitlines(keepends=True) if line.endswith("\n")]
+    return read_json_lines(run / "log.jsonl")
 
 
 def forget_after(run: Path, step: int) -> None:
