@@ -284,5 +284,7 @@ def _line(text: str) -> None:
 
 def _one_line(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
-        return f"{error.strerror}: {error.filename}" if error.filename else error.strerror
+        from lodisc.data.photo import shown
+
+        return f"{error.strerror}: {shown(error.filename)}" if error.filename else error.strerror
     return " ".join(str(error).split())

@@ -5,8 +5,10 @@ from typing import Any
 import pytest
 import timm
 import torch
+import torch.nn.functional as F
 from safetensors.torch import save_file
 
+from lodisc.method.attention import FusedAttention
 from lodisc.method.encoder import Encoder, build_encoder
 from lodisc.training.checkpoint import load_weights
 
@@ -145,3 +147,25 @@ def test_weights_that_do_not_fit_are_refused_whole(tmp_path) -> None:
         load_weights(encoder, path)
     with pytest.raises(ValueError, match="no such weights file"):
         load_weights(encoder, tmp_path / "gone.safetensors")
+
+
+def test_the_quick_attention_equals_the_fused_one() -> None:
+    query, key, value = torch.randn(3, 2, 3, 17, 8, generator=torch.Generator().manual_seed(0)).to(torch.bfloat16)
+    exact = F.scaled_dot_product_attention(query.double(), key.double(), value.double())
+    with FusedAttention() as attention:
+        quick = F.scaled_dot_product_attention(query, key, value)
+        scaled = F.scaled_dot_product_attention(query, key, value, scale=0.1)
+        masked = F.scaled_dot_product_attention(query, key, value, attn_mask=torch.ones(17, 17, dtype=torch.bool).tril())
+    torch.testing.assert_close(quick.double(), exact, atol=2e-2, rtol=2e-2)
+    assert (scaled - quick).abs().max() > 0.05
+    torch.testing.assert_close(masked[:, :, 0], value[:, :, 0], atol=1e-2, rtol=1e-2)
+    assert attention.rows_BT == []
+
+
+def test_rows_are_the_same_beside_the_quick_attention() -> None:
+    encoder = small_encoder("vit_tiny_patch16_224", 64)
+    _, exact_BLP = encoder.forward_with_attention(images(64))
+    with torch.autocast("cpu", torch.bfloat16):
+        _, rows_BLP = encoder.forward_with_attention(images(64))
+    assert rows_BLP.dtype == torch.float32 and rows_BLP.shape == exact_BLP.shape
+    torch.testing.assert_close(rows_BLP, exact_BLP, atol=5e-3, rtol=0.1)

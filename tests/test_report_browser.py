@@ -7,16 +7,13 @@ from typing import Any
 
 import pytest
 from photos import collection
+from runs import TINY
 
 from lodisc.report import write_report
 from lodisc.training.loop import train
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 CHROMIUM = next((found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None)
-TINY: dict[str, Any] = {
-    "encoder": "vit_tiny_patch16_224", "encoder_args": {"depth": 2, "embed_dim": 32, "num_heads": 2, "patch_size": 8}, "init": "none",
-    "image_size": 32, "batch_size": 4, "hidden_dim": 32, "out_dim": 16, "workers": 0, "device": "cpu",
-}  # fmt: skip
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium")
 
 
@@ -24,7 +21,7 @@ pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium")
 def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("browser")
     labels = ("a_very_long_name_of_a_class_without_end_and_without_a_space" * 3, "wren", "Supercalifragilisticexpialidocious" * 4)
-    run = train(collection(folder / "birds", labels=labels), out=folder / "run", **TINY)
+    run = train(collection(folder / "birds", labels=labels), out=folder / "run", device="cpu", **TINY)
     return write_report(run, device="cpu")
 
 

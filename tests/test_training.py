@@ -242,3 +242,12 @@ def test_load_embeds_what_people_have(photos: Path, tmp_path: Path) -> None:
         lodisc.load(tmp_path)
     with pytest.raises(ValueError, match=r"gone\.jpg"):
         encoder.embed([photos / "gone.jpg"])
+
+
+def test_a_size_far_below_the_pretrained_one_is_warned_of(photos: Path, tmp_path: Path, capfd) -> None:
+    start = train(photos, tmp_path / "start", epochs=1) / "encoder" / "model.safetensors"
+    capfd.readouterr()
+    train(photos, tmp_path / "run", epochs=1, init=str(start))
+    assert "was made for 224 pixels" in capfd.readouterr().err
+    train(photos, tmp_path / "none", epochs=1)
+    assert "was made for" not in capfd.readouterr().err

@@ -70,26 +70,29 @@ class LoDisc(nn.Module):
         masks_key, masks_query = (self.objective != "global" and self.direction == side for side in ("key", "query"))
 
         loss_global = loss_local = torch.zeros((), device=images.device)
-        features_VBD, queries_VBD = self._queries(images)
-        if self.objective != "local":
-            loss_global = self._contrast(queries_VBD, keys_VBD)
+        features_VBD = _by_view(self.encoder(images))
+        if masks_query:
+            local_features_VBD = _by_view(self._pivotal_features(self.encoder, images, rows, generator))
+            queries_VBD, local_queries_VBD = self._queries(torch.cat([features_VBD, local_features_VBD])).split(2)
+            loss_local = self._contrast(local_queries_VBD, keys_VBD)
+        else:
+            queries_VBD = self._queries(features_VBD)
         if masks_key:
             with torch.no_grad():
                 local_keys_VBD = self.momentum_projector(_by_view(self._pivotal_features(self.momentum_encoder, images, rows, generator)))
             loss_local = self._contrast(queries_VBD, local_keys_VBD)
-        if masks_query:
-            local_features = self._pivotal_features(self.encoder, images, rows, generator)
-            loss_local = self._contrast(self.predictor(self.projector(_by_view(local_features))), keys_VBD)
+        if self.objective != "local":
+            loss_global = self._contrast(queries_VBD, keys_VBD)
         weight = {"global": 0.0, "local": 1.0, "both": self.local_weight}[self.objective]
         return Step(
             loss=loss_global + weight * loss_local, loss_global=loss_global.detach(), loss_local=loss_local.detach(),
             features_VBD=features_VBD.detach(), queries_VBD=queries_VBD.detach(), keys_VBD=keys_VBD, rows_BLP=rows[: len(rows) // 2],
         )  # fmt: skip
 
-    def _queries(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """The features f(x) of both views and the queries h(f(x))."""
-        features_VBD = _by_view(self.encoder(images))
-        return features_VBD, self.predictor(self.projector(features_VBD))
+    def _queries(self, features_VBD: Tensor) -> Tensor:
+        """q = h(f(x)): projector and predictor, once over all views."""
+        queries: Tensor = self.predictor(self.projector(features_VBD))
+        return queries
 
     def _pivotal_features(self, encoder: Encoder, images: Tensor, rows: Tensor, generator: torch.Generator) -> Tensor:
         """Features of the views with only the kept patches, which the fused attention chose."""

@@ -22,6 +22,7 @@ from lodisc.training.learner import Learner
 
 CALIBRATION_STEPS = 4
 DEFAULT_EPOCHS, LEAST_STEPS = 3, 150
+SMALL = 0.55  # of the size a model was made for: DeiT-Ti (224) finds 88 % of look-alike monkeys at 128 pixels, 66 % at 112, 32 % at 96
 
 
 def claim(out: Path) -> None:
@@ -75,6 +76,9 @@ def starting_encoder(out: Path, config: TrainConfig, world: Processes) -> Encode
         ) from None
     if config.init not in {"timm", "none"}:
         checkpoint.load_weights(encoder, Path(config.init))
+    native = encoder.trunk.pretrained_cfg["input_size"][-1]
+    if config.init != "none" and config.image_size < SMALL * native and world.is_first:
+        say(f"note: {config.encoder} was made for {native} pixels and may know little at {config.image_size}; try a larger --image-size")
     return encoder
 
 
