@@ -8,6 +8,8 @@ from typing import Any, Literal
 
 Objective = Literal["global", "local", "both"]
 Direction = Literal["key", "query"]
+Positives = Literal["other", "both"]
+Attention = Literal["momentum", "student"]
 Mask = Literal["pivotal", "random", "grid", "block", "least"]
 MaskMode = Literal["drop", "zero"]
 Fusion = Literal["product", "mean", "last", "rollout"]
@@ -52,6 +54,10 @@ class TrainConfig:
     """Weight λ of the local loss."""
     direction: Direction = "query"
     """Which side of the local task sees only the pivotal region; the paper masks the `key`."""
+    positives: Positives = "both"
+    """Which views a pivotal region must find: the other one, as in the paper, or its own too."""
+    attention: Attention = "momentum"
+    """The encoder whose attention chooses the patches."""
     mask: Mask = "pivotal"
     """How the patches of the local task are chosen."""
     keep_ratio: float = 0.25
@@ -141,7 +147,7 @@ def paper(**changes: Any) -> TrainConfig:
     """The published settings: ViT-B/16 at 224 pixels from supervised ImageNet-1k weights, 100 epochs."""
     base = TrainConfig(
         recipe="paper", encoder="vit_base_patch16_224.augreg_in1k", image_size=224, epochs=100, batch_size=32, lr=1e-3,
-        weight_decay=0.5, warmup=0.1, direction="key", keep_ratio=0.3, mask_mode="zero", min_crop=0.08,
+        weight_decay=0.5, warmup=0.1, direction="key", positives="other", keep_ratio=0.3, mask_mode="zero", min_crop=0.08,
     )  # fmt: skip
     return replace(base, **changes)
 

@@ -26,7 +26,7 @@ def settings() -> TrainConfig:
     """A small transformer and few steps, so that two cores learn in about two minutes; the method is the same."""
     return scratch(
         encoder="vit_tiny_patch16_224", encoder_args={"depth": 2}, image_size=64, hidden_dim=512, out_dim=128,
-        epochs=45, lr=4e-3, momentum=0.9, freeze_patch_embed=False, checkpoint_minutes=0.5,
+        epochs=100, lr=4e-3, momentum=0.9, freeze_patch_embed=False, checkpoint_minutes=0.5,
     )  # fmt: skip
 
 

@@ -38,15 +38,24 @@ def ctr(q: torch.Tensor, k: torch.Tensor, temperature: float = 0.2) -> torch.Ten
     return 2 * temperature * torch.stack(terms).mean()
 
 
+@pytest.mark.parametrize("attention", ["momentum", "student"])
+@pytest.mark.parametrize("positives", ["other", "both"])
 @pytest.mark.parametrize(("direction", "mode", "weight"), [*product(["key", "query"], ["drop", "zero"], [1.0, 0.5])])
-def test_losses_equal_the_formula_written_view_by_view(direction: str, mode: str, weight: float) -> None:
-    """L = ctr(q, k') + ctr(q', k) + λ·(ctr(q, k'_l) + ctr(q', k_l)), or with masked queries, one view at a time."""
-    model = tiny(direction=direction, mask_mode=mode, local_weight=weight, keep_ratio=0.3)
+def test_losses_equal_the_formula_written_view_by_view(direction: str, mode: str, weight: float, positives: str, attention: str) -> None:
+    """L = ctr(q, k') + ctr(q', k) + λ·(ctr(q, k'_l) + ctr(q', k_l)), or with masked queries, one view at a time.
+
+    With both positives the local loss is the mean of that and ctr(q, k_l) + ctr(q', k'_l).
+    """
+    settings = {"direction": direction, "mask_mode": mode, "positives": positives, "attention": attention}
+    model = tiny(local_weight=weight, keep_ratio=0.3, **settings)
+    with torch.no_grad():
+        for parameter in model.encoder.parameters():
+            parameter.add_(0.05 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(parameter.numel())))
     f, h = model.encoder, model.predictor
     fk, gk = model.momentum_encoder, model.momentum_projector
 
     def masked(encoder, x):
-        _, rows = fk.forward_with_attention(x)
+        _, rows = (f if attention == "student" else fk).forward_with_attention(x)
         keep = choose_patches(FUSIONS["product"](rows), mask="pivotal", keep_ratio=0.3, grid=(4, 4), generator=torch.Generator())
         if mode == "drop":
             return encoder(x, keep_BK=keep)
@@ -63,10 +72,11 @@ def test_losses_equal_the_formula_written_view_by_view(direction: str, mode: str
         loss_global = ctr(q[0], k[1]) + ctr(q[1], k[0])
         if direction == "key":
             kl = [gk(masked(fk, x)[None])[0] for x in (x1, x2)]
-            loss_local = ctr(q[0], kl[1]) + ctr(q[1], kl[0])
+            loss_local, own = ctr(q[0], kl[1]) + ctr(q[1], kl[0]), ctr(q[0], kl[0]) + ctr(q[1], kl[1])
         else:
             ql = [h(model.projector(masked(f, x)[None]))[0] for x in (x1, x2)]
-            loss_local = ctr(ql[0], k[1]) + ctr(ql[1], k[0])
+            loss_local, own = ctr(ql[0], k[1]) + ctr(ql[1], k[0]), ctr(ql[0], k[0]) + ctr(ql[1], k[1])
+        loss_local = (loss_local + own) / 2 if positives == "both" else loss_local
     got = step(model)
     torch.testing.assert_close(got.loss_global, loss_global, rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(got.loss_local, loss_local, rtol=1e-4, atol=1e-5)

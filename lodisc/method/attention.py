@@ -47,6 +47,7 @@ def _quick_attention(
     return logits_BHTT.softmax(dim=-1) @ value
 
 
+@torch.no_grad()
 def _first_row(
     query: Tensor, key: Tensor, value: Tensor, attn_mask: Tensor | None = None, dropout_p: float = 0.0,
     is_causal: bool = False, scale: float | None = None, enable_gqa: bool = False,

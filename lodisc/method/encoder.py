@@ -63,11 +63,11 @@ class Encoder(nn.Module):
         """
         return self._features(images_B3SS, FusedAttention(), keep_BK=keep_BK)
 
-    @torch.no_grad()
     def forward_with_attention(self, images_B3SS: Tensor) -> tuple[Tensor, Tensor]:
         """The features [B, D] and, from the same pass, the attention rows [B, L, P] in fp32.
 
         Row l is that of the [CLS] query in layer l, softmax over all tokens, averaged over heads, restricted to the patch keys.
+        The rows carry no gradient.
         """
         attention = FusedAttention(collect_rows=True)
         features_BD = self._features(images_B3SS, attention)

@@ -26,20 +26,23 @@ class Step:
     queries_VBD: Tensor
     keys_VBD: Tensor
     rows_BLP: Tensor
-    """[CLS] attention of the momentum encoder in the first view."""
+    """[CLS] attention in the first view, which chose the patches."""
 
 
 class LoDisc(nn.Module):
     """Student f, h and momentum encoder f_k with the global and the local contrastive task.
 
-    `objective` global is MoCo v3; local contrasts pivotal regions; both is LoDisc: L = L_g + λ·L_l. `direction` key masks the
-    key as the paper does, query masks the query. `gather` and `all_reduce` reach the other processes, if there are any.
+    `objective` global is MoCo v3; local contrasts pivotal regions; both is LoDisc: L = L_g + λ·L_l. `direction` key masks the key
+    as the paper does, query masks the query; with `positives` both, a region must find its own view beside the other one.
+    `attention` is that of the momentum encoder, as in the paper, or of the student. `gather` and `all_reduce` reach the other
+    processes, if there are any.
     """
 
     def __init__(
         self, encoder: Encoder, *, hidden_dim: int = 4096, out_dim: int = 256, objective: str = "both", local_weight: float = 1.0,
-        direction: str = "key", mask: str = "pivotal", keep_ratio: float = 0.3, mask_mode: str = "drop", fusion: str = "product",
-        temperature: float = 0.2, gather: Gather = alone, all_reduce: AllReduce | None = None,
+        direction: str = "key", positives: str = "other", attention: str = "momentum", mask: str = "pivotal", keep_ratio: float = 0.3,
+        mask_mode: str = "drop", fusion: str = "product", temperature: float = 0.2, gather: Gather = alone,
+        all_reduce: AllReduce | None = None,
     ) -> None:  # fmt: skip
         super().__init__()
         self.encoder = encoder
@@ -48,6 +51,7 @@ class LoDisc(nn.Module):
         self.momentum_encoder = deepcopy(encoder).requires_grad_(False)
         self.momentum_projector = deepcopy(self.projector).requires_grad_(False)
         self.objective, self.local_weight, self.direction = objective, local_weight, direction
+        self.positives, self.attention = positives, attention
         self.mask, self.keep_ratio, self.mask_mode, self.fusion = mask, keep_ratio, mask_mode, fusion
         self.temperature, self.gather = temperature, gather
 
@@ -67,20 +71,24 @@ class LoDisc(nn.Module):
         with torch.no_grad():
             key_features, rows = self.momentum_encoder.forward_with_attention(images)
             keys_VBD = self.momentum_projector(_by_view(key_features))
+        if self.attention == "student":
+            features, rows = self.encoder.forward_with_attention(images)
+        else:
+            features = self.encoder(images)
+        features_VBD = _by_view(features)
         masks_key, masks_query = (self.objective != "global" and self.direction == side for side in ("key", "query"))
 
         loss_global = loss_local = torch.zeros((), device=images.device)
-        features_VBD = _by_view(self.encoder(images))
         if masks_query:
             local_features_VBD = _by_view(self._pivotal_features(self.encoder, images, rows, generator))
             queries_VBD, local_queries_VBD = self._queries(torch.cat([features_VBD, local_features_VBD])).split(2)
-            loss_local = self._contrast(local_queries_VBD, keys_VBD)
+            loss_local = self._contrast_regions(local_queries_VBD, keys_VBD)
         else:
             queries_VBD = self._queries(features_VBD)
         if masks_key:
             with torch.no_grad():
                 local_keys_VBD = self.momentum_projector(_by_view(self._pivotal_features(self.momentum_encoder, images, rows, generator)))
-            loss_local = self._contrast(queries_VBD, local_keys_VBD)
+            loss_local = self._contrast_regions(queries_VBD, local_keys_VBD)
         if self.objective != "local":
             loss_global = self._contrast(queries_VBD, keys_VBD)
         weight = {"global": 0.0, "local": 1.0, "both": self.local_weight}[self.objective]
@@ -106,6 +114,11 @@ class LoDisc(nn.Module):
         """ctr(q, k') + ctr(q', k): each view's queries against the keys of the other."""
         crossed = zip(queries_VBD, keys_VBD.flip(0), strict=True)
         return torch.stack([info_nce(q, k, temperature=self.temperature, gather=self.gather) for q, k in crossed]).sum()
+
+    def _contrast_regions(self, queries_VBD: Tensor, keys_VBD: Tensor) -> Tensor:
+        """The local task: the other view is the positive, or with positives `both` the mean over it and the region's own view."""
+        crossed = self._contrast(queries_VBD, keys_VBD)
+        return crossed if self.positives == "other" else (crossed + self._contrast(queries_VBD, keys_VBD.flip(0))) / 2
 
 
 def _by_view(features: Tensor) -> Tensor:

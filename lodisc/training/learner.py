@@ -25,8 +25,9 @@ class Learner:
         torch.manual_seed(config.seed)
         self.model = LoDisc(
             encoder, hidden_dim=config.hidden_dim, out_dim=config.out_dim, objective=config.objective, local_weight=config.local_weight,
-            direction=config.direction, mask=config.mask, keep_ratio=config.keep_ratio, mask_mode=config.mask_mode, fusion=config.fusion,
-            temperature=config.temperature, gather=world.gather, all_reduce=AllReduceSum.apply if world.size > 1 else None,
+            direction=config.direction, positives=config.positives, attention=config.attention, mask=config.mask,
+            keep_ratio=config.keep_ratio, mask_mode=config.mask_mode, fusion=config.fusion, temperature=config.temperature,
+            gather=world.gather, all_reduce=AllReduceSum.apply if world.size > 1 else None,
         ).to(world.device)  # fmt: skip
         self.optimiser = optim.adamw(self.model, weight_decay=config.weight_decay)
         self.learning = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
