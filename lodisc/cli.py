@@ -130,6 +130,38 @@ def report(run: Positional[Path], data: Positional[Path | None] = None, /, *, de
     _print({"report": str(path)}, json=json, people=lambda _: _line(str(path)))
 
 
+def study(
+    name: Positional[str],
+    data: Positional[Path],
+    /,
+    *,
+    config: OmitArgPrefixes[TrainConfig],
+    out: Path | None = None,
+    seeds: str = "0,1,2",
+    json: bool = False,
+) -> None:
+    """Answer a question about the method on DATA: train and measure every arm at equal compute, with seeds and intervals.
+
+    Args:
+        name: branches, masks, keep-ratio, attention, direction, focus or start.
+        data: Photographs with train/ and test/, sub-folders as labels; for focus the drawn finches.
+        config: The recipe around which one thing is varied.
+        out: Folder of the studies on DATA, which share their runs; studies/DATA when not given.
+        seeds: Seeds, with commas between them; each arm is trained with each.
+        json: Print the result as JSON.
+    """
+    from lodisc import study as studies
+
+    try:
+        numbers = [int(seed) for seed in seeds.split(",")]
+    except ValueError:
+        raise ValueError(f"--seeds {seeds}: give whole numbers with commas between them, as in --seeds 0,1,2") from None
+    if config.seed != TrainConfig().seed:
+        raise ValueError("a study takes --seeds, not --seed")
+    folder = out or Path("studies") / data.resolve().name
+    _print(studies.study(name, data, out=folder, base=config, seeds=numbers), json=json, people=studies.print_study)
+
+
 def data_check(data: Positional[Path], /, *, train_split: float | None = None, workers: int = 2, json: bool = False) -> None:
     """Say what would be read and skipped, classes, splits, and duplicates across the split.
 
@@ -206,7 +238,7 @@ def data_prepare(name: Positional[str], /, *, source: Annotated[Path, tyro.conf.
 
 
 COMMANDS: dict[str, Callable[..., None]] = {
-    "demo": demo, "train": train, "evaluate": evaluate, "explain": explain, "report": report,
+    "demo": demo, "train": train, "evaluate": evaluate, "explain": explain, "report": report, "study": study,
     "data check": data_check, "data finches": data_finches, "data list": data_list, "data prepare": data_prepare,
 }  # fmt: skip
 
@@ -244,7 +276,9 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _run(name: str, rest: list[str]) -> None:
-    command = partial(train, config=_recipe(rest)()) if name == "train" else COMMANDS[name]
+    command = COMMANDS[name]
+    if command in (train, study):
+        command = partial(command, config=_recipe(rest)())
     tyro.cli(command, args=rest, prog=f"lodisc {name}", config=(tyro.conf.FlagCreatePairsOff,))
 
 

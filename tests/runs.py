@@ -27,7 +27,7 @@ def flags(**settings: Any) -> list[str]:
 
 def command(*words: Any, **settings: Any) -> subprocess.Popen[str]:
     """Start `lodisc` in a process of its own."""
-    arguments = [sys.executable, "-m", "lodisc", *map(str, words), *(flags(**settings) if words[0] == "train" else [])]
+    arguments = [sys.executable, "-m", "lodisc", *map(str, words), *(flags(**settings) if words[0] in ("train", "study") else [])]
     return subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, "LC_ALL": "C.UTF-8"})
 
 

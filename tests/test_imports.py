@@ -16,7 +16,7 @@ PACKAGE = Path(lodisc.__file__).parent
 LAYERS: list[list[set[str]]] = [
     [{"__init__", "__main__", "cli"}],
     [{"demo"}],
-    [{"report"}],
+    [{"report"}, {"study"}],
     [{"evaluation"}, {"explain"}],
     [{"photo_encoder"}],
     [{"training"}],

@@ -67,7 +67,7 @@ def evaluate(
     if momentum and not run:
         raise ValueError(f"{source} is no run, so it has no momentum encoder; leave --momentum out")
     listing = find_photos(data)
-    photos = _divide(listing.photos, data, train_split=train_split, run=run, seed=seed)
+    photos = divide(listing.photos, data, train_split=train_split, run=run, seed=seed)
     arms = {"run": load(source, momentum=momentum, encoder=encoder, image_size=image_size, device=device)}
     if run:
         arms["start"] = load_start(run, device=device)
@@ -96,7 +96,7 @@ def measure(
     """
     _check_protocols(protocols)
     protocols = protocols or DEFAULT_PROTOCOLS
-    train, test, classes = _labelled(photos, data, learns=[name for name in protocols if name not in WITHOUT_TRAIN])
+    train, test, classes = labelled(photos, data, learns=[name for name in protocols if name not in WITHOUT_TRAIN])
     if all(name in WITHOUT_TRAIN for name in protocols):
         train = []
     result: dict[str, Any] = {"data": str(data), "classes": len(classes), "seed": seed}
@@ -159,7 +159,7 @@ def _check_protocols(protocols: Sequence[str] | None) -> None:
         raise ValueError(f"--protocols {unknown[0]}: no such protocol; there are {', '.join(PROTOCOLS)}")
 
 
-def _divide(photos: list[Photo], data: str | Path, *, train_split: float | None, run: Path | None, seed: int) -> list[Photo]:
+def divide(photos: list[Photo], data: str | Path, *, train_split: float | None, run: Path | None, seed: int) -> list[Photo]:
     """The photographs with their split; a run's own division comes back from its settings, so that it never learnt from test."""
     if train_split is None and any(photo.split for photo in photos):
         return photos
@@ -173,7 +173,7 @@ def _divide(photos: list[Photo], data: str | Path, *, train_split: float | None,
     return split_photos(photos, train_split=share, seed=seed if learnt is None else settings["seed"])
 
 
-def _labelled(photos: Sequence[Photo], data: str | Path, *, learns: list[str]) -> tuple[list[Photo], list[Photo], list[str]]:
+def labelled(photos: Sequence[Photo], data: str | Path, *, learns: list[str]) -> tuple[list[Photo], list[Photo], list[str]]:
     """Train and test photographs that have a label, and all their classes; `ValueError` where nothing can be measured."""
     labels = {photo.label for photo in photos if photo.label is not None}
     if not labels:

@@ -6,6 +6,7 @@ Axes: N photographs, K kinds of region, S side in pixels, P patches.
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
@@ -32,16 +33,22 @@ def focus(
     give ρ. The mask of a photograph is `masks`/KEY.png. Photographs that can't be read are left out; raises `ValueError` when
     a mask is missing or damaged, when no photograph can be read, or when none shows a part.
     """
+    scores = focus_scores(encoder, photos, masks, fusion=fusion, keep_ratio=keep_ratio)
+    return {name: mean_estimates(scores_N[np.isfinite(scores_N)][:, None], seed=seed)[0] for name, scores_N in scores.items()}
+
+
+def focus_scores(
+    encoder: PhotoEncoder, photos: Sequence[Photo], masks: Path, *, fusion: str = "product", keep_ratio: float = 0.25
+) -> dict[str, np.ndarray]:
+    """The figures of `focus` for every photograph that can be read, float64 `[N]` in 0..1; NaN where it shows no part to cover."""
     attention_NP, area_NKP = _looks(encoder, photos, masks, fusion=fusion)
     kept_NP = _kept(attention_NP, grid=encoder.encoder.grid, keep_ratio=keep_ratio)
-    scores_N4 = torch.cat([(attention_NP[:, None] * area_NKP).sum(2), area_NKP.mean(2)], dim=1)
     part_NP = area_NKP[:, 1]
-    seen_N = part_NP.sum(1) > 0
-    if not seen_N.any():
+    if not part_NP.any():
         raise ValueError(f"{shown(masks)}: no mask shows a discriminative part (255) inside the view")
-    covered_N = (part_NP * kept_NP).sum(1)[seen_N] / part_NP.sum(1)[seen_N]
-    estimates = [*mean_estimates(scores_N4.numpy(), seed=seed), *mean_estimates(covered_N[:, None].numpy(), seed=seed)]
-    return dict(zip(("object", "part", "object_area", "part_area", "part_covered"), estimates, strict=True))
+    covered_N = (part_NP * kept_NP).sum(1) / part_NP.sum(1)  # 0/0 is NaN
+    scores_N5 = torch.cat([(attention_NP[:, None] * area_NKP).sum(2), area_NKP.mean(2), covered_N[:, None]], dim=1).double().numpy()
+    return dict(zip(("object", "part", "object_area", "part_area", "part_covered"), scores_N5.T, strict=True))
 
 
 def _looks(encoder: PhotoEncoder, photos: Sequence[Photo], masks: Path, *, fusion: str) -> tuple[Tensor, Tensor]:

@@ -16,9 +16,13 @@ _BLOCK = 1 << 25  # similarities at a time: 128 MB
 
 def knn(arm: Arm, *, seed: int = 0) -> dict[str, Estimate]:
     """Top-1 of the vote of the 20 most similar training photographs: cosine, weight exp(similarity / 0.07)."""
-    predicted = vote(unit(arm.test.vectors), unit(arm.train.vectors), arm.train.labels, classes=len(arm.train.classes))
-    (top1,) = mean_estimates((predicted == arm.test.labels).numpy()[:, None], seed=seed)
+    (top1,) = mean_estimates((predicted(arm) == arm.test.labels).numpy()[:, None], seed=seed)
     return {"top1": top1}
+
+
+def predicted(arm: Arm) -> Tensor:
+    """The class `[N]` that the neighbours of every test photograph vote for."""
+    return vote(unit(arm.test.vectors), unit(arm.train.vectors), arm.train.labels, classes=len(arm.train.classes))
 
 
 def vote(queries_QD: Tensor, keys_ND: Tensor, labels_N: Tensor, *, classes: int, neighbours: int = NEIGHBOURS) -> Tensor:

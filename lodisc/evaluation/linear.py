@@ -23,11 +23,16 @@ def linear(arm: Arm, *, seed: int = 0) -> dict[str, Estimate]:
 
     The strength is the best on a seeded, stratified fifth of train; the fit with it is on all of train.
     """
+    return accuracy_estimates(class_scores(arm, seed=seed), arm.test.labels, seed=seed)
+
+
+def class_scores(arm: Arm, *, seed: int) -> Tensor:
+    """What the probe gives every class, `[N, C]`, for the test photographs."""
     train_ND, test_ND = centred(arm.train.vectors, arm.test.vectors)
     classes = len(arm.test.classes)
     strength = choose_strength(train_ND, arm.train.labels, classes=classes, seed=seed)
     ((_, weights, bias),) = fit_path(train_ND, arm.train.labels, classes=classes, strengths=[strength])
-    return accuracy_estimates(test_ND @ weights + bias, arm.test.labels, seed=seed)
+    return test_ND @ weights + bias
 
 
 def accuracy_estimates(scores_NC: Tensor, labels_N: Tensor, *, seed: int) -> dict[str, Estimate]:

@@ -97,7 +97,7 @@ def plan(data: Path, out: Path, config: TrainConfig, world: Processes, *, photos
     if world.is_first:
         checkpoint.save_encoder(encoder, out / "start", name=config.encoder, args=config.encoder_args)
     world.wait()
-    steps = world.from_first(_steps_in_time(out, config, world, photos) if config.minutes else _steps_of_epochs(config, photos))
+    steps = world.from_first(_steps_in_time(out, config, world, photos) if config.minutes else steps_of_epochs(config, len(photos)))
     if world.is_first:
         skipped = len(checkpoint.read_json_lines(out / "skipped.jsonl"))
         precision = pick_precision(config.precision, world.device)
@@ -127,8 +127,9 @@ def _require_same(out: Path, before: dict[str, Any], config: TrainConfig) -> Non
             raise ValueError(f"{out} was begun with --{flag} {before.get(name)}, not {value}; use that, or another --out")
 
 
-def _steps_of_epochs(config: TrainConfig, photos: list[Photo]) -> int:
-    per_epoch = len(photos) // config.batch_size
+def steps_of_epochs(config: TrainConfig, photos: int) -> int:
+    """The number of steps when `--minutes` does not say it."""
+    per_epoch = photos // config.batch_size
     if config.epochs is None:
         return max(DEFAULT_EPOCHS * per_epoch, LEAST_STEPS)
     return max(1, round(config.epochs * per_epoch))

@@ -1,0 +1,14 @@
+"""Every way to choose the patches of the local task, at the same ρ."""
+
+from dataclasses import replace
+from typing import get_args
+
+from lodisc.config import Mask, TrainConfig
+from lodisc.study.design import RECOGNITION, Arms, Study
+
+
+def arms(base: TrainConfig) -> Arms:
+    return {mask: replace(base, objective="both", mask=mask) for mask in get_args(Mask)}
+
+
+STUDY = Study(question="Does attention choose the patches better than chance?", arms=arms, figures=RECOGNITION)
