@@ -185,6 +185,7 @@ def data_finches(
     image_size: int = 128,
     seed: int = 0,
     vivid: bool = False,
+    part: str | None = None,
     json: bool = False,
 ) -> None:
     """Draw finches: species that differ in small parts alone, with masks of what differs.
@@ -197,12 +198,13 @@ def data_finches(
         image_size: Side in pixels.
         seed: Fixes every stroke.
         vivid: An easier set: the parts differ by colour too, and all else is muted.
+        part: Let the species, at most eight, differ in this part alone: beak, eye_ring, wing_bars, crown or tail.
         json: Print where and how many they are as JSON.
     """
     from lodisc.data.finches import draw_finches
     from lodisc.data.photo import shown
 
-    draw_finches(out, species=species, train=train, test=test, image_size=image_size, seed=seed, vivid=vivid)
+    draw_finches(out, species=species, train=train, test=test, image_size=image_size, seed=seed, vivid=vivid, part=part)
     _print(
         {"data": str(out), "species": species, "train": species * train, "test": species * test},
         json=json,

@@ -29,7 +29,7 @@ def test_layout_and_settings(tmp_path: Path) -> None:
     assert files.keys() == {f"{key}.jpg" for key in pictures} | {f"masks/{key}.png" for key in pictures} | {"finches.json"}
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["finches"]
     record = json.loads(files["finches.json"])
-    assert record["settings"] == {"species": 3, "train": 2, "test": 1, "image_size": 64, "seed": 5, "vivid": False}
+    assert record["settings"] == {"species": 3, "train": 2, "test": 1, "image_size": 64, "seed": 5, "vivid": False, "part": None}
     assert list(record["parts"]) == names and set(record["parts"][names[0]]) == {"beak", "eye_ring", "wing_bars", "crown", "tail"}
     for key in pictures:
         with Image.open(tmp_path / f"new/finches/{key}.jpg") as picture, Image.open(tmp_path / f"new/finches/masks/{key}.png") as mask:
@@ -173,3 +173,22 @@ def test_raw_pixels_and_colours_are_near_chance(tmp_path: Path) -> None:
     assert by_pixels.fit(train_pixels, train_labels).score(test_pixels, test_labels) < 0.25
     by_colours = make_pipeline(StandardScaler(), LogisticRegression(C=0.01, max_iter=1000))
     assert by_colours.fit(train_colours, train_labels).score(test_colours, test_labels) < 0.25
+
+
+def test_species_that_differ_in_one_part(tmp_path: Path) -> None:
+    draw_finches(tmp_path / "out", species=8, train=1, test=0, image_size=64, part="crown")
+    record = json.loads((tmp_path / "out" / "finches.json").read_text())
+    for part in ("beak", "eye_ring", "wing_bars", "tail"):
+        assert {parts[part] for parts in record["parts"].values()} == {0}
+    assert sorted(parts["crown"] for parts in record["parts"].values()) == list(range(8))
+    (cap, cap_mask), (crest, crest_mask) = (
+        draw_finch((0, 0, 0, variant, 0), np.random.default_rng(1), 128, differing=["crown"]) for variant in (0, 1)
+    )
+    changed = np.abs(np.asarray(cap, np.int16) - np.asarray(crest, np.int16)).max(-1) > 0
+    shown = (np.asarray(cap_mask) == 255) | (np.asarray(crest_mask) == 255)
+    around = np.asarray(Image.fromarray(shown.astype(np.uint8) * 255).filter(ImageFilter.MaxFilter(5))) > 0
+    assert 20 < shown.sum() < 900 and changed.sum() > 40 and (changed & ~around).sum() <= 1
+    with pytest.raises(ValueError, match="use 1 to 8"):
+        draw_finches(tmp_path / "more", species=9, part="crown")
+    with pytest.raises(ValueError, match="--part wing: there are beak"):
+        draw_finches(tmp_path / "other", part="wing")

@@ -14,7 +14,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter
 
-from lodisc.data.finch_shapes import Points, bird, disc, ribbon, spline
+from lodisc.data.finch_shapes import PARTS, Points, bird, disc, ribbon, spline
 
 Colour = tuple[float, float, float]  # red, green, blue, 0..255
 Paint = Callable[[float, float, float], Colour]  # of hue, saturation and value, 0..1
@@ -206,8 +206,10 @@ def _light(rng: Generator, pose: Pose, unevenness: float, covered_HW: NDArray[np
     return [(shade * (1 - np.float32(cool[i]) * (1 - lit)) + rest) * ramp * np.float32(exposure * cast[i]) for i in range(3)]
 
 
-def draw_finch(parts: Sequence[int], rng: Generator, image_size: int, *, vivid: bool = False) -> tuple[Image.Image, Image.Image]:
-    """A finch with these variants of `finch_shapes.PARTS`: picture (RGB) and mask (L: 0 background, 128 object, 255 parts)."""
+def draw_finch(
+    parts: Sequence[int], rng: Generator, image_size: int, *, vivid: bool = False, differing: Sequence[str] = tuple(PARTS)
+) -> tuple[Image.Image, Image.Image]:
+    """A finch with these variants of `finch_shapes.PARTS`: picture (RGB) and mask (L: 0 background, 128 object, 255 differing parts)."""
     paint = _muted if vivid else _hsv
     pose, tints = _pose(rng, image_size, vivid), _tints(rng, paint)
     if vivid:
@@ -220,7 +222,7 @@ def draw_finch(parts: Sequence[int], rng: Generator, image_size: int, *, vivid: 
     pen, stencil = ImageDraw.Draw(picture), ImageDraw.Draw(mask)
     fine = Pose(pose.head_scale, pose.head_turn, pose.plump, pose.tail_turn, pose.matrix * SUPERSAMPLE, pose.middle * SUPERSAMPLE)
     _perch(pen, rng, fine, large[0], paint, leaf_colour, bare=vivid)
-    points, shapes = bird(tuple(parts))
+    points, shapes = bird(tuple(parts), differing=tuple(differing))
     placed, start = fine.place(points), 0
     for shape in shapes:
         outline, start = placed[start : start + len(shape.points)], start + len(shape.points)

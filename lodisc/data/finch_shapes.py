@@ -170,12 +170,13 @@ PARTS = {"beak": _beak, "eye_ring": _eye_ring, "wing_bars": _wing_bars, "crown":
 
 
 @lru_cache(maxsize=64)
-def bird(parts: tuple[int, ...]) -> tuple[Points, tuple[Shape, ...]]:
+def bird(parts: tuple[int, ...], *, differing: tuple[str, ...] = tuple(PARTS)) -> tuple[Points, tuple[Shape, ...]]:
     """All shapes of a species from back to front, and their points in one array.
 
-    `parts` are the variants of `PARTS`, each 0..7: four shapes, without and with a mark.
+    `parts` are the variants of `PARTS`, each 0..7: four shapes, without and with a mark. The mask shows the `differing` ones.
     """
     of = {name: PARTS[name](variant & 3) + [MARKS[name]] * (variant >> 2) for name, variant in zip(PARTS, parts, strict=True)}
+    of = {name: shapes if name in differing else [shape._replace(mask=OBJECT) for shape in shapes] for name, shapes in of.items()}
     shapes = [Shape(TAIL_BASE, "tail", OBJECT), *of["tail"]]
     shapes += [Shape(leg, "leg", OBJECT) for leg in LEGS + TOES]
     shapes += [Shape(BODY, "body", OBJECT)]

@@ -7,7 +7,6 @@ OUT/finches.json              the settings and the parts of every species
 
 import json
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -59,21 +58,42 @@ def species_name(species: int) -> str:
     return "_".join([*words, "finch"])
 
 
-def _code(vivid: bool) -> Callable[[int], tuple[int, ...]]:
-    return vivid_parts if vivid else species_parts
+def one_part(species: int, part: str) -> tuple[int, ...]:
+    """The variant (0..7) of each of the five parts, for eight species that differ in `part` alone."""
+    return tuple(species if name == part else 0 for name in PARTS)
+
+
+class Drawing(NamedTuple):
+    """What all pictures of a set share."""
+
+    image_size: int
+    seed: int
+    vivid: bool
+    part: str | None
+
+    def parts(self, species: int) -> tuple[int, ...]:
+        """The variants that make a species."""
+        if self.part is not None:
+            return one_part(species, self.part)
+        return vivid_parts(species) if self.vivid else species_parts(species)
 
 
 def draw_finches(
-    out: Path, *, species: int = 8, train: int = 100, test: int = 25, image_size: int = 128, seed: int = 0, vivid: bool = False
-) -> None:
+    out: Path, *, species: int = 8, train: int = 100, test: int = 25, image_size: int = 128, seed: int = 0, vivid: bool = False,
+    part: str | None = None,
+) -> None:  # fmt: skip
     """Draw `train` and `test` pictures of each species with masks into the new folder `out`; the tree is drawn at the top of this file.
 
-    Picture `number` of a split and species depends on the seed, the image size and `vivid` only, not on how many are drawn. Vivid finches
-    wear another colour for every variant of a part, and the rest is muted; the others differ by shape alone. Raises `ValueError`
-    when `out` holds something or a setting is out of range, `OSError` when writing fails; `out` is there complete or not at all.
+    Picture `number` of a split and species depends on the seed, the image size, `vivid` and `part` only, not on how many are drawn. Vivid
+    finches wear another colour for every variant of a part, and the rest is muted; the others differ by shape alone. With `part`, the
+    species, at most eight, differ in that one alone. Raises `ValueError` when `out` holds something or a setting is out of range,
+    `OSError` when writing fails; `out` is there complete or not at all.
     """
     out = Path(out).resolve()
-    _refuse(out, species=species, train=train, test=test, image_size=image_size, seed=seed)
+    if part is not None and part not in PARTS:
+        raise ValueError(f"--part {part}: there are {', '.join(PARTS)}")
+    _refuse(out, species=species, most=MOST_SPECIES if part is None else 8, train=train, test=test, image_size=image_size, seed=seed)
+    drawing = Drawing(image_size, seed, vivid, part)
     out.parent.mkdir(parents=True, exist_ok=True)
     draft = out.with_name(f".{out.name}.drawing")
     shutil.rmtree(draft, ignore_errors=True)  # of a call that was killed
@@ -82,9 +102,9 @@ def draw_finches(
     try:
         draft.mkdir()
         for finch in track(finches, description="Drawing finches", total=len(finches)):
-            _write(draft, finch, image_size, seed, vivid)
-        settings = {"species": species, **counts, "image_size": image_size, "seed": seed, "vivid": vivid}
-        parts = {species_name(kind): dict(zip(PARTS, _code(vivid)(kind), strict=True)) for kind in range(species)}
+            _write(draft, finch, drawing)
+        settings = {"species": species, **counts, **drawing._asdict()}
+        parts = {species_name(kind): dict(zip(PARTS, drawing.parts(kind), strict=True)) for kind in range(species)}
         (draft / "finches.json").write_text(json.dumps({"settings": settings, "parts": parts}, indent=2) + "\n")
         draft.replace(out)
     except BaseException:
@@ -92,23 +112,24 @@ def draw_finches(
         raise
 
 
-def _refuse(out: Path, *, species: int, train: int, test: int, image_size: int, seed: int) -> None:
+def _refuse(out: Path, *, species: int, most: int, train: int, test: int, image_size: int, seed: int) -> None:
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise ValueError(f"{out} exists and is not an empty folder; give --out a new one")
-    for name, value, least, most in (
-        ("species", species, 1, MOST_SPECIES),
+    for name, value, least, largest in (
+        ("species", species, 1, most),
         ("train", train, 1, None),
         ("test", test, 0, None),
         ("image-size", image_size, 32, 1024),
         ("seed", seed, 0, None),
     ):
-        if value < least or (most is not None and value > most):
-            raise ValueError(f"--{name} {value} is out of range; use {least} {f'to {most}' if most is not None else 'or more'}")
+        if value < least or (largest is not None and value > largest):
+            raise ValueError(f"--{name} {value} is out of range; use {least} {f'to {largest}' if largest is not None else 'or more'}")
 
 
-def _write(out: Path, finch: Finch, image_size: int, seed: int, vivid: bool) -> None:
-    rng = np.random.default_rng([seed, finch.split == "test", finch.species, finch.number])
-    picture, mask = draw_finch(_code(vivid)(finch.species), rng, image_size, vivid=vivid)
+def _write(out: Path, finch: Finch, drawing: Drawing) -> None:
+    rng = np.random.default_rng([drawing.seed, finch.split == "test", finch.species, finch.number])
+    differing = tuple(PARTS) if drawing.part is None else (drawing.part,)
+    picture, mask = draw_finch(drawing.parts(finch.species), rng, drawing.image_size, vivid=drawing.vivid, differing=differing)
     place = Path(finch.split, species_name(finch.species))
     for folder in (out / place, out / "masks" / place):
         folder.mkdir(parents=True, exist_ok=True)
