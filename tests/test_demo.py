@@ -17,8 +17,9 @@ def test_the_demo_learns_and_leads_on(tmp_path: Path) -> None:
     losses = [entry["loss"] for entry in read_json_lines(run / "log.jsonl")]
     assert sum(losses[-5:]) / 5 < 0.8 * losses[0]
     arms = json.loads((run / "evaluation.json").read_text())["arms"]
-    linear = {name: arm["linear"]["top1"] for name, arm in arms.items()}
-    assert linear["run"]["low"] > linear["start"]["high"] and "pixels" in linear
+    for name in ("start", "pixels"):
+        assert arms["run"]["linear"]["top1"]["low"] > arms[name]["linear"]["top1"]["high"]
+        assert arms["run"]["retrieval"]["rank1"]["low"] > arms[name]["retrieval"]["rank1"]["high"]
     assert {"object", "part", "part_area", "part_covered"} <= arms["run"]["focus"].keys()
     assert (run / "report.html").stat().st_size > 50_000
     assert len(list((run / "explain").glob("*.png"))) >= 8
