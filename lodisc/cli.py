@@ -138,6 +138,7 @@ def study(
     config: OmitArgPrefixes[TrainConfig],
     out: Path | None = None,
     seeds: str = "0,1,2",
+    arms: tuple[str, ...] = (),
     json: bool = False,
 ) -> None:
     """Answer a question about the method on DATA: train and measure every arm at equal compute, with seeds and intervals.
@@ -148,6 +149,7 @@ def study(
         config: The recipe around which one thing is varied.
         out: Folder of the studies on DATA, which share their runs; studies/DATA when not given.
         seeds: Seeds, with commas between them; each arm is trained with each.
+        arms: Arms to do beside global only, such as both; all when none is named.
         json: Print the result as JSON.
     """
     from lodisc import study as studies
@@ -159,7 +161,7 @@ def study(
     if config.seed != TrainConfig().seed:
         raise ValueError("a study takes --seeds, not --seed")
     folder = out or Path("studies") / data.resolve().name
-    _print(studies.study(name, data, out=folder, base=config, seeds=numbers), json=json, people=studies.print_study)
+    _print(studies.study(name, data, out=folder, base=config, seeds=numbers, arms=arms), json=json, people=studies.print_study)
 
 
 def data_check(data: Positional[Path], /, *, train_split: float | None = None, workers: int = 2, json: bool = False) -> None:

@@ -56,8 +56,10 @@ def test_a_study_from_the_command_line(photos: Path, tmp_path: Path) -> None:
 
 
 def test_studies_share_their_runs(photos: Path, tmp_path: Path, capfd) -> None:
+    study("masks", photos, out=tmp_path, base=BASE, seeds=[0], arms=["pivotal"])
+    assert "run 2 of 2" in capfd.readouterr().err
     study("masks", photos, out=tmp_path, base=BASE, seeds=[0])
-    assert "run 6 of 6" in capfd.readouterr().err
+    assert "run 4 of 4" in capfd.readouterr().err
     study("keep-ratio", photos, out=tmp_path, base=BASE, seeds=[0])
     assert "run 4 of 4" in capfd.readouterr().err, "the baseline and the arm with the base's own ratio are there"
 
@@ -101,6 +103,7 @@ def test_a_start_that_cannot_be_had_is_left_out_and_said(photos: Path, tmp_path:
         (["masks", "{photos}", "--seeds", "0,0"], "each once"),
         (["masks", "{photos}", "--minutes", "1"], "equal compute"),
         (["masks", "{photos}", "--seed", "3"], "--seeds, not --seed"),
+        (["masks", "{photos}", "--arms", "chance"], "there are 'pivotal', 'random'"),
         (["masks", "{photos}/nowhere"], "nowhere"),
     ],
 )

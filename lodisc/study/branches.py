@@ -7,8 +7,9 @@ from lodisc.study.design import RECOGNITION, Arms, Study
 
 
 def arms(base: TrainConfig) -> Arms:
-    weights = {f"both, λ {weight:g}": replace(base, objective="both", local_weight=weight) for weight in (0.3, 1.0, 3.0)}
-    return {"local": replace(base, objective="local"), **weights}
+    both = replace(base, objective="both")
+    weights = {f"both, λ {factor * base.local_weight:.2g}": replace(both, local_weight=factor * base.local_weight) for factor in (1 / 3, 3)}
+    return {"local": replace(base, objective="local"), "both": both, **weights}
 
 
 STUDY = Study(question="Do the branches complement each other?", arms=arms, figures=RECOGNITION)

@@ -13,7 +13,7 @@ from lodisc.data.sources import find_photos, training_photos
 from lodisc.evaluation.paired import difference, mean_figure, stacked
 from lodisc.study import attention, branches, direction, focus, keep_ratio, masks, start
 from lodisc.study.compute import of_equal_compute
-from lodisc.study.design import BASELINE, Study
+from lodisc.study.design import BASELINE, Arms, Study
 from lodisc.study.plot import draw
 from lodisc.study.runs import Runs
 from lodisc.study.words import findings
@@ -26,33 +26,35 @@ STUDIES: dict[str, Study] = {
 }  # fmt: skip
 
 
-def study(name: str, data: str | Path, *, out: str | Path, base: TrainConfig, seeds: Sequence[int] = (0, 1, 2)) -> dict[str, Any]:
+def study(
+    name: str, data: str | Path, *, out: str | Path, base: TrainConfig, seeds: Sequence[int] = (0, 1, 2), arms: Sequence[str] = ()
+) -> dict[str, Any]:
     """Answer the question `name` on `data` by training around the config `base`; the folder `out` keeps NAME.json, NAME.png and all runs.
 
-    Every arm costs the compute of `base`. Runs that are there already, of this study or another one in the same folder, are not
-    trained again. Raises `ValueError` for an unknown name, and for data or settings that can't be used.
+    Every arm costs the compute of `base`; `arms` names those to do beside global only, all when empty. Runs that are there
+    already, of this study or another one in the same folder, are not trained again. Raises `ValueError` for an unknown name, and
+    for data or settings that can't be used.
     """
     data, out = Path(data), Path(out)
     _refuse(name, base, seeds)
     question = STUDIES[name]
     runs = Runs(data, out, figures=question.figures)
     base = _with_epochs(base, data)
-    arms = {BASELINE: replace(base, objective="global"), **question.arms(base)}
-    arms = {arm: of_equal_compute(config, base) for arm, config in arms.items()}
-    arms, left_out = _train(runs, arms, seeds)
+    configs = {BASELINE: replace(base, objective="global"), **_chosen(question.arms(base), arms)}
+    configs, left_out = _train(runs, {arm: of_equal_compute(config, base) for arm, config in configs.items()}, seeds)
 
-    scores = {arm: stacked([runs.scores(replace(config, seed=seed)) for seed in seeds]) for arm, config in arms.items()}
-    starts = {_start_of(config, base): config for config in arms.values()}
+    scores = {arm: stacked([runs.scores(replace(config, seed=seed)) for seed in seeds]) for arm, config in configs.items()}
+    starts = {_start_of(config, base): config for config in configs.values()}
     for arm, config in starts.items():
         scores[arm] = stacked([runs.start_scores(replace(config, seed=seed)) for seed in seeds])
     result: dict[str, Any] = {
         "study": name, "question": question.question, "data": str(data), "seeds": list(seeds), "settings": base.to_dict(),
         "titles": question.figures, "left_out": left_out, "versions": versions(), "arms": {},
     }  # fmt: skip
-    for arm in [*starts, *arms]:
+    for arm in [*starts, *configs]:
         entry: dict[str, Any] = {"figures": {figure: mean_figure(scores[arm][figure]) for figure in question.figures}}
-        if arm in arms:
-            config = replace(arms[arm], seed=seeds[0])
+        if arm in configs:
+            config = replace(configs[arm], seed=seeds[0])
             entry |= {"steps": runs.steps(config), "seconds_per_step": runs.seconds_per_step(config), "run": str(runs.folder(config))}
             result["hardware"] = read_json(runs.folder(config) / "config.json")["hardware"]
         if arm != BASELINE:
@@ -95,6 +97,13 @@ def _refuse(name: str, base: TrainConfig, seeds: Sequence[int]) -> None:
     base.check()
 
 
+def _chosen(arms: Arms, names: Sequence[str]) -> Arms:
+    unknown = [name for name in names if name not in {*arms, BASELINE}]
+    if unknown:
+        raise ValueError(f"--arms {unknown[0]!r}: there are {', '.join(map(repr, arms))}")
+    return {name: config for name, config in arms.items() if not names or name in names}
+
+
 def _with_epochs(base: TrainConfig, data: Path) -> TrainConfig:
     """The base with its number of epochs written out."""
     photos = len(training_photos(find_photos(data).photos))
@@ -105,7 +114,7 @@ def _with_epochs(base: TrainConfig, data: Path) -> TrainConfig:
     return replace(base, epochs=steps_of_epochs(base, photos) / (photos // base.batch_size))
 
 
-def _train(runs: Runs, arms: dict[str, TrainConfig], seeds: Sequence[int]) -> tuple[dict[str, TrainConfig], dict[str, str]]:
+def _train(runs: Runs, arms: Arms, seeds: Sequence[int]) -> tuple[Arms, dict[str, str]]:
     """Train and measure what is not done yet; the arms that could be, and why others could not.
 
     An arm whose starting weights can't be had is left out; the baseline must be there.
