@@ -39,7 +39,7 @@ class TrainConfig:
     """Train for about this long instead of a number of epochs."""
     batch_size: int = 64
     """Photographs in a step, over all processes."""
-    lr: float = 4e-4
+    lr: float = 8e-4
     """Base learning rate, for 256 photographs in a step; scaled in proportion to the batch size."""
     weight_decay: float = 0.05
     """AdamW weight decay; none on norms, biases, [CLS] and position embedding."""

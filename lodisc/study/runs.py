@@ -15,7 +15,7 @@ import numpy as np
 from safetensors.numpy import load_file, save_file
 
 from lodisc.config import FREE_TO_CHANGE, TrainConfig
-from lodisc.data.sources import find_photos, fingerprint
+from lodisc.data.sources import Photo, find_photos, fingerprint
 from lodisc.evaluation.benchmark import divide, labelled
 from lodisc.evaluation.features import Arm, extract
 from lodisc.evaluation.focus import focus_scores
@@ -47,22 +47,22 @@ class Runs:
 
     def is_done(self, config: TrainConfig) -> bool:
         """Whether the run is trained to its end and measured."""
-        return bool(list(self.folder(config).glob("scores-*.safetensors")))
+        return self._kept(self.folder(config), config).exists()
 
     def scores(self, config: TrainConfig) -> Scores:
         """The scores of the trained student on every test photograph, in 0..1; trains it first where that is still to be done."""
         run = self.folder(config)
-        run_training(self.data, run, config)
+        if not self.is_done(config):
+            run_training(self.data, run, config)
         return self._measured(run, partial(load, run, device=config.device), config)
 
     def start_scores(self, config: TrainConfig) -> Scores:
         """The same for the untouched start of a config whose run is there."""
-        run = self.folder(config)
         start = {name: getattr(config, name) for name in ("encoder", "encoder_args", "init", "image_size")}
         start["seed"] = config.seed if config.init == "none" else None
         folder = self.out / "runs" / f"start-{_digest(start)}"
         folder.mkdir(parents=True, exist_ok=True)
-        return self._measured(folder, partial(load_start, run, device=config.device), config)
+        return self._measured(folder, partial(load_start, self.folder(config), device=config.device), config)
 
     def seconds_per_step(self, config: TrainConfig) -> float:
         """Seconds of a training step, the median over the log."""
@@ -74,13 +74,22 @@ class Runs:
         steps: int = read_json(self.folder(config) / "config.json")["steps"]
         return steps
 
-    def _measured(self, folder: Path, load_encoder: Callable[[], PhotoEncoder], config: TrainConfig) -> Scores:
-        photos = divide(find_photos(self.data).photos, self.data, train_split=None, run=self.folder(config), seed=config.seed)
-        train, test, classes = labelled(photos, self.data, learns=["linear", "kNN"])
+    def _photos(self, config: TrainConfig) -> tuple[list[Photo], list[Photo], list[str]]:
+        """Train, test and classes."""
+        photos = divide(find_photos(self.data).photos, self.data, train_split=config.train_split, run=None, seed=config.seed)
+        return labelled(photos, self.data, learns=["linear", "kNN"])
+
+    def _kept(self, folder: Path, config: TrainConfig) -> Path:
+        """Where the scores of these very photographs are kept."""
+        train, test, _ = self._photos(config)
         kind = "focus" if self.masks else "recognition"
-        path = folder / f"scores-{kind}-{fingerprint([*train, *test])[:8]}.safetensors"
+        return folder / f"scores-{kind}-{fingerprint([*train, *test])[:8]}.safetensors"
+
+    def _measured(self, folder: Path, load_encoder: Callable[[], PhotoEncoder], config: TrainConfig) -> Scores:
+        path = self._kept(folder, config)
         if path.exists():
             return load_file(path)
+        train, test, classes = self._photos(config)
         encoder = load_encoder()
         description = f"{encoder.name}: photographs"
         parts = (extract(encoder, part, classes=classes, workers=config.workers, description=description) for part in (train, test))
