@@ -4,7 +4,7 @@ A recipe is a function that returns a complete `TrainConfig`; flags change singl
 """
 
 from dataclasses import asdict, dataclass, field, fields, replace
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 Objective = Literal["global", "local", "both"]
 Direction = Literal["key", "query"]
@@ -15,6 +15,13 @@ MaskMode = Literal["drop", "zero"]
 Fusion = Literal["product", "mean", "last", "rollout"]
 Precision = Literal["auto", "bf16", "fp32"]
 Recipe = Literal["adapt", "scratch", "paper"]
+CHOICES = {
+    name: get_args(kind)
+    for name, kind in {
+        "objective": Objective, "direction": Direction, "positives": Positives, "attention": Attention, "mask": Mask,
+        "mask_mode": MaskMode, "fusion": Fusion, "precision": Precision, "recipe": Recipe,
+    }.items()
+}  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,6 +88,8 @@ class TrainConfig:
 
     train_split: float | None = None
     """Learn from this share of every class; a seeded split, for data without train/ and test/."""
+    split_seed: int = 0
+    """Fixes the division by --train-split, whatever the seed."""
     max_skipped: float = 0.05
     """Stop when more than this share of the photographs cannot be read."""
     seed: int = 0
@@ -98,6 +107,9 @@ class TrainConfig:
 
     def check(self) -> None:
         """Raise a `ValueError` that names the first setting which is out of range."""
+        for name, choices in CHOICES.items():
+            if getattr(self, name) not in choices:
+                raise ValueError(f"{name} {getattr(self, name)!r} is none of {', '.join(choices)}")
         for name, allowed in {
             "epochs": self.epochs is None or self.epochs > 0,
             "minutes": self.minutes is None or self.minutes > 0,
@@ -116,6 +128,8 @@ class TrainConfig:
             "min_crop": 0 < self.min_crop <= 1,
             "train_split": self.train_split is None or 0 < self.train_split < 1,
             "max_skipped": 0 <= self.max_skipped <= 1,
+            "seed": 0 <= self.seed < 2**32,
+            "split_seed": 0 <= self.split_seed < 2**32,
             "workers": self.workers >= 0,
             "log_every": self.log_every >= 1,
             "checkpoint_minutes": self.checkpoint_minutes > 0,

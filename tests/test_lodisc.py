@@ -107,21 +107,27 @@ def test_whole_regions_make_the_local_task_a_copy_of_the_global_one() -> None:
         torch.testing.assert_close(got.loss_local, got.loss_global)
 
 
-def test_passes_of_a_step() -> None:
-    """Two views in one pass of the student and one of the momentum encoder, and one extra over the kept patches."""
-    whole, part = (12, 1 + 16), (12, 1 + 5)
-    for direction, expected in (
-        ("key", [("student", whole), ("momentum", whole), ("momentum", part)]),
-        ("query", [("student", whole), ("momentum", whole), ("student", part)]),
-    ):
-        model = tiny(direction=direction)
-        passes: list[tuple[str, tuple[int, ...]]] = []
-        for name, encoder in (("student", model.encoder), ("momentum", model.momentum_encoder)):
-            encoder.trunk.blocks[0].register_forward_hook(
-                lambda module, args, output, name=name, passes=passes: passes.append((name, tuple(args[0].shape[:2])))
-            )
-        step(model)
-        assert sorted(passes) == sorted(expected)
+PASSES = [
+    ({"objective": "global"}, ["student whole", "momentum whole"]),
+    ({"direction": "key"}, ["student whole", "momentum whole", "momentum part"]),
+    ({"direction": "query"}, ["student whole", "momentum whole", "student part"]),
+    ({"objective": "local", "direction": "query"}, ["momentum whole", "student part"]),
+    ({"objective": "local", "direction": "key"}, ["student whole", "momentum whole", "momentum part"]),
+]
+
+
+@pytest.mark.parametrize(("settings", "expected"), PASSES)
+def test_passes_of_a_step(settings: dict[str, str], expected: list[str]) -> None:
+    """Both views in one pass of the student and one of the momentum encoder, and one extra over the kept patches."""
+    model = tiny(**settings)
+    passes: list[str] = []
+    shapes = {(12, 1 + 16): "whole", (12, 1 + 5): "part"}
+    for name, encoder in (("student", model.encoder), ("momentum", model.momentum_encoder)):
+        encoder.trunk.blocks[0].register_forward_hook(
+            lambda module, args, output, name=name: passes.append(f"{name} {shapes[tuple(args[0].shape[:2])]}")
+        )
+    step(model)
+    assert sorted(passes) == sorted(expected)
 
 
 def test_momentum_is_an_average_of_before_and_student() -> None:

@@ -15,7 +15,7 @@ from lodisc.data.finches import draw_finches
 from lodisc.evaluation.paired import difference, mean_figure
 from lodisc.method.encoder import build_encoder
 from lodisc.study import STUDIES, study
-from lodisc.study.compute import of_equal_compute, tokens_per_view
+from lodisc.study.compute import of_equal_compute, operations
 from lodisc.study.words import findings
 
 BASE = TrainConfig(**{**TINY, "epochs": 2.0})
@@ -39,14 +39,12 @@ def test_a_study_from_the_command_line(photos: Path, tmp_path: Path) -> None:
         "start", "global", "masked key, other view", "masked key, both views", "masked query, other view", "masked query, both views",
     ]  # fmt: skip
     assert (tmp_path / "studies" / "direction.png").stat().st_size > 10_000
-    assert "run 1 of 10: global, seed 0" in messages and "minutes left" in messages
+    assert "run 1 of 10: global, seed 0" in messages and "min left" in messages
     assert result["findings"] in " ".join(out.split()) and "masked query, both views" in out
-    assert max(map(len, out.splitlines()[1:9])) < 140
+    assert max(map(len, out.splitlines()[1:18])) <= 80
     arm = result["arms"]["masked query, both views"]
-    assert (
-        arm["figures"]["rank1"].keys() == {"mean", "deviation"}
-        and arm["against_global"]["map"]["low"] <= arm["against_global"]["map"]["high"]
-    )
+    assert arm["differences"]["map"]["low"] <= arm["differences"]["map"]["value"] <= arm["differences"]["map"]["high"]
+    assert not list((tmp_path / "studies").rglob("checkpoint")), "measured runs keep no checkpoints"
     assert result["arms"]["global"]["steps"] > arm["steps"], "global only is cheaper, so it is trained for longer"
 
     status, out, messages = run_command(*words, "--json", **settings)
@@ -67,7 +65,7 @@ def test_studies_share_their_runs(photos: Path, tmp_path: Path, capfd) -> None:
 def test_an_interrupted_study_goes_on(photos: Path, tmp_path: Path, capfd) -> None:
     whole = study("branches", photos, out=tmp_path / "whole", base=BASE, seeds=[0])
     study("branches", photos, out=tmp_path / "cut", base=BASE, seeds=[0])
-    measured = {path.parts[-3].split("-")[0]: path for path in (tmp_path / "cut").rglob("seed-0/scores-*.safetensors")}
+    measured = {path.parts[-3].split("-")[0]: path for path in (tmp_path / "cut").rglob("seed-0/recognition.safetensors")}
     measured["local"].unlink()
     shutil.rmtree(measured["both"].parent)
     capfd.readouterr()
@@ -82,17 +80,29 @@ def test_focus_needs_masks_and_measures_them(photos: Path, tmp_path: Path) -> No
         study("focus", photos, out=tmp_path, base=BASE, seeds=[0])
     draw_finches(tmp_path / "finches", species=2, train=8, test=4, image_size=48)
     result = study("focus", tmp_path / "finches", out=tmp_path / "out", base=replace(BASE, epochs=4.0), seeds=[0])
-    assert list(result["arms"]) == ["start", "global", "global, a quarter", "both, a quarter", "global, half", "both, half", "both, whole"]
-    shares = result["arms"]["both, whole"]["figures"]
+    assert list(result["arms"]) == ["start", "global", "global, a quarter", "both, a quarter", "global, half", "both, half", "both"]
+    against = {arm: entry.get("against") for arm, entry in result["arms"].items()}
+    assert against["both"] == "global" and against["both, half"] == "global, half" and against["global, half"] is None
+    shares = result["arms"]["both"]["figures"]
     assert 0 < shares["part"]["mean"] < shares["object"]["mean"] < 100
+    assert result["arms"]["both, half"]["steps"] < result["arms"]["both"]["steps"]
 
 
 def test_a_start_that_cannot_be_had_is_left_out_and_said(photos: Path, tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    result = study("start", photos, out=tmp_path, base=replace(BASE, image_size=32), seeds=[0])
-    assert set(result["left_out"]) == {"self-supervised, global", "self-supervised, both"}
+    result = study("start", photos, out=tmp_path, base=BASE, seeds=[0])
+    assert set(result["left_out"]) == {"global, self-supervised", "both, self-supervised"}
     assert "left out" in result["findings"]
-    assert {"given, both", "random, both", "random, global", "start"} <= result["arms"].keys()
+    assert {"start", "both", "global, random", "both, random"} <= result["arms"].keys()
+    assert result["arms"]["both, random"]["against"] == "global, random"
+
+
+def test_the_division_does_not_follow_the_seed(tmp_path: Path) -> None:
+    collection(tmp_path / "photos", per_label=9)
+    result = study("branches", tmp_path / "photos", out=tmp_path / "out", base=replace(BASE, train_split=0.5), seeds=[0, 1], arms=["both"])
+    assert result["photographs"] == 10
+    records = [json.loads(path.read_text())["data"]["fingerprint"] for path in (tmp_path / "out").rglob("seed-*/config.json")]
+    assert len(records) == 4 and len(set(records)) == 1
 
 
 @pytest.mark.parametrize(
@@ -113,19 +123,33 @@ def test_mistakes_are_one_line(photos: Path, tmp_path: Path, words: list[str], r
     assert reason in messages and messages.count("\n") == 1
 
 
-def test_compute_is_counted_in_tokens() -> None:
-    encoder = build_encoder(BASE.encoder, image_size=32, args=BASE.encoder_args)
-    whole, kept = encoder.patches + 1, 4 + 1  # a quarter of 16 patches
+def test_compute_is_counted() -> None:
+    """Weights times tokens, and the attention matrices; the patch projection needs no gradient for the photographs."""
     base = replace(BASE, keep_ratio=0.25)
-    for config, expected in (
-        (replace(base, objective="global"), 4 * whole),
-        (replace(base, direction="query"), 4 * whole + 3 * kept),
-        (replace(base, direction="key"), 4 * whole + kept),
-        (replace(base, direction="key", mask_mode="zero"), 5 * whole),
+    encoder = build_encoder(base.encoder, image_size=32, args=base.encoder_args)
+    block = sum(p.numel() for p in encoder.trunk.blocks.parameters() if p.ndim == 2)
+    patches = encoder.patches * encoder.trunk.patch_embed.proj.weight.numel()
+    heads = {"projector": 32 * 32 + 32 * 32 + 32 * 16, "predictor": 16 * 32 + 32 * 16}
+
+    def passes(tokens: int, *, learns: bool) -> float:
+        layers = tokens * block + 2 * 2 * tokens**2 * 32
+        return patches * (2 if learns else 1) + (3 if learns else 1) * (layers + heads["projector"] + (heads["predictor"] if learns else 0))
+
+    whole, kept = encoder.patches + 1, 4 + 1  # a quarter of 16 patches
+    for changes, expected in (
+        ({"objective": "global"}, passes(whole, learns=True) + passes(whole, learns=False)),
+        ({"direction": "query"}, passes(whole, learns=True) + passes(whole, learns=False) + passes(kept, learns=True)),
+        (
+            {"direction": "key"},
+            passes(whole, learns=True) + passes(whole, learns=False) + passes(kept, learns=False),
+        ),
+        ({"objective": "local", "direction": "query"}, passes(whole, learns=False) + passes(kept, learns=True)),
     ):
-        assert tokens_per_view(config) == expected
+        config = replace(base, **changes)  # type: ignore[arg-type]
+        views_and_sums = 4 * 2  # two photographs, two views; a multiplication and an addition
+        assert operations(config) == pytest.approx(views_and_sums * expected, rel=0.02)
         epochs = of_equal_compute(config, base).epochs
-        assert epochs is not None and epochs * expected == pytest.approx(2 * (4 * whole + 3 * kept))
+        assert epochs is not None and epochs * operations(config) == pytest.approx(2 * operations(base))
 
 
 def test_differences_are_paired() -> None:
@@ -135,26 +159,50 @@ def test_differences_are_paired() -> None:
     better[:, 7] = np.nan
     found = difference(better, baseline)
     assert found.value == pytest.approx(2) and found.low == pytest.approx(2) and found.high == pytest.approx(2)
-    noise = difference(rng.uniform(0, 1, (3, 400)), baseline)
-    assert noise.low < 0 < noise.high
     figure = mean_figure(better)
     assert figure["mean"] == pytest.approx(100 * np.nanmean(better), abs=1e-3)
     assert figure["deviation"] == pytest.approx(100 * np.nanmean(better, axis=1).std(ddof=1), abs=1e-3)
+    assert mean_figure(better[:1])["deviation"] is None
     with pytest.raises(ValueError, match="same trainings"):
         difference(better[:2], baseline)
 
 
+@pytest.mark.parametrize(("photo_noise", "seed_noise"), [(0.4, 0.0), (0.4, 0.02), (0.05, 0.05), (0.0, 0.05)])
+def test_intervals_hold_the_truth_as_often_as_they_say(photo_noise: float, seed_noise: float) -> None:
+    rng = np.random.default_rng(0)
+    held = 0
+    for _ in range(300):
+        means = rng.normal(0, seed_noise, (3, 1))
+        found = difference(means + rng.normal(0, photo_noise + 1e-9, (3, 200)), np.zeros((3, 200)))
+        held += found.low <= 0 <= found.high
+    assert held / 300 > 0.92
+
+
 def test_findings_say_what_the_intervals_say() -> None:
     def entry(value: float, low: float, high: float) -> dict:
-        gain = {figure: {"value": value, "low": low, "high": high} for figure in ("rank1", "map")}
-        return {"steps": 3, "figures": {figure: {"mean": 50 + value} for figure in ("rank1", "map")}, "against_global": gain}
+        figures = {figure: {"mean": 50 + value} for figure in ("rank1", "map")}
+        gain = {figure: {"value": value, "low": low, "high": high} for figure in figures}
+        return {"steps": 3, "figures": figures, "differences": gain, "start": "start"}
 
-    start = {"figures": {"rank1": {"mean": 41.0}}}
-    arms = {"start": start, "global": entry(0, 0, 0), "a": entry(2, 1, 3), "b": entry(-2, -3, -1), "c": entry(0.5, -1, 1)}
-    text = findings({"seeds": [0], "titles": {"rank1": "Rank-1", "map": "mAP"}, "arms": arms, "left_out": {"d": "no weights"}})
-    assert "in Rank-1, better are a (+2.0); worse are b (-2.0); no clear difference for c." in text
-    assert "Highest on average is a, with 52.0 % Rank-1 where the untouched start has 41.0 %." in text
-    assert "One seed says little" in text and "d was left out: no weights." in text
+    baseline = entry(0, 0, 0)
+    del baseline["differences"]
+    arms = {
+        "start": {"figures": {"rank1": {"mean": 41.0}}},
+        "global": baseline,
+        "a": entry(2, 1, 3),
+        "b": entry(-2, -3, -1),
+        "c": entry(0.5, -1, 1),
+    }
+    text = findings({"seeds": [0, 1], "titles": {"rank1": "Rank-1", "map": "mAP"}, "arms": arms, "left_out": {"d": "no weights"}})
+    assert "over 2 trainings of each" in text
+    assert "Rank-1 is higher: a (+2.0); lower: b (-2.0); not clearly different: c (+0.5)." in text
+    assert "Highest is a: Rank-1 52.0 % where its untouched start has 41.0 %." in text
+    assert "Of these 6 comparisons" in text and "d was left out: no weights." in text
+    alone = findings({"seeds": [0], "titles": {"rank1": "Rank-1"}, "arms": {"start": arms["start"], "global": baseline}, "left_out": {}})
+    assert alone == (
+        "Highest is global: Rank-1 50.0 % where its untouched start has 41.0 %. "
+        "Another seed may differ by more than these intervals say: repeat with several."
+    )
 
 
 def test_every_study_asks_a_question() -> None:

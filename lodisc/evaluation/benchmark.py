@@ -107,7 +107,7 @@ def measure(
             for part, title in ((train, "training"), (test, "test"))
         ]
         unread = [*skipped, *features[0].skipped, *features[1].skipped]
-        _check_skipped(unread, total=len(skipped) + len(train) + len(test), data=data, max_skipped=max_skipped)
+        check_skipped(unread, total=len(skipped) + len(train) + len(test), data=data, max_skipped=max_skipped)
         seen = torch.isin(features[1].labels, features[0].labels)
         if not len(features[1]) or (train and not seen.any()):
             raise ValueError(
@@ -170,7 +170,7 @@ def divide(photos: list[Photo], data: str | Path, *, train_split: float | None, 
         raise ValueError(f"{data} has no train/ and test/; give --train-split 0.7 to test on 30 % of every class")
     if run and share != learnt:
         say(f"note: {run} learnt without --train-split {share}; if it was from {data}, it has seen test photographs, unlabelled")
-    return split_photos(photos, train_split=share, seed=seed if learnt is None else settings["seed"])
+    return split_photos(photos, train_split=share, seed=seed if learnt is None else settings["split_seed"])
 
 
 def labelled(photos: Sequence[Photo], data: str | Path, *, learns: list[str]) -> tuple[list[Photo], list[Photo], list[str]]:
@@ -187,11 +187,13 @@ def labelled(photos: Sequence[Photo], data: str | Path, *, learns: list[str]) ->
     known = {photo.label for photo in train}
     if learns and (len(known) < 2 or not any(photo.label in known for photo in test)):
         why = "has fewer than two classes" if len(known) < 2 else "has none of the classes of test"
-        raise ValueError(f"{data}: train {why}, too little for {', '.join(learns)}; use --protocols {' '.join(WITHOUT_TRAIN)}")
+        raise ValueError(
+            f"{data}: train {why}, too little for {', '.join(learns)}; {' and '.join(WITHOUT_TRAIN)} alone need no labels to learn from"
+        )
     return train, test, sorted(labels)
 
 
-def _check_skipped(skipped: Sequence[Skipped], *, total: int, data: str | Path, max_skipped: float) -> None:
+def check_skipped(skipped: Sequence[Skipped], *, total: int, data: str | Path, max_skipped: float) -> None:
     if len(skipped) > max_skipped * total:
         first = f"the first is {skipped[0].key}: {skipped[0].reason}"
         raise ValueError(f"{data}: {len(skipped)} of {total} photographs cannot be read, more than --max-skipped {max_skipped}; {first}")

@@ -3,6 +3,7 @@
 Axes: V = 2 views, B photographs, S side in pixels, L layers, P patches, K kept patches, D vector.
 """
 
+from contextlib import nullcontext
 from copy import deepcopy
 from dataclasses import dataclass
 
@@ -23,10 +24,11 @@ class Step:
     loss_global: Tensor
     loss_local: Tensor
     features_VBD: Tensor
+    """Those of the whole views; of the regions where the student sees nothing else."""
     queries_VBD: Tensor
     keys_VBD: Tensor
     rows_BLP: Tensor
-    """[CLS] attention in the first view, which chose the patches."""
+    """[CLS] attention to the first view, by which patches may be chosen."""
 
 
 class LoDisc(nn.Module):
@@ -64,43 +66,52 @@ class LoDisc(nn.Module):
     def forward(self, views_VB3SS: Tensor, *, generator: torch.Generator) -> Step:
         """The losses of two views of the same photographs, bytes or normalised floats [2, B, 3, S, S].
 
-        Two passes of the student and one whole-view pass of the momentum encoder, attention read from that same pass; one
-        extra pass over the kept patches. Random masks draw from `generator`, which lives on the CPU.
+        One pass over both views by the student and one by the momentum encoder, attention read from that same pass; one extra pass
+        over the kept patches. The student of local only with masked queries sees nothing else. Random masks draw from `generator`,
+        which lives on the CPU.
         """
         images = self.encoder.normalise(views_VB3SS.flatten(0, 1))
         with torch.no_grad():
             key_features, rows = self.momentum_encoder.forward_with_attention(images)
             keys_VBD = self.momentum_projector(_by_view(key_features))
-        if self.attention == "student":
-            features, rows = self.encoder.forward_with_attention(images)
-        else:
-            features = self.encoder(images)
-        features_VBD = _by_view(features)
-        masks_key, masks_query = (self.objective != "global" and self.direction == side for side in ("key", "query"))
+        features_VBD, rows = self._student_features(images, rows, generator)
+        queries_VBD = self.predictor(self.projector(features_VBD))
 
         loss_global = loss_local = torch.zeros((), device=images.device)
-        if masks_query:
-            local_features_VBD = _by_view(self._pivotal_features(self.encoder, images, rows, generator))
-            queries_VBD, local_queries_VBD = self._queries(torch.cat([features_VBD, local_features_VBD])).split(2)
-            loss_local = self._contrast_regions(local_queries_VBD, keys_VBD)
-        else:
-            queries_VBD = self._queries(features_VBD)
-        if masks_key:
+        if self.objective != "local":
+            loss_global = self._contrast(queries_VBD[:2], keys_VBD)
+        if self._masks("query"):
+            loss_local = self._contrast_regions(queries_VBD[-2:], keys_VBD)
+        if self._masks("key"):
             with torch.no_grad():
                 local_keys_VBD = self.momentum_projector(_by_view(self._pivotal_features(self.momentum_encoder, images, rows, generator)))
             loss_local = self._contrast_regions(queries_VBD, local_keys_VBD)
-        if self.objective != "local":
-            loss_global = self._contrast(queries_VBD, keys_VBD)
         weight = {"global": 0.0, "local": 1.0, "both": self.local_weight}[self.objective]
+        features_VBD, queries_VBD = features_VBD[:2].detach(), queries_VBD[:2].detach()
         return Step(
             loss=loss_global + weight * loss_local, loss_global=loss_global.detach(), loss_local=loss_local.detach(),
-            features_VBD=features_VBD.detach(), queries_VBD=queries_VBD.detach(), keys_VBD=keys_VBD, rows_BLP=rows[: len(rows) // 2],
+            features_VBD=features_VBD, queries_VBD=queries_VBD, keys_VBD=keys_VBD, rows_BLP=rows[: len(rows) // 2],
         )  # fmt: skip
 
-    def _queries(self, features_VBD: Tensor) -> Tensor:
-        """q = h(f(x)): projector and predictor, once over all views."""
-        queries: Tensor = self.predictor(self.projector(features_VBD))
-        return queries
+    def _masks(self, side: str) -> bool:
+        return self.objective != "global" and self.direction == side
+
+    def _student_features(self, images: Tensor, rows: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """What the student learns from: features f(x) of both whole views, those of both regions, or one after the other [4, B, D].
+
+        Beside it the attention rows that choose the regions: the given ones, or the student's own.
+        """
+        learns_whole = self.objective != "local" or self._masks("key")
+        passes = []
+        if self.attention == "student":
+            with nullcontext() if learns_whole else torch.no_grad():
+                features, rows = self.encoder.forward_with_attention(images)
+            passes += [features] if learns_whole else []
+        elif learns_whole:
+            passes.append(self.encoder(images))
+        if self._masks("query"):
+            passes.append(self._pivotal_features(self.encoder, images, rows, generator))
+        return torch.cat([_by_view(features) for features in passes]), rows
 
     def _pivotal_features(self, encoder: Encoder, images: Tensor, rows: Tensor, generator: torch.Generator) -> Tensor:
         """Features of the views with only the kept patches, which the fused attention chose."""

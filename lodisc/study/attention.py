@@ -8,7 +8,7 @@ from lodisc.study.design import RECOGNITION, Arms, Study
 
 
 def arms(base: TrainConfig) -> Arms:
-    base = replace(base, objective="both", mask="pivotal")
+    base = replace(base, objective="both", mask="pivotal", attention="momentum")
     fused = {fusion: replace(base, fusion=fusion) for fusion in get_args(Fusion)}
     return {**fused, f"{base.fusion}, student": replace(base, attention="student")}
 

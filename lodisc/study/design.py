@@ -6,13 +6,18 @@ from dataclasses import dataclass
 from lodisc.config import TrainConfig
 
 Arms = dict[str, TrainConfig]
-"""What is compared, by name. Seeds and equal compute are added when they are run."""
+"""What is trained, by name. Seeds and equal compute are added when it is run."""
 
 BASELINE = "global"
-"""Global only, which is MoCo v3: the arm that every study has and that all others are held against."""
+"""Global only, which is MoCo v3: the arm that every study has."""
 
 RECOGNITION = {"rank1": "Rank-1", "map": "mAP", "linear": "linear", "knn": "kNN"}
 FOCUS = {"part": "on the part", "object": "on the object", "part_covered": "part kept"}
+
+
+def against_baseline(arm: str) -> str | None:
+    """Every arm is held against the baseline."""
+    return None if arm == BASELINE else BASELINE
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,3 +27,5 @@ class Study:
     question: str
     arms: Callable[[TrainConfig], Arms]
     figures: dict[str, str]
+    against: Callable[[str], str | None] = against_baseline
+    """The arm of global only that costs as much as an arm and starts as it does; None for those themselves."""

@@ -3,20 +3,24 @@
 from dataclasses import replace
 
 from lodisc.config import TrainConfig
-from lodisc.study.design import FOCUS, RECOGNITION, Arms, Study
+from lodisc.study.design import BASELINE, FOCUS, RECOGNITION, Arms, Study
 
-LENGTHS = {"a quarter": 0.25, "half": 0.5, "whole": 1.0}
+SHORTER = {"a quarter": 0.25, "half": 0.5}
 
 
 def arms(base: TrainConfig) -> Arms:
-    return {
-        f"{objective}, {name}": replace(base, objective=objective, epochs=base.epochs * length)
-        for name, length in LENGTHS.items()
+    assert base.epochs is not None
+    shorter = {
+        f"{objective}, {name}": replace(base, objective=objective, epochs=base.epochs * share)
+        for name, share in SHORTER.items()
         for objective in ("global", "both")
-        if base.epochs and (objective, length) != ("global", 1.0)  # the baseline
     }
+    return {**shorter, "both": replace(base, objective="both")}
 
 
-STUDY = Study(
-    question="Does the model look at what differs?", arms=arms, figures=FOCUS | {"rank1": RECOGNITION["rank1"], "linear": "linear"}
-)
+def against(arm: str) -> str | None:
+    return arm.replace("both", BASELINE) if arm.startswith("both") else None
+
+
+FIGURES = FOCUS | {"rank1": RECOGNITION["rank1"], "linear": RECOGNITION["linear"]}
+STUDY = Study(question="Does the model look at what differs?", arms=arms, figures=FIGURES, against=against)

@@ -11,7 +11,7 @@ INK, QUIET, BETTER, WORSE = "#22303a", "#9aa5ad", "#1b7f5c", "#b3402e"
 
 
 def draw(result: dict[str, Any], path: Path) -> None:
-    """Means over the seeds with their deviation; green where the interval against global only is above zero, red where below."""
+    """Means over the seeds with their deviation; of several seeds, green where the interval against global only is above 0, red below."""
     arms = list(result["arms"])
     titles = result["titles"]
     picture = Figure(figsize=(2.4 + 2.1 * len(titles), 1.1 + 0.3 * len(arms)), dpi=150, layout="constrained")
@@ -20,7 +20,7 @@ def draw(result: dict[str, Any], path: Path) -> None:
             entry = result["arms"][arm]
             value = entry["figures"][figure]
             axes.errorbar(
-                value["mean"], place, xerr=value["deviation"], fmt="o", color=_colour(entry, figure), markersize=5, capsize=2, linewidth=1.2
+                value["mean"], place, xerr=value["deviation"], fmt="o", color=_colour(result, arm, figure), markersize=5, capsize=2
             )
         axes.axvline(result["arms"][BASELINE]["figures"][figure]["mean"], color=QUIET, linewidth=0.8, linestyle=":")
         axes.set_title(title, fontsize=9, color=INK)
@@ -30,12 +30,16 @@ def draw(result: dict[str, Any], path: Path) -> None:
         axes.spines[["top", "right"]].set_visible(False)
         axes.grid(axis="y", color="#eef1f3", linewidth=0.8)
         axes.set_axisbelow(True)
-    picture.suptitle(f"{result['question']}  ({Path(result['data']).name}, {len(result['seeds'])} seeds, percent)", fontsize=10, color=INK)
+    seeds = "1 seed" if len(result["seeds"]) == 1 else f"{len(result['seeds'])} seeds"
+    picture.suptitle(f"{result['question']}  ({Path(result['data']).name}, {seeds}, percent)", fontsize=10, color=INK)
     picture.savefig(path)
 
 
-def _colour(entry: dict[str, Any], figure: str) -> str:
-    against = entry.get("against_global", {}).get(figure)
-    if against is None or "steps" not in entry or against["low"] <= 0 <= against["high"]:
-        return INK if "steps" in entry else QUIET
-    return BETTER if against["low"] > 0 else WORSE
+def _colour(result: dict[str, Any], arm: str, figure: str) -> str:
+    entry = result["arms"][arm]
+    if "steps" not in entry:
+        return QUIET
+    if "differences" not in entry or len(result["seeds"]) == 1:
+        return INK
+    difference = entry["differences"][figure]
+    return BETTER if difference["low"] > 0 else WORSE if difference["high"] < 0 else INK

@@ -1,22 +1,26 @@
 """The runs of a study: ordinary run directories, each trained once and measured once, whichever studies need it.
 
-OUT/runs/global-1a2b3c4d/seed-0/                a run, and in it
-OUT/runs/global-1a2b3c4d/seed-0/scores-….safetensors    the scores of every test photograph
-OUT/runs/start-5e6f7a8b/scores-….safetensors    those of an untouched start
+OUT/runs/global-1a2b3c4d/seed-0/                         a run, without its checkpoints once it is measured, and in it
+OUT/runs/global-1a2b3c4d/seed-0/recognition.safetensors  the scores of every test photograph
+OUT/runs/start-5e6f7a8b/recognition.safetensors          those of an untouched start
 """
 
 import hashlib
 import json
+import os
+import shutil
+from collections import Counter
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 
 import numpy as np
+from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from lodisc.config import FREE_TO_CHANGE, TrainConfig
-from lodisc.data.sources import Photo, find_photos, fingerprint
-from lodisc.evaluation.benchmark import divide, labelled
+from lodisc.data.sources import find_photos, fingerprint
+from lodisc.evaluation.benchmark import check_skipped, divide, labelled
 from lodisc.evaluation.features import Arm, extract
 from lodisc.evaluation.focus import focus_scores
 from lodisc.evaluation.paired import photo_scores
@@ -29,78 +33,106 @@ Scores = Mapping[str, np.ndarray]
 
 
 class Runs:
-    """Trains and measures the arms of the studies in one folder, on one collection of photographs.
+    """Trains and measures the arms of the studies in one folder, on one collection of photographs, divided as `base` says.
 
-    Raises `ValueError` where `train` and `evaluate` do, and where figures need masks that DATA lacks.
+    Raises `ValueError` for photographs that can't answer the question: undivided, without labels, with classes of one test photograph
+    alone, or without masks where the figures need them.
     """
 
-    def __init__(self, data: Path, out: Path, *, figures: Mapping[str, str]) -> None:
-        self.data, self.out = data, out
+    def __init__(self, data: Path, out: Path, base: TrainConfig, *, figures: Mapping[str, str]) -> None:
+        self.data, self.out, self.figures, self.max_skipped = data, out, figures, base.max_skipped
+        listing = find_photos(data)
+        photos = divide(listing.photos, data, train_split=base.train_split, run=None, seed=base.split_seed)
+        self.train, self.test, self.classes = labelled(photos, data, learns=["linear", "kNN"])
+        self.learnt = sum(photo.split != "test" for photo in photos)
+        self.mark = fingerprint([*self.train, *self.test])
+        if max(Counter(photo.label for photo in self.test).values()) < 2:
+            raise ValueError(f"{data}: no class has two test photographs, so none can be found by another; use more photographs")
         self.masks = data / "masks" if FOCUS.keys() & figures.keys() else None
         if self.masks and not self.masks.is_dir():
             raise ValueError(f"{data} has no masks/ of what differs; `lodisc data finches --out DIR` draws photographs that have them")
 
     def folder(self, config: TrainConfig) -> Path:
-        """The run directory of a config: named by its objective and a digest of every setting that changes its result."""
+        """The run directory of a config: named by its objective and a digest of the data and every setting that changes its result."""
         settings = {name: value for name, value in config.to_dict().items() if name not in FREE_TO_CHANGE | {"seed"}}
-        return self.out / "runs" / f"{config.objective}-{_digest(settings)}" / f"seed-{config.seed}"
+        digest = _digest({**settings, "init": _identity(config.init), "data": self.mark})
+        return self.out / "runs" / f"{config.objective}-{digest}" / f"seed-{config.seed}"
 
     def is_done(self, config: TrainConfig) -> bool:
         """Whether the run is trained to its end and measured."""
-        return self._kept(self.folder(config), config).exists()
+        return self._kept(self._scores_file(self.folder(config), config)) is not None
 
     def scores(self, config: TrainConfig) -> Scores:
         """The scores of the trained student on every test photograph, in 0..1; trains it first where that is still to be done."""
         run = self.folder(config)
-        if not self.is_done(config):
+        if not self.is_done(config) and not self._is_trained(run):
             run_training(self.data, run, config)
-        return self._measured(run, partial(load, run, device=config.device), config)
+        scores = self._measured(run, partial(load, run, device=config.device), config)
+        shutil.rmtree(run / "checkpoint", ignore_errors=True)
+        return scores
 
     def start_scores(self, config: TrainConfig) -> Scores:
         """The same for the untouched start of a config whose run is there."""
-        start = {name: getattr(config, name) for name in ("encoder", "encoder_args", "init", "image_size")}
-        start["seed"] = config.seed if config.init == "none" else None
+        seed = config.seed if config.init == "none" else None
+        start = [config.encoder, config.encoder_args, config.image_size, _identity(config.init), seed, self.mark]
         folder = self.out / "runs" / f"start-{_digest(start)}"
         folder.mkdir(parents=True, exist_ok=True)
         return self._measured(folder, partial(load_start, self.folder(config), device=config.device), config)
 
-    def seconds_per_step(self, config: TrainConfig) -> float:
-        """Seconds of a training step, the median over the log."""
-        speeds = [entry["images_per_second"] for entry in read_json_lines(self.folder(config) / "log.jsonl")]
-        return config.batch_size / float(np.median(speeds))
+    def about(self, config: TrainConfig) -> dict[str, object]:
+        """Where a finished run is, on what it was trained, its steps, and the seconds that one took (the median over its log)."""
+        run = self.folder(config)
+        settled = read_json(run / "config.json")
+        speeds = [entry["images_per_second"] for entry in read_json_lines(run / "log.jsonl")]
+        seconds = round(config.batch_size / float(np.median(speeds)), 4)
+        return {"run": str(run), "steps": settled["steps"], "seconds_per_step": seconds, "hardware": settled["hardware"]}
 
-    def steps(self, config: TrainConfig) -> int:
-        """The number of steps of a run that is there."""
-        steps: int = read_json(self.folder(config) / "config.json")["steps"]
-        return steps
+    def _is_trained(self, run: Path) -> bool:
+        if not (run / "config.json").exists() or not (run / "encoder").is_dir():
+            return False
+        log = read_json_lines(run / "log.jsonl")
+        return bool(log) and log[-1]["step"] == read_json(run / "config.json")["steps"]
 
-    def _photos(self, config: TrainConfig) -> tuple[list[Photo], list[Photo], list[str]]:
-        """Train, test and classes."""
-        photos = divide(find_photos(self.data).photos, self.data, train_split=config.train_split, run=None, seed=config.seed)
-        return labelled(photos, self.data, learns=["linear", "kNN"])
+    def _scores_file(self, folder: Path, config: TrainConfig) -> Path:
+        kind = f"focus-{config.fusion}-{config.keep_ratio:g}" if self.masks else "recognition"
+        return folder / f"{kind}.safetensors"
 
-    def _kept(self, folder: Path, config: TrainConfig) -> Path:
-        """Where the scores of these very photographs are kept."""
-        train, test, _ = self._photos(config)
-        kind = "focus" if self.masks else "recognition"
-        return folder / f"scores-{kind}-{fingerprint([*train, *test])[:8]}.safetensors"
+    def _kept(self, path: Path) -> Scores | None:
+        """The scores in a file, if it is whole and has all figures."""
+        try:
+            scores = load_file(path)
+        except (OSError, SafetensorError):
+            return None
+        return scores if self.figures.keys() <= scores.keys() else None
 
     def _measured(self, folder: Path, load_encoder: Callable[[], PhotoEncoder], config: TrainConfig) -> Scores:
-        path = self._kept(folder, config)
-        if path.exists():
-            return load_file(path)
-        train, test, classes = self._photos(config)
+        path = self._scores_file(folder, config)
+        kept = self._kept(path)
+        if kept is not None:
+            return kept
         encoder = load_encoder()
-        description = f"{encoder.name}: photographs"
-        parts = (extract(encoder, part, classes=classes, workers=config.workers, description=description) for part in (train, test))
-        scores = photo_scores(Arm(encoder.name, encoder, *parts))
+        train, test = (
+            extract(encoder, part, classes=self.classes, workers=config.workers, description=f"{encoder.name}: {title} photographs")
+            for part, title in ((self.train, "training"), (self.test, "test"))
+        )
+        total = len(self.train) + len(self.test)
+        check_skipped([*train.skipped, *test.skipped], total=total, data=self.data, max_skipped=self.max_skipped)
+        scores = photo_scores(Arm(encoder.name, encoder, train, test))
         if self.masks:
-            scores |= focus_scores(encoder, test, self.masks, fusion=config.fusion, keep_ratio=config.keep_ratio)
-        beside = path.with_suffix(".tmp")
+            scores |= focus_scores(encoder, test.photos, self.masks, fusion=config.fusion, keep_ratio=config.keep_ratio)
+        beside = path.with_suffix(f".{os.getpid()}.tmp")
         save_file({figure: np.ascontiguousarray(values) for figure, values in scores.items()}, beside)
         beside.replace(path)
         return scores
 
 
-def _digest(settings: Mapping[str, object]) -> str:
+def _digest(settings: object) -> str:
     return hashlib.sha256(json.dumps(settings, sort_keys=True, default=str).encode()).hexdigest()[:8]
+
+
+def _identity(init: str) -> str:
+    """What the starting weights are, wherever their file lies."""
+    if init in {"timm", "none"} or not Path(init).is_file():
+        return init
+    with Path(init).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

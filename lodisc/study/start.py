@@ -3,23 +3,25 @@
 from dataclasses import replace
 
 from lodisc.config import TrainConfig
-from lodisc.study.design import RECOGNITION, Arms, Study
+from lodisc.study.design import BASELINE, RECOGNITION, Arms, Study
 
 SELF_SUPERVISED = "vit_small_patch16_224.dino"
 
 
 def arms(base: TrainConfig) -> Arms:
-    starts = {
-        "given": base,
-        "self-supervised": replace(base, encoder=SELF_SUPERVISED, encoder_args={}, init="timm"),
-        "random": replace(base, init="none"),
-    }
+    self_supervised = replace(base, encoder=SELF_SUPERVISED, encoder_args={}, init="timm")
     return {
-        f"{start}, {objective}": replace(config, objective=objective)
-        for start, config in starts.items()
-        for objective in ("global", "both")
-        if (start, objective) != ("given", "global")  # the baseline
+        "both": replace(base, objective="both"),
+        "global, self-supervised": replace(self_supervised, objective="global"),
+        "both, self-supervised": replace(self_supervised, objective="both"),
+        "global, random": replace(base, init="none", objective="global"),
+        "both, random": replace(base, init="none", objective="both"),
     }
 
 
-STUDY = Study(question="What does the start decide?", arms=arms, figures=RECOGNITION)
+def against(arm: str) -> str | None:
+    objective, _, start = arm.partition(", ")
+    return None if objective == "global" else f"{BASELINE}, {start}".removesuffix(", ")
+
+
+STUDY = Study(question="What does the start decide?", arms=arms, figures=RECOGNITION, against=against)

@@ -1,7 +1,8 @@
 """`study`: train and measure every arm of a question, each with every seed, and say what was found."""
 
+import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,6 @@ from typing import Any
 from lodisc.config import TrainConfig
 from lodisc.console import out as console
 from lodisc.console import say, table
-from lodisc.data.sources import find_photos, training_photos
 from lodisc.evaluation.paired import difference, mean_figure, stacked
 from lodisc.study import attention, branches, direction, focus, keep_ratio, masks, start
 from lodisc.study.compute import of_equal_compute
@@ -17,8 +17,8 @@ from lodisc.study.design import BASELINE, Arms, Study
 from lodisc.study.plot import draw
 from lodisc.study.runs import Runs
 from lodisc.study.words import findings
-from lodisc.training.checkpoint import read_json, versions, write_json
-from lodisc.training.prepare import steps_of_epochs
+from lodisc.training.checkpoint import versions, write_json
+from lodisc.training.prepare import WeightsNotHad, steps_of_epochs
 
 STUDIES: dict[str, Study] = {
     "branches": branches.STUDY, "masks": masks.STUDY, "keep-ratio": keep_ratio.STUDY, "attention": attention.STUDY,
@@ -32,35 +32,35 @@ def study(
     """Answer the question `name` on `data` by training around the config `base`; the folder `out` keeps NAME.json, NAME.png and all runs.
 
     Every arm costs the compute of `base`; `arms` names those to do beside global only, all when empty. Runs that are there
-    already, of this study or another one in the same folder, are not trained again. Raises `ValueError` for an unknown name, and
-    for data or settings that can't be used.
+    already, of this study or another one in the same folder, are not trained again, and always shown. Raises `ValueError` for
+    an unknown name, and for data or settings that can't be used.
     """
     data, out = Path(data), Path(out)
     _refuse(name, base, seeds)
     question = STUDIES[name]
-    runs = Runs(data, out, figures=question.figures)
-    base = _with_epochs(base, data)
-    configs = {BASELINE: replace(base, objective="global"), **_chosen(question.arms(base), arms)}
-    configs, left_out = _train(runs, {arm: of_equal_compute(config, base) for arm, config in configs.items()}, seeds)
+    runs = Runs(data, out, base, figures=question.figures)
+    base = replace(base, epochs=_epochs(base, runs.learnt))
+    configs = {BASELINE: replace(base, objective="global"), **question.arms(base)}
+    configs = {arm: of_equal_compute(config, base) for arm, config in configs.items()}
+    chosen = _chosen(question, configs, arms, done=lambda config: all(runs.is_done(replace(config, seed=seed)) for seed in seeds))
+    configs, left_out = _train(runs, {arm: configs[arm] for arm in chosen}, seeds)
 
     scores = {arm: stacked([runs.scores(replace(config, seed=seed)) for seed in seeds]) for arm, config in configs.items()}
-    starts = {_start_of(config, base): config for config in configs.values()}
-    for arm, config in starts.items():
-        scores[arm] = stacked([runs.start_scores(replace(config, seed=seed)) for seed in seeds])
+    starts = {arm: _start_of(config, base) for arm, config in configs.items()}
+    for arm, start_name in starts.items():
+        if start_name not in scores:
+            scores[start_name] = stacked([runs.start_scores(replace(configs[arm], seed=seed)) for seed in seeds])
     result: dict[str, Any] = {
-        "study": name, "question": question.question, "data": str(data), "seeds": list(seeds), "settings": base.to_dict(),
-        "titles": question.figures, "left_out": left_out, "versions": versions(), "arms": {},
+        "study": name, "question": question.question, "data": str(data.resolve()), "photographs": len(runs.test), "seeds": list(seeds),
+        "settings": base.to_dict(), "titles": question.figures, "left_out": left_out, "versions": versions(), "arms": {},
     }  # fmt: skip
-    for arm in [*starts, *configs]:
+    for arm in [*dict.fromkeys(starts.values()), *configs]:
         entry: dict[str, Any] = {"figures": {figure: mean_figure(scores[arm][figure]) for figure in question.figures}}
         if arm in configs:
-            config = replace(configs[arm], seed=seeds[0])
-            entry |= {"steps": runs.steps(config), "seconds_per_step": runs.seconds_per_step(config), "run": str(runs.folder(config))}
-            result["hardware"] = read_json(runs.folder(config) / "config.json")["hardware"]
-        if arm != BASELINE:
-            entry["against_global"] = {
-                figure: difference(scores[arm][figure], scores[BASELINE][figure]).to_dict() for figure in question.figures
-            }
+            entry |= {"start": starts[arm], "against": question.against(arm), **runs.about(replace(configs[arm], seed=seeds[0]))}
+        if entry.get("against"):
+            pairs = {figure: (scores[arm][figure], scores[entry["against"]][figure]) for figure in question.figures}
+            entry["differences"] = {figure: difference(*pair).to_dict() for figure, pair in pairs.items()}
         result["arms"][arm] = entry
     result["findings"] = findings(result)
     write_json(out / f"{name}.json", result)
@@ -69,22 +69,24 @@ def study(
 
 
 def print_study(result: dict[str, Any]) -> None:
-    """The table and the findings, for people."""
-    titles = result["titles"]
-    compared = list(titles)[:2]
+    """The figures, how far they lie above those of global only, and the findings, for people."""
+    titles, arms = result["titles"], result["arms"]
+    seeds = ", ".join(map(str, result["seeds"]))
+    counts = f"{result['photographs']:,} test photographs, seeds {seeds}"
+    console.print(f"{result['question']} {result['data']}, {counts}", markup=False, soft_wrap=True)
     rows = []
-    for arm, entry in result["arms"].items():
-        figures = [f"{entry['figures'][figure]['mean']:.1f} ±{entry['figures'][figure]['deviation']:.1f}" for figure in titles]
-        gains = [_gain(entry.get("against_global", {}).get(figure)) for figure in compared]
-        rows.append([arm, str(entry.get("steps", "")), *figures, *gains])
-    console.print(f"{result['question']} {result['data']}, seeds {result['seeds']}; percent", markup=False, soft_wrap=True)
-    columns = ["", "steps", *titles.values(), *[f"{titles[figure]} − global" for figure in compared]]
-    table("", columns, rows)
+    for arm, entry in arms.items():
+        minutes = f"{entry['steps'] * entry['seconds_per_step'] / 60:.1f}" if "steps" in entry else ""
+        rows.append([arm, str(entry.get("steps", "")), minutes, *map(_mean, entry["figures"].values())])
+    table("\npercent, mean and deviation over the seeds", ["", "steps", "min", *titles.values()], rows)
+    gains = {arm: entry["differences"].values() for arm, entry in arms.items() if "differences" in entry}
+    rows = [[arm, *(f"{gain['value']:+.1f} ({gain['low']:+.1f} {gain['high']:+.1f})" for gain in of)] for arm, of in gains.items()]
+    table("\npoints above global only, 95 % intervals", ["", *titles.values()], rows)
     console.print(f"\n{result['findings']}\n{result['picture']}", markup=False, soft_wrap=True)
 
 
-def _gain(difference: dict[str, float] | None) -> str:
-    return "" if difference is None else f"{difference['value']:+.1f} ({difference['low']:+.1f} {difference['high']:+.1f})"
+def _mean(figure: dict[str, float | None]) -> str:
+    return f"{figure['mean']:.1f}" + ("" if figure["deviation"] is None else f" ±{figure['deviation']:.1f}")
 
 
 def _refuse(name: str, base: TrainConfig, seeds: Sequence[int]) -> None:
@@ -94,24 +96,26 @@ def _refuse(name: str, base: TrainConfig, seeds: Sequence[int]) -> None:
         raise ValueError("a study compares arms at equal compute; give --epochs instead of --minutes")
     if not seeds or len(set(seeds)) < len(seeds):
         raise ValueError("--seeds must name at least one seed, each once, as in --seeds 0,1,2")
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise ValueError("a study trains one run after another; start it without torchrun")
     base.check()
 
 
-def _chosen(arms: Arms, names: Sequence[str]) -> Arms:
-    unknown = [name for name in names if name not in {*arms, BASELINE}]
-    if unknown:
-        raise ValueError(f"--arms {unknown[0]!r}: there are {', '.join(map(repr, arms))}")
-    return {name: config for name, config in arms.items() if not names or name in names}
-
-
-def _with_epochs(base: TrainConfig, data: Path) -> TrainConfig:
-    """The base with its number of epochs written out."""
-    photos = len(training_photos(find_photos(data).photos))
-    if base.train_split is not None:
-        photos = round(photos * base.train_split)
+def _epochs(base: TrainConfig, photos: int) -> float:
+    """The number of epochs of the base, written out."""
     if photos < base.batch_size:
-        raise ValueError(f"--batch-size {base.batch_size} is more than the {photos} photographs to learn from in {data}")
-    return replace(base, epochs=steps_of_epochs(base, photos) / (photos // base.batch_size))
+        raise ValueError(f"--batch-size {base.batch_size} is more than the {photos} photographs to learn from")
+    return steps_of_epochs(base, photos) / (photos // base.batch_size)
+
+
+def _chosen(question: Study, configs: Arms, names: Sequence[str], *, done: Callable[[TrainConfig], bool]) -> list[str]:
+    """The arms to do: all, or those named with what they are held against, and what is done already."""
+    choices = [arm for arm in configs if arm != BASELINE]
+    unknown = [name for name in names if name not in choices]
+    if unknown:
+        raise ValueError(f"--arms {unknown[0]!r}: there are {', '.join(map(repr, choices))}")
+    needed = {BASELINE, *names, *(question.against(name) for name in names)}
+    return [arm for arm, config in configs.items() if not names or arm in needed or done(config)]
 
 
 def _train(runs: Runs, arms: Arms, seeds: Sequence[int]) -> tuple[Arms, dict[str, str]]:
@@ -126,12 +130,12 @@ def _train(runs: Runs, arms: Arms, seeds: Sequence[int]) -> tuple[Arms, dict[str
         if arm in left_out:
             continue
         spent = (time.monotonic() - begun) / 60
-        left = f", about {spent / number * (len(missing) - number):.0f} minutes left" if number else ""
+        left = f", about {spent / number * (len(missing) - number):.0f} min left" if number else ""
         say(f"run {number + 1} of {len(missing)}: {arm}, seed {seed}{left}")
         try:
             runs.scores(replace(arms[arm], seed=seed))
-        except ValueError as error:
-            if "could not be had" not in str(error) or arm == BASELINE:
+        except WeightsNotHad as error:
+            if arm == BASELINE:
                 raise
             left_out[arm] = str(error)
             say(f"left out: {arm}: {error}")

@@ -2,40 +2,33 @@
 
 from typing import Any
 
-from lodisc.study.design import BASELINE
-
 
 def findings(result: dict[str, Any]) -> str:
-    """Which arms differ from global only by more than chance, in the study's first two figures, and which arm is best on average."""
+    """Which arms differ clearly from their global only in the study's first two figures, and which arm is highest."""
     trained = {arm: entry for arm, entry in result["arms"].items() if "steps" in entry}
+    compared = {arm: entry["differences"] for arm, entry in trained.items() if "differences" in entry}
     seeds = len(result["seeds"])
-    sentences = [f"At equal compute and with {seeds} {'seed' if seeds == 1 else 'seeds'}, against global only:"]
-    for figure in list(result["titles"])[:2]:
-        sentences.append(_against_global(trained, figure, result["titles"][figure]))
+    sentences = []
+    if compared:
+        among = "on these photographs, with one training of each" if seeds == 1 else f"over {seeds} trainings of each"
+        sentences.append(f"Against global only at equal compute, {among}.")
+        sentences += [_differences(compared, figure, result["titles"][figure]) for figure in list(result["titles"])[:2]]
+        if 2 * len(compared) >= 6:
+            sentences.append(f"Of these {2 * len(compared)} comparisons one in twenty would look clear by chance.")
     first, title = next(iter(result["titles"].items()))
     best = max(trained, key=lambda arm: trained[arm]["figures"][first]["mean"])
-    start = next(entry for arm, entry in result["arms"].items() if arm.startswith("start"))
-    numbers = (
-        f"{trained[best]['figures'][first]['mean']:.1f} % {title} where the untouched start has {start['figures'][first]['mean']:.1f} %"
-    )
-    sentences.append(f"Highest on average is {best}, with {numbers}.")
+    values = [result["arms"][arm]["figures"][first]["mean"] for arm in (best, trained[best]["start"])]
+    sentences.append(f"Highest is {best}: {title} {values[0]:.1f} % where its untouched start has {values[1]:.1f} %.")
     if seeds == 1:
-        sentences.append("One seed says little about another training: repeat it with more.")
-    for arm, why in result["left_out"].items():
-        sentences.append(f"{arm} was left out: {why}.")
+        sentences.append("Another seed may differ by more than these intervals say: repeat with several.")
+    sentences += [f"{arm} was left out: {why}." for arm, why in result["left_out"].items()]
     return " ".join(sentences)
 
 
-def _against_global(trained: dict[str, Any], figure: str, title: str) -> str:
-    differences = {arm: entry["against_global"][figure] for arm, entry in trained.items() if arm != BASELINE}
-    better = {arm: d for arm, d in differences.items() if d["low"] > 0}
-    worse = {arm: d for arm, d in differences.items() if d["high"] < 0}
-    parts = [f"{word} are {_named(group)}" for word, group in (("better", better), ("worse", worse)) if group]
-    unclear = [arm for arm in differences if arm not in better and arm not in worse]
-    if unclear:
-        parts.append(f"no clear difference for {', '.join(unclear)}")
-    return f"in {title}, {'; '.join(parts)}."
-
-
-def _named(differences: dict[str, Any]) -> str:
-    return ", ".join(f"{arm} ({d['value']:+.1f})" for arm, d in differences.items())
+def _differences(compared: dict[str, Any], figure: str, title: str) -> str:
+    better = {arm: of[figure]["value"] for arm, of in compared.items() if of[figure]["low"] > 0}
+    worse = {arm: of[figure]["value"] for arm, of in compared.items() if of[figure]["high"] < 0}
+    unclear = {arm: of[figure]["value"] for arm, of in compared.items() if arm not in better and arm not in worse}
+    groups = {"higher": better, "lower": worse, "not clearly different": unclear}
+    named = [f"{word}: {', '.join(f'{arm} ({value:+.1f})' for arm, value in group.items())}" for word, group in groups.items() if group]
+    return f"{title} is {'; '.join(named)}."

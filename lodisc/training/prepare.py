@@ -25,6 +25,10 @@ DEFAULT_EPOCHS, LEAST_STEPS = 3, 150
 SMALL = 0.55  # of the size a model was made for: DeiT-Ti (224) finds 88 % of look-alike monkeys at 128 pixels, 66 % at 112, 32 % at 96
 
 
+class WeightsNotHad(ValueError):
+    """Pretrained weights could not be downloaded."""
+
+
 def claim(out: Path) -> None:
     """Make the folder of a run; raises `ValueError` when something else is there."""
     if out.exists() and not out.is_dir():
@@ -42,7 +46,7 @@ def readable_photos(data: Path, out: Path, config: TrainConfig, world: Processes
     """
     listing = find_photos(data)
     if config.train_split is not None:
-        listing = listing._replace(photos=split_photos(listing.photos, train_split=config.train_split, seed=config.seed))
+        listing = listing._replace(photos=split_photos(listing.photos, train_split=config.train_split, seed=config.split_seed))
     listing = listing._replace(photos=training_photos(listing.photos))
     record = out / "skipped.jsonl"
     if world.is_first and not (out / "config.json").exists():
@@ -70,7 +74,7 @@ def starting_encoder(out: Path, config: TrainConfig, world: Processes) -> Encode
         encoder = build_encoder(config.encoder, image_size=config.image_size, args=config.encoder_args, pretrained=config.init == "timm")
     except (OSError, RuntimeError) as error:
         reason = str(error).splitlines()[0][:100]
-        raise ValueError(
+        raise WeightsNotHad(
             f"the pretrained weights of {config.encoder} could not be had ({reason}); give a file with --init PATH.safetensors, "
             "or start from random weights with --recipe scratch"
         ) from None
