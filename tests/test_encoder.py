@@ -89,6 +89,7 @@ def test_subset_equals_a_full_forward_that_masks_the_rest(name: str, size: int) 
         ("beit_base_patch16_224", "not a vision transformer"),
         ("vit_base_patch16_siglip_224", r"no \[CLS\] token"),
         ("vit_small_patch16_rope_224_nonsense", "knows no such model"),
+        ("deit_tiny_patch16_224.nonsense", "Invalid pretrained tag"),
     ],
 )
 def test_models_that_cannot_do_it_are_refused_by_name(name: str, reason: str) -> None:

@@ -1,6 +1,7 @@
 """One step of the method: its losses against the formula, who learns, and a golden step."""
 
 from itertools import product
+from typing import Any
 
 import pytest
 import torch
@@ -11,11 +12,16 @@ from lodisc.method.lodisc import LoDisc
 from lodisc.method.masking import FUSIONS, choose_patches
 
 TINY = {"depth": 2, "embed_dim": 32, "num_heads": 2, "patch_size": 8}
+AS_PUBLISHED: dict[str, Any] = {
+    "objective": "both", "local_weight": 1.0, "direction": "key", "positives": "other", "attention": "momentum", "mask": "pivotal",
+    "keep_ratio": 0.3, "mask_mode": "drop", "fusion": "product", "temperature": 0.2,
+}  # fmt: skip
 
 
 def tiny(**settings) -> LoDisc:
     torch.manual_seed(0)
-    model = LoDisc(build_encoder("vit_tiny_patch16_224", image_size=32, args=TINY), hidden_dim=48, out_dim=16, **settings)
+    encoder = build_encoder("vit_tiny_patch16_224", image_size=32, args=TINY)
+    model = LoDisc(encoder, hidden_dim=48, out_dim=16, **{**AS_PUBLISHED, **settings})
     for parameter in model.momentum_encoder.parameters():
         parameter.add_(torch.randn(parameter.shape, generator=torch.Generator().manual_seed(parameter.numel())) * 0.02)
     return model

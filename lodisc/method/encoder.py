@@ -134,11 +134,16 @@ def build_encoder(name: str, *, image_size: int, args: dict[str, Any] | None = N
         near = timm.list_models(f"*{name.split('.')[0].split('_')[0]}*")[:3]
         raise ValueError(f"--encoder {name}: timm knows no such model{': try ' + ', '.join(near) if near else ''}")
     try:
+        timm.get_pretrained_cfg(name)
+    except RuntimeError as error:
+        raise ValueError(f"--encoder {name}: {str(error).splitlines()[0]}") from None
+    given = f" with --encoder-args {' '.join(f'{key} {value}' for key, value in args.items())}" if args else ""
+    try:
         trunk = timm.create_model(name, pretrained=pretrained, num_classes=0, img_size=image_size, **(args or {}))
     except (TypeError, AttributeError) as error:
-        raise ValueError(f"--encoder {name} is not a vision transformer that lodisc can use ({error})") from error
+        raise ValueError(f"--encoder {name}{given} is not a vision transformer that lodisc can use ({error})") from error
     except AssertionError as error:
-        raise ValueError(f"--encoder {name} cannot take --image-size {image_size}: {error}") from error
+        raise ValueError(f"--encoder {name}{given} cannot take --image-size {image_size}: {error}") from error
     patch_sizes = getattr(getattr(trunk, "patch_embed", None), "patch_size", (1,))
     if image_size % patch_sizes[0]:
         low = image_size // patch_sizes[0] * patch_sizes[0]

@@ -41,10 +41,9 @@ class LoDisc(nn.Module):
     """
 
     def __init__(
-        self, encoder: Encoder, *, hidden_dim: int = 4096, out_dim: int = 256, objective: str = "both", local_weight: float = 1.0,
-        direction: str = "key", positives: str = "other", attention: str = "momentum", mask: str = "pivotal", keep_ratio: float = 0.3,
-        mask_mode: str = "drop", fusion: str = "product", temperature: float = 0.2, gather: Gather = alone,
-        all_reduce: AllReduce | None = None,
+        self, encoder: Encoder, *, hidden_dim: int, out_dim: int, objective: str, local_weight: float, direction: str, positives: str,
+        attention: str, mask: str, keep_ratio: float, mask_mode: str, fusion: str, temperature: float,
+        gather: Gather = alone, all_reduce: AllReduce | None = None,
     ) -> None:  # fmt: skip
         super().__init__()
         self.encoder = encoder
