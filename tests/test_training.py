@@ -36,7 +36,8 @@ def test_a_run_explains_itself(photos: Path, tmp_path: Path) -> None:
     assert {"torch", "timm", "lodisc", "python"} <= config["versions"].keys()
     assert logged_steps(run) == [1, 2, 3, 4, 5, 6]
     entry = json.loads((run / "log.jsonl").read_text().splitlines()[-1])
-    assert entry["loss"] == pytest.approx(entry["loss_global"] + entry["loss_local"], rel=1e-5)
+    weighted = config["settings"]["local_weight"] * entry["loss_local"]
+    assert entry["loss"] == pytest.approx(entry["loss_global"] + weighted, rel=1e-5)
     assert {"images_per_second", "spread", "effective_rank", "agreement", "attention_entropy", "health", "advice"} <= entry.keys()
     assert sorted(path.name for path in (run / "checkpoint").iterdir()) == ["step-00000006"]
     assert not list(run.rglob("*.tmp"))
