@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import tyro
 from tyro.conf import OmitArgPrefixes, Positional
@@ -164,6 +164,42 @@ def study(
     _print(studies.study(name, data, out=folder, base=config, seeds=numbers, arms=arms), json=json, people=studies.print_study)
 
 
+def embed(
+    source: Positional[str],
+    data: Positional[Path],
+    /,
+    *,
+    out: Path,
+    momentum: bool = False,
+    encoder: str | None = None,
+    image_size: int | None = None,
+    dtype: Literal["float16", "float32"] = "float16",
+    workers: int = 2,
+    device: str = "auto",
+    json: bool = False,
+) -> None:
+    """Turn photographs into vectors, one Parquet part for every shard of DATA; again, it does only what is missing or changed.
+
+    Args:
+        source: A run, timm:NAME or a .safetensors file.
+        data: Folder, list (.txt, .csv), tar file or folder of tar shards.
+        out: Folder of the parts.
+        momentum: Use the momentum encoder of the run instead of the student.
+        encoder: timm name of the model whose weights the file holds.
+        image_size: Side of the view, for timm:NAME and weights files.
+        dtype: Type of the numbers of a vector.
+        workers: Processes that read photographs.
+        device: auto, cpu, cuda or cuda:N.
+        json: Print what was done as JSON.
+    """
+    from lodisc.collection import embed as embedding
+
+    result = embedding.embed(
+        source, data, out=out, momentum=momentum, encoder=encoder, image_size=image_size, dtype=dtype, workers=workers, device=device
+    )
+    _print(result, json=json, people=embedding.print_summary)
+
+
 def data_check(data: Positional[Path], /, *, train_split: float | None = None, workers: int = 2, json: bool = False) -> None:
     """Say what would be read and skipped, classes, splits, and duplicates across the split.
 
@@ -242,7 +278,7 @@ def data_prepare(name: Positional[str], /, *, source: Annotated[Path, tyro.conf.
 
 
 COMMANDS: dict[str, Callable[..., None]] = {
-    "demo": demo, "train": train, "evaluate": evaluate, "explain": explain, "report": report, "study": study,
+    "demo": demo, "train": train, "evaluate": evaluate, "explain": explain, "report": report, "study": study, "embed": embed,
     "data check": data_check, "data finches": data_finches, "data list": data_list, "data prepare": data_prepare,
 }  # fmt: skip
 

@@ -84,7 +84,7 @@ def test_data_without_a_division_needs_a_share(run: Path, weights: Path, tmp_pat
     assert (result["train"], result["test"]) == (14, 6)
     divided = tmp_path / "run"
     shutil.copytree(run, divided)
-    write_json(divided / "config.json", {"settings": {"train_split": 0.8, "seed": 4}})
+    write_json(divided / "config.json", {"settings": {"train_split": 0.8, "split_seed": 4}})
     result = evaluate(divided, data, protocols=["knn"])
     assert (result["train"], result["test"]) == (16, 4)
 

@@ -17,7 +17,7 @@ LAYERS: list[list[set[str]]] = [
     [{"__init__", "__main__", "cli"}],
     [{"demo"}],
     [{"report"}, {"study"}],
-    [{"evaluation"}, {"explain"}],
+    [{"evaluation"}, {"explain"}, {"collection"}],
     [{"photo_encoder"}],
     [{"training"}],
     [{"data"}, {"method"}],

@@ -5,7 +5,8 @@ Order is f(seed, epoch) and every augmentation f(seed, epoch, index): the same f
 
 import signal
 from collections.abc import Iterator, Sequence
-from typing import Any
+from hashlib import blake2b
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -14,7 +15,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from lodisc.data.decode import Unreadable, decode
-from lodisc.data.photo import Photo
+from lodisc.data.photo import Photo, Skipped
 from lodisc.data.views import centre_view, two_views
 
 
@@ -52,10 +53,21 @@ def training_batches(
         yield views
 
 
-def evaluation_batches(
-    photos: Sequence[Photo], *, image_size: int, batch_size: int = 64, workers: int = 0
-) -> Iterator[tuple[Tensor, list[int]]]:
-    """Yield centred views, bytes [B, 3, S, S], with the positions of their photographs; those that can't be read are left out."""
+class Read(NamedTuple):
+    """A batch of photographs as they were read."""
+
+    views: Tensor
+    """Centred views, bytes [B, 3, S, S]."""
+    indices: list[int]
+    """The positions of their photographs."""
+    digests: list[str]
+    """blake2b of the bytes of their files, in hex."""
+    skipped: list[Skipped]
+    """Those that could not be read."""
+
+
+def evaluation_batches(photos: Sequence[Photo], *, image_size: int, batch_size: int = 64, workers: int = 0) -> Iterator[Read]:
+    """Read the photographs in order, so many at a time; a batch lacks those that can't be read."""
     batches = [list(range(first, min(first + batch_size, len(photos)))) for first in range(0, len(photos), batch_size)]
     yield from _load(_CentreViews(photos, image_size=image_size), batches, _stack_readable, workers=workers)
 
@@ -90,21 +102,28 @@ class _TwoViews(Dataset[Tensor | Unreadable]):
         return two_views(image, rng, image_size=self.image_size, min_crop=self.min_crop)
 
 
-class _CentreViews(Dataset[tuple[Tensor | None, int]]):
+class _CentreViews(Dataset[tuple[Tensor, int, str] | Skipped]):
     def __init__(self, photos: Sequence[Photo], *, image_size: int) -> None:
         self.photos, self.image_size = photos, image_size
 
-    def __getitem__(self, index: int) -> tuple[Tensor | None, int]:
+    def __getitem__(self, index: int) -> tuple[Tensor, int, str] | Skipped:
+        photo = self.photos[index]
         try:
-            image = decode_for(self.photos[index], image_size=self.image_size)
-        except Unreadable:
-            return None, index
-        return centre_view(image, image_size=self.image_size), index
+            data = photo.read()
+            image = decode(data, at_least=most_pixels(self.image_size))
+        except Unreadable as error:
+            return Skipped(photo.key, str(error))
+        return centre_view(image, image_size=self.image_size), index, blake2b(data, digest_size=16).hexdigest()
 
 
 def decode_for(photo: Photo, *, image_size: int, min_crop: float = 1.0) -> Image.Image:
     """Decode a photograph at no more than the size that views of `image_size` from `min_crop` of its area can show."""
-    return decode(photo.read(), at_least=int(1.14 * image_size / min_crop**0.5) + 1)
+    return decode(photo.read(), at_least=most_pixels(image_size, min_crop=min_crop))
+
+
+def most_pixels(image_size: int, *, min_crop: float = 1.0) -> int:
+    """The short side that is enough for views of `image_size` from `min_crop` of the area."""
+    return int(1.14 * image_size / min_crop**0.5) + 1
 
 
 def _stack_views(views: list[Tensor | Unreadable]) -> Tensor | Unreadable:
@@ -112,8 +131,10 @@ def _stack_views(views: list[Tensor | Unreadable]) -> Tensor | Unreadable:
     return unreadable or torch.stack([view for view in views if isinstance(view, Tensor)], dim=1)
 
 
-def _stack_readable(loaded: list[tuple[Tensor | None, int]]) -> tuple[Tensor, list[int]]:
-    readable = [(view, index) for view, index in loaded if view is not None]
+def _stack_readable(loaded: list[tuple[Tensor, int, str] | Skipped]) -> Read:
+    skipped = [one for one in loaded if isinstance(one, Skipped)]
+    readable = [one for one in loaded if not isinstance(one, Skipped)]
     if not readable:
-        return torch.empty(0, 3, 0, 0, dtype=torch.uint8), []
-    return torch.stack([view for view, _ in readable]), [index for _, index in readable]
+        return Read(torch.empty(0, 3, 0, 0, dtype=torch.uint8), [], [], skipped)
+    views, indices, digests = zip(*readable, strict=True)
+    return Read(torch.stack(views), list(indices), list(digests), skipped)

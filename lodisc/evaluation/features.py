@@ -12,9 +12,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from lodisc.console import progress_bar
-from lodisc.data.decode import Unreadable, decode
 from lodisc.data.loader import evaluation_batches
 from lodisc.data.sources import Photo, Skipped
+from lodisc.photo_encoder import require_finite
 
 
 class FeatureMaker(Protocol):
@@ -78,40 +78,27 @@ def extract(
     A `ValueError` names the first photograph whose feature is not finite.
     """
     vectors: list[Tensor] = []
-    read: list[int] = []
+    indices: list[int] = []
+    skipped: list[Skipped] = []
     with progress_bar() as progress:
         task = progress.add_task(description, total=len(photos), note="")
-        for images, indices in evaluation_batches(photos, image_size=encoder.image_size, batch_size=batch_size, workers=workers):
-            if indices:
-                vectors.append(encoder.features(images).float().cpu())
-                _check_finite(vectors[-1], [photos[index].key for index in indices])
-                read += indices
-                progress.update(task, completed=indices[-1] + 1)
+        for read in evaluation_batches(photos, image_size=encoder.image_size, batch_size=batch_size, workers=workers):
+            skipped += read.skipped
+            if read.indices:
+                vectors.append(encoder.features(read.views).float().cpu())
+                require_finite(vectors[-1], [photos[index].key for index in read.indices])
+                indices += read.indices
+            progress.update(task, advance=len(read.indices) + len(read.skipped))
     position = {name: index for index, name in enumerate(classes)}
-    done = set(read)
     return Features(
         vectors=torch.cat(vectors) if vectors else torch.zeros(0, 0),
-        labels=torch.tensor([position.get(photos[index].label or "", -1) for index in read], dtype=torch.int64),
+        labels=torch.tensor([position.get(photos[index].label or "", -1) for index in indices], dtype=torch.int64),
         classes=list(classes),
-        photos=[photos[index] for index in read],
-        skipped=[Skipped(photo.key, _reason(photo)) for index, photo in enumerate(photos) if index not in done],
+        photos=[photos[index] for index in indices],
+        skipped=skipped,
     )
 
 
 def unit(vectors: Tensor) -> Tensor:
     """Rows of length 1, for cosine similarity; a row of zeros stays zero."""
     return F.normalize(vectors.float(), dim=1)
-
-
-def _check_finite(vectors: Tensor, keys: list[str]) -> None:
-    bad = (~vectors.isfinite().all(1)).nonzero().flatten().tolist()
-    if bad:
-        raise ValueError(f"the feature of {keys[bad[0]]} is not finite: the encoder's weights are damaged; evaluate an earlier checkpoint")
-
-
-def _reason(photo: Photo) -> str:
-    try:
-        decode(photo.read())
-    except Unreadable as error:
-        return str(error)
-    return "could not be read"

@@ -1,0 +1,1 @@
+"""A person's photographs as vectors: embedded shard by shard into Parquet."""

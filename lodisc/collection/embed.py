@@ -1,0 +1,177 @@
+"""`embed`: photographs to vectors, one Parquet part for every shard of the source; again, it does only what is missing or changed."""
+
+import hashlib
+import math
+import os
+import time
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+
+from lodisc.collection.parts import Row, read_part, write_part
+from lodisc.console import out as console
+from lodisc.console import progress_bar
+from lodisc.data.check import write_skipped
+from lodisc.data.loader import evaluation_batches
+from lodisc.data.photo import Photo, Skipped
+from lodisc.data.sources import find_photos
+from lodisc.photo_encoder import PhotoEncoder, load, require_finite
+from lodisc.training.checkpoint import read_json, write_json
+
+SLICE = 4096  # photographs in a slice of a folder, about
+PATIENCE = 300  # seconds that a process waits for the first one
+
+Dtype = Literal["float16", "float32"]
+
+
+def embed(
+    source: str | Path, data: str | Path, *, out: str | Path, momentum: bool = False, encoder: str | None = None,
+    image_size: int | None = None, dtype: Dtype = "float16", batch_size: int = 64, workers: int = 2, device: str = "auto",
+) -> dict[str, Any]:  # fmt: skip
+    """Embed the photographs of `data` by a run, `timm:NAME` or a weights file into Parquet parts in the folder `out`.
+
+    A tar is a shard; the rest is divided into slices by the hash of the key, so that a new photograph changes one part only.
+    Under `torchrun` each process takes its stride of the shards, on a GPU of its own where there are several. Returns how many
+    photographs were embedded, kept and skipped. Raises `ValueError` for what can't be read at all, for vectors that are not finite,
+    and for an `out` whose parts are of another encoder or type.
+    """
+    rank, world = (int(os.environ.get(name, default)) for name, default in (("RANK", "0"), ("WORLD_SIZE", "1")))
+    if device == "auto" and world > 1:
+        device = _own_device()
+    listing = find_photos(data)
+    photo_encoder = load(source, momentum=momentum, encoder=encoder, image_size=image_size, device=device)
+    folder = Path(out)
+    photos, unnamed = _with_plain_names(listing.photos)
+    settings = _settle(folder, photo_encoder, photos=len(photos), dtype=dtype, writes=rank == 0)
+    shards = divide_into_shards(photos, slices=settings["slices"])
+    counts = {"photographs": 0, "embedded": 0, "kept": 0, "skipped": 0}
+    mine = list(shards.items())[rank::world]
+    with progress_bar() as progress:
+        bar = progress.add_task("Embedding", total=sum(len(photos) for _, photos in mine), note="")
+        for name, shard in mine:
+            done = embed_shard(
+                shard, photo_encoder, folder / f"part-{name}.parquet", settings=settings, batch_size=batch_size, workers=workers,
+                advance=lambda count: progress.advance(bar, count),
+            )  # fmt: skip
+            counts = {title: count + done[title] for title, count in counts.items()}
+    if rank == 0:
+        _forget_other_parts(folder, shards)
+        write_skipped(folder / "skipped.jsonl", [*listing.skipped, *unnamed])
+        counts["skipped"] += len(listing.skipped) + len(unnamed)
+    return {"out": str(folder), "parts": len(mine), **counts}
+
+
+def embed_shard(
+    photos: Sequence[Photo], encoder: PhotoEncoder, path: Path, *, settings: dict[str, Any], batch_size: int = 64, workers: int = 0,
+    advance: Callable[[int], None] = lambda count: None,
+) -> dict[str, int]:  # fmt: skip
+    """Embed one shard into the part `path`; rows of files that have not changed are kept, and a part that is complete is left alone."""
+    fingerprint, dtype = settings["fingerprint"], settings["dtype"]
+    before = {row.key: row for row in read_part(path, fingerprint=fingerprint)}
+    states = {photo.key: file_state(photo) for photo in photos}
+    kept = [row for key, row in before.items() if states.get(key) == (row.path, row.bytes, row.modified)]
+    known = {row.key for row in kept}
+    missing = [photo for photo in photos if photo.key not in known]
+    advance(len(kept))
+    rows: list[Row] = []
+    skipped: list[Skipped] = []
+    for read in evaluation_batches(missing, image_size=encoder.image_size, batch_size=batch_size, workers=workers):
+        skipped += read.skipped
+        advance(len(read.indices) + len(read.skipped))
+        vectors = encoder.features(read.views) if read.indices else torch.empty(0, encoder.dim)
+        require_finite(vectors, [missing[index].key for index in read.indices])
+        for index, digest, vector in zip(read.indices, read.digests, vectors.numpy(), strict=True):
+            photo = missing[index]
+            where, size, modified = states[photo.key]
+            rows.append(Row(photo.key, where, photo.label, photo.split, size, digest, modified, vector.astype(dtype)))
+    if rows or len(kept) < len(before) or not path.exists():
+        write_part(path, sorted([*kept, *rows], key=lambda row: row.key), dim=encoder.dim, dtype=dtype, fingerprint=fingerprint)
+    write_skipped(path.with_suffix(".jsonl"), skipped)
+    return {"photographs": len(photos), "embedded": len(rows), "kept": len(kept), "skipped": len(skipped)}
+
+
+def divide_into_shards(photos: Sequence[Photo], *, slices: int) -> dict[str, list[Photo]]:
+    """The photographs of every shard, by the name of its part: one a tar, and the rest in slices by the hash of the key."""
+    shards: dict[str, list[Photo]] = defaultdict(list)
+    tars = {path: number for number, path in enumerate(sorted({photo.path for photo in photos if photo.size is not None}))}
+    for photo in photos:
+        if photo.path in tars:
+            shards[f"tar-{hashlib.sha256(os.fsencode(photo.path.name)).hexdigest()[:8]}"].append(photo)
+        else:
+            shards[f"{int(hashlib.sha256(os.fsencode(photo.key)).hexdigest(), 16) % slices:05d}"].append(photo)
+    return dict(sorted(shards.items()))
+
+
+def file_state(photo: Photo) -> tuple[str, int, int]:
+    """Path, bytes and time of the last change (in nanoseconds) of the file that holds the photograph; zeros when it has gone."""
+    try:
+        status = photo.path.stat()
+    except OSError:
+        return str(photo.path), 0, 0
+    return str(photo.path), status.st_size if photo.size is None else photo.size, status.st_mtime_ns
+
+
+def fingerprint_of(encoder: PhotoEncoder) -> str:
+    """A digest of all that a vector depends on beside the photograph: weights, image size, normalisation."""
+    digest = hashlib.sha256(repr((encoder.image_size, encoder.encoder.mean.tolist(), encoder.encoder.std.tolist())).encode())
+    for name, tensor in sorted(encoder.encoder.trunk.state_dict().items()):
+        digest.update(name.encode() + tensor.cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def print_summary(result: dict[str, Any]) -> None:
+    """One line for people."""
+    again = f", {result['kept']:,} were there already" if result["kept"] else ""
+    skipped = f", {result['skipped']:,} could not be read" if result["skipped"] else ""
+    line = f"{result['out']}: {result['embedded']:,} photographs embedded{again}{skipped}; {result['parts']} parts"
+    console.print(line, markup=False, soft_wrap=True)
+
+
+def _with_plain_names(photos: Sequence[Photo]) -> tuple[list[Photo], list[Skipped]]:
+    """The photographs whose names are text, as Parquet keeps it, and the others."""
+    plain: list[Photo] = []
+    others: list[Skipped] = []
+    for photo in photos:
+        try:
+            f"{photo.key}{photo.path}{photo.label}".encode()
+            plain.append(photo)
+        except UnicodeEncodeError:
+            others.append(Skipped(photo.key, "its name is not UTF-8"))
+    return plain, others
+
+
+def _settle(folder: Path, encoder: PhotoEncoder, *, photos: int, dtype: Dtype, writes: bool) -> dict[str, Any]:
+    """What made the vectors of a folder: written down by one process when it is new, and held to by all."""
+    path = folder / "embedding.json"
+    mine = {"encoder": encoder.name, "fingerprint": fingerprint_of(encoder), "dim": encoder.dim, "image_size": encoder.image_size}
+    if writes and not path.exists():
+        if folder.exists() and (not folder.is_dir() or any(part.name != "embedding.json.tmp" for part in folder.iterdir())):
+            raise ValueError(f"{folder} is not empty and holds no embedding; choose another --out")
+        folder.mkdir(parents=True, exist_ok=True)
+        write_json(path, {**mine, "dtype": dtype, "slices": max(1, math.ceil(photos / SLICE))})
+    begun = time.monotonic()
+    while not path.exists():
+        if time.monotonic() - begun > PATIENCE:
+            raise ValueError(f"{path} was not written by the first process; see what it says")
+        time.sleep(0.1)
+    settled: dict[str, Any] = read_json(path)
+    if settled["fingerprint"] != mine["fingerprint"]:
+        raise ValueError(f"{folder} holds vectors of another encoder ({settled['encoder']}); choose another --out")
+    if settled["dtype"] != dtype:
+        raise ValueError(f"{folder} holds vectors of {settled['dtype']}; use --dtype {settled['dtype']}, or another --out")
+    return settled
+
+
+def _forget_other_parts(folder: Path, shards: dict[str, list[Photo]]) -> None:
+    """Delete the parts of shards that DATA no longer has."""
+    for path in folder.glob("part-*.parquet"):
+        if path.stem.removeprefix("part-") not in shards:
+            path.with_suffix(".jsonl").unlink(missing_ok=True)
+            path.unlink()
+
+
+def _own_device() -> str:
+    return f"cuda:{int(os.environ.get('LOCAL_RANK', 0)) % torch.cuda.device_count()}" if torch.cuda.is_available() else "cpu"

@@ -1,0 +1,74 @@
+"""The Parquet parts of an embedding: what is in one, and how it is written and read.
+
+DIR/embedding.json        what made the vectors: encoder and its fingerprint, their length and type, number of slices
+DIR/part-00007.parquet    key, path, label, split, bytes, digest, modified, vector of the photographs of one shard, sorted by key
+DIR/part-00007.jsonl      the photographs of the shard that could not be read, and why
+"""
+
+import os
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+FINGERPRINT = b"lodisc.encoder"
+
+
+class Row(NamedTuple):
+    """A photograph in a part: where it is, what its file was, and its vector."""
+
+    key: str
+    path: str
+    label: str | None
+    split: str | None
+    bytes: int
+    digest: str
+    modified: int
+    """When its file was changed, in nanoseconds."""
+    vector: np.ndarray[Any, Any]
+
+
+def write_part(path: Path, rows: list[Row], *, dim: int, dtype: str, fingerprint: str) -> None:
+    """Write a part in one go: readers see the old one or the new one, whole, with the same bytes for the same rows."""
+    columns = {name: [getattr(row, name) for row in rows] for name in Row._fields[:-1]}
+    flat = np.concatenate([row.vector for row in rows]) if rows else np.zeros(0, dtype)
+    vectors = pa.FixedSizeListArray.from_arrays(pa.array(flat.astype(dtype)), dim)
+    arrays = [pa.array(columns[field.name], field.type) for field in _schema(dim, dtype, fingerprint) if field.name != "vector"]
+    table = pa.Table.from_arrays([*arrays, vectors], schema=_schema(dim, dtype, fingerprint))
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with beside.open("wb") as stream:
+            pq.write_table(table, stream, compression="zstd")
+            stream.flush()
+            os.fsync(stream.fileno())
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def read_part(path: Path, *, fingerprint: str) -> list[Row]:
+    """The rows of a part; none of one that is damaged or missing. Raises `ValueError` for a part of another encoder."""
+    try:
+        table = pq.read_table(path)
+    except (OSError, pa.ArrowInvalid):
+        return []
+    if (table.schema.metadata or {}).get(FINGERPRINT) != fingerprint.encode():
+        raise ValueError(f"{path} was made by another encoder; embed into another folder, or delete it")
+    columns = [table[name].to_pylist() for name in Row._fields[:-1]]
+    return [Row(*values) for values in zip(*columns, vectors_of(table), strict=True)]
+
+
+def vectors_of(table: pa.Table) -> np.ndarray[Any, Any]:
+    """The vectors [N, D] of a part, without a copy where it is in one piece."""
+    column = table["vector"].combine_chunks()
+    return column.flatten().to_numpy(zero_copy_only=False).reshape(len(table), column.type.list_size)
+
+
+def _schema(dim: int, dtype: str, fingerprint: str) -> pa.Schema:
+    fields = [
+        ("key", pa.string()), ("path", pa.string()), ("label", pa.string()), ("split", pa.string()), ("bytes", pa.int64()),
+        ("digest", pa.string()), ("modified", pa.int64()), ("vector", pa.list_(pa.from_numpy_dtype(np.dtype(dtype)), dim)),
+    ]  # fmt: skip
+    return pa.schema(fields, metadata={FINGERPRINT: fingerprint.encode()})
