@@ -45,23 +45,11 @@ def study(
     chosen = _chosen(question, configs, arms, done=lambda config: all(runs.is_done(replace(config, seed=seed)) for seed in seeds))
     configs, left_out = _train(runs, {arm: configs[arm] for arm in chosen}, seeds)
 
-    scores = {arm: stacked([runs.scores(replace(config, seed=seed)) for seed in seeds]) for arm, config in configs.items()}
-    starts = {arm: _start_of(config, base) for arm, config in configs.items()}
-    for arm, start_name in starts.items():
-        if start_name not in scores:
-            scores[start_name] = stacked([runs.start_scores(replace(configs[arm], seed=seed)) for seed in seeds])
     result: dict[str, Any] = {
         "study": name, "question": question.question, "data": str(data.resolve()), "photographs": len(runs.test), "seeds": list(seeds),
-        "settings": base.to_dict(), "titles": question.figures, "left_out": left_out, "versions": versions(), "arms": {},
+        "settings": base.to_dict(), "titles": question.figures, "left_out": left_out, "versions": versions(),
+        "arms": _measured(runs, question, configs, base, seeds),
     }  # fmt: skip
-    for arm in [*dict.fromkeys(starts.values()), *configs]:
-        entry: dict[str, Any] = {"figures": {figure: mean_figure(scores[arm][figure]) for figure in question.figures}}
-        if arm in configs:
-            entry |= {"start": starts[arm], "against": question.against(arm), **runs.about(replace(configs[arm], seed=seeds[0]))}
-        if entry.get("against"):
-            pairs = {figure: (scores[arm][figure], scores[entry["against"]][figure]) for figure in question.figures}
-            entry["differences"] = {figure: difference(*pair).to_dict() for figure, pair in pairs.items()}
-        result["arms"][arm] = entry
     result["findings"] = findings(result)
     write_json(out / f"{name}.json", result)
     draw(result, out / f"{name}.png")
@@ -140,6 +128,24 @@ def _train(runs: Runs, arms: Arms, seeds: Sequence[int]) -> tuple[Arms, dict[str
             left_out[arm] = str(error)
             say(f"left out: {arm}: {error}")
     return {arm: config for arm, config in arms.items() if arm not in left_out}, left_out
+
+
+def _measured(runs: Runs, question: Study, configs: Arms, base: TrainConfig, seeds: Sequence[int]) -> dict[str, Any]:
+    """The figures of the untouched starts and of every arm, and how far an arm lies above its global only."""
+    scores = {arm: stacked([runs.scores(replace(config, seed=seed)) for seed in seeds]) for arm, config in configs.items()}
+    start_of = {arm: _start_of(config, base) for arm, config in configs.items()}
+    starts = {start: configs[arm] for arm, start in start_of.items()}
+    scores |= {start: stacked([runs.start_scores(replace(config, seed=seed)) for seed in seeds]) for start, config in starts.items()}
+    entries = {}
+    for arm in [*starts, *configs]:
+        entry: dict[str, Any] = {"figures": {figure: mean_figure(scores[arm][figure]) for figure in question.figures}}
+        if arm in configs:
+            entry |= {"start": start_of[arm], "against": question.against(arm), **runs.about(replace(configs[arm], seed=seeds[0]))}
+        if entry.get("against"):
+            pairs = {figure: (scores[arm][figure], scores[entry["against"]][figure]) for figure in question.figures}
+            entry["differences"] = {figure: difference(*pair).to_dict() for figure, pair in pairs.items()}
+        entries[arm] = entry
+    return entries
 
 
 def _start_of(config: TrainConfig, base: TrainConfig) -> str:
