@@ -145,6 +145,9 @@ class TrainConfig:
 # What may differ between the first call and one that resumes, without changing the result.
 FREE_TO_CHANGE = frozenset({"workers", "log_every", "checkpoint_minutes", "device", "max_skipped", "minutes"})
 
+# What the local task alone depends on: no part of a run with the objective global.
+LOCAL_SETTINGS = frozenset({"local_weight", "direction", "positives", "attention", "mask", "keep_ratio", "mask_mode", "fusion"})
+
 
 def adapt(**changes: Any) -> TrainConfig:
     """Few epochs and a small learning rate from pretrained weights: the default."""

@@ -60,6 +60,8 @@ def test_studies_share_their_runs(photos: Path, tmp_path: Path, capfd) -> None:
     assert "run 4 of 4" in capfd.readouterr().err
     study("keep-ratio", photos, out=tmp_path, base=BASE, seeds=[0])
     assert "run 4 of 4" in capfd.readouterr().err, "the baseline and the arm with the base's own ratio are there"
+    study("branches", photos, out=tmp_path, base=replace(BASE, local_weight=2.0), seeds=[0], arms=["both"])
+    assert "run 1 of 1: both" in capfd.readouterr().err, "global only does not depend on the weight of the local loss"
 
 
 def test_an_interrupted_study_goes_on(photos: Path, tmp_path: Path, capfd) -> None:

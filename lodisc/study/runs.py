@@ -18,7 +18,7 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
-from lodisc.config import FREE_TO_CHANGE, TrainConfig
+from lodisc.config import FREE_TO_CHANGE, LOCAL_SETTINGS, TrainConfig
 from lodisc.data.sources import find_photos, fingerprint
 from lodisc.evaluation.benchmark import check_skipped, divide, labelled
 from lodisc.evaluation.features import Arm, extract
@@ -54,7 +54,8 @@ class Runs:
 
     def folder(self, config: TrainConfig) -> Path:
         """The run directory of a config: named by its objective and a digest of the data and every setting that changes its result."""
-        settings = {name: value for name, value in config.to_dict().items() if name not in FREE_TO_CHANGE | {"seed"}}
+        without_effect = FREE_TO_CHANGE | {"seed"} | (LOCAL_SETTINGS if config.objective == "global" else frozenset())
+        settings = {name: value for name, value in config.to_dict().items() if name not in without_effect}
         digest = _digest({**settings, "init": _identity(config.init), "data": self.mark})
         return self.out / "runs" / f"{config.objective}-{digest}" / f"seed-{config.seed}"
 
