@@ -57,7 +57,7 @@ class TrainConfig:
 
     objective: Objective = "both"
     """Contrast whole photographs, their pivotal regions, or both."""
-    local_weight: float = 4.0
+    local_weight: float = 1.0
     """Weight λ of the local loss."""
     direction: Direction = "query"
     """Which side of the local task sees only the pivotal region; the paper masks the `key`."""
@@ -164,7 +164,7 @@ def paper(**changes: Any) -> TrainConfig:
     """The published settings: ViT-B/16 at 224 pixels from supervised ImageNet-1k weights, 100 epochs."""
     base = TrainConfig(
         recipe="paper", encoder="vit_base_patch16_224.augreg_in1k", image_size=224, epochs=100, batch_size=32, lr=1e-3,
-        weight_decay=0.5, warmup=0.1, local_weight=1.0, direction="key", positives="other", keep_ratio=0.3, mask_mode="zero", min_crop=0.08,
+        weight_decay=0.5, warmup=0.1, direction="key", positives="other", keep_ratio=0.3, mask_mode="zero", min_crop=0.08,
     )  # fmt: skip
     return replace(base, **changes)
 
