@@ -15,6 +15,7 @@ PACKAGE = Path(lodisc.__file__).parent
 # From the top down. What stands in one set may import each other; two sets of one layer may not.
 LAYERS: list[list[set[str]]] = [
     [{"__init__", "__main__", "cli"}],
+    [{"commands"}],
     [{"demo"}],
     [{"report"}, {"study"}],
     [{"evaluation"}, {"explain"}, {"collection"}],
