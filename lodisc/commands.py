@@ -282,14 +282,9 @@ COMMANDS: dict[str, Callable[..., None]] = {
 
 def _print(result: Any, *, json: bool, people: Callable[[Any], Any] = lambda _: None) -> None:
     if json:
-        sys.stdout.write(dump(result) + "\n")
+        sys.stdout.write(json_module.dumps(result, indent=2) + "\n")
     else:
         people(result)
-
-
-def dump(result: Any) -> str:
-    """JSON as every command prints it."""
-    return json_module.dumps(result, indent=2)
 
 
 def print_line(text: str) -> None:
