@@ -62,6 +62,11 @@ def test_studies_share_their_runs(photos: Path, tmp_path: Path, capfd) -> None:
     assert "run 4 of 4" in capfd.readouterr().err, "the baseline and the arm with the base's own ratio are there"
     study("branches", photos, out=tmp_path, base=replace(BASE, local_weight=2.0), seeds=[0], arms=["both"])
     assert "run 1 of 1: both" in capfd.readouterr().err, "global only does not depend on the weight of the local loss"
+    begun = next((tmp_path / "runs").glob("global-*/seed-0"))
+    (begun / "recognition.safetensors").unlink()
+    (begun / "log.jsonl").unlink()
+    study("branches", photos, out=tmp_path, base=replace(BASE, local_weight=3.0), seeds=[0], arms=["both"])
+    assert "run 2 of 2: both" in capfd.readouterr().err, "a run of global only that was begun by one study is finished by another"
 
 
 def test_an_interrupted_study_goes_on(photos: Path, tmp_path: Path, capfd) -> None:

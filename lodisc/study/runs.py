@@ -11,6 +11,7 @@ import os
 import shutil
 from collections import Counter
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -54,8 +55,7 @@ class Runs:
 
     def folder(self, config: TrainConfig) -> Path:
         """The run directory of a config: named by its objective and a digest of the data and every setting that changes its result."""
-        without_effect = FREE_TO_CHANGE | {"seed"} | (LOCAL_SETTINGS if config.objective == "global" else frozenset())
-        settings = {name: value for name, value in config.to_dict().items() if name not in without_effect}
+        settings = {name: value for name, value in _plain(config).to_dict().items() if name not in FREE_TO_CHANGE | {"seed"}}
         digest = _digest({**settings, "init": _identity(config.init), "data": self.mark})
         return self.out / "runs" / f"{config.objective}-{digest}" / f"seed-{config.seed}"
 
@@ -67,7 +67,7 @@ class Runs:
         """The scores of the trained student on every test photograph, in 0..1; trains it first where that is still to be done."""
         run = self.folder(config)
         if not self.is_done(config) and not self._is_trained(run):
-            run_training(self.data, run, config)
+            run_training(self.data, run, _plain(config))
         scores = self._measured(run, partial(load, run, device=config.device), config)
         shutil.rmtree(run / "checkpoint", ignore_errors=True)
         return scores
@@ -125,6 +125,12 @@ class Runs:
         save_file({figure: np.ascontiguousarray(values) for figure, values in scores.items()}, beside)
         beside.replace(path)
         return scores
+
+
+def _plain(config: TrainConfig) -> TrainConfig:
+    """The config with all settings at their defaults that it does not depend on: global only knows nothing of the local task."""
+    defaults = {name: getattr(TrainConfig(), name) for name in LOCAL_SETTINGS}
+    return replace(config, **defaults) if config.objective == "global" else config
 
 
 def _digest(settings: object) -> str:
