@@ -51,7 +51,8 @@ def test_from_the_command_line(run: Path, photos: Path, tmp_path: Path) -> None:
     assert json.loads(out) == {
         "out": str(tmp_path / "vectors"), "parts": 1, "photographs": 11, "embedded": 0, "kept": 10, "skipped": 1,
     }  # fmt: skip
-    (skipped,) = read_json_lines(tmp_path / "vectors" / "part-00000.jsonl")
+    assert len(pq.read_table(tmp_path / "vectors")) == 10, "the folder as a whole is read as Parquet"
+    (skipped,) = read_json_lines(tmp_path / "vectors" / "_part-00000.jsonl")
     assert skipped["key"] == "wren/cut.jpg" and "not an image" in skipped["reason"]
 
 
@@ -116,8 +117,8 @@ def test_other_encoders_and_types_are_refused(run: Path, photos: Path, tmp_path:
         embed(run, photos, out=out, workers=0, dtype="float32")
     with pytest.raises(ValueError, match="holds no embedding"):
         embed(run, photos, out=photos, workers=0)
-    settled = json.loads((out / "embedding.json").read_text())
-    (out / "embedding.json").write_text(json.dumps({**settled, "fingerprint": "0" * 64}))
+    settled = json.loads((out / "_embedding.json").read_text())
+    (out / "_embedding.json").write_text(json.dumps({**settled, "fingerprint": "0" * 64}))
     with pytest.raises(ValueError, match="vectors of another encoder"):
         embed(run, photos, out=out, workers=0)
     assert parts(out) == whole
@@ -136,7 +137,7 @@ def test_a_name_that_is_no_text_is_skipped_and_listed(run: Path, photos: Path, t
     write(Path(os.fsdecode(os.fsencode(photos) + b"/wren/\xe9.jpg")), encoded(texture(5)))
     done = embed(run, photos, out=tmp_path / "out", workers=0)
     assert (done["embedded"], done["skipped"]) == (10, 1)
-    assert read_json_lines(tmp_path / "out" / "skipped.jsonl")[0]["reason"] == "its name is not UTF-8"
+    assert read_json_lines(tmp_path / "out" / "_skipped.jsonl")[0]["reason"] == "its name is not UTF-8"
 
 
 def shards(folder: Path) -> Path:
@@ -167,7 +168,7 @@ def test_two_processes_one_of_them_killed_give_the_same_bytes(run: Path, tmp_pat
         _, messages = again.communicate(timeout=60)
         assert again.returncode == 0, messages
     assert parts(tmp_path / "two") == parts(tmp_path / "one")
-    assert not [path for path in (tmp_path / "two").iterdir() if path.name.startswith(".part") and path.stat().st_size == 0]
+    assert not list((tmp_path / "two").glob(".part-*.parquet*"))
 
 
 def test_vectors_that_are_not_finite_are_refused_by_name(run: Path, photos: Path, tmp_path: Path, monkeypatch) -> None:

@@ -59,7 +59,7 @@ def embed(
             counts = {title: count + done[title] for title, count in counts.items()}
     if rank == 0:
         _forget_other_parts(folder, shards)
-        write_skipped(folder / "skipped.jsonl", [*listing.skipped, *unnamed])
+        write_skipped(folder / "_skipped.jsonl", [*listing.skipped, *unnamed])
         counts["skipped"] += len(listing.skipped) + len(unnamed)
     return {"out": str(folder), "parts": len(mine), **counts}
 
@@ -89,16 +89,15 @@ def embed_shard(
             rows.append(Row(photo.key, where, photo.label, photo.split, size, digest, modified, vector.astype(dtype)))
     if rows or len(kept) < len(before) or not path.exists():
         write_part(path, sorted([*kept, *rows], key=lambda row: row.key), dim=encoder.dim, dtype=dtype, fingerprint=fingerprint)
-    write_skipped(path.with_suffix(".jsonl"), skipped)
+    write_skipped(_record(path), skipped)
     return {"photographs": len(photos), "embedded": len(rows), "kept": len(kept), "skipped": len(skipped)}
 
 
 def divide_into_shards(photos: Sequence[Photo], *, slices: int) -> dict[str, list[Photo]]:
     """The photographs of every shard, by the name of its part: one a tar, and the rest in slices by the hash of the key."""
     shards: dict[str, list[Photo]] = defaultdict(list)
-    tars = {path: number for number, path in enumerate(sorted({photo.path for photo in photos if photo.size is not None}))}
     for photo in photos:
-        if photo.path in tars:
+        if photo.size is not None:  # it lies inside a tar
             shards[f"tar-{hashlib.sha256(os.fsencode(photo.path.name)).hexdigest()[:8]}"].append(photo)
         else:
             shards[f"{int(hashlib.sha256(os.fsencode(photo.key)).hexdigest(), 16) % slices:05d}"].append(photo)
@@ -145,10 +144,10 @@ def _with_plain_names(photos: Sequence[Photo]) -> tuple[list[Photo], list[Skippe
 
 def _settle(folder: Path, encoder: PhotoEncoder, *, photos: int, dtype: Dtype, writes: bool) -> dict[str, Any]:
     """What made the vectors of a folder: written down by one process when it is new, and held to by all."""
-    path = folder / "embedding.json"
+    path = folder / "_embedding.json"
     mine = {"encoder": encoder.name, "fingerprint": fingerprint_of(encoder), "dim": encoder.dim, "image_size": encoder.image_size}
     if writes and not path.exists():
-        if folder.exists() and (not folder.is_dir() or any(part.name != "embedding.json.tmp" for part in folder.iterdir())):
+        if folder.exists() and (not folder.is_dir() or any(part.name != "_embedding.json.tmp" for part in folder.iterdir())):
             raise ValueError(f"{folder} is not empty and holds no embedding; choose another --out")
         folder.mkdir(parents=True, exist_ok=True)
         write_json(path, {**mine, "dtype": dtype, "slices": max(1, math.ceil(photos / SLICE))})
@@ -169,8 +168,13 @@ def _forget_other_parts(folder: Path, shards: dict[str, list[Photo]]) -> None:
     """Delete the parts of shards that DATA no longer has."""
     for path in folder.glob("part-*.parquet"):
         if path.stem.removeprefix("part-") not in shards:
-            path.with_suffix(".jsonl").unlink(missing_ok=True)
+            _record(path).unlink(missing_ok=True)
             path.unlink()
+
+
+def _record(part: Path) -> Path:
+    """Where the photographs of a part that could not be read are listed."""
+    return part.with_name(f"_{part.stem}.jsonl")
 
 
 def _own_device() -> str:

@@ -1,8 +1,11 @@
 """The Parquet parts of an embedding: what is in one, and how it is written and read.
 
-DIR/embedding.json        what made the vectors: encoder and its fingerprint, their length and type, number of slices
+Readers of Parquet take the folder as it is: they pass over names that begin with an underscore or a dot.
+
+DIR/_embedding.json       what made the vectors: encoder and its fingerprint, their length and type, number of slices
 DIR/part-00007.parquet    key, path, label, split, bytes, digest, modified, vector of the photographs of one shard, sorted by key
-DIR/part-00007.jsonl      the photographs of the shard that could not be read, and why
+DIR/_part-00007.jsonl     the photographs of the shard that could not be read, and why
+DIR/_skipped.jsonl        what was left out before: no photograph by its name, or a name that is no text
 """
 
 import os
@@ -37,7 +40,7 @@ def write_part(path: Path, rows: list[Row], *, dim: int, dtype: str, fingerprint
     vectors = pa.FixedSizeListArray.from_arrays(pa.array(flat.astype(dtype)), dim)
     arrays = [pa.array(columns[field.name], field.type) for field in _schema(dim, dtype, fingerprint) if field.name != "vector"]
     table = pa.Table.from_arrays([*arrays, vectors], schema=_schema(dim, dtype, fingerprint))
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    beside = path.with_name(f".{path.name}.tmp")  # of one process, as the shard is; what a killed one left is written over
     try:
         with beside.open("wb") as stream:
             pq.write_table(table, stream, compression="zstd")
