@@ -4,7 +4,7 @@ A recipe is a function that returns a complete `TrainConfig`; flags change singl
 """
 
 from dataclasses import asdict, dataclass, field, fields, replace
-from typing import Any, Literal, get_args
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 Objective = Literal["global", "local", "both"]
 Direction = Literal["key", "query"]
@@ -15,13 +15,6 @@ MaskMode = Literal["drop", "zero"]
 Fusion = Literal["product", "mean", "last", "rollout"]
 Precision = Literal["auto", "bf16", "fp32"]
 Recipe = Literal["adapt", "scratch", "paper"]
-CHOICES = {
-    name: get_args(kind)
-    for name, kind in {
-        "objective": Objective, "direction": Direction, "positives": Positives, "attention": Attention, "mask": Mask,
-        "mask_mode": MaskMode, "fusion": Fusion, "precision": Precision, "recipe": Recipe,
-    }.items()
-}  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,9 +100,10 @@ class TrainConfig:
 
     def check(self) -> None:
         """Raise a `ValueError` that names the first setting which is out of range."""
-        for name, choices in CHOICES.items():
-            if getattr(self, name) not in choices:
-                raise ValueError(f"{name} {getattr(self, name)!r} is none of {', '.join(choices)}")
+        for name, kind in get_type_hints(TrainConfig).items():
+            if get_origin(kind) is Literal and getattr(self, name) not in get_args(kind):
+                flag = name.replace("_", "-")
+                raise ValueError(f"--{flag} {getattr(self, name)} is none of {', '.join(get_args(kind))}")
         for name, allowed in {
             "epochs": self.epochs is None or self.epochs > 0,
             "minutes": self.minutes is None or self.minutes > 0,

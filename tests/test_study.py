@@ -155,7 +155,7 @@ def test_compute_is_counted() -> None:
         config = replace(base, **changes)  # type: ignore[arg-type]
         views_and_sums = 4 * 2  # two photographs, two views; a multiplication and an addition
         assert operations(config) == pytest.approx(views_and_sums * expected, rel=0.02)
-        epochs = of_equal_compute(config, base).epochs
+        epochs = of_equal_compute({"arm": config}, base)["arm"].epochs
         assert epochs is not None and epochs * operations(config) == pytest.approx(2 * operations(base))
 
 

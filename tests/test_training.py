@@ -252,3 +252,8 @@ def test_a_size_far_below_the_pretrained_one_is_warned_of(photos: Path, tmp_path
     assert "was made for 224 pixels" in capfd.readouterr().err
     train(photos, tmp_path / "none", epochs=1)
     assert "was made for" not in capfd.readouterr().err
+
+
+def test_a_choice_that_there_is_not_is_refused_before_anything_is_read(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="--objective globl is none of global, local, both"):
+        lodisc.train(tmp_path / "nowhere", out=tmp_path / "run", objective="globl")

@@ -8,6 +8,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from lodisc.config import TrainConfig
 from lodisc.method.encoder import build_encoder
+from lodisc.study.design import Arms
 from lodisc.training.distributed import Processes
 from lodisc.training.learner import Learner
 
@@ -22,8 +23,18 @@ def operations(config: TrainConfig) -> int:
     return counter.get_total_flops()
 
 
-def of_equal_compute(config: TrainConfig, base: TrainConfig) -> TrainConfig:
-    """The config with its number of epochs changed so that they cost what as many epochs by the base's way to train would cost."""
-    assert config.epochs is not None
-    by_base = replace(base, encoder=config.encoder, encoder_args=config.encoder_args, image_size=config.image_size)
-    return replace(config, epochs=config.epochs * operations(by_base) / operations(config))
+def of_equal_compute(arms: Arms, base: TrainConfig) -> Arms:
+    """The arms with their epochs changed so that each costs what as many epochs by the base's way to train would cost."""
+    counted: dict[str, int] = {}
+
+    def cost(config: TrainConfig) -> int:
+        step = repr(replace(config, epochs=None))
+        counted[step] = counted.get(step) or operations(config)
+        return counted[step]
+
+    equal = {}
+    for arm, config in arms.items():
+        assert config.epochs is not None
+        by_base = replace(base, encoder=config.encoder, encoder_args=config.encoder_args, image_size=config.image_size)
+        equal[arm] = replace(config, epochs=config.epochs * cost(by_base) / cost(config))
+    return equal

@@ -40,8 +40,7 @@ def study(
     question = STUDIES[name]
     runs = Runs(data, out, base, figures=question.figures)
     base = replace(base, epochs=_epochs(base, runs.learnt))
-    configs = {BASELINE: replace(base, objective="global"), **question.arms(base)}
-    configs = {arm: of_equal_compute(config, base) for arm, config in configs.items()}
+    configs = of_equal_compute({BASELINE: replace(base, objective="global"), **question.arms(base)}, base)
     chosen = _chosen(question, configs, arms, done=lambda config: all(runs.is_done(replace(config, seed=seed)) for seed in seeds))
     configs, left_out = _train(runs, {arm: configs[arm] for arm in chosen}, seeds)
 
