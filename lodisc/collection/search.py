@@ -1,0 +1,68 @@
+"""Look-alikes: the photographs whose vectors are nearest by cosine similarity.
+
+Axes: N photographs, D feature, Q queries, K answers of a query.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from lodisc.collection.collection import Photos
+
+_ROWS = 1024  # rows made unit at a time: they stay in the cache
+_BLOCK = 1 << 24  # similarities at a time: 64 MB
+_ROUNDING = 2e-6  # more than a float32 product of unit vectors can be off
+
+
+def unit_rows(vectors_ND: NDArray[Any]) -> NDArray[np.float32]:
+    """The float16 or float32 rows [N, D] as float32 of length 1, a copy; a row of zeros stays as it is. They must be finite."""
+    units_ND = np.empty(vectors_ND.shape, np.float32)
+
+    def one_block(first: int) -> bool:
+        block_BD = units_ND[first : first + _ROWS]
+        block_BD[...] = vectors_ND[first : first + _ROWS]
+        squares_B = np.einsum("bd,bd->b", block_BD, block_BD)
+        block_BD /= np.sqrt(np.where(squares_B > 0, squares_B, 1))[:, None]
+        return bool(np.isfinite(squares_B).all())
+
+    with ThreadPoolExecutor(2) as pool:
+        assert all(pool.map(one_block, range(0, len(units_ND), _ROWS))), "a vector is not finite"
+    return units_ND
+
+
+def nearest(
+    photos: Photos, queries_QD: NDArray[np.float32], *, top: int, allowed_N: NDArray[np.bool_] | None = None
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Rows [Q, K] of the `top` photographs most similar to each query, best first, and their cosine similarities [Q, K].
+
+    Exact: of equal similarities the lower row comes first. Queries are of length 1; K is smaller than `top` when no more are allowed.
+    Nothing is left out but what `allowed_N` forbids: a photograph finds itself.
+    """
+    vectors_ND = photos.vectors
+    count = min(top, len(vectors_ND) if allowed_N is None else int(allowed_N.sum()))
+    rows_QK = np.empty((len(queries_QD), count), np.int64)
+    scores_QK = np.empty((len(queries_QD), count), np.float32)
+    step = max(1, _BLOCK // max(1, len(vectors_ND)))
+    for first in range(0, len(queries_QD) if count else 0, step):
+        similarity_BN = queries_QD[first : first + step] @ vectors_ND.T
+        if allowed_N is not None:
+            similarity_BN[:, ~allowed_N] = -np.inf
+        for query, similarity_N in enumerate(similarity_BN, start=first):
+            rows_QK[query], scores_QK[query] = _best(similarity_N, vectors_ND, queries_QD[query], count)
+    return rows_QK, scores_QK
+
+
+def _best(
+    similarity_N: NDArray[np.float32], vectors_ND: NDArray[np.float32], query_D: NDArray[np.float32], count: int
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """The best rows and their similarities, computed once more alike for all: what a fast product rounds differs from row to row."""
+    last = np.partition(similarity_N, len(similarity_N) - count)[len(similarity_N) - count]
+    candidates = np.flatnonzero(similarity_N >= last - _ROUNDING)
+    scores = np.einsum("kd,d->k", vectors_ND[candidates], query_D, dtype=np.float64).astype(np.float32)
+    order = np.argsort(-scores, kind="stable")[:count]
+    return candidates[order], scores[order]
