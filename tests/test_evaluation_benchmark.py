@@ -35,7 +35,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for seed, name in enumerate(("start", "encoder", "momentum")):
         torch.manual_seed(seed)
         (folder / name).mkdir(parents=True)
-        save_encoder(build_encoder(ENCODER, image_size=32), folder / name, name=ENCODER, args={})
+        save_encoder(build_encoder(ENCODER, image_size=32), folder / name)
     write_json(folder / "config.json", {"settings": {"train_split": None, "seed": 0}})
     return folder
 

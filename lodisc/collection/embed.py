@@ -5,13 +5,14 @@ import math
 import os
 import time
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
 
-from lodisc.collection.parts import Row, read_part, write_part
+from lodisc.collection.parts import ENCODER, PROGRESS, SETTINGS, SKIPPED, Row, read_part, write_part
 from lodisc.console import out as console
 from lodisc.console import progress_bar
 from lodisc.data.check import write_skipped
@@ -19,7 +20,7 @@ from lodisc.data.loader import evaluation_batches
 from lodisc.data.photo import Photo, Skipped
 from lodisc.data.sources import find_photos
 from lodisc.photo_encoder import PhotoEncoder, load, require_finite
-from lodisc.training.checkpoint import read_json, write_json
+from lodisc.training.checkpoint import is_run, read_json, save_encoder, write_json
 
 SLICE = 4096  # photographs in a slice of a folder, about
 PATIENCE = 300  # seconds that a process waits for the first one
@@ -45,21 +46,21 @@ def embed(
     photo_encoder = load(source, momentum=momentum, encoder=encoder, image_size=image_size, device=device)
     folder = Path(out)
     photos, unnamed = _with_plain_names(listing.photos)
-    settings = _settle(folder, photo_encoder, photos=len(photos), dtype=dtype, writes=rank == 0)
+    made_by = {**_made_by(source, photo_encoder), "data": os.path.abspath(data)}  # noqa: PTH100  (a link stays a link)
+    settings = _settle(folder, photo_encoder, made_by, photos=len(photos), dtype=dtype, writes=rank == 0)
     shards = divide_into_shards(photos, slices=settings["slices"])
     counts = {"photographs": 0, "embedded": 0, "kept": 0, "skipped": 0}
     mine = list(shards.items())[rank::world]
-    with progress_bar() as progress:
-        bar = progress.add_task("Embedding", total=sum(len(photos) for _, photos in mine), note="")
+    with _progress(folder, total=sum(len(photos) for _, photos in mine), writes=rank == 0) as advance:
         for name, shard in mine:
             done = embed_shard(
                 shard, photo_encoder, folder / f"part-{name}.parquet", settings=settings, batch_size=batch_size, workers=workers,
-                advance=lambda count: progress.advance(bar, count),
+                advance=advance,
             )  # fmt: skip
             counts = {title: count + done[title] for title, count in counts.items()}
     if rank == 0:
         _forget_other_parts(folder, shards)
-        write_skipped(folder / "_skipped.jsonl", [*listing.skipped, *unnamed])
+        write_skipped(folder / SKIPPED, [*listing.skipped, *unnamed])
         counts["skipped"] += len(listing.skipped) + len(unnamed)
     return {"out": str(folder), "parts": len(mine), **counts}
 
@@ -72,7 +73,8 @@ def embed_shard(
     fingerprint, dtype = settings["fingerprint"], settings["dtype"]
     before = {row.key: row for row in read_part(path, fingerprint=fingerprint)}
     states = {photo.key: file_state(photo) for photo in photos}
-    kept = [row for key, row in before.items() if states.get(key) == (row.path, row.bytes, row.modified)]
+    same = [row for key, row in before.items() if key in states and states[key][2:] == (row.bytes, row.modified)]
+    kept = [row._replace(path=states[row.key][0], offset=states[row.key][1]) for row in same]
     known = {row.key for row in kept}
     missing = [photo for photo in photos if photo.key not in known]
     advance(len(kept))
@@ -85,9 +87,9 @@ def embed_shard(
         require_finite(vectors, [missing[index].key for index in read.indices])
         for index, digest, vector in zip(read.indices, read.digests, vectors.numpy(), strict=True):
             photo = missing[index]
-            where, size, modified = states[photo.key]
-            rows.append(Row(photo.key, where, photo.label, photo.split, size, digest, modified, vector.astype(dtype)))
-    if rows or len(kept) < len(before) or not path.exists():
+            where, offset, size, modified = states[photo.key]
+            rows.append(Row(photo.key, where, offset, photo.label, photo.split, size, digest, modified, vector.astype(dtype)))
+    if rows or kept != list(before.values()) or not path.exists():
         write_part(path, sorted([*kept, *rows], key=lambda row: row.key), dim=encoder.dim, dtype=dtype, fingerprint=fingerprint)
     write_skipped(_record(path), skipped)
     return {"photographs": len(photos), "embedded": len(rows), "kept": len(kept), "skipped": len(skipped)}
@@ -104,13 +106,14 @@ def divide_into_shards(photos: Sequence[Photo], *, slices: int) -> dict[str, lis
     return dict(sorted(shards.items()))
 
 
-def file_state(photo: Photo) -> tuple[str, int, int]:
-    """Path, bytes and time of the last change (in nanoseconds) of the file that holds the photograph; zeros when it has gone."""
+def file_state(photo: Photo) -> tuple[str, int | None, int, int]:
+    """Path, offset in a tar, bytes, and time of the last change (nanoseconds) of a photograph's file; zeros when it has gone."""
+    path, offset = os.path.abspath(photo.path), None if photo.size is None else photo.offset  # noqa: PTH100
     try:
         status = photo.path.stat()
     except OSError:
-        return str(photo.path), 0, 0
-    return str(photo.path), status.st_size if photo.size is None else photo.size, status.st_mtime_ns
+        return path, offset, 0, 0
+    return path, offset, status.st_size if photo.size is None else photo.size, status.st_mtime_ns
 
 
 def fingerprint_of(encoder: PhotoEncoder) -> str:
@@ -142,26 +145,63 @@ def _with_plain_names(photos: Sequence[Photo]) -> tuple[list[Photo], list[Skippe
     return plain, others
 
 
-def _settle(folder: Path, encoder: PhotoEncoder, *, photos: int, dtype: Dtype, writes: bool) -> dict[str, Any]:
+def _made_by(source: str | Path, encoder: PhotoEncoder) -> dict[str, Any]:
+    """What an embedding says of its encoder: name, fingerprint, sizes; of a run also where it is and how its local task chose patches."""
+    described = {"encoder": encoder.name, "fingerprint": fingerprint_of(encoder), "dim": encoder.dim, "image_size": encoder.image_size}
+    if not is_run(Path(source)):
+        return described
+    learnt = read_json(Path(source) / "config.json")["settings"]
+    return {**described, "run": os.path.abspath(source), "fusion": learnt["fusion"], "keep_ratio": learnt["keep_ratio"]}  # noqa: PTH100
+
+
+def _settle(
+    folder: Path, encoder: PhotoEncoder, made_by: dict[str, Any], *, photos: int, dtype: Dtype, writes: bool
+) -> dict[str, Any]:  # fmt: skip
     """What made the vectors of a folder: written down by one process when it is new, and held to by all."""
-    path = folder / "_embedding.json"
-    mine = {"encoder": encoder.name, "fingerprint": fingerprint_of(encoder), "dim": encoder.dim, "image_size": encoder.image_size}
+    path = folder / SETTINGS
     if writes and not path.exists():
-        if folder.exists() and (not folder.is_dir() or any(part.name != "_embedding.json.tmp" for part in folder.iterdir())):
+        if folder.exists() and (not folder.is_dir() or any(part.name not in (f"{SETTINGS}.tmp", ENCODER) for part in folder.iterdir())):
             raise ValueError(f"{folder} is not empty and holds no embedding; choose another --out")
-        folder.mkdir(parents=True, exist_ok=True)
-        write_json(path, {**mine, "dtype": dtype, "slices": max(1, math.ceil(photos / SLICE))})
+        save_encoder(encoder.encoder, folder / ENCODER)
+        write_json(path, {**made_by, "dtype": dtype, "slices": max(1, math.ceil(photos / SLICE))})
     begun = time.monotonic()
     while not path.exists():
         if time.monotonic() - begun > PATIENCE:
             raise ValueError(f"{path} was not written by the first process; see what it says")
         time.sleep(0.1)
     settled: dict[str, Any] = read_json(path)
-    if settled["fingerprint"] != mine["fingerprint"]:
+    if settled["fingerprint"] != made_by["fingerprint"]:
         raise ValueError(f"{folder} holds vectors of another encoder ({settled['encoder']}); choose another --out")
     if settled["dtype"] != dtype:
         raise ValueError(f"{folder} holds vectors of {settled['dtype']}; use --dtype {settled['dtype']}, or another --out")
+    if writes and any(settled.get(name) != value for name, value in made_by.items()):
+        settled |= made_by  # the run or the photographs have moved
+        write_json(path, settled)
     return settled
+
+
+@contextmanager
+def _progress(folder: Path, *, total: int, writes: bool) -> Iterator[Callable[[int], None]]:
+    """A progress bar, and beside it the progress of the first process in a file, at most once a second, for others to read."""
+    state = {"done": 0, "total": total, "started": time.time(), "updated": time.time(), "finished": False}
+
+    def write() -> None:
+        if writes:
+            write_json(folder / PROGRESS, {**state, "updated": time.time()})
+
+    def advance(count: int) -> None:
+        progress.advance(bar, count)
+        state["done"] += count
+        if time.time() - state["updated"] > 1:
+            state["updated"] = time.time()
+            write()
+
+    with progress_bar() as progress:
+        bar = progress.add_task("Embedding", total=total, note="")
+        write()
+        yield advance
+    state["finished"] = True
+    write()
 
 
 def _forget_other_parts(folder: Path, shards: dict[str, list[Photo]]) -> None:

@@ -2,8 +2,10 @@
 
 Readers of Parquet take the folder as it is: they pass over names that begin with an underscore or a dot.
 
-DIR/_embedding.json       what made the vectors: encoder and its fingerprint, their length and type, number of slices
-DIR/part-00007.parquet    key, path, label, split, bytes, digest, modified, vector of the photographs of one shard, sorted by key
+DIR/_embedding.json       what made the vectors: encoder and its fingerprint, their length and type, number of slices, run, DATA
+DIR/_encoder/             the encoder itself, a timm directory
+DIR/_progress.json        how far an `embed` is, or was when it ended
+DIR/part-00007.parquet    key, path, offset, label, split, bytes, digest, modified, vector of a shard's photographs, sorted by key
 DIR/_part-00007.jsonl     the photographs of the shard that could not be read, and why
 DIR/_skipped.jsonl        what was left out before: no photograph by its name, or a name that is no text
 """
@@ -16,6 +18,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+SETTINGS, ENCODER, PROGRESS, SKIPPED = "_embedding.json", "_encoder", "_progress.json", "_skipped.jsonl"
 FINGERPRINT = b"lodisc.encoder"
 
 
@@ -24,6 +27,8 @@ class Row(NamedTuple):
 
     key: str
     path: str
+    offset: int | None
+    """Where its bytes begin in the tar at `path`; none for a file of its own."""
     label: str | None
     split: str | None
     bytes: int
@@ -70,8 +75,9 @@ def vectors_of(table: pa.Table) -> np.ndarray[Any, Any]:
 
 
 def _schema(dim: int, dtype: str, fingerprint: str) -> pa.Schema:
-    fields = [
-        ("key", pa.string()), ("path", pa.string()), ("label", pa.string()), ("split", pa.string()), ("bytes", pa.int64()),
-        ("digest", pa.string()), ("modified", pa.int64()), ("vector", pa.list_(pa.from_numpy_dtype(np.dtype(dtype)), dim)),
-    ]  # fmt: skip
+    texts = dict.fromkeys(("key", "path", "label", "split", "digest"), pa.string())
+    numbers = dict.fromkeys(("offset", "bytes", "modified"), pa.int64())
+    vector = {"vector": pa.list_(pa.from_numpy_dtype(np.dtype(dtype)), dim)}
+    kinds = texts | numbers | vector
+    fields = [(name, kinds[name]) for name in Row._fields]
     return pa.schema(fields, metadata={FINGERPRINT: fingerprint.encode()})

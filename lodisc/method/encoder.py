@@ -28,9 +28,11 @@ class Encoder(nn.Module):
     mean: Tensor
     std: Tensor
 
-    def __init__(self, trunk: nn.Module) -> None:
+    def __init__(self, trunk: nn.Module, *, name: str = "", args: dict[str, Any] | None = None) -> None:
+        """`name` and `args` are those that timm made the trunk by; they are kept to make it again."""
         super().__init__()
         self.trunk = trunk
+        self.name, self.args = name, args or {}
         _require_vision_transformer(self.trunk)
         self.kept = _KeptPatches(prefix=self.trunk.num_prefix_tokens, tells_indices=self.trunk.patch_drop is None)
         self.trunk.patch_drop = self.kept
@@ -150,7 +152,7 @@ def build_encoder(name: str, *, image_size: int, args: dict[str, Any] | None = N
         sizes = f"use {low or patch_sizes[0]} or {low + patch_sizes[0]}"
         raise ValueError(f"--image-size {image_size} is no multiple of {name}'s patch size {patch_sizes[0]}; {sizes}")
     try:
-        return Encoder(trunk)
+        return Encoder(trunk, name=name, args=args)
     except ValueError as error:
         raise ValueError(f"--encoder {name}: {error}") from None
 

@@ -77,7 +77,7 @@ def locked(run: Path) -> Iterator[None]:
         yield
 
 
-def save_encoder(encoder: Encoder, folder: Path, *, name: str, args: dict[str, Any]) -> None:
+def save_encoder(encoder: Encoder, folder: Path) -> None:
     """Write a timm directory; a second call replaces its weights in one go."""
     folder.mkdir(parents=True, exist_ok=True)
     beside = folder / "model.safetensors.tmp"
@@ -90,10 +90,10 @@ def save_encoder(encoder: Encoder, folder: Path, *, name: str, args: dict[str, A
     size = encoder.image_size
     described = {key: cfg[key] for key in ("mean", "std", "interpolation", "crop_pct", "first_conv", "classifier") if key in cfg}
     write_json(folder / "config.json", {
-        "architecture": name.split(".")[0],
+        "architecture": encoder.name.split(".")[0],
         "num_classes": 0,
         "num_features": encoder.dim,
-        "model_args": {**args, "img_size": size},
+        "model_args": {**encoder.args, "img_size": size},
         "pretrained_cfg": {**described, "input_size": [3, size, size], "fixed_input_size": True, "num_classes": 0, "tag": "lodisc"},
     })  # fmt: skip
 

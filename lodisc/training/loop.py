@@ -127,7 +127,7 @@ class _Training:
             checkpoint.save_checkpoint(self.out, step=self.step, tensors=self.learner.tensors(), state=state)
             model = self.learner.model
             for encoder, folder in ((model.encoder, "encoder"), (model.momentum_encoder, "momentum")):
-                checkpoint.save_encoder(encoder, self.out / folder, name=self.config.encoder, args=self.config.encoder_args)
+                checkpoint.save_encoder(encoder, self.out / folder)
 
     def _tell(self, message: str) -> None:
         if self.world.is_first:

@@ -99,7 +99,7 @@ def plan(data: Path, out: Path, config: TrainConfig, world: Processes, *, photos
             raise ValueError(f"the photographs in {data} are not those that {out} was begun with; use another --out")
         return before["steps"]
     if world.is_first:
-        checkpoint.save_encoder(encoder, out / "start", name=config.encoder, args=config.encoder_args)
+        checkpoint.save_encoder(encoder, out / "start")
     world.wait()
     steps = world.from_first(_steps_in_time(out, config, world, photos) if config.minutes else steps_of_epochs(config, len(photos)))
     if world.is_first:
