@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor, nn
 
@@ -75,6 +76,16 @@ class PhotoEncoder(nn.Module):
                 fused_BP = (fused_BP / rows_BLP.shape[1]).softmax(dim=1)
             maps.append((fused_BP / fused_BP.sum(dim=1, keepdim=True)).unflatten(1, self.encoder.grid).float().cpu())
         return torch.cat(maps) if maps else torch.empty(0, *self.encoder.grid)
+
+    @torch.inference_mode()
+    def patch_features(self, images: Sequence[Photograph], *, batch_size: int = 16) -> Tensor:
+        """The final features [N, rows, columns, D] of the patches of centre views, of unit length, fp32 on the CPU."""
+        found = []
+        for first in range(0, len(images), batch_size):
+            with autocast("auto", self.device):
+                patches_BPD = self.encoder.patch_features(self._views(images[first : first + batch_size]).to(self.device))
+            found.append(F.normalize(patches_BPD.float(), dim=2).unflatten(1, self.encoder.grid).cpu())
+        return torch.cat(found) if found else torch.empty(0, *self.encoder.grid, self.dim)
 
     def _views(self, images: Sequence[Photograph]) -> Tensor:
         return torch.stack([self._view(image) for image in images])

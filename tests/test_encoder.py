@@ -66,6 +66,17 @@ def test_rows_leave_the_features_as_they_are(name: str, size: int) -> None:
 
 
 @pytest.mark.parametrize(("name", "size"), FAMILIES)
+def test_patch_features_are_those_of_the_last_layer(name: str, size: int) -> None:
+    encoder = small_encoder(name, size)
+    with torch.no_grad():
+        (last_BPD,) = encoder.trunk.forward_intermediates(
+            encoder.normalise(images(size)), indices=1, norm=True, output_fmt="NLC", intermediates_only=True
+        )
+        torch.testing.assert_close(encoder.patch_features(images(size)), encoder.trunk.fc_norm(last_BPD), atol=1e-5, rtol=1e-5)
+    assert last_BPD.shape == (2, encoder.patches, encoder.dim)
+
+
+@pytest.mark.parametrize(("name", "size"), FAMILIES)
 def test_subset_equals_a_full_forward_that_masks_the_rest(name: str, size: int) -> None:
     encoder = small_encoder(name, size)
     prefix, patches = encoder.trunk.num_prefix_tokens, encoder.patches

@@ -52,6 +52,17 @@ def test_the_pivotal_region_is_the_one_that_training_keeps(encoder: PhotoEncoder
         assert one.pivotal.sum() == math.ceil(0.3 * 16)
 
 
+def test_patch_features_are_unit_vectors_by_place(encoder: PhotoEncoder) -> None:
+    images = [texture(seed) for seed in range(3)]
+    features = encoder.patch_features(images, batch_size=2)
+    assert features.shape == (3, 4, 4, 32)
+    torch.testing.assert_close(features.norm(dim=3), torch.ones(3, 4, 4))
+    views = torch.stack([centre_view(image, image_size=32) for image in images])
+    expected = torch.nn.functional.normalize(encoder.encoder.patch_features(views), dim=2)
+    assert (features.flatten(1, 2) * expected).sum(2).min() > 0.9999  # not more, where the processor has bf16
+    assert encoder.patch_features([]).shape == (0, 4, 4, 32)
+
+
 def test_the_photograph_is_cut_as_the_encoder_sees_it() -> None:
     image = texture(1, size=(90, 60))
     assert torch.equal(to_bytes(view_square(image, image_size=32, side=32)), centre_view(image, image_size=32))

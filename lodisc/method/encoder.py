@@ -76,14 +76,21 @@ class Encoder(nn.Module):
         rows_BLT = torch.stack(attention.rows_BT, dim=1)
         return features_BD, rows_BLT[:, :, self.trunk.num_prefix_tokens :]
 
+    def patch_features(self, images_B3SS: Tensor) -> Tensor:
+        """The features [B, P, D] of all patches after the last layer and its norm, row by row."""
+        tokens_BTD = self._tokens(images_B3SS, FusedAttention())
+        return self.trunk.fc_norm(tokens_BTD[:, self.trunk.num_prefix_tokens :])
+
     def _features(self, images_B3SS: Tensor, attention: FusedAttention, *, keep_BK: Tensor | None = None) -> Tensor:
+        return self.trunk.fc_norm(self._tokens(images_B3SS, attention, keep_BK=keep_BK)[:, 0])
+
+    def _tokens(self, images_B3SS: Tensor, attention: FusedAttention, *, keep_BK: Tensor | None = None) -> Tensor:
         self.kept.keep_BK = keep_BK
         try:
             with attention:
-                tokens_BTD = self.trunk.forward_features(self.normalise(images_B3SS))
+                return self.trunk.forward_features(self.normalise(images_B3SS))
         finally:
             self.kept.keep_BK = None
-        return self.trunk.fc_norm(tokens_BTD[:, 0])
 
 
 class _KeptPatches(nn.Module):
