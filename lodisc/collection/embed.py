@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import torch
 
-from lodisc.collection.parts import ENCODER, PROGRESS, SETTINGS, SKIPPED, Row, read_part, write_part
+from lodisc.collection.parts import ENCODER, PROGRESS, SETTINGS, SKIPPED, Row, read_part, record, write_part
 from lodisc.console import out as console
 from lodisc.console import progress_bar
 from lodisc.data.check import write_skipped
@@ -91,7 +91,7 @@ def embed_shard(
             rows.append(Row(photo.key, where, offset, photo.label, photo.split, size, digest, modified, vector.astype(dtype)))
     if rows or kept != list(before.values()) or not path.exists():
         write_part(path, sorted([*kept, *rows], key=lambda row: row.key), dim=encoder.dim, dtype=dtype, fingerprint=fingerprint)
-    write_skipped(_record(path), skipped)
+    write_skipped(record(path), skipped)
     return {"photographs": len(photos), "embedded": len(rows), "kept": len(kept), "skipped": len(skipped)}
 
 
@@ -208,13 +208,8 @@ def _forget_other_parts(folder: Path, shards: dict[str, list[Photo]]) -> None:
     """Delete the parts of shards that DATA no longer has."""
     for path in folder.glob("part-*.parquet"):
         if path.stem.removeprefix("part-") not in shards:
-            _record(path).unlink(missing_ok=True)
+            record(path).unlink(missing_ok=True)
             path.unlink()
-
-
-def _record(part: Path) -> Path:
-    """Where the photographs of a part that could not be read are listed."""
-    return part.with_name(f"_{part.stem}.jsonl")
 
 
 def _own_device() -> str:

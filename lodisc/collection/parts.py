@@ -10,6 +10,7 @@ DIR/_part-00007.jsonl     the photographs of the shard that could not be read, a
 DIR/_skipped.jsonl        what was left out before: no photograph by its name, or a name that is no text
 """
 
+import json
 import os
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,6 +18,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+
+from lodisc.data.photo import Skipped
 
 SETTINGS, ENCODER, PROGRESS, SKIPPED = "_embedding.json", "_encoder", "_progress.json", "_skipped.jsonl"
 FINGERPRINT = b"lodisc.encoder"
@@ -72,6 +75,18 @@ def vectors_of(table: pa.Table) -> np.ndarray[Any, Any]:
     """The vectors [N, D] of a part, without a copy where it is in one piece."""
     column = table["vector"].combine_chunks()
     return column.flatten().to_numpy(zero_copy_only=False).reshape(len(table), column.type.list_size)
+
+
+def record(part: Path) -> Path:
+    """Where the photographs of a part that could not be read are listed."""
+    return part.with_name(f"_{part.stem}.jsonl")
+
+
+def skipped_in(folder: Path) -> list[Skipped]:
+    """All photographs of an embedding that could not be read, sorted by key."""
+    listed = [folder / SKIPPED, *(record(part) for part in folder.glob("part-*.parquet"))]
+    lines = [line for path in listed if path.exists() for line in path.read_text().splitlines()]
+    return sorted((Skipped(**json.loads(line)) for line in lines), key=lambda one: one.key)
 
 
 def _schema(dim: int, dtype: str, fingerprint: str) -> pa.Schema:

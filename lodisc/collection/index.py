@@ -1,0 +1,149 @@
+"""`index`: make a collection mirror a folder of Parquet parts; labels that people gave stay, by key and by content."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from lodisc.collection.collection import EMBEDDING, encoder_folder
+from lodisc.collection.labels import Labels
+from lodisc.collection.parts import ENCODER, FINGERPRINT, SETTINGS, skipped_in, vectors_of
+from lodisc.collection.store import ROW_STATE, Store, writing
+from lodisc.console import out as console
+from lodisc.console import progress_bar
+from lodisc.data.check import write_skipped
+from lodisc.data.photo import shown
+
+
+def index(source: str | Path, *, collection: str | Path) -> dict[str, Any]:
+    """Make the collection hold the photographs of an embedding and no others; returns how many were added, replaced, kept, removed.
+
+    Safe to kill at any moment: the collection is as before, or as after. Labels stay, and follow a photograph whose file was renamed.
+    An embedding by another encoder replaces every vector. Raises `ValueError` for a folder that holds no embedding, for parts that
+    are damaged, name a photograph twice or hold vectors that are not finite, and where not one photograph of the collection is in it.
+    """
+    parts, folder = Path(source), Path(collection)
+    settings = _embedding(parts)
+    paths = sorted(parts.glob("part-*.parquet"))
+    found = _contents(paths, settings["fingerprint"])
+    if not found:
+        raise ValueError(f"{shown(parts)} holds no photographs yet; run  lodisc embed  first")
+    folder.mkdir(parents=True, exist_ok=True)
+    with writing(folder):
+        store = Store(folder)
+        before = store.keys_and("digest") if store.exists else {}
+        if before and not before.keys() & found.keys() and not set(before.values()) & set(found.values()):
+            raise ValueError(
+                f"none of the {len(before):,} photographs of {shown(folder)} is in {shown(parts)}; choose another --collection"
+            )
+        _keep_encoder(parts, folder, settings)
+        carried = _carry_labels(Labels(folder / "labels.sqlite"), before, found)
+        with progress_bar() as progress:
+            bar = progress.add_task("Indexing", total=len(found), note="")
+            change = store.mirror(
+                _batches(paths, settings, advance=lambda count: progress.advance(bar, count)),
+                schema=_schema(settings),
+            )
+        skipped = skipped_in(parts)
+        write_skipped(folder / "skipped.jsonl", skipped)
+        _forget_other_encoders(folder, settings["fingerprint"])
+        store.tidy()
+    return {"collection": str(folder), "photographs": len(found), **change._asdict(), "labels_carried": carried, "skipped": len(skipped)}
+
+
+def print_summary(result: dict[str, Any]) -> None:
+    """One line for people."""
+    counts = ", ".join(f"{result[name]:,} {name}" for name in ("added", "replaced", "kept", "removed") if result[name])
+    carried = f"; {result['labels_carried']:,} labels followed renamed photographs" if result["labels_carried"] else ""
+    line = f"{shown(result['collection'])}: {result['photographs']:,} photographs ({counts}){carried}"
+    console.print(line, markup=False, soft_wrap=True)
+
+
+def _embedding(parts: Path) -> dict[str, Any]:
+    try:
+        settings: dict[str, Any] = json.loads((parts / SETTINGS).read_text())
+    except FileNotFoundError:
+        raise ValueError(f"{shown(parts)} holds no embedding; make one with  lodisc embed RUN DATA --out {shown(parts)}") from None
+    except ValueError as error:
+        raise ValueError(f"{shown(parts / SETTINGS)} is damaged ({error}); run  lodisc embed  into another folder") from None
+    return settings
+
+
+def _contents(paths: list[Path], fingerprint: str) -> dict[str, str]:
+    """The digest of every photograph in the parts, by its key; refuses parts that can't be trusted."""
+    digests: dict[str, str] = {}
+    for path in paths:
+        try:
+            rows = pq.read_table(path, columns=["key", "digest", "vector"])
+        except (OSError, pa.ArrowInvalid) as error:
+            raise ValueError(f"{shown(path)} is damaged ({str(error).splitlines()[0]}); run  lodisc embed  again") from None
+        if (rows.schema.metadata or {}).get(FINGERPRINT) != fingerprint.encode():
+            raise ValueError(f"{shown(path)} was made by another encoder than {SETTINGS} says; delete it and run  lodisc embed  again")
+        if len(rows) and not np.isfinite(vectors_of(rows)).all():
+            raise ValueError(f"{shown(path)} holds vectors that are not finite; delete it and run  lodisc embed  again")
+        keys = rows["key"].to_pylist()
+        twice = next((key for key in keys if key in digests), None)
+        if twice is not None:
+            raise ValueError(f"{shown(path)}: {shown(twice)} is in another part too; let  lodisc embed  finish first")
+        digests.update(zip(keys, rows["digest"].to_pylist(), strict=True))
+    return digests
+
+
+def _schema(settings: dict[str, Any]) -> pa.Schema:
+    texts = [(name, pa.string()) for name in ("key", "path", "folder", "split", "digest", ROW_STATE)]
+    numbers = [(name, pa.int64()) for name in ("offset", "bytes", "modified")]
+    vector = pa.list_(pa.from_numpy_dtype(np.dtype(settings["dtype"])), settings["dim"])
+    return pa.schema([*texts, *numbers, ("vector", vector)], metadata={FINGERPRINT: settings["fingerprint"].encode()})
+
+
+def _batches(paths: list[Path], settings: dict[str, Any], *, advance: Any) -> Iterator[pa.RecordBatch]:
+    """The rows of the parts as the store keeps them: `label` is the sub-folder's name there, and `state` a digest of the row."""
+    schema = _schema(settings)
+    for path in paths:
+        rows = pq.read_table(path)
+        rows = rows.rename_columns(["folder" if name == "label" else name for name in rows.column_names])
+        described = [name for name in schema.names if name not in ("vector", ROW_STATE)]
+        values = zip(*(rows[name].to_pylist() for name in described), strict=True)
+        states = [hashlib.blake2b(repr(row).encode(), digest_size=16).hexdigest() for row in values]
+        rows = rows.append_column(ROW_STATE, pa.array(states, pa.string())).select(schema.names).replace_schema_metadata(schema.metadata)
+        for batch in rows.to_batches(max_chunksize=8192):
+            yield batch
+            advance(len(batch))
+
+
+def _keep_encoder(parts: Path, folder: Path, settings: dict[str, Any]) -> None:
+    """Copy the encoder, whole or not at all, and write down what it was made by."""
+    from lodisc.training.checkpoint import write_json
+
+    kept = encoder_folder(folder, settings["fingerprint"])
+    if not kept.is_dir():
+        beside = kept.with_suffix(".tmp")
+        shutil.rmtree(beside, ignore_errors=True)
+        shutil.copytree(parts / ENCODER, beside)
+        beside.rename(kept)
+    write_json(kept / EMBEDDING, {**settings, "parts": str(parts.resolve())})
+
+
+def _forget_other_encoders(folder: Path, fingerprint: str) -> None:
+    kept = encoder_folder(folder, fingerprint)
+    for other in kept.parent.iterdir():
+        if other != kept:
+            shutil.rmtree(other, ignore_errors=True)
+
+
+def _carry_labels(labels: Labels, before: dict[str, str], found: dict[str, str]) -> int:
+    """Let labels follow photographs that were renamed: a new key with the digest of a labelled key that has gone."""
+    current = labels.current()
+    gone = {digest: key for key, digest in before.items() if key not in found and key in current}
+    moved = {gone[digest]: key for key, digest in found.items() if digest in gone and key not in before and key not in current}
+    if moved:
+        labels.carry(moved)
+    return len(moved)

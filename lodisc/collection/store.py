@@ -1,0 +1,117 @@
+"""The photographs of a collection in LanceDB: one row each, found by key, and changed in one go.
+
+A reader sees the state before a change or after it, whole; a change that is killed leaves the state before. Changes of several
+processes follow one another.
+"""
+
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+
+from lodisc.console import say
+
+TABLE = "photos"
+ROW_STATE = "state"
+OLD = timedelta(hours=1)  # a reader takes a second; versions older than this are given up
+WITHOUT_LANCEDB = 'the collection needs LanceDB:  pip install "lodisc[collection]"'
+
+
+class Change(NamedTuple):
+    """How many rows a change added, replaced, left as they were and removed."""
+
+    added: int
+    replaced: int
+    kept: int
+    removed: int
+
+
+class Store:
+    """The LanceDB table in the folder of a collection; threads may share it. Raises `ValueError` where LanceDB is not installed."""
+
+    def __init__(self, folder: Path) -> None:
+        try:
+            import lancedb
+        except ImportError:
+            raise ValueError(WITHOUT_LANCEDB) from None
+        self.folder = folder
+        self._database = lancedb.connect(folder)
+        self._table: Any = self._database.open_table(TABLE) if self.exists else None
+
+    @property
+    def exists(self) -> bool:
+        """Whether there is a table; a folder that a killed creation left empty is none."""
+        return any((self.folder / f"{TABLE}.lance" / "_versions").glob("*.manifest"))
+
+    @property
+    def version(self) -> int:
+        """A number that changes whenever the rows do, by whatever process."""
+        self._table.checkout_latest()
+        return int(self._table.version)
+
+    @property
+    def table(self) -> Any:
+        """LanceDB's own table, for its index and filters."""
+        return self._table
+
+    def read(self) -> tuple[int, pa.Table]:
+        """The newest version and all its rows."""
+        while True:
+            version, rows = self.version, self._table.to_arrow()
+            if version == self.version:
+                return version, rows
+
+    def keys_and(self, column: str) -> dict[str, Any]:
+        """One column by the key of its row."""
+        rows = self._table.search().select(["key", column]).to_arrow()
+        return dict(zip(rows["key"].to_pylist(), rows[column].to_pylist(), strict=True))
+
+    def mirror(self, batches: Iterator[pa.RecordBatch], *, schema: pa.Schema) -> Change:
+        """Make the rows these and no others: replaced where `state` differs, removed where the key is not among them.
+
+        Where the schema or its metadata differs from the one there is, the whole table is replaced.
+        """
+        rows = pa.RecordBatchReader.from_batches(schema, batches)
+        try:
+            if self._table is None or self._table.schema != schema or self._table.schema.metadata != schema.metadata:
+                return self._replace(rows)
+            return self._merge(rows)
+        except RuntimeError as error:
+            raise OSError(f"{self.folder} could not be changed and is as it was ({str(error).splitlines()[0][:200]})") from None
+
+    def _replace(self, rows: pa.RecordBatchReader) -> Change:
+        removed = self._table.count_rows() if self._table is not None else 0
+        mode = "overwrite" if (self.folder / f"{TABLE}.lance").exists() else "create"
+        self._table = self._database.create_table(TABLE, rows, mode=mode)
+        return Change(added=self._table.count_rows(), replaced=0, kept=0, removed=removed)
+
+    def _merge(self, rows: pa.RecordBatchReader) -> Change:
+        merge = self._table.merge_insert("key").when_matched_update_all(where=f"target.{ROW_STATE} != source.{ROW_STATE}")
+        done = merge.when_not_matched_insert_all().when_not_matched_by_source_delete().execute(rows)
+        self._table.checkout_latest()
+        return Change(
+            added=done.num_inserted_rows, replaced=done.num_updated_rows, removed=done.num_deleted_rows,
+            kept=self._table.count_rows() - done.num_inserted_rows - done.num_updated_rows,
+        )  # fmt: skip
+
+    def tidy(self) -> None:
+        """Put small files together and delete what no version needs, what killed changes left among it; call it while `writing`."""
+        for leftover in (self.folder / f"{TABLE}.lance" / "data").glob(".tmp*"):
+            leftover.unlink(missing_ok=True)
+        self._table.optimize(cleanup_older_than=OLD, delete_unverified=True)
+
+
+@contextmanager
+def writing(folder: Path) -> Iterator[None]:
+    """Wait until no other process changes the collection in this folder, and keep others waiting meanwhile."""
+    with (folder / ".lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say(f"Waiting for another process that changes {folder}.")
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
