@@ -9,15 +9,19 @@ from itertools import pairwise
 import tyro
 
 from lodisc import __version__
-from lodisc.commands import COMMANDS, print_line, study, train
+from lodisc.commands import COMMANDS
+from lodisc.commands.learn import study, train
+from lodisc.commands.printing import print_line
 from lodisc.config import RECIPES, TrainConfig, adapt
 from lodisc.console import out, say
+
+GROUPS = {command.split()[0] for command in COMMANDS if " " in command}
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command; the exit status: 0, 1 for a refusal, 2 for a mistyped command, 128 + N after signal N."""
     argv = sys.argv[1:] if argv is None else argv
-    words = 2 if argv[:1] == ["data"] else 1
+    words = 2 if argv[:1] and argv[0] in GROUPS else 1
     name, rest = " ".join(argv[:words]), argv[words:]
     if name in {"--version", "version"}:
         out.print(f"lodisc {__version__}")
@@ -61,8 +65,10 @@ def _recipe(arguments: list[str]) -> Callable[..., TrainConfig]:
 
 
 def _overview(name: str) -> int:
-    known = name in {"", "-h", "--help", "data", "data --help", "data -h"}
-    lines = [f"  {command:<14} {(function.__doc__ or '').splitlines()[0]}" for command, function in COMMANDS.items()]
+    first, _, rest = name.partition(" ")
+    known = name in {"", "-h", "--help"} or (first in GROUPS and rest in {"", "-h", "--help"})
+    shown = {command: function for command, function in COMMANDS.items() if first not in GROUPS or command.startswith(f"{first} ")}
+    lines = [f"  {command:<14} {(function.__doc__ or '').splitlines()[0]}" for command, function in shown.items()]
     usage = "\n".join(["usage: lodisc COMMAND …   (lodisc COMMAND --help says more)", "", *lines])
     if known:
         print_line(usage)

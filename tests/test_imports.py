@@ -16,9 +16,9 @@ PACKAGE = Path(lodisc.__file__).parent
 LAYERS: list[list[set[str]]] = [
     [{"__init__", "__main__", "cli"}],
     [{"commands"}],
-    [{"demo"}],
-    [{"report"}, {"study"}],
-    [{"evaluation"}, {"explain"}, {"collection"}],
+    [{"demo"}, {"web"}],
+    [{"report"}, {"study"}, {"collection"}],
+    [{"evaluation"}, {"explain"}],
     [{"photo_encoder"}],
     [{"training"}],
     [{"data"}, {"method"}],
@@ -131,4 +131,4 @@ def test_the_command_line_starts_without_torch() -> None:
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     loaded = {module.split(".")[0] for module in ran.stdout.split()}
     assert "lodisc" in loaded
-    assert loaded.isdisjoint({"torch", "torchvision", "timm", "sklearn", "matplotlib"})
+    assert loaded.isdisjoint({"torch", "torchvision", "timm", "sklearn", "matplotlib", "lancedb", "fastapi"})

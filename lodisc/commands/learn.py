@@ -1,17 +1,12 @@
-"""The commands: what each takes, what it calls, what it prints. A command imports what it needs when it runs."""
+"""The commands that learn, measure and show."""
 
-import json as json_module
 import os
-import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, Literal
 
-import tyro
 from tyro.conf import OmitArgPrefixes, Positional
 
+from lodisc.commands.printing import print_line, print_result
 from lodisc.config import TrainConfig
-from lodisc.console import out as console
 
 
 def demo(*, out: Path = Path("lodisc-demo"), json: bool = False) -> None:
@@ -23,7 +18,7 @@ def demo(*, out: Path = Path("lodisc-demo"), json: bool = False) -> None:
     """
     from lodisc import demo as tour
 
-    _print(tour.run_demo(out), json=json, people=tour.print_summary)
+    print_result(tour.run_demo(out), json=json, people=tour.print_summary)
 
 
 def train(data: Positional[Path], /, *, out: Path, config: OmitArgPrefixes[TrainConfig], json: bool = False) -> None:
@@ -40,7 +35,7 @@ def train(data: Positional[Path], /, *, out: Path, config: OmitArgPrefixes[Train
     run = run_training(data, out, config)
     if int(os.environ.get("RANK", 0)) == 0:
         further = f"{run}\nMeasure it: lodisc evaluate {run} DATA · look at it: lodisc report {run}"
-        _print({"run": str(run)}, json=json, people=lambda _: print_line(further))
+        print_result({"run": str(run)}, json=json, people=lambda _: print_line(further))
 
 
 def evaluate(
@@ -81,7 +76,7 @@ def evaluate(
         source, data, protocols=protocols or None, momentum=momentum, train_split=train_split, encoder=encoder, image_size=image_size,
         seed=seed, workers=workers, device=device, max_skipped=max_skipped,
     )  # fmt: skip
-    _print(result, json=json, people=benchmark.print_table)
+    print_result(result, json=json, people=benchmark.print_table)
 
 
 def explain(
@@ -109,7 +104,7 @@ def explain(
     from lodisc.explain.overlay import explain as draw
 
     pictures = [str(path) for path in draw(source, images, out=out, momentum=momentum, encoder=encoder, device=device)]
-    _print({"pictures": pictures}, json=json, people=lambda _: print_line("\n".join(pictures)))
+    print_result({"pictures": pictures}, json=json, people=lambda _: print_line("\n".join(pictures)))
 
 
 def report(run: Positional[Path], data: Positional[Path | None] = None, /, *, device: str = "auto", json: bool = False) -> None:
@@ -124,7 +119,7 @@ def report(run: Positional[Path], data: Positional[Path | None] = None, /, *, de
     from lodisc.report.page import write_report
 
     path = write_report(run, data=data, device=device)
-    _print({"report": str(path)}, json=json, people=lambda _: print_line(str(path)))
+    print_result({"report": str(path)}, json=json, people=lambda _: print_line(str(path)))
 
 
 def study(
@@ -158,134 +153,4 @@ def study(
     if config.seed != TrainConfig().seed:
         raise ValueError("a study takes --seeds, not --seed")
     folder = out or Path("studies") / data.resolve().name
-    _print(studies.study(name, data, out=folder, base=config, seeds=numbers, arms=arms), json=json, people=studies.print_study)
-
-
-def embed(
-    source: Positional[str],
-    data: Positional[Path],
-    /,
-    *,
-    out: Path,
-    momentum: bool = False,
-    encoder: str | None = None,
-    image_size: int | None = None,
-    dtype: Literal["float16", "float32"] = "float16",
-    workers: int = 2,
-    device: str = "auto",
-    json: bool = False,
-) -> None:
-    """Turn photographs into vectors, one Parquet part for every shard of DATA; again, it does only what is missing or changed.
-
-    Args:
-        source: A run, timm:NAME or a .safetensors file.
-        data: Folder, list (.txt, .csv), tar file or folder of tar shards.
-        out: Folder of the parts.
-        momentum: Use the momentum encoder of the run instead of the student.
-        encoder: timm name of the model whose weights the file holds.
-        image_size: Side of the view, for timm:NAME and weights files.
-        dtype: Type of the numbers of a vector.
-        workers: Processes that read photographs.
-        device: auto, cpu, cuda or cuda:N.
-        json: Print what was done as JSON.
-    """
-    from lodisc.collection import embed as embedding
-
-    result = embedding.embed(
-        source, data, out=out, momentum=momentum, encoder=encoder, image_size=image_size, dtype=dtype, workers=workers, device=device
-    )
-    _print(result, json=json, people=embedding.print_summary)
-
-
-def data_check(data: Positional[Path], /, *, train_split: float | None = None, workers: int = 2, json: bool = False) -> None:
-    """Say what would be read and skipped, classes, splits, and duplicates across the split.
-
-    Args:
-        data: Folder, list (.txt, .csv), tar file or folder of tar shards.
-        train_split: Share of each class to learn from, for data without train/ and test/.
-        workers: Processes that read photographs.
-        json: Print as JSON.
-    """
-    from lodisc.data import check
-
-    _print(check.describe(data, train_split=train_split, workers=workers), json=json, people=check.print_description)
-
-
-def data_finches(
-    *,
-    out: Path,
-    species: int = 8,
-    train: int = 100,
-    test: int = 25,
-    image_size: int = 128,
-    seed: int = 0,
-    vivid: bool = False,
-    part: str | None = None,
-    json: bool = False,
-) -> None:
-    """Draw finches: species that differ in small parts alone, with masks of what differs.
-
-    Args:
-        out: Folder for train/, test/ and masks/.
-        species: Number of species.
-        train: Photographs of each species to learn from.
-        test: Photographs of each species to be measured on.
-        image_size: Side in pixels.
-        seed: Fixes every stroke.
-        vivid: An easier set: the parts differ by colour too, and all else is muted.
-        part: Let the species, at most eight, differ in this part alone: beak, eye_ring, wing_bars, crown or tail.
-        json: Print where and how many they are as JSON.
-    """
-    from lodisc.data.finches import draw_finches
-    from lodisc.data.photo import shown
-
-    draw_finches(out, species=species, train=train, test=test, image_size=image_size, seed=seed, vivid=vivid, part=part)
-    _print(
-        {"data": str(out), "species": species, "train": species * train, "test": species * test},
-        json=json,
-        people=lambda _: print_line(shown(out)),
-    )
-
-
-def data_list(*, json: bool = False) -> None:
-    """List the known data sets, and where to get them.
-
-    Args:
-        json: Print as JSON.
-    """
-    from lodisc.data import datasets
-
-    _print(datasets.describe(), json=json, people=datasets.print_description)
-
-
-def data_prepare(name: Positional[str], /, *, source: Annotated[Path, tyro.conf.arg(name="from")], out: Path, json: bool = False) -> None:
-    """Turn a known data set, as downloaded by hand, into train/CLASS and test/CLASS by its official split.
-
-    Args:
-        name: One of `lodisc data list`.
-        source: The downloaded archive or its unpacked folder.
-        out: Folder for train/ and test/.
-        json: Print where and how many they are as JSON.
-    """
-    from lodisc.data import datasets
-    from lodisc.data.photo import shown
-
-    count = datasets.prepare(name, source=source, out=out)
-    _print({"data": str(out), "photographs": count}, json=json, people=lambda _: print_line(shown(out)))
-
-
-COMMANDS: dict[str, Callable[..., None]] = {
-    "demo": demo, "train": train, "evaluate": evaluate, "explain": explain, "report": report, "study": study, "embed": embed,
-    "data check": data_check, "data finches": data_finches, "data list": data_list, "data prepare": data_prepare,
-}  # fmt: skip
-
-
-def _print(result: Any, *, json: bool, people: Callable[[Any], Any] = lambda _: None) -> None:
-    if json:
-        sys.stdout.write(json_module.dumps(result, indent=2) + "\n")
-    else:
-        people(result)
-
-
-def print_line(text: str) -> None:
-    console.print(text, markup=False, soft_wrap=True)
+    print_result(studies.study(name, data, out=folder, base=config, seeds=numbers, arms=arms), json=json, people=studies.print_study)

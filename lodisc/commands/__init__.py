@@ -1,0 +1,13 @@
+"""The commands: what each takes, what it calls, what it prints. A command imports what it needs when it runs."""
+
+from collections.abc import Callable
+
+from lodisc.commands.collection import embed, index
+from lodisc.commands.data import data_check, data_finches, data_list, data_prepare
+from lodisc.commands.learn import demo, evaluate, explain, report, study, train
+
+COMMANDS: dict[str, Callable[..., None]] = {
+    "demo": demo, "train": train, "evaluate": evaluate, "explain": explain, "report": report, "study": study,
+    "embed": embed, "index": index,
+    "data check": data_check, "data finches": data_finches, "data list": data_list, "data prepare": data_prepare,
+}  # fmt: skip

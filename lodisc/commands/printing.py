@@ -1,0 +1,21 @@
+"""How a command prints its result: JSON for machines, else by the function for people."""
+
+import json as json_module
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from lodisc.console import out as console
+
+
+def print_result(result: Any, *, json: bool, people: Callable[[Any], Any] = lambda _: None) -> None:
+    """Print JSON to stdout, or hand the result to the function for people."""
+    if json:
+        sys.stdout.write(json_module.dumps(result, indent=2) + "\n")
+    else:
+        people(result)
+
+
+def print_line(text: str) -> None:
+    """Print one line as it is."""
+    console.print(text, markup=False, soft_wrap=True)
