@@ -1,0 +1,1 @@
+"""The page and its JSON API: one collection, served to a browser by `lodisc serve`."""

@@ -1,0 +1,49 @@
+"""`create_app`: the page and its JSON API for one collection, put together."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from fastapi import APIRouter, FastAPI
+from fastapi.staticfiles import StaticFiles
+
+from lodisc import __version__
+from lodisc.web import docs, groups, labels, looks, models, names, odd, overview, pages, photos, progress, similar
+from lodisc.web.errors import answer_errors
+from lodisc.web.security import LOOPBACK, Guard
+from lodisc.web.state import State
+
+STATIC = Path(__file__).parent / "static"
+REFUSALS: dict[int | str, dict[str, Any]] = {status: {"model": models.Error} for status in (400, 401, 403, 404, 409, 413, 415, 421, 422)}
+DESCRIPTION = "Everything that the page does, for programs. Refusals are {detail: one line}."
+
+
+def create_app(collection: str | Path, *, token: str | None = None, hosts: Sequence[str] = LOOPBACK) -> FastAPI:
+    """The application for one collection; `token` is demanded of every request, `hosts` are the names it may be asked by.
+
+    Raises `ValueError` when the folder holds no collection.
+    """
+    state = State(Path(collection))
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        state.warm_up()
+        yield
+
+    app = FastAPI(
+        title="lodisc", version=__version__, description=DESCRIPTION, lifespan=lifespan,
+        generate_unique_id_function=lambda route: route.name, openapi_url="/api/openapi.json", docs_url=None, redoc_url=None,
+    )  # fmt: skip
+    app.state.opened = state
+    app.state.collection = state.collection
+    api = APIRouter(prefix="/api", responses=REFUSALS)
+    for part in (overview, photos, similar, looks, labels, names, groups, odd, progress):
+        api.include_router(part.router)
+    app.include_router(api)
+    app.include_router(docs.router)
+    app.include_router(pages.router)
+    app.mount("/static", StaticFiles(directory=STATIC), name="static")
+    answer_errors(app)
+    app.add_middleware(Guard, hosts=hosts, token=token)
+    return app

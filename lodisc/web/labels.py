@@ -1,0 +1,121 @@
+"""Labels: what people typed, with undo, history, export and import."""
+
+import tempfile
+from collections import Counter
+from dataclasses import asdict
+from http import HTTPStatus
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import Response
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+
+from lodisc.web import models
+from lodisc.web.errors import refusing
+from lodisc.web.now import Now
+from lodisc.web.similar import form_of, read_form
+from lodisc.web.state import Opened, State
+
+router = APIRouter(prefix="/labels", tags=["labels"])
+
+
+@router.get("")
+def labels(opened: Opened) -> models.LabelText:
+    """All labels in use, most frequent first, and what undo and redo would do."""
+    return models.LabelText(**_texts(opened).model_dump())
+
+
+@router.post("")
+def label(opened: Opened, labelling: models.Labelling) -> models.Changed:
+    """Label photographs, or take their labels away, as one action that can be undone."""
+    now = opened.now()
+    keys = _keys(now, labelling)
+    with refusing():
+        changed = opened.collection.labels.set(keys, labelling.label, how="typed" if labelling.ids is not None else "group")
+    return models.Changed(changed=changed, undo=undo_text(opened))
+
+
+@router.post("/undo")
+def undo(opened: Opened) -> models.Undone:
+    """Take the last action back."""
+    action = opened.collection.labels.undo()
+    return models.Undone(undone=action.words if action else None, **_texts(opened).model_dump())
+
+
+@router.post("/redo")
+def redo(opened: Opened) -> models.Undone:
+    """Do again what was undone last."""
+    action = opened.collection.labels.redo()
+    return models.Undone(undone=action.words if action else None, **_texts(opened).model_dump())
+
+
+@router.get("/history")
+def history(opened: Opened, limit: Annotated[int, Query(ge=0, le=1000)] = 100) -> models.History:
+    """The last actions, newest first."""
+    actions = opened.collection.labels.history(limit=limit)
+    return models.History(history=[models.HistoryEntry(**asdict(action), text=action.words) for action in actions])
+
+
+@router.get("/export", response_class=Response, responses={200: {"content": {"text/csv": {}}}})
+def export(opened: Opened) -> Response:
+    """All photographs as CSV, with their labels, groups and names."""
+    from lodisc.collection.exchange import export_csv
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "labels.csv"
+        export_csv(opened.collection, path)
+        content = path.read_bytes()
+    headers = {"Content-Disposition": 'attachment; filename="labels.csv"'}
+    return Response(content, media_type="text/csv; charset=utf-8", headers=headers)
+
+
+@router.post("/import", openapi_extra=form_of({"file": {"type": "string", "format": "binary", "description": "CSV as export gives it"}}))
+async def import_(opened: Opened, request: Request) -> models.Imported:
+    """Take labels over from a CSV file, as one action that can be undone."""
+    _, data, _ = await read_form(request, fields=set())
+    return await run_in_threadpool(_import, opened, data)
+
+
+def counted(now: Now) -> list[models.Count]:
+    """How many photographs of the collection have each label, most frequent first."""
+    counts = Counter(label for label in now.label_N if label is not None)
+    return [models.Count(label=label, count=count) for label, count in sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))]
+
+
+def undo_text(state: State) -> str | None:
+    """What undo would take back, in words."""
+    action = state.collection.labels.undoable()
+    return action.words if action else None
+
+
+def _texts(state: State) -> models.LabelText:
+    redoable = state.collection.labels.redoable()
+    return models.LabelText(labels=counted(state.now()), undo=undo_text(state), redo=redoable.words if redoable else None)
+
+
+def _keys(now: Now, labelling: models.Labelling) -> list[str]:
+    """The keys of the photographs to label; answers 4xx where they are not there or not named in one way."""
+    if (labelling.ids is None) == (labelling.group is None):
+        raise HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY, "Give either ids or a group")
+    if labelling.ids is not None:
+        unknown = sum(id not in now.photos.by_id for id in labelling.ids)
+        if unknown:
+            raise HTTPException(HTTPStatus.NOT_FOUND, f"{unknown} of the ids are not in the collection; load the page again")
+        return [now.photos.keys[now.photos.by_id[id]] for id in labelling.ids]
+    if now.groups is None or labelling.group not in [one.group for one in now.groups.described]:
+        raise HTTPException(HTTPStatus.NOT_FOUND, "There is no such group; load the page again")
+    return [now.photos.keys[row] for row in np.flatnonzero(now.groups.group_N == labelling.group)]
+
+
+def _import(state: State, data: bytes) -> models.Imported:
+    from lodisc.collection.exchange import import_csv
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "labels.csv"
+        path.write_bytes(data)
+        with refusing():
+            done = import_csv(state.collection, path)
+    return models.Imported(changed=done["changed"], undo=undo_text(state), unknown=done["unknown"], unknown_keys=[])

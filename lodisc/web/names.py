@@ -1,0 +1,48 @@
+"""Names: what the probe, learnt from a few labels, calls the rest."""
+
+import numpy as np
+from fastapi import APIRouter
+from numpy.typing import NDArray
+
+from lodisc.web import models
+from lodisc.web.labels import undo_text
+from lodisc.web.now import Now
+from lodisc.web.state import Opened, State
+
+router = APIRouter(prefix="/names", tags=["names"])
+STEPS = tuple(percent / 100 for percent in (*range(50, 100, 5), 99))
+MOST_PROPOSED = 100
+
+
+@router.get("")
+def names(opened: Opened) -> models.Names:
+    """Learn from all labels there are, unless that was done since the last one, and say what came of it."""
+    return describe_names(opened)
+
+
+@router.post("/accept")
+def accept(opened: Opened, accepted: models.Accept) -> models.Changed:
+    """Label all unlabelled photographs whose name is at least this sure with their name, as one action that can be undone."""
+    now, learnt = opened.names()
+    named = {}
+    for row in np.flatnonzero(~now.is_labelled_N & (learnt.confidence >= accepted.confidence)):
+        name = learnt.names[row]
+        if name is not None:
+            named[now.photos.keys[row]] = name
+    changed = opened.collection.labels.set_each(named, how=f"names accepted from {accepted.confidence:.0%}") if named else 0
+    return models.Changed(changed=changed, undo=undo_text(opened))
+
+
+def describe_names(state: State) -> models.Names:
+    """What the probe has learnt, how right it is, and what to label next."""
+    now, learnt = state.names()
+    accuracy = None if learnt.accuracy is None else models.Accuracy.model_validate(learnt.accuracy.to_dict())
+    return models.Names(
+        trained=len(learnt.classes) > 1, reason=learnt.reason, accuracy=accuracy, classes=learnt.classes,
+        proposals=[now.photo(row) for row in learnt.proposals[:MOST_PROPOSED]], above=_above(now, learnt.confidence),
+    )  # fmt: skip
+
+
+def _above(now: Now, confidence_N: NDArray[np.float32]) -> list[models.Above]:
+    unlabelled = confidence_N[~now.is_labelled_N]
+    return [models.Above(confidence=step, count=int((unlabelled >= step).sum())) for step in STEPS]

@@ -1,0 +1,97 @@
+"""Listings, and one photograph: what is known of it, its thumbnail and its picture."""
+
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import Response
+from starlette.exceptions import HTTPException
+
+from lodisc.data.decode import Unreadable, decode
+from lodisc.web import models
+from lodisc.web.listing import Wanted, list_photos
+from lodisc.web.sources import Source, find, gone
+from lodisc.web.state import Opened
+from lodisc.web.thumbnails import decoding, picture, thumbnail
+
+router = APIRouter(tags=["photographs"])
+A_DAY = {"Cache-Control": "private, max-age=86400"}
+
+Offset = Annotated[int, Query(ge=0, le=2**31)]
+Limit = Annotated[int, Query(ge=0, le=500)]
+Text = Annotated[str | None, Query(max_length=1000)]
+
+
+@router.get("/photos")
+def photos(
+    opened: Opened,
+    state: Annotated[models.State, Query(description="doubtful, outliers and duplicates come in that order")] = "all",
+    group: Annotated[int | None, Query(ge=0, le=2**31)] = None,
+    label: Text = None,
+    folder: Text = None,
+    sort: models.Sort | None = None,
+    offset: Offset = 0,
+    limit: Limit = 100,
+) -> models.Photos:
+    """List photographs for which all conditions hold."""
+    return list_photos(opened, Wanted(state, group, label, folder, sort), offset=offset, limit=limit)
+
+
+@router.get("/photos/{id}")
+def photo(opened: Opened, id: models.PhotoId) -> models.PhotoDetail:
+    """What is known of one photograph."""
+    return detail(find(opened, id))
+
+
+@router.get("/photos/{id}/thumbnail", response_class=Response, responses={200: {"content": {"image/webp": {}}}})
+def thumbnail_of(opened: Opened, request: Request, id: models.PhotoId, size: Literal[160, 320] = 160) -> Response:
+    """A small picture: its shorter side has `size` pixels, and what is longer than three times that is cut."""
+    source = find(opened, id)
+    tag = f'"{source.digest}-{size}"'
+    if request.headers.get("if-none-match") == tag:
+        return Response(status_code=HTTPStatus.NOT_MODIFIED, headers={**A_DAY, "ETag": tag})
+    try:
+        if source.row is None:
+            with decoding:
+                made = thumbnail(source.read(), size=size)
+        else:
+            made = opened.thumbnails.get(source.now.photos.photo(source.row), digest=source.digest, size=size)
+    except Unreadable as error:
+        raise gone(error) from None
+    return Response(made, media_type="image/webp", headers={**A_DAY, "ETag": tag})
+
+
+@router.get("/photos/{id}/picture", response_class=Response, responses={200: {"content": {"image/jpeg": {}}}})
+def picture_of(opened: Opened, request: Request, id: models.PhotoId) -> Response:
+    """The picture, upright, without its metadata and at most 1600 pixels wide and high."""
+    source = find(opened, id)
+    tag = f'"{source.digest}-picture"'
+    if request.headers.get("if-none-match") == tag:
+        return Response(status_code=HTTPStatus.NOT_MODIFIED, headers={**A_DAY, "ETag": tag})
+    try:
+        with decoding:
+            made = source.read() if source.row is None else picture(source.read())
+    except Unreadable as error:
+        raise gone(error) from None
+    return Response(made, media_type="image/jpeg", headers={**A_DAY, "ETag": tag})
+
+
+def detail(source: Source) -> models.PhotoDetail:
+    """What is known of a photograph and of its file."""
+    known: dict[str, Any] = source.photo.model_dump()
+    if source.row is not None:
+        table = source.now.photos.table
+        modified = datetime.fromtimestamp(table["modified"][source.row].as_py() / 1e9, UTC)
+        known |= {"bytes": table["bytes"][source.row].as_py(), "digest": source.digest, "modified": modified.isoformat(timespec="seconds")}
+    return models.PhotoDetail(**known, **_size(source))
+
+
+def _size(source: Source) -> dict[str, Any]:
+    """Width and height as the photograph is seen; nothing where it can't be read."""
+    try:
+        with decoding:
+            width, height = decode(source.read()).size
+    except (Unreadable, HTTPException):
+        return {}
+    return {"width": width, "height": height}

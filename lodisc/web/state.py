@@ -1,0 +1,126 @@
+"""The opened collection with all that is derived from it: made when it is first asked for, and again when what it was made from changes."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from http import HTTPStatus
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import numpy as np
+from fastapi import Depends, Request
+from numpy.typing import NDArray
+from starlette.exceptions import HTTPException
+
+from lodisc.collection.collection import Collection, Photos
+from lodisc.collection.groups import GROUPS, assign, describe, load_groups
+from lodisc.web.errors import one_line, refusing
+from lodisc.web.kept import Kept
+from lodisc.web.now import Groups, Now
+from lodisc.web.seer import Seer
+from lodisc.web.thumbnails import Thumbnails
+from lodisc.web.uploads import Uploads
+
+if TYPE_CHECKING:
+    from lodisc.collection.naming import Names
+
+MOST_DOUBTFUL = 12  # shown of each group
+log = logging.getLogger("lodisc.web")
+
+
+class State:
+    """What all requests share; safe from several threads. Raises `ValueError` when the folder holds no collection."""
+
+    def __init__(self, path: Path) -> None:
+        self.name = path.resolve().name
+        self.collection = Collection(path)
+        self.thumbnails = Thumbnails(self.collection.path / "cache" / "thumbnails")
+        self.uploads = Uploads()
+        self.seer = Seer(self.collection)
+        self.grouping = threading.Lock()  # one at a time
+        self.trouble: str | None = None
+        self._now: Kept[Now] = Kept()
+        self._labels: Kept[dict[str, str]] = Kept()
+        self._groups: Kept[Groups | None] = Kept()
+        self._names: Kept[Names] = Kept()
+        self._learnt: tuple[Photos, Names] | None = None
+        self._duplicates: Kept[list[list[int]]] = Kept()
+        self._oddness: Kept[NDArray[np.float32]] = Kept()
+
+    def warm_up(self) -> None:
+        """Make in the background what the first requests need; `trouble` says why the encoder can't be had."""
+
+        def work() -> None:
+            try:
+                self.now()
+                self.seer.warm_up()
+            except (ValueError, OSError, HTTPException) as error:
+                self.trouble = one_line(str(getattr(error, "detail", error)))
+                log.warning("The encoder can't be loaded: %s", self.trouble)
+
+        threading.Thread(target=work, name="warm-up", daemon=True).start()
+
+    def now(self) -> Now:
+        """Everything that is known of the photographs at this moment."""
+        with refusing(HTTPStatus.SERVICE_UNAVAILABLE):
+            photos, typed = self.collection.photos(), self.collection.labels.version
+            stamp = _stamp(self.collection.path / GROUPS)
+            learnt = self._learnt if self._learnt and self._learnt[0] is photos else None
+            return self._now.get((photos, typed, stamp, learnt), lambda: self._join(photos, typed, stamp, learnt and learnt[1]))
+
+    def names(self) -> tuple[Now, Names]:
+        """What the probe learns from all labels typed so far, and the state with it."""
+        from lodisc.collection.naming import name_photos
+
+        now = self.now()
+        names = self._names.get((now.photos, now.typed), lambda: name_photos(now.photos.vectors, now.label_N))
+        self._learnt = (now.photos, names) if len(names.classes) > 1 else None
+        return self.now(), names
+
+    def duplicates(self, now: Now) -> list[list[int]]:
+        """Rows of photographs that are nearly the same, largest set first."""
+        from lodisc.collection.neighbours import duplicates
+
+        digests = now.photos.table["digest"].to_pylist()
+        return self._duplicates.get(now.photos, lambda: duplicates(now.photos.vectors, digests))
+
+    def oddness(self, now: Now) -> NDArray[np.float32]:
+        """How far each row lies from its nearest ones."""
+        from lodisc.collection.neighbours import outliers
+
+        return self._oddness.get(now.photos, lambda: outliers(now.photos.vectors))
+
+    def _join(self, photos: Photos, typed: int, stamp: tuple[int, int] | None, names: Names | None) -> Now:
+        labels = self._labels.get(typed, self.collection.labels.current)
+        groups = self._groups.get((photos, stamp), lambda: self._read_groups(photos))
+        version = f"{photos.version}-{typed}-{stamp[0] if stamp else 0}"
+        return Now(version, photos, typed, labels, groups, names)
+
+    def _read_groups(self, photos: Photos) -> Groups | None:
+        try:
+            grouping = load_groups(self.collection)
+        except ValueError:  # `describe_health` says so; it is no reason to show nothing
+            return None
+        if grouping is None or grouping.fingerprint != photos.fingerprint or not len(photos):
+            return None
+        described = describe(photos.vectors, grouping, doubtful=MOST_DOUBTFUL)
+        return Groups(grouping, *assign(photos.vectors, grouping), described)
+
+
+def opened(request: Request) -> State:
+    """The state of the application that a request was made to."""
+    state: State = request.app.state.opened
+    return state
+
+
+Opened = Annotated[State, Depends(opened)]
+
+
+def _stamp(path: Path) -> tuple[int, int] | None:
+    """Tells one state of a file from the next; none where there is no file."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_size
