@@ -1,0 +1,102 @@
+"""From templates to HTML: everything that is filled in is escaped and stands on one line."""
+
+import re
+from collections.abc import Callable, Sequence
+from functools import cache
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+from starlette.responses import HTMLResponse
+
+from lodisc.data.photo import shown
+
+TITLES = {401: "This collection asks for its token", 404: "Not here", 403: "Not from there", 503: "Not now"}
+
+
+def render(template: str, /, status: int = 200, **values: Any) -> HTMLResponse:
+    """A template of this package, filled in."""
+    html = _environment().get_template(template).render(values)
+    return HTMLResponse(html.encode("utf-8", "backslashreplace"), status)
+
+
+def error_page(status: int, detail: str) -> HTMLResponse:
+    """What a person sees who asked for a page and can't have it: what is wrong, and a way back."""
+    return render(
+        "error.html", status, title=TITLES.get(status, "This did not work"), detail=detail, way_back=status not in (401, 403, 421)
+    )
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("lodisc.web"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
+        finalize=lambda value: shown(value) if isinstance(value, str) and not isinstance(value, Markup) else value,
+    )  # fmt: skip
+    filters: Sequence[Callable[..., Any]] = (
+        number, photographs, percent, file_name, sentence, duration, figure, words, verdict_style, curve_path, exactly,
+    )  # fmt: skip
+    environment.filters |= {function.__name__: function for function in filters}
+    return environment
+
+
+def number(value: int) -> str:
+    """12,345."""
+    return f"{value:,}"
+
+
+def photographs(count: int) -> str:
+    """12 photographs, 1 photograph."""
+    return f"{count:,} photograph{'' if count == 1 else 's'}"
+
+
+def percent(share: float) -> str:
+    """A share of 0..1 in whole percent, rounded down: only what is certain says 100 %."""
+    return f"{int(100 * share + 1e-6)}%"
+
+
+def file_name(key: str) -> str:
+    """The last part of a key."""
+    return key.rsplit("/", 1)[-1] or key
+
+
+def sentence(text: str) -> str:
+    """With a capital at its start and a full stop."""
+    text = text[:1].upper() + text[1:]
+    return text if text.endswith((".", "!", "?", "…")) else f"{text}."
+
+
+def duration(seconds: float) -> str:
+    """About how long, in two words."""
+    for unit, length in (("day", 86_400), ("hour", 3600), ("minute", 60)):
+        if seconds >= 1.5 * length:
+            return f"About {seconds / length:.0f} {unit}s"
+    return "About a minute" if seconds > 40 else "Less than a minute"
+
+
+def figure(value: float) -> str:
+    """Three digits that say something."""
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
+def words(name: str) -> str:
+    """The name of a figure, as a person writes it."""
+    return name.replace("_", " ").capitalize()
+
+
+def verdict_style(verdict: str) -> str:
+    """The colour of a verdict on a training."""
+    return {"healthy": "good", "good": "good", "collapsing": "bad", "collapsed": "bad", "bad": "bad"}.get(verdict, "look")
+
+
+def curve_path(points: Sequence[tuple[float, float]]) -> str:
+    """A line through (step, value), on 100 by 40."""
+    steps, values = [step for step, _ in points], [value for _, value in points]
+    wide, high = max(steps) - min(steps) or 1, max(values) - min(values) or 1
+    places = [f"{100 * (step - min(steps)) / wide:.2f},{38 - 36 * (value - min(values)) / high:.2f}" for step, value in points]
+    return "M" + "L".join(places)
+
+
+def exactly(text: str) -> Markup:
+    """Escaped, but every letter as it is: for what is compared and not read."""
+    return Markup.escape(re.sub(r"\x00", "", text))

@@ -1,0 +1,43 @@
+// The groups page: make them anew, and name a whole group.
+import { post } from "./api.js";
+import { find, refresh } from "./dom.js";
+import { label, onLabels } from "./labelling.js";
+import { nameBox, propose } from "./namebox.js";
+import { complain, say } from "./notices.js";
+
+function bind() {
+  find("#regroup").addEventListener("submit", (event) => {
+    event.preventDefault();
+    regroup(event.submitter?.id === "choose" ? null : find("#k").valueAsNumber);
+  });
+  propose([...document.querySelectorAll("#named [data-label]")].map((item) => item.dataset.label));
+  for (const form of document.querySelectorAll(".cards form")) {
+    const { group, count } = form.dataset;
+    nameBox(form, (name) => label(name, { group: Number(group), count: Number(count) }), { draft: `group-${group}` });
+  }
+}
+
+async function regroup(k) {
+  if (Number.isNaN(k)) return say("Give a number of groups, or let it be chosen.", { kind: "bad" });
+  find(".groups").classList.add("busy");
+  say("Grouping…");
+  try {
+    const { k: made } = await post("/api/groups", { k });
+    await again();
+    say(`${made} groups.`);
+  } catch (error) {
+    complain(error);
+  } finally {
+    find(".groups").classList.remove("busy");
+  }
+}
+
+async function again() {
+  const held = document.activeElement?.closest("form")?.dataset.group;
+  await refresh(".groups");
+  bind();
+  if (held !== undefined) find(`form[data-group="${held}"] input`)?.focus();
+}
+
+onLabels(() => again().catch(complain));
+bind();

@@ -1,0 +1,169 @@
+// The labelling page: keys first, every action sent through the outbox, the queue refreshed as the features learn.
+import { Acceptance, showAccuracy } from "./accuracy.js";
+import { call, get, send } from "./api.js";
+import { Choices } from "./choices.js";
+import { fileName, find, number, percent, photographs, shown, typing } from "./dom.js";
+import { showHistory } from "./history.js";
+import { accept, label, onLabels, redo, undo } from "./labelling.js";
+import { nameBox, propose } from "./namebox.js";
+import { complain, say, stand } from "./notices.js";
+import { Queue } from "./queue.js";
+
+const LETTER_WAIT = 400;
+const REST = 700;
+const big = find(".big img");
+const strip = find(".strip");
+const scope = { photo: find("#scope-photo"), group: find("#scope-group") };
+let sizes = new Map();
+let wholeGroup = false;
+let resting = 0;
+let undoing = 0;
+
+const queue = new Queue(strip, show);
+const choices = new Choices(find(".choices"), (name) => give(name));
+const acceptance = new Acceptance(accept);
+const field = nameBox(find("#name"), (name) => (give(name), strip.focus()), { draft: "label" });
+
+/** Give a label to what the scope says, at once on the page and then on the server. */
+function give(name) {
+  const targets = queue.targets;
+  if (!targets.length) return;
+  const group = wholeGroup ? queue.current.group : null;
+  const count = group === null ? targets.length : sizes.get(group);
+  if (name !== null) choices.count(name, group === null ? targets.filter((photo) => photo.label !== name).length : 0);
+  queue.labelled(group === null ? targets : queue.photos.filter((photo) => photo.group === group), name);
+  choices.draw(queue.current?.label);
+  if (name !== null) choices.flash(name);
+  label(name, { ...(group === null ? { ids: targets.map((photo) => photo.id) } : { group }), count, quietly: group === null && count === 1 });
+  widen(false);
+}
+
+/** Let the next label go to the whole group, or to the photograph again. */
+function widen(state) {
+  wholeGroup = state && sizes.has(queue.current?.group);
+  show();
+}
+
+function show() {
+  const photo = queue.current;
+  find("#nothing-left").hidden = Boolean(photo);
+  find(".working").hidden = !photo;
+  if (!photo) return;
+  const source = `/api/photos/${encodeURIComponent(photo.id)}/picture`;
+  if (big.getAttribute("src") !== source) big.src = source;
+  big.alt = shown(photo.key);
+  find(".about .key").textContent = shown(photo.key);
+  find(".about .said").textContent = photo.label === null ? "" : shown(photo.label);
+  const guess = find(".guess");
+  guess.hidden = photo.name === null || photo.label !== null;
+  find(".guess b").textContent = photo.name === null ? "" : shown(photo.name);
+  find(".guess .sure").textContent = photo.name === null ? "" : percent(photo.confidence);
+  const count = queue.targets.length;
+  scope.photo.textContent = count > 1 || queue.selected.size ? `${photographs(count)} selected` : "This photograph";
+  scope.group.hidden = !sizes.has(photo.group);
+  scope.group.textContent = `Whole group ${photo.group} · ${number(sizes.get(photo.group) ?? 0)}`;
+  scope.photo.setAttribute("aria-pressed", !wholeGroup);
+  scope.group.setAttribute("aria-pressed", wholeGroup);
+  for (const next of queue.photos.slice(queue.at + 1, queue.at + 3)) new Image().src = `/api/photos/${encodeURIComponent(next.id)}/picture`;
+  for (const button of find(".choices").querySelectorAll("button")) button.classList.toggle("given", find(".text", button).textContent === shown(photo.label ?? "\0"));
+}
+
+async function learn() {
+  try {
+    const [names, labels, history] = await Promise.all([get("/api/names"), get("/api/labels"), get("/api/labels/history")]);
+    let proposals = names.proposals;
+    if (!proposals.length) proposals = (await get("/api/photos?state=unlabelled&sort=typical&limit=60")).photos;
+    queue.propose(proposals);
+    choices.show(labels.labels, queue.current?.label);
+    propose(choices.order);
+    showAccuracy(names);
+    acceptance.show(names.trained ? names.above : []);
+    showHistory(history.history, labels);
+    stand("learn", null);
+  } catch (error) {
+    stand("learn", `${error.message} What you type is kept meanwhile.`, { kind: "waiting", actions: [["Try again", learn]] });
+    later(4000);
+  }
+}
+
+function later(wait = REST) {
+  clearTimeout(resting);
+  resting = setTimeout(learn, wait);
+}
+
+/** `u` alone undoes; as the first letter of a name it is the first letter of a name. */
+function letter(event) {
+  if (event.key === "u" && !undoing) {
+    event.preventDefault();
+    undoing = setTimeout(() => ((undoing = 0), undo()), LETTER_WAIT);
+    return;
+  }
+  if (undoing) field.value += "u";
+  clearTimeout(undoing);
+  undoing = 0;
+  field.focus();
+}
+
+function key(event) {
+  if (typing(event.target) || event.altKey) return;
+  if (event.ctrlKey || event.metaKey) {
+    if (event.key.toLowerCase() !== "z") return;
+    event.preventDefault();
+    return event.shiftKey ? redo() : undo();
+  }
+  const onButton = event.target.closest?.("button, a[href], summary");
+  const digit = /^[1-9]$/.test(event.key) ? choices.digit(Number(event.key)) : undefined;
+  const acts = {
+    ArrowRight: () => queue.step(1, { extend: event.shiftKey }), ArrowLeft: () => queue.step(-1, { extend: event.shiftKey }),
+    ArrowDown: () => queue.step(1, { extend: event.shiftKey }), ArrowUp: () => queue.step(-1, { extend: event.shiftKey }),
+    Backspace: undo, U: redo, "+": () => widen(!wholeGroup), 0: acceptGuess, Escape: () => (widen(false), queue.clear()), "/": () => field.focus(),
+    ...(onButton ? {} : { " ": () => queue.toggle(), Enter: () => field.focus() }),
+  };
+  if (digit !== undefined) give(digit);
+  else if (event.key in acts) acts[event.key]();
+  else if (/^\p{L}$/u.test(event.key)) return letter(event);
+  else return;
+  event.preventDefault();
+}
+
+function acceptGuess() {
+  const { name, label: given } = queue.current ?? {};
+  if (name && given === null) give(name);
+}
+
+async function importCsv(file) {
+  try {
+    const answer = await send("/api/labels/import", file);
+    const unknown = answer.unknown ? ` ${number(answer.unknown)} of its names are not in this collection, such as ${shown(answer.unknown_keys[0])}.` : "";
+    say(`${photographs(answer.changed)} labelled from ${fileName(file.name)}.${unknown}`, { actions: [["Undo", undo]] });
+    later(0);
+  } catch (error) {
+    complain(error);
+  }
+}
+
+addEventListener("keydown", key);
+field.addEventListener("keydown", (event) => {
+  if (event.key === "Escape") strip.focus();
+  if (event.key === "Backspace" && field.value === "" && !event.repeat) {
+    event.preventDefault();
+    undo();
+  }
+});
+scope.photo.addEventListener("click", () => widen(false));
+scope.group.addEventListener("click", () => widen(true));
+find(".guess button").addEventListener("click", acceptGuess);
+find("#unlabel").addEventListener("click", () => give(null));
+find("#undo").addEventListener("click", undo);
+find("#redo").addEventListener("click", redo);
+find("#import").addEventListener("click", () => find("#csv").click());
+find("#csv").addEventListener("change", (event) => {
+  if (event.target.files.length) importCsv(event.target.files[0]);
+  event.target.value = "";
+});
+onLabels(() => later());
+learn().then(() => strip.focus({ preventScroll: true }));
+call("/api/groups").then((groups) => {
+  sizes = new Map(groups.groups.map(({ group, size }) => [group, size]));
+  show();
+}, complain);

@@ -1,0 +1,53 @@
+// Giving labels, taking them back and bringing them back again, the same on every page.
+import { post } from "./api.js";
+import { photographs, shown } from "./dom.js";
+import { complain, hush, say } from "./notices.js";
+import { put, takeBack, unsettled } from "./outbox.js";
+
+const listeners = [];
+
+/** Be told after every change of labels that the server has taken. */
+export const onLabels = (listener) => listeners.push(listener);
+
+const changed = () => listeners.forEach((listener) => listener());
+
+/** Label `ids` or a whole `group`, or with null take their labels away; true when the server has it. */
+export async function label(name, { ids, group, count = ids?.length, quietly = false }) {
+  const what = name === null ? `Taking the label off ${photographs(count)}` : `“${shown(name)}” for ${photographs(count)}`;
+  const answer = await put({ path: "/api/labels", body: ids ? { ids, label: name } : { group, label: name }, words: what });
+  if (answer === null) return false;
+  if (!quietly) {
+    const said = name === null ? `${photographs(answer.changed)} without a label now.` : `${photographs(answer.changed)} labelled “${shown(name)}”.`;
+    say(said, { actions: [["Undo", undo]] });
+  }
+  changed();
+  return true;
+}
+
+/** Label every unlabelled photograph of which the features are at least this sure. */
+export async function accept(confidence) {
+  const answer = await put({ path: "/api/names/accept", body: { confidence }, words: `Accepting the names from ${Math.round(100 * confidence)}% on` });
+  if (answer === null) return;
+  say(`${photographs(answer.changed)} named.`, { actions: [["Undo", undo]] });
+  changed();
+}
+
+async function turn(path, done, nothing) {
+  hush();
+  if (unsettled()) {
+    const words = path.endsWith("undo") ? takeBack() : null;
+    return words ? say(`${words} was taken back before it was sent.`) : say("Please wait until what was typed has reached the server.");
+  }
+  try {
+    const answer = await post(path);
+    const text = answer.undone ?? answer.redone;
+    const back = path.endsWith("undo") ? ["Redo", redo] : ["Undo", undo];
+    say(text ? `${done}: ${shown(text)}.` : nothing, { actions: text ? [back] : [] });
+    if (text) changed();
+  } catch (error) {
+    complain(error);
+  }
+}
+
+export const undo = () => turn("/api/labels/undo", "Undone", "There is nothing to undo.");
+export const redo = () => turn("/api/labels/redo", "Redone", "There is nothing to redo.");
