@@ -9,7 +9,7 @@ from fastapi import APIRouter, FastAPI
 from fastapi.staticfiles import StaticFiles
 
 from lodisc import __version__
-from lodisc.web import docs, groups, labels, looks, models, names, odd, overview, pages, photos, progress, similar
+from lodisc.web import docs, groups, labels, looks, maps, models, names, odd, overview, pages, photos, progress, similar
 from lodisc.web.errors import answer_errors
 from lodisc.web.security import LOOPBACK, Guard
 from lodisc.web.state import State
@@ -38,7 +38,7 @@ def create_app(collection: str | Path, *, token: str | None = None, hosts: Seque
     app.state.opened = state
     app.state.collection = state.collection
     api = APIRouter(prefix="/api", responses=REFUSALS)
-    for part in (overview, photos, similar, looks, labels, names, groups, odd, progress):
+    for part in (overview, photos, similar, looks, labels, names, groups, maps, odd, progress):
         api.include_router(part.router)
     app.include_router(api)
     app.include_router(docs.router)

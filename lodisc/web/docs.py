@@ -39,17 +39,17 @@ class Call:
 def docs(request: Request) -> HTMLResponse:
     """The page."""
     described = request.app.openapi()
+    schemas = described["components"]["schemas"]
     parts: dict[str, list[Call]] = {}
     for path, methods in described["paths"].items():
         for method, operation in methods.items():
-            parts.setdefault(operation["tags"][0], []).append(_call(method, path, operation))
-    schemas = described["components"]["schemas"]
+            parts.setdefault(operation["tags"][0], []).append(_call(method, path, operation, schemas=schemas))
     objects = {name: (schema.get("description", ""), _fields(schema)) for name, schema in sorted(schemas.items()) if "properties" in schema}
     return render("api.html", title=described["info"]["title"], words=described["info"]["description"], parts=parts, objects=objects)
 
 
-def _call(method: str, path: str, operation: dict[str, Any]) -> Call:
-    fields = [Field(one["name"], *_typed(one["schema"]), _words(one["schema"])) for one in operation.get("parameters", [])]
+def _call(method: str, path: str, operation: dict[str, Any], *, schemas: dict[str, Any]) -> Call:
+    fields = [Field(one["name"], *_optional(one["schema"], schemas), _words(one["schema"])) for one in operation.get("parameters", [])]
     takes = None
     for media, body in operation.get("requestBody", {}).get("content", {}).items():
         takes = _content(media, body)
@@ -57,6 +57,12 @@ def _call(method: str, path: str, operation: dict[str, Any]) -> Call:
             fields += _fields(body["schema"])
     ((media, body),) = operation["responses"]["200"]["content"].items()
     return Call(method.upper(), path, operation["description"], fields, takes, _content(media, body))
+
+
+def _optional(schema: dict[str, Any], schemas: dict[str, Any]) -> tuple[str, str | None]:
+    """The type of a parameter, which is left out rather than null."""
+    text, name = _typed(schemas[schema["$ref"].removeprefix(REFERENCE)] if "$ref" in schema else schema)
+    return text.removesuffix(" or null"), name
 
 
 def _content(media: str, body: dict[str, Any]) -> tuple[str, str | None]:

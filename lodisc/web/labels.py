@@ -2,6 +2,7 @@
 
 import tempfile
 from collections import Counter
+from contextlib import AbstractContextManager
 from dataclasses import asdict
 from http import HTTPStatus
 from pathlib import Path
@@ -13,8 +14,10 @@ from fastapi.responses import Response
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
+from lodisc.collection.exchange import export_csv, import_csv
+from lodisc.data.photo import shown
 from lodisc.web import models
-from lodisc.web.errors import refusing
+from lodisc.web.errors import one_line, refusing
 from lodisc.web.now import Now
 from lodisc.web.similar import form_of, read_form
 from lodisc.web.state import Opened, State
@@ -41,32 +44,34 @@ def label(opened: Opened, labelling: models.Labelling) -> models.Changed:
 @router.post("/undo")
 def undo(opened: Opened) -> models.Undone:
     """Take the last action back."""
-    action = opened.collection.labels.undo()
+    with unreadable():
+        action = opened.collection.labels.undo()
     return models.Undone(undone=action.words if action else None, **_texts(opened).model_dump())
 
 
 @router.post("/redo")
 def redo(opened: Opened) -> models.Undone:
     """Do again what was undone last."""
-    action = opened.collection.labels.redo()
+    with unreadable():
+        action = opened.collection.labels.redo()
     return models.Undone(undone=action.words if action else None, **_texts(opened).model_dump())
 
 
 @router.get("/history")
 def history(opened: Opened, limit: Annotated[int, Query(ge=0, le=1000)] = 100) -> models.History:
     """The last actions, newest first."""
-    actions = opened.collection.labels.history(limit=limit)
+    with unreadable():
+        actions = opened.collection.labels.history(limit=limit)
     return models.History(history=[models.HistoryEntry(**asdict(action), text=action.words) for action in actions])
 
 
 @router.get("/export", response_class=Response, responses={200: {"content": {"text/csv": {}}}})
 def export(opened: Opened) -> Response:
     """All photographs as CSV, with their labels, groups and names."""
-    from lodisc.collection.exchange import export_csv
-
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "labels.csv"
-        export_csv(opened.collection, path)
+        with unreadable():
+            export_csv(opened.collection, path)
         content = path.read_bytes()
     headers = {"Content-Disposition": 'attachment; filename="labels.csv"'}
     return Response(content, media_type="text/csv; charset=utf-8", headers=headers)
@@ -75,8 +80,8 @@ def export(opened: Opened) -> Response:
 @router.post("/import", openapi_extra=form_of({"file": {"type": "string", "format": "binary", "description": "CSV as export gives it"}}))
 async def import_(opened: Opened, request: Request) -> models.Imported:
     """Take labels over from a CSV file, as one action that can be undone."""
-    _, data, _ = await read_form(request, fields=set())
-    return await run_in_threadpool(_import, opened, data)
+    name, data, _ = await read_form(request, fields=set())
+    return await run_in_threadpool(_import, opened, data, name=name)
 
 
 def counted(now: Now) -> list[models.Count]:
@@ -87,12 +92,19 @@ def counted(now: Now) -> list[models.Count]:
 
 def undo_text(state: State) -> str | None:
     """What undo would take back, in words."""
-    action = state.collection.labels.undoable()
+    with unreadable():
+        action = state.collection.labels.undoable()
     return action.words if action else None
 
 
+def unreadable() -> AbstractContextManager[None]:
+    """Labels that are damaged on the disk are nobody's mistake."""
+    return refusing(HTTPStatus.SERVICE_UNAVAILABLE)
+
+
 def _texts(state: State) -> models.LabelText:
-    redoable = state.collection.labels.redoable()
+    with unreadable():
+        redoable = state.collection.labels.redoable()
     return models.LabelText(labels=counted(state.now()), undo=undo_text(state), redo=redoable.words if redoable else None)
 
 
@@ -110,12 +122,13 @@ def _keys(now: Now, labelling: models.Labelling) -> list[str]:
     return [now.photos.keys[row] for row in np.flatnonzero(now.groups.group_N == labelling.group)]
 
 
-def _import(state: State, data: bytes) -> models.Imported:
-    from lodisc.collection.exchange import import_csv
-
+def _import(state: State, data: bytes, *, name: str) -> models.Imported:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "labels.csv"
         path.write_bytes(data)
-        with refusing():
+        try:
             done = import_csv(state.collection, path)
-    return models.Imported(changed=done["changed"], undo=undo_text(state), unknown=done["unknown"], unknown_keys=[])
+        except ValueError as error:
+            raise HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY, str(error).replace(shown(path), name)) from None
+    keys = [one_line(key) for key in done["unknown_keys"]]
+    return models.Imported(changed=done["changed"], undo=undo_text(state), unknown=done["unknown"], unknown_keys=keys)

@@ -1,8 +1,9 @@
 """Listings, and one photograph: what is known of it, its thumbnail and its picture."""
 
 from datetime import UTC, datetime
+from enum import IntEnum
 from http import HTTPStatus
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
@@ -18,7 +19,15 @@ from lodisc.web.thumbnails import decoding, picture, thumbnail
 router = APIRouter(tags=["photographs"])
 A_DAY = {"Cache-Control": "private, max-age=86400"}
 
-Offset = Annotated[int, Query(ge=0, le=2**31)]
+
+class ThumbnailSize(IntEnum):
+    """The shorter side in pixels."""
+
+    SMALL = 160
+    LARGE = 320
+
+
+Offset = Annotated[int, Query(ge=0, le=10**9)]
 Limit = Annotated[int, Query(ge=0, le=500)]
 Text = Annotated[str | None, Query(max_length=1000)]
 
@@ -26,8 +35,8 @@ Text = Annotated[str | None, Query(max_length=1000)]
 @router.get("/photos")
 def photos(
     opened: Opened,
-    state: Annotated[models.State, Query(description="doubtful, outliers and duplicates come in that order")] = "all",
-    group: Annotated[int | None, Query(ge=0, le=2**31)] = None,
+    state: Annotated[models.State, Query(description="What is doubtful, odd or there twice is listed in that order")] = "all",
+    group: Annotated[int | None, Query(ge=1, le=1_000_000)] = None,
     label: Text = None,
     folder: Text = None,
     sort: models.Sort | None = None,
@@ -45,7 +54,7 @@ def photo(opened: Opened, id: models.PhotoId) -> models.PhotoDetail:
 
 
 @router.get("/photos/{id}/thumbnail", response_class=Response, responses={200: {"content": {"image/webp": {}}}})
-def thumbnail_of(opened: Opened, request: Request, id: models.PhotoId, size: Literal[160, 320] = 160) -> Response:
+def thumbnail_of(opened: Opened, request: Request, id: models.PhotoId, size: ThumbnailSize = ThumbnailSize.SMALL) -> Response:
     """A small picture: its shorter side has `size` pixels, and what is longer than three times that is cut."""
     source = find(opened, id)
     tag = f'"{source.digest}-{size}"'

@@ -17,6 +17,7 @@ from lodisc.collection.collection import Collection, Photos
 from lodisc.collection.groups import GROUPS, assign, describe, load_groups
 from lodisc.web.errors import one_line, refusing
 from lodisc.web.kept import Kept
+from lodisc.web.layouts import Layouts
 from lodisc.web.now import Groups, Now
 from lodisc.web.seer import Seer
 from lodisc.web.thumbnails import Thumbnails
@@ -36,6 +37,7 @@ class State:
         self.name = path.resolve().name
         self.collection = Collection(path)
         self.thumbnails = Thumbnails(self.collection.path / "cache" / "thumbnails")
+        self.layouts = Layouts(self.collection.path / "cache" / "maps")
         self.uploads = Uploads()
         self.seer = Seer(self.collection)
         self.grouping = threading.Lock()  # one at a time

@@ -14,6 +14,7 @@ from PIL import Image
 
 from lodisc.data.decode import decode
 from lodisc.data.photo import Photo
+from lodisc.web.cache import keep
 
 MOST_ELONGATED = 3  # times as long as it is wide; what is longer is cut
 PICTURE_SIDE = 1600
@@ -40,7 +41,7 @@ class Thumbnails:
             data = photo.read()
             made = thumbnail(data, size=size)
         if path is not None and blake2b(data, digest_size=16).hexdigest() == digest:
-            _keep(made, path)
+            keep(made, path)
         return made
 
     def _path(self, digest: str, size: int) -> Path | None:
@@ -73,14 +74,3 @@ def picture(data: bytes) -> bytes:
     stream = BytesIO()
     clean.save(stream, "JPEG", quality=88)
     return stream.getvalue()
-
-
-def _keep(made: bytes, path: Path) -> None:
-    """Write a thumbnail in one go; a disk that is full or read-only costs the cache, not the answer."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        beside.write_bytes(made)
-        beside.replace(path)
-    except OSError:
-        beside.unlink(missing_ok=True)

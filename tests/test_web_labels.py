@@ -1,0 +1,150 @@
+"""Labels, names and groups through the JSON API: what a person does, and takes back."""
+
+import csv
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+from web import FINCHES, FIRST, WRENS, by_key, client_of, label, listed, make_odd_collection, without_labels
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_odd_collection(tmp_path_factory.mktemp("labels"))
+
+
+@pytest.fixture
+def client(folder: Path) -> TestClient:
+    """A server without labels and groups."""
+    return client_of(without_labels(folder / "C"))
+
+
+def test_labels_with_undo_and_history(client: TestClient) -> None:
+    assert client.get("/api/labels").json() == {"labels": [], "undo": None, "redo": None}
+    done = label(client, FINCHES[:2], " Buchfink ")
+    assert done["changed"] == 2 and "Buchfink" in done["undo"] and "2 photographs" in done["undo"]
+    assert label(client, FINCHES[:2], "Buchfink")["changed"] == 0
+    label(client, WRENS[:1], "wren")
+    label(client, FINCHES[:1], None)
+    assert client.get("/api/labels").json()["labels"] == [{"label": "Buchfink", "count": 1}, {"label": "wren", "count": 1}]
+    undone = client.post("/api/labels/undo").json()
+    assert undone["labels"][0] == {"label": "Buchfink", "count": 2} and undone["redo"] == undone["undone"]
+    assert client.post("/api/labels/redo").json()["labels"][0]["count"] == 1
+    history = client.get("/api/labels/history").json()["history"]
+    assert [entry["count"] for entry in history] == [1, 1, 2] and not any(entry["undone"] for entry in history)
+    assert len(client.get("/api/labels/history", params={"limit": 1}).json()["history"]) == 1
+    for _ in range(4):
+        last = client.post("/api/labels/undo").json()
+    assert last["undone"] is None and last["labels"] == []
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "words"),
+    [
+        ({"ids": ["0" * 16], "label": "x"}, 404, "1 of the ids are not in the collection"),
+        ({"ids": ["../../etc/passwd"], "label": "x"}, 422, "ids.0: String should match"),
+        ({"label": "x"}, 422, "Give either ids or a group"),
+        ({"ids": [], "group": 1, "label": "x"}, 422, "Give either ids or a group"),
+        ({"group": 1, "label": "x"}, 404, "There is no such group"),
+        ({"ids": [FIRST], "label": ""}, 422, "label is empty"),
+        ({"ids": [FIRST], "label": "a\nb"}, 422, "control characters"),
+        ({"ids": [FIRST], "label": "x" * 201}, 422, "200 are the most"),
+        ({"ids": []}, 422, "label: Field required"),
+        ({"ids": [], "label": "x", "more": 1}, 422, "more: Extra inputs"),
+        ({"ids": [], "label": "\ud800"}, 422, "label: "),
+        ([], 422, "body: "),
+    ],
+)
+def test_labels_that_make_no_sense(client: TestClient, body: Any, status: int, words: str) -> None:
+    answer = client.post("/api/labels", content=json.dumps(body), headers={"Content-Type": "application/json"})
+    assert answer.status_code == status and list(answer.json()) == ["detail"]
+    assert words in answer.json()["detail"] and "\n" not in answer.json()["detail"]
+    assert client.get("/api/labels").json()["labels"] == []
+
+
+def test_groups_and_a_whole_group_labelled(client: TestClient) -> None:
+    assert client.get("/api/groups").json() == {"k": None, "criterion": None, "tried": [], "groups": []}
+    made = client.post("/api/groups", json={"k": 3}).json()
+    assert made["k"] == 3 and made["criterion"] is None and client.get("/api/groups").json() == made
+    every = by_key(client)
+    assert sum(group["size"] for group in made["groups"]) == len(every)
+    for group in made["groups"]:
+        members = listed(client, group=group["group"])
+        assert len(members) == group["size"] and group["representative"]["key"] in members
+        assert all(one["key"] in members for one in group["doubtful"])
+        assert listed(client, group=group["group"], sort="typical")[0] == group["representative"]["key"]
+    first = made["groups"][0]
+    done = client.post("/api/labels", json={"group": first["group"], "label": "kind one"}).json()
+    assert done["changed"] == first["size"]
+    again = client.get("/api/groups").json()["groups"][0]
+    assert again["label"] == "kind one" and again["labelled"] == first["size"]
+    assert client.get("/api/collection").json()["groups"] == 3
+    doubtful = listed(client, state="doubtful")
+    doubts = [by_key(client)[key].doubt or 0 for key in doubtful]
+    assert 0 < len(doubtful) < len(every) and doubts == sorted(doubts, reverse=True)
+    assert client.post("/api/groups", json={}).json()["tried"], "without k the criterion chooses"
+    assert client.post("/api/groups", json={"k": 0}).status_code == 422
+
+
+def test_names_from_a_few_labels(client: TestClient) -> None:
+    nothing = client.get("/api/names").json()
+    assert nothing["trained"] is False and nothing["reason"] and nothing["accuracy"] is None and nothing["proposals"]
+    assert client.post("/api/names/accept", json={"confidence": 0.0}).json() == {"changed": 0, "undo": None}
+    label(client, FINCHES[:5], "finch")
+    label(client, WRENS[:5], "wren")
+    names = client.get("/api/names").json()
+    assert names["trained"] and names["classes"] == ["finch", "wren"] and names["accuracy"]["n"] == 10
+    proposed = {one["key"] for one in names["proposals"]}
+    assert proposed and proposed.isdisjoint(FINCHES[:5] + WRENS[:5])
+    photos = by_key(client)
+    unlabelled = [photo for photo in photos.values() if photo.label is None]
+    assert all(photo.name in ("finch", "wren") and photo.confidence is not None for photo in unlabelled)
+    assert names["above"][0] == {"confidence": 0.5, "count": sum((photo.confidence or 0) >= 0.5 for photo in unlabelled)}
+    at = sorted(photo.confidence or 0 for photo in unlabelled)[len(unlabelled) // 2]
+    done = client.post("/api/names/accept", json={"confidence": at}).json()
+    accepted = {photo.key: photo.name for photo in unlabelled if (photo.confidence or 0) >= at}
+    assert abs(done["changed"] - len(accepted)) <= 1, "but for the rounding of what is listed"
+    assert sum(by_key(client)[key].label == name for key, name in accepted.items()) >= done["changed"]
+    client.post("/api/labels/undo")
+    assert client.get("/api/collection").json()["labelled"] == 10
+
+
+@pytest.mark.parametrize("confidence", [-0.1, 1.1, "NaN", None, "x"])
+def test_names_are_accepted_from_a_share_on(client: TestClient, confidence: Any) -> None:
+    assert client.post("/api/names/accept", json={"confidence": confidence}).status_code == 422
+    answer = client.post("/api/names/accept", content=b'{"confidence": NaN}', headers={"Content-Type": "application/json"})
+    assert answer.status_code == 422
+
+
+def test_labels_go_out_and_come_back(client: TestClient) -> None:
+    label(client, ["names/line\nbreak.jpg", 'names/quote\'s "own".jpg'], '=1+1,"quoted"')
+    label(client, FINCHES[:2], "Buchfink 🐦")
+    answer = client.get("/api/labels/export")
+    assert answer.headers["content-disposition"] == 'attachment; filename="labels.csv"'
+    assert answer.headers["content-type"].startswith("text/csv")
+    rows = {row["key"]: row for row in csv.DictReader(io.StringIO(answer.content.decode("utf-8-sig"), newline=""))}
+    assert rows["names/line\nbreak.jpg"]["label"] == "'" + '=1+1,"quoted"', "a spreadsheet takes it for text"
+    assert rows[FINCHES[0]]["label"] == "Buchfink 🐦"
+    for _ in range(2):
+        client.post("/api/labels/undo")
+    assert client.get("/api/labels").json()["labels"] == []
+    done = client.post("/api/labels/import", files={"file": ("labels.csv", answer.content)}).json()
+    assert done["changed"] == 4 and done["unknown"] == 0 and done["undo"]
+    assert by_key(client)["names/line\nbreak.jpg"].label == '=1+1,"quoted"'
+    done = client.post("/api/labels/import", files={"file": ("x.csv", b"key,label\nno/such.jpg,x\nfinch/7.jpg,y\n")}).json()
+    assert done["changed"] == 1 and done["unknown"] == 1 and done["unknown_keys"] == ["no/such.jpg"]
+    for bad in (b"", b"\xff\xfe\x00", b"a,b\n1,2\n", b"key,label\nfinch/7.jpg,\x01\n"):
+        answer = client.post("/api/labels/import", files={"file": ("x.csv", bad)})
+        assert answer.status_code == 422 and "/tmp" not in answer.text, answer.text
+
+
+def test_labels_that_are_damaged_are_said_in_one_line(client: TestClient, folder: Path) -> None:
+    (folder / "C" / "labels.sqlite").write_bytes(b"no database" * 1000)
+    for path in ("/api/photos", "/api/labels", "/api/collection"):
+        answer = client.get(path)
+        assert answer.status_code == 503 and "labels.sqlite is no database of labels" in answer.json()["detail"], answer.text
+    answer = client.post("/api/labels/undo")
+    assert answer.status_code == 503 and "labels.sqlite" in answer.json()["detail"]

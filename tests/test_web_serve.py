@@ -1,0 +1,88 @@
+"""`serve` as a process: the address that it prints, what it refuses in one line, and how it ends."""
+
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx2 as httpx
+import pytest
+from web import make_collection
+
+from lodisc.web.serve import is_loopback, serve
+
+
+@pytest.fixture(scope="module")
+def collection(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_collection(tmp_path_factory.mktemp("serve"))
+
+
+@contextmanager
+def served(collection: Path, **settings: object) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """A server in a process of its own, and the address that it prints."""
+    code = f"from lodisc.web.serve import serve; serve({str(collection)!r}, **{settings!r})"
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            yield process, process.stdout.readline().split("   ")[0].strip()
+        finally:
+            process.kill()
+
+
+@pytest.mark.slow
+def test_this_machine_needs_no_token_and_ctrl_c_ends_it(collection: Path) -> None:
+    with served(collection, port=0) as (process, address):
+        assert re.fullmatch(r"http://127\.0\.0\.1:\d+/", address)
+        assert httpx.get(f"{address}api/collection").json()["photographs"] == 16
+        assert httpx.get(f"{address}api/collection", headers={"Host": "evil.example"}).status_code == 421
+        process.send_signal(signal.SIGINT)
+        _, messages = process.communicate(timeout=20)
+    assert "KeyboardInterrupt" in messages and "ERROR" not in messages and process.returncode in (1, 130, -signal.SIGINT)
+
+
+@pytest.mark.slow
+def test_other_addresses_demand_the_token_that_is_printed(collection: Path) -> None:
+    with served(collection, host="0.0.0.0", port=0) as (_, address):
+        found = re.fullmatch(r"http://([^/:]+):(\d+)/\?token=([\w-]{40,})", address)
+        assert found and found[1] == socket.gethostname()
+        here = f"http://127.0.0.1:{found[2]}"
+        assert httpx.get(f"{here}/api/collection").status_code == 401
+        assert httpx.get(f"{here}/api/collection", headers={"Authorization": f"Bearer {found[3]}"}).status_code == 200
+        with httpx.Client(follow_redirects=True) as browser:
+            assert browser.get(f"{here}/?token={found[3]}").url == f"{here}/"
+            assert browser.get(f"{here}/api/collection", headers={"Host": found[1]}).status_code == 200
+            assert browser.get(f"{here}/api/collection", headers={"Host": "evil.example"}).status_code == 421
+
+
+def test_what_cannot_be_served_is_refused_in_one_line(collection: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ValueError, match="is no collection"):
+        serve(tmp_path, port=0)
+    with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(ValueError, match=r"--port \d+ is taken by another program"):
+        serve(collection, port=taken.getsockname()[1])
+    for port in (-1, 65536):
+        with pytest.raises(ValueError, match=f"--port {port} is out of range"):
+            serve(collection, port=port)
+    for host in ("192.0.2.7", "no.such.host.invalid", "", "a" * 70):
+        with pytest.raises(ValueError, match="--host"):
+            serve(collection, host=host, port=0)
+    for token in ("short", "with a space in it", "ünïcödé-token"):
+        monkeypatch.setenv("LODISC_TOKEN", token)
+        with pytest.raises(ValueError, match="a token has at least 8"):
+            serve(collection, port=0)
+    monkeypatch.setitem(sys.modules, "uvicorn", None)
+    with pytest.raises(ValueError, match=r'pip install "lodisc\[web\]"'):
+        serve(collection, port=0)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.1.2.3", "::1", "localhost", "LOCALHOST"])
+def test_addresses_of_this_machine_alone(host: str) -> None:
+    assert is_loopback(host)
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.5", "localhost.evil.example", "example.org", "10.0.0.1", "::ffff:127.0.0.1x"])
+def test_addresses_that_others_reach(host: str) -> None:
+    assert not is_loopback(host)
