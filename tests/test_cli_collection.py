@@ -1,0 +1,98 @@
+"""A collection through the command line: index, search, group, labels, as a person would type them."""
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from photos import collection
+from runs import TINY
+
+import lodisc
+from lodisc import cli
+from lodisc.collection.collection import Collection
+from lodisc.collection.embed import embed
+from lodisc.collection.index import index
+
+pytest.importorskip("lancedb", reason="lancedb is not installed")
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("run")
+    return lodisc.train(collection(folder / "photos"), out=folder / "run", **{**TINY, "epochs": 1})
+
+
+@pytest.fixture
+def birds(run: Path, tmp_path: Path) -> Path:
+    """A collection of ten photographs in two sub-folders, one of them with an odd name."""
+    collection(tmp_path / "photos", per_label=5)
+    (tmp_path / "photos" / "wren" / "0.jpg").rename(tmp_path / "photos" / "wren" / "[red]a 'b'\n.jpg")
+    embed(run, tmp_path / "photos", out=tmp_path / "vectors", workers=0)
+    index(tmp_path / "vectors", collection=tmp_path / "birds")
+    return tmp_path / "birds"
+
+
+def lodisc_json(capsys: pytest.CaptureFixture[str], *words: Any) -> Any:
+    """What a command prints as JSON."""
+    assert cli.main([*map(str, words), "--json"]) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+def test_labels_go_out_as_a_table_and_come_back(birds: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert lodisc_json(capsys, "labels", "adopt", birds) == {"changed": 10}
+    assert lodisc_json(capsys, "labels", "export", birds, tmp_path / "labels.csv")["photographs"] == 10
+    with (tmp_path / "labels.csv").open(encoding="utf-8-sig", newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    assert {row["label"] for row in rows} == {"finch", "wren"}
+    rows[0]["label"] = "goldfinch"
+    with (tmp_path / "labels.csv").open("w", newline="") as stream:
+        writer = csv.DictWriter(stream, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    assert lodisc_json(capsys, "labels", "import", birds, tmp_path / "labels.csv")["changed"] == 1
+    assert Collection(birds).labels.current()[rows[0]["key"]] == "goldfinch"
+    assert "goldfinch" in lodisc_json(capsys, "labels", "undo", birds)["undone"]
+    assert "goldfinch" not in Collection(birds).labels.current().values()
+    lodisc_json(capsys, "labels", "redo", birds)
+    assert "goldfinch" in Collection(birds).labels.current().values()
+
+
+def test_labels_go_out_as_folders_and_come_back(birds: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lodisc_json(capsys, "labels", "adopt", birds)
+    assert lodisc_json(capsys, "labels", "export", birds, tmp_path / "sorted")["photographs"] == 10
+    moved = min((tmp_path / "sorted" / "finch").iterdir())
+    (tmp_path / "sorted" / "goldfinch").mkdir()
+    moved.rename(tmp_path / "sorted" / "goldfinch" / moved.name)
+    assert lodisc_json(capsys, "labels", "import", birds, tmp_path / "sorted")["changed"] == 1
+    shown = lodisc_json(capsys, "labels", "show", birds)
+    assert shown["labels"] == {"wren": 5, "finch": 4, "goldfinch": 1} and shown["labelled"] == 10
+    assert cli.main(["labels", "show", str(birds)]) == 0
+    assert "10 of 10 photographs have a label." in capsys.readouterr().out
+
+
+def test_labels_are_shown_as_they_were_typed(birds: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Collection(birds).labels.set(["finch/0.jpg"], "[red]wren[/red] \N{BIRD}")
+    assert cli.main(["labels", "show", str(birds)]) == 0
+    assert "[red]wren[/red] \N{BIRD}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["labels", "show", "nowhere"], "no collection"),
+        (["labels", "export", "BIRDS", "labels.csv", "--named", "0.9"], "--named is for folders"),
+        (["labels", "import", "BIRDS", "photos", "--clear"], "--clear is for tables"),
+        (["labels", "import", "BIRDS", "nowhere.csv"], "no such file"),
+        (["index", "nowhere", "--collection", "c"], "holds no embedding"),
+        (["labels", "sing", "BIRDS"], "no command"),
+    ],
+)
+def test_a_mistake_is_one_clear_line(
+    birds: Path, words: list[str], message: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(birds.parent)
+    assert cli.main([str(birds) if word == "BIRDS" else word for word in words]) != 0
+    error = capsys.readouterr().err
+    assert message in error and "Traceback" not in error
