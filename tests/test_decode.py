@@ -103,6 +103,14 @@ def test_bombs_are_refused_before_they_are_decoded() -> None:
     assert time.perf_counter() - started < 1
 
 
+def test_a_few_bytes_are_no_image() -> None:
+    for count in range(1, 20):
+        for data in (bytes(count), b"\xff" * count, b"\x01" * count):
+            for read in (decode, dimensions):
+                with pytest.raises(Unreadable):
+                    read(data)
+
+
 def test_extreme_shapes_are_photographs() -> None:
     assert decode(encoded(Image.new("RGB", (4000, 8)))).size == (4000, 8)
     assert decode(encoded(Image.new("RGB", (4000, 8))), at_least=8).size == (4000, 8)

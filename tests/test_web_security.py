@@ -324,3 +324,32 @@ def test_no_path_of_a_request_reaches_the_files(client: TestClient, place: str) 
         assert ask(client.app, path=path, headers=[(b"host", b"localhost")]) in (404, 405, 422)
         assert ask(client.app, path=unquote(path, "latin-1"), headers=[(b"host", b"localhost")]) in (404, 405, 422)
     assert client.get("/static/../app.py").status_code == client.get("/static/%2e%2e/app.py").status_code == 404
+
+
+NASTY = [
+    "-1", "0", "1e309", "NaN", "Infinity", "9" * 400, "%00", "%ED%A0%80", "%FF%FE", "%F0%9F%92%A5", "%0d%0aX-Evil:%201",
+    "..%2F..%2Fetc%2Fpasswd", "';DROP%20TABLE%20labels;--", "", "null", "[]", "%E2%80%AE", "x" * 5000,
+]  # fmt: skip
+PAGES = ("/", "/label", "/groups", "/map", "/progress", "/look/{id}")
+
+
+@pytest.mark.slow
+def test_nasty_values_are_never_the_server_s_fault(client: TestClient) -> None:
+    id = next(iter(by_key(client).values())).id
+    calls = client.get("/api/openapi.json").json()["paths"]
+    asked = [(path, part["name"]) for path, call in calls.items() if "get" in call for part in call["get"].get("parameters", [])]
+    asked += [(path, name) for path in PAGES for name in ("id", "state", "group", "label", "sort", "at")]
+    assert len(asked) > 40
+    for path, name in asked:
+        for value in NASTY:
+            places = {"id": id, "a": id, "b": id, **({name: value} if f"{{{name}}}" in path else {})}
+            answer = client.get(f"{path.format(**places)}?{name}={value}&{name}={value}")
+            assert answer.status_code < 500, answer.url
+            assert "x-evil" not in answer.headers
+
+
+@pytest.mark.parametrize("method", ["HEAD", "OPTIONS", "PUT", "DELETE", "PATCH", "TRACE", "CONNECT", "FOO", "post"])
+def test_other_methods_are_refused(client: TestClient, method: str) -> None:
+    for path in ("/", "/api/photos", "/api/labels", "/api/labels/undo", "/api/docs", "/api/openapi.json", "/static/base.css", "/nowhere"):
+        status = ask(client.app, path=path, method=method, headers=[(b"host", b"localhost")])
+        assert 400 <= status < 500 or (method == "HEAD" and status == 200), (method, path, status)

@@ -84,7 +84,7 @@ def test_looks_are_those_of_the_library(client: TestClient, folder: Path) -> Non
         assert got == pair[side] and (got["rows"], got["columns"]) == (4, 4)
         np.testing.assert_allclose(got["attention"], one.attention / one.attention.max(), atol=1e-3)
         assert got["pivotal"] == one.pivotal.tolist()
-        assert got["box"] == list(view_box(48, 36, image_size=32))
+        assert got["box"] == view_box(48, 36, image_size=32)
     np.testing.assert_allclose(pair["similarity"], features[0] @ features[1].T, atol=0.006)
 
 

@@ -101,7 +101,10 @@ def _open(data: bytes) -> Image.Image:
         raise Unreadable("empty file")
     reason = "not an image"
     for factory, accepts in _formats():
-        claimed = accepts is not None and accepts(data[:16]) is True
+        try:
+            claimed = accepts is not None and accepts(data[:16]) is True
+        except Exception:  # some want more bytes than a short file has
+            continue
         if accepts is not None and not claimed:
             continue
         try:

@@ -90,7 +90,7 @@ def _typed(schema: dict[str, Any]) -> tuple[str, str | None]:
     if "enum" in schema:
         return ", ".join(map(str, schema["enum"])), None
     if schema.get("type") == "array":
-        text, name = _typed(schema["items"]) if "items" in schema else (f"{schema['maxItems']} values", None)
+        text, name = _typed(schema["items"])
         return f"list of {text}", name
     if schema.get("type") == "object" and isinstance(schema.get("additionalProperties"), dict):
         return f"object of {_typed(schema['additionalProperties'])[0]} by name", None

@@ -52,7 +52,7 @@ def describe_groups(state: State) -> models.Groups:
         )
         for one in now.groups.described
     ]  # fmt: skip
-    tried = [(k, value, error) for k, (value, error) in sorted(now.groups.grouping.tried.items())]
+    tried = [[k, value, error] for k, (value, error) in sorted(now.groups.grouping.tried.items())]
     return models.Groups(
         k=len(described), criterion=CRITERION if tried else None, tried=tried, groups=sorted(described, key=lambda one: -one.size)
     )

@@ -104,7 +104,7 @@ class Look(Model):
     columns: int
     attention: list[list[float]] = Field(description="Of each patch, as a share of the largest")
     pivotal: list[list[bool]] = Field(description="The patches of the pivotal region")
-    box: tuple[float, float, float, float] = Field(description="Left, top, right, bottom of what is seen, as shares of the picture")
+    box: list[float] = Field(min_length=4, max_length=4, description="Left, top, right, bottom of what is seen, as shares of the picture")
 
 
 class Pair(Model):
@@ -218,7 +218,7 @@ class Groups(Model):
 
     k: int | None
     criterion: str | None = Field(description="What k was chosen by; null where it was given")
-    tried: list[tuple[int, float, float]] = Field(description="Each k that was tried, its value (more is better), and the standard error")
+    tried: list[list[float]] = Field(description="Each k that was tried, its value (more is better), and the standard error")
     groups: list[Group]
 
 
@@ -280,7 +280,7 @@ class Task(Model):
     seconds_left: float | None
     health: Verdict | None
     figures: dict[str, float]
-    curve: list[tuple[int, float]] = Field(description="Loss by step, thinned")
+    curve: list[list[float]] = Field(description="Loss by step, thinned")
 
 
 class Progress(Model):

@@ -109,8 +109,8 @@ def _log(path: Path) -> list[dict[str, Any]]:
     return read_json_lines(path)
 
 
-def _curve(entries: list[dict[str, Any]]) -> list[tuple[int, float]]:
+def _curve(entries: list[dict[str, Any]]) -> list[list[float]]:
     """The loss of at most 200 steps, the last one among them."""
-    points = [(entry["step"], entry["loss"]) for entry in entries if entry.get("loss") is not None]
+    points = [[entry["step"], entry["loss"]] for entry in entries if entry.get("loss") is not None]
     every = max(1, math.ceil(len(points) / MOST_POINTS))
     return points[::-1][::every][::-1]

@@ -82,11 +82,11 @@ class Seer:
             return decode(data, at_least=2 * self.collection.settings["image_size"])
 
 
-def view_box(width: int, height: int, *, image_size: int) -> tuple[float, float, float, float]:
+def view_box(width: int, height: int, *, image_size: int) -> list[float]:
     """Left, top, right, bottom of the encoder's centre view, as shares of the picture."""
     seen = min(width, height) * image_size / round(1.14 * image_size)
     across, down = seen / width / 2, seen / height / 2
-    return 0.5 - across, 0.5 - down, 0.5 + across, 0.5 + down
+    return [0.5 - across, 0.5 - down, 0.5 + across, 0.5 + down]
 
 
 def _pair(a: Seen, b: Seen) -> bytes:
