@@ -166,14 +166,14 @@ def test_what_is_not_finite_is_refused_by_its_row() -> None:
 
 
 def test_many_labels_are_learnt_from_class_by_class(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(naming, "MOST_LEARNT", 40)
+    monkeypatch.setattr(naming, "MOST_LEARNT", 8)
     vectors, truth = overlapping(classes=4, each=50, spread=4)
     labels: list[str | None] = [f"kind {kind}" for kind in truth]
-    for row in np.flatnonzero(truth == 2)[4:]:
+    for row in np.flatnonzero(truth == 2)[2:]:
         labels[row] = None
     names = name_photos(vectors, labels)
-    assert names.accuracy is not None and names.accuracy.n == 40
-    assert right(names, truth).mean() > 0.95, "the rare kind is learnt from too"
+    assert names.accuracy is not None and names.accuracy.n == 8
+    assert right(names, truth)[truth == 2].mean() > 0.9, "the rare kind is learnt from too"
 
 
 def test_the_first_proposals_are_typical_and_of_different_kinds() -> None:

@@ -154,6 +154,22 @@ def test_what_it_did_not_write_is_left_alone(birds: Collection, tmp_path: Path) 
     with pytest.raises(ValueError, match=r"finch/1\.jpg is in the way; move it out"):
         export_tree(birds, out)
     assert (out / "finch" / "1.jpg").read_bytes() == b"not a photograph" and (out / "owl" / "0.jpg").is_symlink()
+    (out / "finch" / "1.jpg").unlink()
+    (out / "finch" / "1.jpg").symlink_to(tmp_path / "elsewhere.jpg")
+    with pytest.raises(ValueError, match="in the way"):
+        export_tree(birds, out)
+
+
+def test_a_link_to_a_photograph_that_has_gone_is_removed(birds: Collection, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    birds.labels.set(["wren/0.jpg"], "wren")
+    export_tree(birds, out)
+    written = json.loads((out / "_labels.json").read_text())
+    written["links"]["wren/gone.jpg"] = "wren/gone.jpg"
+    (out / "_labels.json").write_text(json.dumps(written))
+    (out / "wren" / "gone.jpg").symlink_to(tmp_path / "gone.jpg")
+    assert export_tree(birds, out)["removed"] == 1
+    assert set(links(out)) == {"wren/0.jpg"}
 
 
 def test_folders_that_hold_something_else_are_refused(birds: Collection, tmp_path: Path) -> None:

@@ -46,11 +46,11 @@ def export_tree(collection: Collection, out: str | Path, *, named: float | None 
     index = index or {"folders": {}, "links": {}}
     found = dict(_find(folder, photos, index))
     _require_imported(collection, folder, index, found)
-    other = {place: key for place, key in found.items() if wanted.get(place) != key and (key or place in index["links"])}
+    other = {place: key for place, key in found.items() if (wanted.get(place) != key if key else place in index["links"])}
     stale = [place for place, key in other.items() if _is_ours(folder / place, photos, key)]
     new = [place for place, key in wanted.items() if found.get(place) != key]
     for place in new:
-        if place not in stale and os.path.lexists(folder / place) and not (folder / place).is_symlink():
+        if place not in stale and os.path.lexists(folder / place):
             raise ValueError(f"{shown(folder / place)} is in the way; move it out of the tree")
     for place in stale:
         (folder / place).unlink()
