@@ -97,6 +97,7 @@ def test_names_from_a_few_labels(client: TestClient) -> None:
     label(client, WRENS[:5], "wren")
     names = client.get("/api/names").json()
     assert names["trained"] and names["classes"] == ["finch", "wren"] and names["accuracy"]["n"] == 10
+    assert 0 <= names["accuracy"]["low"] < names["accuracy"]["value"] <= names["accuracy"]["high"] <= 1
     proposed = {one["key"] for one in names["proposals"]}
     assert proposed and proposed.isdisjoint(FINCHES[:5] + WRENS[:5])
     photos = by_key(client)

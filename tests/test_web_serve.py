@@ -3,15 +3,12 @@
 import re
 import signal
 import socket
-import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import httpx2 as httpx
 import pytest
-from web import make_collection
+from web import make_collection, served
 
 from lodisc.web.serve import is_loopback, serve
 
@@ -19,18 +16,6 @@ from lodisc.web.serve import is_loopback, serve
 @pytest.fixture(scope="module")
 def collection(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_collection(tmp_path_factory.mktemp("serve"))
-
-
-@contextmanager
-def served(collection: Path, **settings: object) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """A server in a process of its own, and the address that it prints."""
-    code = f"from lodisc.web.serve import serve; serve({str(collection)!r}, **{settings!r})"
-    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        try:
-            assert process.stdout is not None
-            yield process, process.stdout.readline().split("   ")[0].strip()
-        finally:
-            process.kill()
 
 
 @pytest.mark.slow

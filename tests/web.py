@@ -1,5 +1,9 @@
 """Tiny collections for tests of the server, and clients that ask it as a browser or a program would."""
 
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -76,3 +80,15 @@ def listed(client: TestClient, **wanted: Any) -> list[str]:
     found = [photo["key"] for photo in answer.json()["photos"]]
     assert len(found) == answer.json()["total"]
     return found
+
+
+@contextmanager
+def served(collection: Path, **settings: object) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """A server in a process of its own, and the address that it prints."""
+    code = f"from lodisc.web.serve import serve; serve({str(collection)!r}, **{settings!r})"
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            yield process, process.stdout.readline().split("   ")[0].strip()
+        finally:
+            process.kill()

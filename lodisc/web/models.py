@@ -172,9 +172,9 @@ class Imported(Changed):
 class Accuracy(Model):
     """Share of names that are right, by cross-validation over the labelled photographs."""
 
-    value: float = Field(description="In percent")
-    low: float = Field(description="Lower end of its 95 % interval")
-    high: float = Field(description="Upper end")
+    value: Share
+    low: Share = Field(description="Lower end of its 95 % interval")
+    high: Share = Field(description="Upper end")
     n: int = Field(description="How many photographs were asked")
 
 

@@ -1,5 +1,9 @@
 """Names: what the probe, learnt from a few labels, calls the rest."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 from fastapi import APIRouter
 from numpy.typing import NDArray
@@ -8,6 +12,9 @@ from lodisc.web import models
 from lodisc.web.labels import undo_text
 from lodisc.web.now import Now
 from lodisc.web.state import Opened, State
+
+if TYPE_CHECKING:
+    from lodisc.collection.naming import Accuracy
 
 router = APIRouter(prefix="/names", tags=["names"])
 STEPS = tuple(percent / 100 for percent in (*range(50, 100, 5), 99))
@@ -36,11 +43,16 @@ def accept(opened: Opened, accepted: models.Accept) -> models.Changed:
 def describe_names(state: State) -> models.Names:
     """What the probe has learnt, how right it is, and what to label next."""
     now, learnt = state.names()
-    accuracy = None if learnt.accuracy is None else models.Accuracy.model_validate(learnt.accuracy.to_dict())
     return models.Names(
-        trained=len(learnt.classes) > 1, reason=learnt.reason, accuracy=accuracy, classes=learnt.classes,
+        trained=len(learnt.classes) > 1, reason=learnt.reason, accuracy=_as_share(learnt.accuracy), classes=learnt.classes,
         proposals=[now.photo(row) for row in learnt.proposals[:MOST_PROPOSED]], above=_above(now, learnt.confidence),
     )  # fmt: skip
+
+
+def _as_share(percent: Accuracy | None) -> models.Accuracy | None:
+    if percent is None:
+        return None
+    return models.Accuracy(value=percent.value / 100, low=percent.low / 100, high=percent.high / 100, n=percent.n)
 
 
 def _above(now: Now, confidence_N: NDArray[np.float32]) -> list[models.Above]:
