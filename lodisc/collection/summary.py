@@ -1,16 +1,19 @@
-"""The labels of a collection at a glance."""
+"""A collection at a glance: its labels, groups, near-duplicates and outliers, ready for JSON, and printed for people."""
 
 from __future__ import annotations
 
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from lodisc.console import out, table
+from lodisc.collection.groups import CRITERION, describe, find_groups, save_groups
+from lodisc.console import out, progress_bar, table
+from lodisc.data.photo import shown
 
 if TYPE_CHECKING:
     from lodisc.collection.collection import Collection
 
 LAST = 5  # actions that are shown
+MOST = 40  # rows of a table of groups, sets or outliers
 
 
 def describe_labels(collection: Collection) -> dict[str, Any]:
@@ -41,3 +44,84 @@ def print_labels(described: dict[str, Any]) -> None:
     words += [f"{described['reason']}."] if described["reason"] else []
     words += [f"{one['time'][:16]}  {one['what']}{' (undone)' if one['undone'] else ''}" for one in described["history"]]
     out.print("\n".join(words), markup=False, soft_wrap=True)
+
+
+def group(collection: Collection, *, k: int | None = None, seed: int = 0) -> dict[str, Any]:
+    """Group the photographs and keep the grouping in the collection; raises `ValueError` for `k` below 1."""
+    photos = collection.photos()
+    with progress_bar() as progress:
+        bar = progress.add_task("Grouping", total=None, note="")
+        grouping = find_groups(
+            photos.vectors, k=k, seed=seed, fingerprint=photos.fingerprint,
+            advance=lambda tried: progress.update(bar, advance=1, note=f"{tried} groups tried"),
+        )  # fmt: skip
+    save_groups(grouping, collection)
+    labels = collection.labels.current()
+    groups = [
+        {
+            "group": one.group, "photographs": one.size, "representative": photos.keys[one.representative],
+            "label": labels.get(photos.keys[one.representative]), "doubtful": [photos.keys[row] for row in one.doubtful],
+        }
+        for one in describe(photos.vectors, grouping)
+    ]  # fmt: skip
+    chosen = {
+        "criterion": CRITERION,
+        "tried": {str(k): value for k, (value, _) in grouping.tried.items()},
+        "chosen": choose_k(grouping.tried),
+    }
+    return {"photographs": len(photos), "seed": seed, "groups": groups, **(chosen if grouping.tried else {})}
+
+
+def print_groups(described: dict[str, Any]) -> None:
+    """A table of the groups, largest first."""
+    groups = described["groups"]
+    rows = [[str(one["group"]), f"{one['photographs']:,}", shown(one["representative"]), _names(one["doubtful"])] for one in groups[:MOST]]
+    how = f"; their number by the {described['criterion']}" if "criterion" in described else ""
+    table(f"{len(groups):,} groups of {described['photographs']:,} photographs{how}", ["", "photographs", "typical", "doubtful"], rows)
+    _say_rest(groups)
+
+
+def describe_duplicates(collection: Collection) -> dict[str, Any]:
+    """Sets of photographs that are nearly the same."""
+    from lodisc.collection.neighbours import duplicates
+
+    photos = collection.photos()
+    sets = duplicates(photos.vectors, photos.table["digest"].to_pylist())
+    return {"photographs": len(photos), "sets": [[photos.keys[row] for row in rows] for rows in sets]}
+
+
+def print_duplicates(described: dict[str, Any]) -> None:
+    """A table of the sets."""
+    sets = described["sets"]
+    rows = [[shown(keys[0]), f"{len(keys):,}", _names(keys[1:])] for keys in sets[:MOST]]
+    table(f"{len(sets):,} sets of near-duplicates", ["photograph", "in the set", "others"], rows)
+    _say_rest(sets)
+
+
+def describe_outliers(collection: Collection, *, top: int) -> dict[str, Any]:
+    """The photographs that are least like any other, oddest first."""
+    import numpy as np
+
+    from lodisc.collection.neighbours import outliers
+
+    photos = collection.photos()
+    scores_N = outliers(photos.vectors)
+    order = np.argsort(-scores_N, kind="stable")[:top].tolist()
+    return {"photographs": len(photos), "outliers": [{"key": photos.keys[row], "score": round(float(scores_N[row]), 4)} for row in order]}
+
+
+def print_outliers(described: dict[str, Any]) -> None:
+    """A table of the oddest ones."""
+    rows = [[shown(one["key"]), f"{one['score']:.3f}"] for one in described["outliers"]]
+    table("Least like any other", ["photograph", "oddness"], rows)
+
+
+def _names(keys: list[str]) -> str:
+    """The first few keys, by the last part of each."""
+    few = ", ".join(shown(key.rsplit("/", 1)[-1]) for key in keys[:3])
+    return few + (" …" if len(keys) > 3 else "")
+
+
+def _say_rest(rows: list[Any]) -> None:
+    if len(rows) > MOST:
+        out.print(f"… and {len(rows) - MOST:,} more; --json has them all", markup=False)

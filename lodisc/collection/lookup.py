@@ -1,0 +1,83 @@
+"""`lodisc search`: the look-alikes of photographs, of the collection or of files beside it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lodisc.collection.groups import assign, load_groups
+from lodisc.collection.search import nearest, unit_rows
+from lodisc.collection.where import rows_where
+from lodisc.console import out, table
+from lodisc.data.photo import shown
+
+if TYPE_CHECKING:
+    from lodisc.collection.collection import Collection, Photos
+
+
+def look_up(
+    collection: Collection, wanted: Sequence[str], *, top: int = 12, where: str | None = None, device: str = "auto"
+) -> dict[str, Any]:
+    """The `top` look-alikes of each photograph, named by its key in the collection or by a file, ready for JSON.
+
+    `where` is a condition in SQL that they must meet. A photograph of the collection is not among its own look-alikes. Raises
+    `ValueError` for what is neither key nor readable file, and for a condition that is none.
+    """
+    if top < 1:
+        raise ValueError(f"--top {top} is out of range; ask for at least 1")
+    photos, labels = collection.photos(), collection.labels.current()
+    vectors_QD = _vectors(collection, photos, wanted, device=device)
+    allowed_N = None if where is None else allowed_rows(collection, photos, where)
+    rows_QK, scores_QK = nearest(photos, vectors_QD, top=top + 1, allowed_N=allowed_N)
+    answers = []
+    for query, rows, scores in zip(wanted, rows_QK.tolist(), scores_QK.tolist(), strict=True):
+        found = [(photos.keys[row], score) for row, score in zip(rows, scores, strict=True) if photos.keys[row] != query][:top]
+        answers.append({
+            "query": query,
+            "found": [{"key": key, "score": round(score, 4), "label": labels.get(key), "path": _path(photos, key)} for key, score in found],
+        })  # fmt: skip
+    return {"photographs": len(photos), "allowed": None if allowed_N is None else int(allowed_N.sum()), "answers": answers}
+
+
+def allowed_rows(collection: Collection, photos: Photos, where: str) -> NDArray[np.bool_]:
+    """Which photographs [N] meet a condition in SQL on their columns, labels, groups and names."""
+    labels = collection.labels.current()
+    grouping = load_groups(collection)
+    groups_N = None if grouping is None else assign(photos.vectors, grouping)[0]
+    names = None
+    if re.search(r"\bname\b", where, re.IGNORECASE):
+        from lodisc.collection.naming import name_photos  # loads torch
+
+        learnt = name_photos(photos.vectors, [labels.get(key) for key in photos.keys]).names
+        names = [name or "" for name in learnt] if any(learnt) else None
+    return rows_where(photos, labels, where, groups=groups_N, names=names)
+
+
+def print_answers(result: dict[str, Any]) -> None:
+    """A table for each photograph that was asked for."""
+    if result["allowed"] is not None:
+        out.print(f"{result['allowed']:,} of {result['photographs']:,} photographs meet the condition.", markup=False)
+    for answer in result["answers"]:
+        rows = [[shown(found["key"]), f"{found['score']:.3f}", found["label"] or ""] for found in answer["found"]]
+        table(f"Like {shown(answer['query'])}", ["photograph", "cosine", "label"], rows)
+
+
+def _vectors(collection: Collection, photos: Photos, wanted: Sequence[str], *, device: str) -> NDArray[np.float32]:
+    """The vectors [Q, D] of what is asked for, of length 1."""
+    files = [name for name in wanted if name not in photos.position]
+    for name in files:
+        if not Path(name).is_file():
+            raise ValueError(f"{shown(name)} is neither the key of a photograph in {shown(collection.path)} nor a file")
+    if not files:
+        return photos.vectors[[photos.position[name] for name in wanted]]
+    embedded = dict(zip(files, unit_rows(collection.encoder(device=device).embed(files).numpy()), strict=True))
+    return np.stack([embedded[name] if name in embedded else photos.vectors[photos.position[name]] for name in wanted])
+
+
+def _path(photos: Photos, key: str) -> str:
+    return str(photos.table["path"][photos.position[key]].as_py())
