@@ -64,12 +64,10 @@ def group(collection: Collection, *, k: int | None = None, seed: int = 0) -> dic
         }
         for one in describe(photos.vectors, grouping)
     ]  # fmt: skip
-    chosen = {
-        "criterion": CRITERION,
-        "tried": {str(k): value for k, (value, _) in grouping.tried.items()},
-        "chosen": choose_k(grouping.tried),
-    }
-    return {"photographs": len(photos), "seed": seed, "groups": groups, **(chosen if grouping.tried else {})}
+    described = {"photographs": len(photos), "seed": seed, "groups": groups}
+    if grouping.tried:
+        described |= {"criterion": CRITERION, "tried": {str(k): value for k, (value, _) in grouping.tried.items()}}
+    return described
 
 
 def print_groups(described: dict[str, Any]) -> None:
