@@ -53,7 +53,7 @@ class Names:
     confidence: NDArray[np.float32]
     """[N], in 0..1: of the names with confidence p about the share p is right."""
     accuracy: Accuracy | None
-    """As for photographs drawn like the labelled ones; a little low, as each is held out with a fifth of the labels."""
+    """Of photographs drawn like the labelled ones. Low while classes have two or three labels, as one of them is always held out."""
     reason: str | None
     """Why there is no accuracy, or of which classes it knows nothing, in plain words."""
     proposals: list[int]
