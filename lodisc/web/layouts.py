@@ -17,11 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lodisc.collection.collection import Photos
+from lodisc.collection.layout import Method, layout
 from lodisc.web.cache import keep
 from lodisc.web.kept import Kept
 
 PATIENCE = 1.0  # seconds that a request waits for the better one
-QUICK = "pca"
+QUICK: Method = "pca"
 log = logging.getLogger("lodisc.web")
 
 
@@ -30,8 +31,8 @@ class Layout:
     """Where the photographs lie, `[N, 2]` in 0..1, by which method, and the better one that is being made."""
 
     places_N2: NDArray[np.float32]
-    method: str
-    making: str | None = None
+    method: Method
+    making: Method | None = None
 
 
 class Layouts:
@@ -56,14 +57,10 @@ class Layouts:
         better = self._better
         if better is not None and better[0] is photos and better[1] is not None:
             return better[1]
-        from lodisc.collection.layout import layout
-
         quick = self._quick.get(photos, lambda: Layout(layout(photos.vectors, method=QUICK), QUICK))
-        return Layout(quick.places_N2, QUICK, making=better_method() if self._worker is not None else None)
+        return Layout(quick.places_N2, QUICK, making=better_method() if worker is not None else None)
 
     def _make(self, photos: Photos) -> None:
-        from lodisc.collection.layout import layout
-
         method, made = better_method(), None
         digest = blake2b(np.ascontiguousarray(photos.vectors).tobytes(), digest_size=16).hexdigest()
         path = self.folder / f"{digest}-{method}.npy"
@@ -82,7 +79,7 @@ class Layouts:
                 self._better, self._worker = (photos, made), None
 
 
-def better_method() -> str:
+def better_method() -> Method:
     """The best method that is installed."""
     return "umap" if importlib.util.find_spec("umap") else "tsne"
 

@@ -2,21 +2,24 @@
 
 import errno
 import ipaddress
+import logging
 import os
 import re
 import secrets
 import socket
+import sys
 import threading
 import time
 import webbrowser
 from pathlib import Path
 from typing import Any
 
-from lodisc.console import out
+from lodisc.console import out, say
 
 PORT = 8765
 TOKEN = "LODISC_TOKEN"
 GRACE = 3  # seconds for requests under way when the server is stopped
+WORKERS = ("AnyIO worker thread", "layout", "warm-up")  # the names of threads that answer requests, or prepare answers
 WITHOUT_WEB = 'the page needs FastAPI and uvicorn:  pip install "lodisc[web]"'
 
 
@@ -46,10 +49,15 @@ def serve(
             app, log_level="warning", access_log=False, server_header=False, proxy_headers=False, timeout_graceful_shutdown=GRACE, ws="none"
         )
         server = uvicorn.Server(config)
+        logging.getLogger("uvicorn.error").addFilter(lambda record: not server.should_exit)  # of requests that are cut off
         out.print(f"{address}   Ctrl-C stops it", markup=False, soft_wrap=True)
         if open_browser:
             threading.Thread(target=_open, args=(server, address), daemon=True).start()
-        server.run(sockets=[listening])
+        try:
+            server.run(sockets=[listening])
+        except KeyboardInterrupt:
+            _give_up_work()
+            raise
 
 
 def is_loopback(host: str) -> bool:
@@ -58,6 +66,15 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host.lower() == "localhost"
+
+
+def _give_up_work() -> None:
+    """End the process at once where a thread still computes: it would hold it back, and native code aborts when it is torn down."""
+    time.sleep(0.1)  # those without work end by themselves
+    if any(thread.name.startswith(WORKERS) for thread in threading.enumerate()):
+        say("lodisc: stopped")
+        sys.stdout.flush()
+        os._exit(130)
 
 
 def _token(token: str | None) -> str | None:

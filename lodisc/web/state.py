@@ -40,7 +40,7 @@ class State:
         self.layouts = Layouts(self.collection.path / "cache" / "maps")
         self.uploads = Uploads()
         self.seer = Seer(self.collection)
-        self.grouping = threading.Lock()  # one at a time
+        self.grouping, self._naming = threading.Lock(), threading.Lock()  # one at a time
         self.trouble: str | None = None
         self._now: Kept[Now] = Kept()
         self._labels: Kept[dict[str, str]] = Kept()
@@ -75,9 +75,10 @@ class State:
         """What the probe learns from all labels typed so far, and the state with it."""
         from lodisc.collection.naming import name_photos
 
-        now = self.now()
-        names = self._names.get((now.photos, now.typed), lambda: name_photos(now.photos.vectors, now.label_N))
-        self._learnt = (now.photos, names) if len(names.classes) > 1 else None
+        with self._naming:  # who waited for another one's turn learns from what was typed meanwhile, if anything was
+            now = self.now()
+            names = self._names.get((now.photos, now.typed), lambda: name_photos(now.photos.vectors, now.label_N))
+            self._learnt = (now.photos, names) if len(names.classes) > 1 else None
         return self.now(), names
 
     def duplicates(self, now: Now) -> list[list[int]]:
