@@ -7,6 +7,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -42,27 +43,49 @@ def embed(
     rank, world = (int(os.environ.get(name, default)) for name, default in (("RANK", "0"), ("WORLD_SIZE", "1")))
     if device == "auto" and world > 1:
         device = _own_device()
-    listing = find_photos(data)
-    photo_encoder = load(source, momentum=momentum, encoder=encoder, image_size=image_size, device=device)
     folder = Path(out)
-    photos, unnamed = _with_plain_names(listing.photos)
-    made_by = {**_made_by(source, photo_encoder), "data": os.path.abspath(data)}  # noqa: PTH100  (a link stays a link)
-    settings = _settle(folder, photo_encoder, made_by, photos=len(photos), dtype=dtype, writes=rank == 0)
-    shards = divide_into_shards(photos, slices=settings["slices"])
+    how: dict[str, Any] = {"momentum": momentum, "encoder": encoder, "image_size": image_size, "device": device}
+    begun = plan(source, data, out=folder, dtype=dtype, writes=rank == 0, **how)
     counts = {"photographs": 0, "embedded": 0, "kept": 0, "skipped": 0}
-    mine = list(shards.items())[rank::world]
+    mine = list(begun.shards.items())[rank::world]
     with _progress(folder, total=sum(len(photos) for _, photos in mine), writes=rank == 0) as advance:
         for name, shard in mine:
             done = embed_shard(
-                shard, photo_encoder, folder / f"part-{name}.parquet", settings=settings, batch_size=batch_size, workers=workers,
+                shard, begun.encoder, folder / f"part-{name}.parquet", settings=begun.settings, batch_size=batch_size, workers=workers,
                 advance=advance,
             )  # fmt: skip
             counts = {title: count + done[title] for title, count in counts.items()}
     if rank == 0:
-        _forget_other_parts(folder, shards)
-        write_skipped(folder / SKIPPED, [*listing.skipped, *unnamed])
-        counts["skipped"] += len(listing.skipped) + len(unnamed)
+        _forget_other_parts(folder, begun.shards)
+        write_skipped(folder / SKIPPED, begun.skipped)
+        counts["skipped"] += len(begun.skipped)
     return {"out": str(folder), "parts": len(mine), **counts}
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """What an embedding begins with."""
+
+    encoder: PhotoEncoder
+    settings: dict[str, Any]
+    """As they stand in the folder."""
+    shards: dict[str, list[Photo]]
+    """The photographs of each shard, by the name of its part."""
+    skipped: list[Skipped]
+    """What can be no photograph, or has no plain name."""
+
+
+def plan(source: str | Path, data: str | Path, *, out: Path, dtype: Dtype, writes: bool, **how: Any) -> Plan:
+    """Load the encoder (`how` is for `load`), find the photographs, and write the settings down in `out`, or hold to those there.
+
+    Of several processes one `writes` and the others wait. Raises as `embed` does.
+    """
+    listing = find_photos(data)
+    encoder = load(source, **how)
+    photos, unnamed = _with_plain_names(listing.photos)
+    made_by = {**_made_by(source, encoder), "data": os.path.abspath(data)}  # noqa: PTH100  (a link stays a link)
+    settings = _settle(out, encoder, made_by, photos=len(photos), dtype=dtype, writes=writes)
+    return Plan(encoder, settings, divide_into_shards(photos, slices=settings["slices"]), [*listing.skipped, *unnamed])
 
 
 def embed_shard(

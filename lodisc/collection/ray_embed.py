@@ -19,8 +19,7 @@ from tyro.conf import Positional
 from lodisc.collection import embed as embedding
 from lodisc.collection.parts import ENCODER
 from lodisc.data.photo import Photo
-from lodisc.data.sources import find_photos
-from lodisc.photo_encoder import PhotoEncoder, load
+from lodisc.photo_encoder import PhotoEncoder
 from lodisc.training.checkpoint import load_encoder
 
 WITHOUT_RAY = 'embedding on a cluster needs Ray:  pip install "lodisc[ray]"'
@@ -41,15 +40,11 @@ def embed_on_ray(
     except ImportError:
         raise ValueError(WITHOUT_RAY) from None
     how: dict[str, Any] = {"momentum": momentum, "encoder": encoder, "image_size": image_size, "device": "cpu"}
-    loaded = load(source, **how)
-    photos, _ = embedding._with_plain_names(find_photos(data).photos)
-    made_by = {**embedding._made_by(source, loaded), "data": os.path.abspath(data)}  # noqa: PTH100
-    settings = embedding._settle(out, loaded, made_by, photos=len(photos), dtype=dtype, writes=True)
-    shards = embedding.divide_into_shards(photos, slices=settings["slices"])
-    rows = [{"name": name, "photos": [_plain(photo) for photo in shard]} for name, shard in shards.items()]
+    begun = embedding.plan(source, data, out=out, dtype=dtype, writes=True, **how)
+    rows = [{"name": name, "photos": [_plain(photo) for photo in shard]} for name, shard in begun.shards.items()]
     embedder: Any = _Embedder
     done = from_items(rows, override_num_blocks=len(rows)).map(
-        embedder, fn_constructor_args=(out.absolute(), settings, batch_size), num_cpus=cpus, num_gpus=gpus,
+        embedder, fn_constructor_args=(out.absolute(), begun.settings, batch_size), num_cpus=cpus, num_gpus=gpus,
         compute=ActorPoolStrategy(size=actors, max_tasks_in_flight_per_actor=1),
     ).take_all()  # fmt: skip
     finished = embedding.embed(source, data, out=out, dtype=dtype, batch_size=batch_size, workers=0, **how)

@@ -36,6 +36,7 @@ def labels_export(
     from lodisc.data.photo import shown
 
     done: dict[str, Any]
+    words = ""
     if out.suffix.lower() == ".csv":
         from lodisc.collection.exchange import export_csv
 
@@ -46,7 +47,10 @@ def labels_export(
         from lodisc.collection.tree import export_tree
 
         done = export_tree(Collection(collection), out, named=named)
-    print_result({"out": str(out), **done}, json=json, people=lambda _: print_line(f"{shown(out)}: {done['photographs']:,} photographs"))
+        if done["unreadable"]:
+            words = f"; {len(done['unreadable']):,} could not be read, such as {shown(done['unreadable'][0])}"
+    words = f"{shown(out)}: {done['photographs']:,} photographs{words}"
+    print_result({"out": str(out), **done}, json=json, people=lambda _: print_line(words))
 
 
 def labels_import(collection: Positional[Path], source: Positional[Path], /, *, clear: bool = False, json: bool = False) -> None:
