@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 ALIKE = 0.92
 NEAREST = 5
 SAMPLE = 16_384
-_BLOCK = 4096  # rows at a time: their similarities to as many others take 64 MB
+_BLOCK = 2048  # rows at a time: when all are alike their pairs with as many others take 64 MB
 
 
 def duplicates(
@@ -25,23 +25,33 @@ def duplicates(
     were only encoded anew; copies that were cropped, mirrored or made much smaller are mostly missed. `advance` is told how many rows
     have been compared. Vectors are of length 1.
     """
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
-
     firsts: dict[str, int] = {}
     pairs = [np.array([(firsts.setdefault(digest, row), row) for row, digest in enumerate(digests)], np.int64).reshape(-1, 2)]
     for first in range(0, len(vectors_ND), _BLOCK):
         block_BD = vectors_ND[first : first + _BLOCK]
         for second in range(first, len(vectors_ND), _BLOCK):
-            alike_BC = block_BD @ vectors_ND[second : second + _BLOCK].T >= threshold
-            pairs.append(np.argwhere(np.triu(alike_BC, 1) if first == second else alike_BC) + (first, second))
+            alike_P2 = np.argwhere(block_BD @ vectors_ND[second : second + _BLOCK].T >= threshold) + (first, second)
+            pairs.append(_joined(alike_P2))
         advance(len(block_BD))
-    rows_P2 = np.concatenate(pairs)
-    graph_NN = coo_array((np.ones(len(rows_P2), np.bool_), (rows_P2[:, 0], rows_P2[:, 1])), shape=(len(vectors_ND),) * 2)
-    _, set_N = connected_components(graph_NN, directed=False) if len(vectors_ND) else (0, np.zeros(0, np.int64))
-    order_N = np.argsort(set_N, kind="stable")
-    sets = np.split(order_N, np.flatnonzero(np.diff(set_N[order_N])) + 1)
+    first_N, row_N = _joined(np.concatenate(pairs)).T
+    order = np.argsort(first_N, kind="stable")
+    sets = np.split(row_N[order], np.flatnonzero(np.diff(first_N[order])) + 1)
     return sorted((rows.tolist() for rows in sets if len(rows) > 1), key=lambda rows: (-len(rows), rows))
+
+
+def _joined(pairs_P2: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Each row that is in a pair, once, behind the first row that pairs join it to, perhaps itself: as few pairs as join the same rows."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    rows_R, places_P2 = np.unique(pairs_P2, return_inverse=True)
+    if not len(rows_R):
+        return pairs_P2
+    one, other = places_P2.reshape(-1, 2).T
+    graph_RR = coo_array((np.ones(len(one), np.bool_), (one, other)), shape=(len(rows_R),) * 2)
+    _, set_R = connected_components(graph_RR, directed=False)
+    _, first_of_set = np.unique(set_R, return_index=True)
+    return np.stack([rows_R[first_of_set[set_R]], rows_R], axis=1)
 
 
 def outliers(vectors_ND: NDArray[np.float32], *, seed: int = 0) -> NDArray[np.float32]:
