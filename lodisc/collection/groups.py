@@ -31,7 +31,7 @@ SMALL = 5_000  # up to here two fifths of the photographs are left out, one afte
 COMPONENTS = 64
 STARTS = 3
 ROUNDS = 50
-STEP = 1.25  # each number of groups that is tried, to the one before
+STEP = 1.25  # beyond 12, each number of groups that is tried to the one before
 FLOOR = 1e-6  # of a variance: what float16 vectors of one photograph differ by
 _BLOCK = 1 << 22  # similarities at a time
 
@@ -94,7 +94,7 @@ def held_out_likelihoods(
 
     The groups are a mixture of round normal clouds with one variance v, p(x) = Σ_g (n_g / n) N(x; c_g, v), in the first P = 64
     principal components, and the value is the mean of log p(x) / P. It rises while a further group is real and falls when groups
-    are chance; k grows by a quarter until it has fallen.
+    are chance; beyond 12, k grows by a quarter until it has fallen.
     """
     order = np.random.default_rng(seed).permutation(len(vectors_ND))[:SAMPLE]
     if len(order) < 5:
@@ -168,9 +168,9 @@ def load_groups(collection: Collection) -> Grouping | None:
 
 
 def _numbers(most: int) -> list[int]:
-    """1, 2, 3 … and then a quarter more each time, up to `most`."""
+    """1, 2, 3 … 12 and then a quarter more each time, up to `most`."""
     numbers = [1]
-    while (following := max(numbers[-1] + 1, round(numbers[-1] * STEP))) <= most:
+    while (following := max(numbers[-1] + 1, round(numbers[-1] * STEP) if numbers[-1] >= 12 else 0)) <= most:
         numbers.append(following)
     return numbers
 
