@@ -50,7 +50,7 @@ def main(settings: Settings) -> None:
         if not (folder / "C").is_dir():
             say(f"Drawing {settings.photographs:,} photographs.")
             draw(folder, settings.photographs)
-        for name in ("labels.sqlite", "cache/maps"):
+        for name in ("labels.sqlite", "cache"):
             subprocess.run(["rm", "-rf", folder / "C" / name], check=True)
         begun = time.perf_counter()
         with served(folder / "C") as (address, process):
