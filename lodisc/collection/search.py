@@ -16,22 +16,23 @@ if TYPE_CHECKING:
 
 _ROWS = 1024  # rows made unit at a time: they stay in the cache
 _BLOCK = 1 << 24  # similarities at a time: 64 MB
-_ROUNDING = 2e-6  # more than a float32 product of unit vectors can be off
+_ROUNDING = 2e-6  # more than a fast float32 product of unit vectors is off, by something else in each row
 
 
 def unit_rows(vectors_ND: NDArray[Any]) -> NDArray[np.float32]:
     """The float16 or float32 rows [N, D] as float32 of length 1, a copy; a row of zeros stays as it is. They must be finite."""
     units_ND = np.empty(vectors_ND.shape, np.float32)
 
-    def one_block(first: int) -> bool:
+    def fill(first: int) -> None:
         block_BD = units_ND[first : first + _ROWS]
         block_BD[...] = vectors_ND[first : first + _ROWS]
         squares_B = np.einsum("bd,bd->b", block_BD, block_BD)
+        assert np.isfinite(squares_B).all(), "a vector is not finite"
         block_BD /= np.sqrt(np.where(squares_B > 0, squares_B, 1))[:, None]
-        return bool(np.isfinite(squares_B).all())
 
     with ThreadPoolExecutor(2) as pool:
-        assert all(pool.map(one_block, range(0, len(units_ND), _ROWS))), "a vector is not finite"
+        for _ in pool.map(fill, range(0, len(units_ND), _ROWS)):
+            pass
     return units_ND
 
 
@@ -53,16 +54,16 @@ def nearest(
         if allowed_N is not None:
             similarity_BN[:, ~allowed_N] = -np.inf
         for query, similarity_N in enumerate(similarity_BN, start=first):
-            rows_QK[query], scores_QK[query] = _best(similarity_N, vectors_ND, queries_QD[query], count)
+            last = np.partition(similarity_N, len(similarity_N) - count)[len(similarity_N) - count]
+            candidates = np.flatnonzero(similarity_N >= last - _ROUNDING)
+            rows_QK[query], scores_QK[query] = best(vectors_ND, queries_QD[query], candidates, count)
     return rows_QK, scores_QK
 
 
-def _best(
-    similarity_N: NDArray[np.float32], vectors_ND: NDArray[np.float32], query_D: NDArray[np.float32], count: int
+def best(
+    vectors_ND: NDArray[np.float32], query_D: NDArray[np.float32], candidates: NDArray[np.int64], count: int
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """The best rows and their similarities, computed once more alike for all: what a fast product rounds differs from row to row."""
-    last = np.partition(similarity_N, len(similarity_N) - count)[len(similarity_N) - count]
-    candidates = np.flatnonzero(similarity_N >= last - _ROUNDING)
+    """The `count` most similar of some rows in ascending order, best first, and their cosine similarities, computed alike for all."""
     scores = np.einsum("kd,d->k", vectors_ND[candidates], query_D, dtype=np.float64).astype(np.float32)
     order = np.argsort(-scores, kind="stable")[:count]
     return candidates[order], scores[order]
