@@ -38,15 +38,16 @@ def main(settings: Settings) -> None:
         "run": (settings.run, {}),
     }
     rows = []
-    for arm, (source, how) in arms.items():
-        with tempfile.TemporaryDirectory() as folder:
-            embed(source, settings.data, out=Path(folder) / "vectors", **how)
-            index(Path(folder) / "vectors", collection=Path(folder) / "collection")
-            with TestClient(create_app(Path(folder) / "collection"), base_url="http://127.0.0.1") as client:
-                client.headers["Origin"] = "http://127.0.0.1"
+    with tempfile.TemporaryDirectory() as folder:
+        for arm, (source, how) in arms.items():
+            embed(source, settings.data, out=Path(folder) / arm, **how)
+        for arm in arms:
+            collection = Path(folder) / f"{arm}-collection"
+            index(Path(folder) / arm, collection=collection)
+            with TestClient(create_app(collection), base_url="http://127.0.0.1") as client:
                 figures = np.array([one_draw(client, labels=settings.labels, seed=seed) for seed in range(settings.draws)])
-        mean, deviation = figures.mean(0), figures.std(0, ddof=1)
-        rows.append([arm, *(f"{100 * m:.1f} ±{100 * d:.1f}" for m, d in zip(mean, deviation, strict=True))])
+            mean, deviation = figures.mean(0), figures.std(0, ddof=1)
+            rows.append([arm, *(f"{100 * m:.1f} ±{100 * d:.1f}" for m, d in zip(mean, deviation, strict=True))])
     title = f"{settings.labels} labels a class given, {settings.draws} draws; percent of the others"
     table(title, ["", "named right", "told by the probe", "confident (0.9)", "right of those"], rows)
 
@@ -60,7 +61,7 @@ def one_draw(client: TestClient, *, labels: int, seed: int) -> tuple[float, floa
     for label, ids in sorted(members.items()):
         chosen = [ids[index] for index in rng.permutation(len(ids))[:labels]]
         ask(client, "POST", "/api/labels", json={"ids": chosen, "label": label})
-    told = ask(client, "GET", "/api/names")["accuracy"]["value"] / 100
+    told = ask(client, "GET", "/api/names")["accuracy"]["value"]
     rest = photographs(client, "unlabelled")
     right = np.array([photo["name"] == photo["folder"] for photo in rest])
     sure = np.array([photo["confidence"] >= 0.9 for photo in rest])
