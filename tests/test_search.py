@@ -144,7 +144,9 @@ def test_a_condition_on_no_photographs_meets_none() -> None:
     assert rows_where(photos_of(random_rows(0), []), {}, "label is null").tolist() == []
 
 
-def test_a_large_collection_is_searched_by_an_index_whose_recall_is_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_large_collection_is_searched_by_an_index_whose_recall_is_known(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
     from stored import stored
 
     vectors_ND = unit_rows(np.repeat(random_rows(30), 20, axis=0) + 0.4 * random_rows(600, seed=1))

@@ -92,7 +92,7 @@ def _by_index(
     rows_QK, scores_QK = np.empty((len(queries_QD), count), np.int64), np.empty((len(queries_QD), count), np.float32)
     for query, query_D in enumerate(queries_QD):
         search = collection.store.table.search(query_D, vector_column_name="vector").distance_type("cosine").nprobes(PROBES)
-        keys = search.select(["key"]).limit(CANDIDATES * count).to_arrow()["key"].to_pylist()
+        keys = search.select(["key", "_distance"]).limit(CANDIDATES * count).to_arrow()["key"].to_pylist()
         rows = np.sort([photos.position[key] for key in keys if key in photos.position]).astype(np.int64)
         if len(rows) < count:
             rows = np.arange(len(photos))
