@@ -42,7 +42,7 @@ def track(elements: Iterable[Element], *, description: str, total: int) -> Itera
 
 def table(title: str, columns: list[str], rows: list[list[str]]) -> None:
     """Print a table; the first column is text, the others are figures."""
-    drawn = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
+    drawn = Table(title=escape(title), title_justify="left", title_style="bold", box=None, pad_edge=False)
     for index, column in enumerate(columns):
         drawn.add_column(column, justify="left" if index == 0 else "right")
     for row in rows:

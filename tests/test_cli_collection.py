@@ -5,9 +5,11 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from photos import collection
 from runs import TINY
+from test_index import synthetic
 
 import lodisc
 from lodisc import cli
@@ -87,6 +89,13 @@ def test_labels_are_shown_as_they_were_typed(birds: Path, capsys: pytest.Capture
         (["labels", "import", "BIRDS", "nowhere.csv"], "no such file"),
         (["index", "nowhere", "--collection", "c"], "holds no embedding"),
         (["labels", "sing", "BIRDS"], "no command"),
+        (["search", "BIRDS"], "name photographs to search by"),
+        (["search", "BIRDS", "sparrow.jpg"], "neither the key of a photograph"),
+        (["search", "BIRDS", "wren/1.jpg", "--where", "colour = 'red'"], "there is no column colour"),
+        (["search", "BIRDS", "wren/1.jpg", "--where", "group = 1"], "run lodisc group"),
+        (["search", "BIRDS", "wren/1.jpg", "--top", "0"], "--top 0"),
+        (["group", "BIRDS", "--k", "0"], "--k must be at least 1"),
+        (["serve", "nowhere"], "no collection"),
     ],
 )
 def test_a_mistake_is_one_clear_line(
@@ -96,3 +105,50 @@ def test_a_mistake_is_one_clear_line(
     assert cli.main([str(birds) if word == "BIRDS" else word for word in words]) != 0
     error = capsys.readouterr().err
     assert message in error and "Traceback" not in error
+
+
+def test_search_by_key_and_by_file(birds: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    here = Collection(birds).photos()
+    key = "wren/[red]a 'b'\n.jpg"
+    row = here.position[key]
+    expected = [here.keys[other] for other in np.argsort(-(here.vectors @ here.vectors[row]), kind="stable") if other != row]
+    copy = tmp_path / "copy.jpg"
+    copy.write_bytes(here.photo(row).read())
+    by_key, by_file = lodisc_json(capsys, "search", birds, key, copy, "--top", 4)["answers"]
+    assert [one["key"] for one in by_key["found"]] == expected[:4]
+    assert [one["key"] for one in by_file["found"]] == [key, *expected[:3]]
+    assert by_file["found"][0]["score"] == pytest.approx(1, abs=1e-3)
+    assert cli.main(["search", str(birds), key]) == 0
+    assert r"wren/[red]a 'b'\n.jpg" in capsys.readouterr().out.replace("\n", " ")
+
+
+def test_search_under_a_condition(birds: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Collection(birds).labels.set(["finch/1.jpg", "finch/2.jpg"], "goldfinch")
+    found = lodisc_json(capsys, "search", birds, "wren/1.jpg", "--where", "label = 'goldfinch'")
+    assert found["allowed"] == 2 and {one["key"] for one in found["answers"][0]["found"]} == {"finch/1.jpg", "finch/2.jpg"}
+    assert lodisc_json(capsys, "search", birds, "wren/1.jpg", "--where", "folder = 'finch' and label is null")["allowed"] == 3
+
+
+def test_groups_duplicates_and_outliers(birds: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    grouped = lodisc_json(capsys, "group", birds, "--k", 3)
+    assert sum(one["photographs"] for one in grouped["groups"]) == 10 and len(grouped["groups"]) == 3
+    assert cli.main(["group", str(birds)]) == 0 and "groups of 10 photographs" in capsys.readouterr().out
+    in_first = lodisc_json(capsys, "search", birds, "wren/1.jpg", "--where", "group = 1")["allowed"]
+    assert in_first == lodisc_json(capsys, "group", birds)["groups"][0]["photographs"]
+    assert lodisc_json(capsys, "search", birds, "--duplicates")["photographs"] == 10
+    assert len(lodisc_json(capsys, "search", birds, "--outliers", "--top", 3)["outliers"]) == 3
+
+
+@pytest.mark.slow
+def test_an_index_is_made_where_there_are_too_many_photographs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("lodisc.collection.approximate.EXACT_UP_TO", 1000)
+    monkeypatch.setattr("lodisc.collection.index.EXACT_UP_TO", 1000)
+    vectors = synthetic(tmp_path / "vectors", rows=3000)
+    done = lodisc_json(capsys, "index", vectors, "--collection", tmp_path / "c")
+    assert done["recall"]["photographs"] == 3000 and done["recall"]["share"] > 0.9
+    found = lodisc_json(capsys, "search", tmp_path / "c", "000007.jpg")
+    assert found["recall"]["share"] == done["recall"]["share"] and len(found["answers"][0]["found"]) == 12
+    assert cli.main(["search", str(tmp_path / "c"), "000007.jpg"]) == 0
+    assert "% of the 12 exact look-alikes" in capsys.readouterr().out

@@ -70,7 +70,7 @@ def test_from_the_command_line(run: Path, photos: Path, tmp_path: Path) -> None:
     status, out, _ = run_command("index", tmp_path / "vectors", "--collection", tmp_path / "birds", "--json")
     assert json.loads(out) == {
         "collection": str(tmp_path / "birds"), "photographs": 10, "added": 0, "replaced": 0, "kept": 10, "removed": 0,
-        "labels_carried": 0, "skipped": 1,
+        "labels_carried": 0, "skipped": 1, "recall": None,
     }  # fmt: skip
     assert [one.key for one in Collection(tmp_path / "birds").skipped()] == ["wren/cut.jpg"]
 

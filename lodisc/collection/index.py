@@ -13,7 +13,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from lodisc.collection.collection import EMBEDDING, encoder_folder
+from lodisc.collection.approximate import EXACT_UP_TO, Recall, keep_index
+from lodisc.collection.collection import EMBEDDING, Collection, encoder_folder
 from lodisc.collection.labels import Labels
 from lodisc.collection.parts import ENCODER, FINGERPRINT, SETTINGS, skipped_in, vectors_of
 from lodisc.collection.store import ROW_STATE, Store, writing
@@ -56,7 +57,9 @@ def index(source: str | Path, *, collection: str | Path) -> dict[str, Any]:
         write_skipped(folder / "skipped.jsonl", skipped)
         _forget_other_encoders(folder, settings["fingerprint"])
         store.tidy()
-    return {"collection": str(folder), "photographs": len(found), **change._asdict(), "labels_carried": carried, "skipped": len(skipped)}
+        recall = keep_index(Collection(folder)) if len(found) > EXACT_UP_TO else None
+    counts = {"photographs": len(found), **change._asdict(), "labels_carried": carried, "skipped": len(skipped)}
+    return {"collection": str(folder), **counts, "recall": recall._asdict() if recall else None}
 
 
 def print_summary(result: dict[str, Any]) -> None:
@@ -65,6 +68,8 @@ def print_summary(result: dict[str, Any]) -> None:
     carried = f"; {result['labels_carried']:,} labels followed renamed photographs" if result["labels_carried"] else ""
     line = f"{shown(result['collection'])}: {result['photographs']:,} photographs ({counts}){carried}"
     console.print(line, markup=False, soft_wrap=True)
+    if result["recall"]:
+        console.print(Recall(**result["recall"]).words, markup=False, soft_wrap=True)
 
 
 def _embedding(parts: Path) -> dict[str, Any]:

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lodisc.collection.approximate import Recall, look_alikes, measured_recall
 from lodisc.collection.groups import assign, load_groups
-from lodisc.collection.search import nearest, unit_rows
+from lodisc.collection.search import unit_rows
 from lodisc.collection.where import rows_where
 from lodisc.console import out, table
 from lodisc.data.photo import shown
@@ -33,7 +34,7 @@ def look_up(
     photos, labels = collection.photos(), collection.labels.current()
     vectors_QD = _vectors(collection, photos, wanted, device=device)
     allowed_N = None if where is None else allowed_rows(collection, photos, where)
-    rows_QK, scores_QK = nearest(photos, vectors_QD, top=top + 1, allowed_N=allowed_N)
+    rows_QK, scores_QK = look_alikes(collection, photos, vectors_QD, top=top + 1, allowed_N=allowed_N)
     answers = []
     for query, rows, scores in zip(wanted, rows_QK.tolist(), scores_QK.tolist(), strict=True):
         found = [(photos.keys[row], score) for row, score in zip(rows, scores, strict=True) if photos.keys[row] != query][:top]
@@ -41,7 +42,11 @@ def look_up(
             "query": query,
             "found": [{"key": key, "score": round(score, 4), "label": labels.get(key), "path": _path(photos, key)} for key, score in found],
         })  # fmt: skip
-    return {"photographs": len(photos), "allowed": None if allowed_N is None else int(allowed_N.sum()), "answers": answers}
+    recall = measured_recall(collection, photos) if allowed_N is None else None
+    return {
+        "photographs": len(photos), "allowed": None if allowed_N is None else int(allowed_N.sum()),
+        "recall": recall._asdict() if recall else None, "answers": answers,
+    }  # fmt: skip
 
 
 def allowed_rows(collection: Collection, photos: Photos, where: str) -> NDArray[np.bool_]:
@@ -62,6 +67,8 @@ def print_answers(result: dict[str, Any]) -> None:
     """A table for each photograph that was asked for."""
     if result["allowed"] is not None:
         out.print(f"{result['allowed']:,} of {result['photographs']:,} photographs meet the condition.", markup=False)
+    if result["recall"]:
+        out.print(Recall(**result["recall"]).words, markup=False)
     for answer in result["answers"]:
         rows = [[shown(found["key"]), f"{found['score']:.3f}", found["label"] or ""] for found in answer["found"]]
         table(f"Like {shown(answer['query'])}", ["photograph", "cosine", "label"], rows)

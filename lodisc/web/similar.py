@@ -9,7 +9,7 @@ from starlette.datastructures import FormData, UploadFile
 from starlette.exceptions import HTTPException
 from starlette.formparsers import MultiPartParser
 
-from lodisc.collection.search import nearest
+from lodisc.collection import approximate
 from lodisc.data.decode import Unreadable, dimensions
 from lodisc.web import models
 from lodisc.web.errors import one_line
@@ -58,7 +58,8 @@ async def similar_to_upload(opened: Opened, request: Request) -> models.Similar:
 def look_alikes(source: Source, *, top: int) -> models.Similar:
     """The `top` photographs most similar to one, which is not among them itself."""
     photos = source.now.photos
-    ((rows, scores),) = zip(*nearest(photos, source.vector[None], top=min(top + 1, len(photos))), strict=True)
+    found_QK = approximate.look_alikes(source.state.collection, photos, source.vector[None], top=min(top + 1, len(photos)))
+    ((rows, scores),) = zip(*found_QK, strict=True)
     found = [(int(row), float(score)) for row, score in zip(rows, scores, strict=True) if row != source.row][:top]
     alike = [models.Likeness(photo=source.now.photo(row), score=round(score, 4)) for row, score in found]
     return models.Similar(query=source.photo, similar=alike)
