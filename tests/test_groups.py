@@ -54,9 +54,10 @@ def test_a_centroid_is_the_mean_direction_of_its_group() -> None:
         np.testing.assert_allclose(centroid_D, mean_D / math.sqrt(float(mean_D @ mean_D)), atol=1e-5)
 
 
-def test_the_fewest_groups_within_two_standard_errors_of_the_best_are_chosen() -> None:
-    assert choose_k({1: (0.0, 0.3), 2: (0.79, 0.1), 3: (0.81, 0.1), 4: (1.0, 0.0), 5: (0.95, 0.1)}) == 3
-    assert choose_k({1: (0.0, 0.0)}) == 1
+def test_the_fewest_groups_that_are_as_good_as_the_best_are_chosen() -> None:
+    assert choose_k({1: (0.0, 0.3), 2: (0.79, 0.1), 3: (0.81, 0.1), 4: (1.0, 0.0), 5: (0.97, 0.1)}) == 3, "within two standard errors"
+    assert choose_k({1: (2.0, 0.3), 2: (2.94, 0.01), 3: (2.96, 0.01), 4: (3.0, 0.0)}) == 3, "95 % of the gain"
+    assert choose_k({1: (0.0, 0.0)}) == 1 and choose_k({1: (0.0, 0.0), 2: (-1.0, 0.1)}) == 1
 
 
 def test_the_criterion_is_that_of_plain_loops() -> None:
