@@ -94,6 +94,10 @@ def test_labels_are_shown_as_they_were_typed(birds: Path, capsys: pytest.Capture
         (["search", "BIRDS", "wren/1.jpg", "--where", "colour = 'red'"], "there is no column colour"),
         (["search", "BIRDS", "wren/1.jpg", "--where", "group = 1"], "run lodisc group"),
         (["search", "BIRDS", "wren/1.jpg", "--top", "0"], "--top 0"),
+        (["search", "BIRDS", "--outliers", "--top", "-3"], "--top -3"),
+        (["search", "BIRDS", "wren/1.jpg", "--where", "key = ?"], "--where key = ?"),
+        (["search", "BIRDS", "wren/1.jpg", "--where", "key = 'a' limit 1"], "--where key = 'a' limit 1"),
+        (["labels", "export", "BIRDS", "nowhere/labels.csv"], "no such folder"),
         (["group", "BIRDS", "--k", "0"], "--k must be at least 1"),
         (["serve", "nowhere"], "no collection"),
     ],
@@ -144,7 +148,6 @@ def test_an_index_is_made_where_there_are_too_many_photographs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("lodisc.collection.approximate.EXACT_UP_TO", 1000)
-    monkeypatch.setattr("lodisc.collection.index.EXACT_UP_TO", 1000)
     vectors = synthetic(tmp_path / "vectors", rows=3000)
     done = lodisc_json(capsys, "index", vectors, "--collection", tmp_path / "c")
     assert done["recall"]["photographs"] == 3000 and done["recall"]["share"] > 0.9

@@ -97,6 +97,24 @@ def test_slices_stay_apart_when_photographs_come_and_go(run: Path, photos: Path,
     assert len(rows(out)) == 11
 
 
+def test_a_folder_of_other_photographs_is_refused(run: Path, photos: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    embed(run, photos, out=out, workers=0)
+    before = parts(out)
+    with pytest.raises(ValueError, match="vectors of 10 other photographs"):
+        embed(run, collection(tmp_path / "others", labels=("owl",)), out=out, workers=0)
+    assert parts(out) == before
+
+
+def test_labels_of_a_list_are_brought_up_to_date(run: Path, photos: Path, tmp_path: Path) -> None:
+    listed = tmp_path / "list.csv"
+    listed.write_text(f"path,label\n{photos / 'wren' / '0.jpg'},wren\n{photos / 'wren' / '1.jpg'},wren\n")
+    embed(run, listed, out=tmp_path / "out", workers=0)
+    listed.write_text(listed.read_text().replace("wren\n", "owl\n", 1))
+    assert embed(run, listed, out=tmp_path / "out", workers=0)["embedded"] == 0
+    assert sorted(row["label"] for row in rows(tmp_path / "out").values()) == ["owl", "wren"]
+
+
 def test_a_damaged_part_is_made_again(run: Path, photos: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     embed(run, photos, out=out, workers=0)

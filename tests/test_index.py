@@ -117,6 +117,60 @@ def test_labels_follow_a_renamed_photograph_and_wait_for_one_that_comes_back(run
     assert opened.labels.current()["wren/1.jpg"] == "house wren"
 
 
+def test_labels_follow_photographs_that_changed_names_with_each_other(run: Path, photos: Path) -> None:
+    opened = Collection(indexed(run, photos))
+    for number in range(3):
+        opened.labels.set([f"wren/{number}.jpg"], f"bird {number}")
+    wren = photos / "wren"
+    for old, new in (("1", "aside"), ("0", "1"), ("2", "0"), ("aside", "2")):
+        (wren / f"{old}.jpg").rename(wren / f"{new}.jpg")
+    (wren / "3.jpg").rename(wren / "9.jpg")
+    indexed(run, photos)
+    assert opened.labels.current() == {"wren/1.jpg": "bird 0", "wren/2.jpg": "bird 1", "wren/0.jpg": "bird 2"}
+    opened.labels.undo()
+    assert opened.labels.current() == {"wren/1.jpg": "bird 0", "wren/2.jpg": "bird 1"}
+
+
+def test_labels_of_copies_follow_each_to_its_own(run: Path, photos: Path) -> None:
+    for name in ("a/1", "a/2"):
+        write(photos / f"{name}.jpg", encoded(texture(500)))
+    opened = Collection(indexed(run, photos))
+    opened.labels.set(["a/1.jpg", "a/2.jpg"], "twin")
+    (photos / "a").rename(photos / "b")
+    indexed(run, photos)
+    assert opened.labels.current() == {"b/1.jpg": "twin", "b/2.jpg": "twin"}
+
+
+def test_a_photograph_that_was_edited_in_its_place_keeps_its_label(run: Path, photos: Path) -> None:
+    opened = Collection(indexed(run, photos))
+    opened.labels.set(["wren/0.jpg"], "house wren")
+    write(photos / "wren" / "0.jpg", encoded(texture(501)))
+    indexed(run, photos)
+    assert opened.labels.current() == {"wren/0.jpg": "house wren"}
+
+
+def test_labels_of_an_indexing_that_failed_stay_where_they_are(run: Path, photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = indexed(run, photos)
+    labels = Collection(folder).labels
+    labels.set(["wren/0.jpg", "wren/1.jpg"], "house wren")
+    (photos / "wren" / "0.jpg").rename(photos / "wren" / "first.jpg")
+
+    def full(*_: Any, **__: Any) -> None:
+        raise OSError("No space left on device")
+
+    with monkeypatch.context() as broken:
+        broken.setattr("lodisc.collection.store.Store.mirror", full)
+        with pytest.raises(OSError, match="No space"):
+            indexed(run, photos)
+    assert set(labels.current()) == {"wren/0.jpg", "wren/1.jpg"}
+    with monkeypatch.context() as killed:
+        killed.setattr("lodisc.collection.index._carry_labels", lambda *_: full())
+        with pytest.raises(OSError, match="No space"):
+            indexed(run, photos)
+    indexed(run, photos)
+    assert set(labels.current()) == {"wren/1.jpg", "wren/first.jpg"}
+
+
 def test_another_encoder_replaces_the_vectors_and_leaves_the_labels(run: Path, photos: Path, tmp_path: Path) -> None:
     folder = indexed(run, photos)
     opened = Collection(folder)

@@ -154,3 +154,10 @@ def test_what_is_no_label_is_refused(labels: Labels, label: str, reason: str) ->
     with pytest.raises(ValueError, match="not UTF-8"):
         labels.set(["latin-\udce9.jpg"], "owl")
     assert labels.current() == {"a": "wren"} and len(labels.history()) == 1
+
+
+def test_only_what_nobody_has_labelled_by_now(tmp_path: Path) -> None:
+    labels = Labels(tmp_path / "labels.sqlite")
+    labels.set(["a"], "wren")
+    assert labels.set_each({"a": "finch", "b": "finch"}, how="names accepted", only_unlabelled=True) == 1
+    assert labels.current() == {"a": "wren", "b": "finch"}

@@ -44,7 +44,7 @@ def test_labels_with_undo_and_history(client: TestClient) -> None:
 @pytest.mark.parametrize(
     ("body", "status", "words"),
     [
-        ({"ids": ["0" * 16], "label": "x"}, 404, "1 of the ids are not in the collection"),
+        ({"ids": ["0" * 16], "label": "x"}, 404, "None of these photographs is in the collection"),
         ({"ids": ["../../etc/passwd"], "label": "x"}, 422, "ids.0: String should match"),
         ({"label": "x"}, 422, "Give either ids or a group"),
         ({"ids": [], "group": 1, "label": "x"}, 422, "Give either ids or a group"),
@@ -92,7 +92,7 @@ def test_groups_and_a_whole_group_labelled(client: TestClient) -> None:
 def test_names_from_a_few_labels(client: TestClient) -> None:
     nothing = client.get("/api/names").json()
     assert nothing["trained"] is False and nothing["reason"] and nothing["accuracy"] is None and nothing["proposals"]
-    assert client.post("/api/names/accept", json={"confidence": 0.0}).json() == {"changed": 0, "undo": None}
+    assert client.post("/api/names/accept", json={"confidence": 0.0}).json() == {"changed": 0, "undo": None, "unknown": 0}
     label(client, FINCHES[:5], "finch")
     label(client, WRENS[:5], "wren")
     names = client.get("/api/names").json()
@@ -149,3 +149,16 @@ def test_labels_that_are_damaged_are_said_in_one_line(client: TestClient, folder
         assert answer.status_code == 503 and "labels.sqlite is no database of labels" in answer.json()["detail"], answer.text
     answer = client.post("/api/labels/undo")
     assert answer.status_code == 503 and "labels.sqlite" in answer.json()["detail"]
+
+
+def test_photographs_that_have_gone_do_not_keep_the_others_from_a_label(client: TestClient) -> None:
+    done = client.post("/api/labels", json={"ids": [FIRST, "0" * 16], "label": "wren"}).json()
+    assert (done["changed"], done["unknown"]) == (1, 1)
+
+
+def test_a_group_that_has_other_photographs_by_now_is_not_labelled(client: TestClient) -> None:
+    groups = client.post("/api/groups", json={"k": 2}).json()["groups"]
+    seen = {"group": 1, "size": groups[0]["size"], "label": "wren"}
+    assert client.post("/api/labels", json={**seen, "size": seen["size"] + 1}).status_code == 409
+    assert client.get("/api/labels").json()["labels"] == []
+    assert client.post("/api/labels", json=seen).json()["changed"] == seen["size"]

@@ -45,15 +45,14 @@ def keep_index(collection: Collection, *, seed: int = 0) -> Recall | None:
 
     Call it while `writing`. Killed, it leaves a collection that is searched exactly.
     """
-    photos, path = collection.photos(), collection.path / RECALL
-    if len(photos) <= EXACT_UP_TO:
-        path.unlink(missing_ok=True)
+    table = collection.store.table
+    if table.count_rows() <= EXACT_UP_TO:
         return None
     from lancedb.index import IvfSq
 
     from lodisc.training.checkpoint import write_json
 
-    table = collection.store.table
+    photos = collection.photos()
     if not any("vector" in index.columns for index in table.list_indices()):
         table.create_index("vector", config=IvfSq(distance_type="cosine"))
     queries = np.sort(np.random.default_rng(seed).choice(len(photos), min(QUERIES, len(photos)), replace=False))
@@ -61,7 +60,7 @@ def keep_index(collection: Collection, *, seed: int = 0) -> Recall | None:
     _, found_QK = _by_index(collection, photos, photos.vectors[queries], top=TOP + 1)
     right_QK = found_QK[:, 1:] >= exact_QK[:, -1:] - 1e-6  # the first is the photograph itself
     recall = Recall(float(right_QK.mean()), len(queries), len(photos), photos.fingerprint)
-    write_json(path, recall._asdict())
+    write_json(collection.path / RECALL, recall._asdict())
     return recall
 
 
@@ -73,7 +72,7 @@ def measured_recall(collection: Collection, photos: Photos) -> Recall | None:
         recall = Recall(**json.loads((collection.path / RECALL).read_bytes()))
     except (OSError, ValueError, TypeError):
         return None
-    return recall if recall.fingerprint == photos.fingerprint else None
+    return recall if (recall.fingerprint, recall.photographs) == (photos.fingerprint, len(photos)) else None
 
 
 def look_alikes(

@@ -6,14 +6,15 @@ import os
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
 
-from lodisc.collection.parts import ENCODER, PROGRESS, SETTINGS, SKIPPED, Row, read_part, record, write_part
+from lodisc.collection.parts import ENCODER, PROGRESS, SETTINGS, SKIPPED, Row, keys_of, read_part, record, write_part
+from lodisc.collection.store import writing
 from lodisc.console import out as console
 from lodisc.console import progress_bar
 from lodisc.data.check import write_skipped
@@ -37,7 +38,7 @@ def embed(
 
     A tar is a shard; the rest is divided into slices by the hash of the key, so that a new photograph changes one part only.
     Under `torchrun` each process takes its stride of the shards, on a GPU of its own where there are several. Returns how many
-    photographs were embedded, kept and skipped. Raises `ValueError` for what can't be read at all, for vectors that are not finite,
+    photographs this process embedded, kept and skipped. Raises `ValueError` for what can't be read at all, for vectors that are not finite,
     and for an `out` whose parts are of another encoder or type.
     """
     rank, world = (int(os.environ.get(name, default)) for name, default in (("RANK", "0"), ("WORLD_SIZE", "1")))
@@ -48,17 +49,18 @@ def embed(
     begun = plan(source, data, out=folder, dtype=dtype, writes=rank == 0, **how)
     counts = {"photographs": 0, "embedded": 0, "kept": 0, "skipped": 0}
     mine = list(begun.shards.items())[rank::world]
-    with _progress(folder, total=sum(len(photos) for _, photos in mine), writes=rank == 0) as advance:
+    alone = writing(folder) if rank == 0 else nullcontext()
+    with alone, _progress(folder, total=sum(len(photos) for _, photos in mine), writes=rank == 0) as advance:
         for name, shard in mine:
             done = embed_shard(
                 shard, begun.encoder, folder / f"part-{name}.parquet", settings=begun.settings, batch_size=batch_size, workers=workers,
                 advance=advance,
             )  # fmt: skip
             counts = {title: count + done[title] for title, count in counts.items()}
-    if rank == 0:
-        _forget_other_parts(folder, begun.shards)
-        write_skipped(folder / SKIPPED, begun.skipped)
-        counts["skipped"] += len(begun.skipped)
+        if rank == 0:
+            _forget_other_parts(folder, begun.shards)
+            write_skipped(folder / SKIPPED, begun.skipped)
+            counts["skipped"] += len(begun.skipped)
     return {"out": str(folder), "parts": len(mine), **counts}
 
 
@@ -84,7 +86,7 @@ def plan(source: str | Path, data: str | Path, *, out: Path, dtype: Dtype, write
     encoder = load(source, **how)
     photos, unnamed = _with_plain_names(listing.photos)
     made_by = {**_made_by(source, encoder), "data": os.path.abspath(data)}  # noqa: PTH100  (a link stays a link)
-    settings = _settle(out, encoder, made_by, photos=len(photos), dtype=dtype, writes=writes)
+    settings = _settle(out, encoder, made_by, photos=photos, dtype=dtype, writes=writes)
     return Plan(encoder, settings, divide_into_shards(photos, slices=settings["slices"]), [*listing.skipped, *unnamed])
 
 
@@ -95,9 +97,10 @@ def embed_shard(
     """Embed one shard into the part `path`; rows of files that have not changed are kept, and a part that is complete is left alone."""
     fingerprint, dtype = settings["fingerprint"], settings["dtype"]
     before = {row.key: row for row in read_part(path, fingerprint=fingerprint)}
-    states = {photo.key: file_state(photo) for photo in photos}
+    of_key = {photo.key: photo for photo in photos}
+    states = {key: file_state(photo) for key, photo in of_key.items()}
     same = [row for key, row in before.items() if key in states and states[key][2:] == (row.bytes, row.modified)]
-    kept = [row._replace(path=states[row.key][0], offset=states[row.key][1]) for row in same]
+    kept = [_as_found(row, of_key[row.key], states[row.key]) for row in same]
     known = {row.key for row in kept}
     missing = [photo for photo in photos if photo.key not in known]
     advance(len(kept))
@@ -116,6 +119,11 @@ def embed_shard(
         write_part(path, sorted([*kept, *rows], key=lambda row: row.key), dim=encoder.dim, dtype=dtype, fingerprint=fingerprint)
     write_skipped(record(path), skipped)
     return {"photographs": len(photos), "embedded": len(rows), "kept": len(kept), "skipped": len(skipped)}
+
+
+def _as_found(row: Row, photo: Photo, state: tuple[str, int | None, int, int]) -> Row:
+    """A row whose photograph is the same, with what is said of it now."""
+    return row._replace(path=state[0], offset=state[1], label=photo.label, split=photo.split)
 
 
 def divide_into_shards(photos: Sequence[Photo], *, slices: int) -> dict[str, list[Photo]]:
@@ -140,9 +148,12 @@ def file_state(photo: Photo) -> tuple[str, int | None, int, int]:
 
 
 def fingerprint_of(encoder: PhotoEncoder) -> str:
-    """A digest of all that a vector depends on beside the photograph: weights, image size, normalisation."""
-    digest = hashlib.sha256(repr((encoder.image_size, encoder.encoder.mean.tolist(), encoder.encoder.std.tolist())).encode())
-    for name, tensor in sorted(encoder.encoder.trunk.state_dict().items()):
+    """A digest of all that a vector depends on beside the photograph: architecture, weights, image size, normalisation."""
+    inner = encoder.encoder
+    digest = hashlib.sha256(
+        repr((encoder.image_size, inner.mean.tolist(), inner.std.tolist(), inner.name.split(".")[0], inner.args)).encode()
+    )
+    for name, tensor in sorted(inner.trunk.state_dict().items()):
         digest.update(name.encode() + tensor.cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()
 
@@ -150,7 +161,7 @@ def fingerprint_of(encoder: PhotoEncoder) -> str:
 def print_summary(result: dict[str, Any]) -> None:
     """One line for people."""
     again = f", {result['kept']:,} were there already" if result["kept"] else ""
-    skipped = f", {result['skipped']:,} could not be read" if result["skipped"] else ""
+    skipped = f", {result['skipped']:,} could not be read (listed in its _*.jsonl)" if result["skipped"] else ""
     line = f"{result['out']}: {result['embedded']:,} photographs embedded{again}{skipped}; {result['parts']} parts"
     console.print(line, markup=False, soft_wrap=True)
 
@@ -178,15 +189,17 @@ def _made_by(source: str | Path, encoder: PhotoEncoder) -> dict[str, Any]:
 
 
 def _settle(
-    folder: Path, encoder: PhotoEncoder, made_by: dict[str, Any], *, photos: int, dtype: Dtype, writes: bool
+    folder: Path, encoder: PhotoEncoder, made_by: dict[str, Any], *, photos: Sequence[Photo], dtype: Dtype, writes: bool
 ) -> dict[str, Any]:  # fmt: skip
     """What made the vectors of a folder: written down by one process when it is new, and held to by all."""
     path = folder / SETTINGS
     if writes and not path.exists():
-        if folder.exists() and (not folder.is_dir() or any(part.name not in (f"{SETTINGS}.tmp", ENCODER) for part in folder.iterdir())):
+        if folder.exists() and (
+            not folder.is_dir() or any(not part.name.startswith((SETTINGS, ENCODER, ".")) for part in folder.iterdir())
+        ):
             raise ValueError(f"{folder} is not empty and holds no embedding; choose another --out")
         save_encoder(encoder.encoder, folder / ENCODER)
-        write_json(path, {**made_by, "dtype": dtype, "slices": max(1, math.ceil(photos / SLICE))})
+        write_json(path, {**made_by, "dtype": dtype, "slices": max(1, math.ceil(len(photos) / SLICE))})
     begun = time.monotonic()
     while not path.exists():
         if time.monotonic() - begun > PATIENCE:
@@ -197,10 +210,18 @@ def _settle(
         raise ValueError(f"{folder} holds vectors of another encoder ({settled['encoder']}); choose another --out")
     if settled["dtype"] != dtype:
         raise ValueError(f"{folder} holds vectors of {settled['dtype']}; use --dtype {settled['dtype']}, or another --out")
+    if writes and settled["data"] != made_by["data"]:
+        _refuse_other_photographs(folder, photos)
     if writes and any(settled.get(name) != value for name, value in made_by.items()):
         settled |= made_by  # the run or the photographs have moved
         write_json(path, settled)
     return settled
+
+
+def _refuse_other_photographs(folder: Path, photos: Sequence[Photo]) -> None:
+    before = {key for path in folder.glob("part-*.parquet") for key in keys_of(path)}
+    if before and not before & {photo.key for photo in photos}:
+        raise ValueError(f"{folder} holds the vectors of {len(before):,} other photographs; choose another --out")
 
 
 @contextmanager

@@ -25,9 +25,12 @@ def export_csv(collection: Collection, path: str | Path) -> int:
     """Write one line a photograph: key, path, folder, label, name and confidence by the probe, group; returns how many.
 
     RFC 4180 in UTF-8, with the mark by which Excel knows that; a text that a spreadsheet would take for a formula begins with ',
-    which `import_csv` takes off again. Other commands take the file as DATA. Whatever `path` was is replaced, whole or not at all.
+    which `import_csv` takes off again. Whatever `path` was is replaced, whole or not at all. Raises `ValueError` for a folder that
+    is not there.
     """
     destination = Path(path)
+    if not destination.parent.is_dir():
+        raise ValueError(f"{shown(destination.parent)}: no such folder")
     beside = destination.with_name(f".{destination.name}.{os.getpid()}")
     try:
         with beside.open("w", encoding="utf-8-sig", newline="") as stream:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from lodisc.collection.approximate import EXACT_UP_TO, Recall, keep_index
+from lodisc.collection.approximate import RECALL, Recall, keep_index
 from lodisc.collection.collection import EMBEDDING, Collection, encoder_folder
 from lodisc.collection.labels import Labels
 from lodisc.collection.parts import ENCODER, FINGERPRINT, SETTINGS, skipped_in, vectors_of
@@ -22,6 +23,9 @@ from lodisc.console import out as console
 from lodisc.console import progress_bar
 from lodisc.data.check import write_skipped
 from lodisc.data.photo import shown
+from lodisc.training.checkpoint import write_json
+
+RENAMED = "renamed.json"
 
 
 def index(source: str | Path, *, collection: str | Path) -> dict[str, Any]:
@@ -39,25 +43,29 @@ def index(source: str | Path, *, collection: str | Path) -> dict[str, Any]:
         raise ValueError(f"{shown(parts)} holds no photographs yet; run  lodisc embed  first")
     folder.mkdir(parents=True, exist_ok=True)
     with writing(folder):
-        store = Store(folder)
+        store, labels = Store(folder), Labels(folder / "labels.sqlite")
+        _carry_labels(folder, labels, store)
         before = store.keys_and("digest") if store.exists else {}
         if before and not before.keys() & found.keys() and not set(before.values()) & set(found.values()):
             raise ValueError(
                 f"none of the {len(before):,} photographs of {shown(folder)} is in {shown(parts)}; choose another --collection"
             )
         _keep_encoder(parts, folder, settings)
-        carried = _carry_labels(Labels(folder / "labels.sqlite"), before, found)
+        if moved := _renamed(labels, before, found):
+            write_json(folder / RENAMED, {"version": store.version, "moved": moved})
+        (folder / RECALL).unlink(missing_ok=True)
         with progress_bar() as progress:
             bar = progress.add_task("Indexing", total=len(found), note="")
             change = store.mirror(
                 _batches(paths, settings, advance=lambda count: progress.advance(bar, count)),
                 schema=_schema(settings),
             )
+        carried = _carry_labels(folder, labels, store)
         skipped = skipped_in(parts)
         write_skipped(folder / "skipped.jsonl", skipped)
         _forget_other_encoders(folder, settings["fingerprint"])
         store.tidy()
-        recall = keep_index(Collection(folder)) if len(found) > EXACT_UP_TO else None
+        recall = keep_index(Collection(folder))
     counts = {"photographs": len(found), **change._asdict(), "labels_carried": carried, "skipped": len(skipped)}
     return {"collection": str(folder), **counts, "recall": recall._asdict() if recall else None}
 
@@ -66,7 +74,8 @@ def print_summary(result: dict[str, Any]) -> None:
     """One line for people."""
     counts = ", ".join(f"{result[name]:,} {name}" for name in ("added", "replaced", "kept", "removed") if result[name])
     carried = f"; {result['labels_carried']:,} labels followed renamed photographs" if result["labels_carried"] else ""
-    line = f"{shown(result['collection'])}: {result['photographs']:,} photographs ({counts}){carried}"
+    skipped = f"; {result['skipped']:,} could not be read, listed in skipped.jsonl" if result["skipped"] else ""
+    line = f"{shown(result['collection'])}: {result['photographs']:,} photographs ({counts}){carried}{skipped}"
     console.print(line, markup=False, soft_wrap=True)
     if result["recall"]:
         console.print(Recall(**result["recall"]).words, markup=False, soft_wrap=True)
@@ -126,8 +135,6 @@ def _batches(paths: list[Path], settings: dict[str, Any], *, advance: Any) -> It
 
 def _keep_encoder(parts: Path, folder: Path, settings: dict[str, Any]) -> None:
     """Copy the encoder, whole or not at all, and write down what it was made by."""
-    from lodisc.training.checkpoint import write_json
-
     kept = encoder_folder(folder, settings["fingerprint"])
     if not kept.is_dir():
         beside = kept.with_suffix(".tmp")
@@ -144,11 +151,24 @@ def _forget_other_encoders(folder: Path, fingerprint: str) -> None:
             shutil.rmtree(other, ignore_errors=True)
 
 
-def _carry_labels(labels: Labels, before: dict[str, str], found: dict[str, str]) -> int:
-    """Let labels follow photographs that were renamed: a new key with the digest of a labelled key that has gone."""
-    current = labels.current()
-    gone = {digest: key for key, digest in before.items() if key not in found and key in current}
-    moved = {gone[digest]: key for key, digest in found.items() if digest in gone and key not in before and key not in current}
-    if moved:
-        labels.carry(moved)
-    return len(moved)
+def _renamed(labels: Labels, before: dict[str, str], found: dict[str, str]) -> dict[str, str]:
+    """The new key of every labelled photograph that is not where it was: of the same digest, first to first where there are copies."""
+    gone, come = defaultdict(list), defaultdict(list)
+    for key in sorted(labels.current()):
+        if key in before and found.get(key) != before[key]:
+            gone[before[key]].append(key)
+    for key, digest in sorted(found.items()):
+        if digest in gone and before.get(key) != digest:
+            come[digest].append(key)
+    return {old: new for digest, olds in gone.items() for old, new in zip(olds, come[digest], strict=False)}
+
+
+def _carry_labels(folder: Path, labels: Labels, store: Store) -> int:
+    """Let labels follow the photographs that were to be renamed when the store had another version: now, or before it was killed."""
+    path = folder / RENAMED
+    if not path.exists():
+        return 0
+    renamed = json.loads(path.read_text())
+    carried = labels.carry(renamed["moved"]) if store.exists and store.version != renamed["version"] else 0
+    path.unlink()
+    return carried

@@ -68,7 +68,7 @@ class Labels:
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
-        self._known: tuple[int, dict[str, str]] = (0, {})
+        self._known: tuple[tuple[int, int, int], dict[str, str]] = ((0, 0, 0), {})
 
     @property
     def version(self) -> int:
@@ -79,8 +79,10 @@ class Labels:
     def current(self) -> dict[str, str]:
         """The label of every photograph that has one, by key."""
         version = self.version
-        if self._known[0] != version:
-            self._known = (version, dict(self._read("SELECT key, label FROM labels ORDER BY key")))
+        status = self.path.stat() if version else None  # as a file that was put back counts its versions anew
+        state = (version, status.st_ino, status.st_mtime_ns) if status else (0, 0, 0)
+        if self._known[0] != state:
+            self._known = (state, dict(self._read("SELECT key, label FROM labels ORDER BY key")))
         return dict(self._known[1])
 
     def set(self, keys: Sequence[str], label: str | None, *, how: str = "typed") -> int:
@@ -92,13 +94,16 @@ class Labels:
         assert not isinstance(keys, str)
         return self.set_each(dict.fromkeys(keys, label), how=how)
 
-    def set_each(self, labels: Mapping[str, str | None], *, how: str) -> int:
-        """Give each photograph a label of its own, None to take it away, as one action; returns how many changed. Raises as `set` does."""
+    def set_each(self, labels: Mapping[str, str | None], *, how: str, only_unlabelled: bool = False) -> int:
+        """Give each photograph a label of its own, None to take it away, as one action; returns how many changed. Raises as `set` does.
+
+        With `only_unlabelled` a photograph that somebody has labelled by now keeps its label.
+        """
         plain = {label: None if label is None else plain_label(label) for label in set(labels.values())}
         wanted = {_plain_key(key): plain[label] for key, label in labels.items()}
         with self._writing() as database:
             changes = [(key, _label_of(database, key), label) for key, label in wanted.items()]
-            changes = [change for change in changes if change[1] != change[2]]
+            changes = [change for change in changes if change[1] != change[2] and not (only_unlabelled and change[1] is not None)]
             if changes:
                 database.execute("UPDATE actions SET state = 'dropped' WHERE state = 'undone'")
                 _record(database, changes, how=how, state="done", count=len(changes))
@@ -107,24 +112,23 @@ class Labels:
     def carry(self, moved: Mapping[str, str]) -> int:
         """Photographs were renamed from old to new keys: their labels and their history go with them; returns how many labels did.
 
-        A new key that has a label keeps it. The keys change in earlier actions too, so that undo reaches the photograph under its
-        new name; the renaming itself is in the history and is not undone.
+        All move at once, so that names may be exchanged. A new key that has a label of its own keeps it. The keys change in earlier
+        actions too, so that undo reaches the photograph under its new name; the renaming itself is in the history and is not undone.
         """
-        assert moved.keys().isdisjoint(moved.values())
-        renamed = {_plain_key(old): _plain_key(new) for old, new in moved.items()}
         with self._writing() as database:
-            changes: list[tuple[str, str | None, str | None]] = []
-            count = 0
+            renamed = {
+                _plain_key(old): _plain_key(new) for old, new in moved.items() if new in moved or _label_of(database, new) is None
+            }  # fmt: skip
+            carried = {new: label for old, new in renamed.items() if (label := _label_of(database, old)) is not None}
+            wanted = dict.fromkeys(renamed) | carried
+            changes = [(key, _label_of(database, key), label) for key, label in wanted.items()]
+            aside = {old: f"\0{number}" for number, old in enumerate(renamed)}  # no key begins so
+            database.executemany("UPDATE changes SET key = ? WHERE key = ?", [(place, old) for old, place in aside.items()])
             for old, new in renamed.items():
-                if _label_of(database, new) is not None:
-                    continue
-                database.execute("UPDATE OR IGNORE changes SET key = ? WHERE key = ?", (new, old))
-                if (label := _label_of(database, old)) is not None:
-                    changes += [(old, label, None), (new, None, label)]
-                    count += 1
-            if changes:
-                _record(database, changes, how="renamed", state="fixed", count=count)
-        return count
+                database.execute("UPDATE OR IGNORE changes SET key = ? WHERE key = ?", (new, aside[old]))
+            if carried:
+                _record(database, changes, how="renamed", state="fixed", count=len(carried))
+        return len(carried)
 
     def undo(self) -> Action | None:
         """Take the last action back, exactly; returns it, or None when there is none."""

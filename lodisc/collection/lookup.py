@@ -29,8 +29,6 @@ def look_up(
     `where` is a condition in SQL that they must meet. A photograph of the collection is not among its own look-alikes. Raises
     `ValueError` for what is neither key nor readable file, and for a condition that is none.
     """
-    if top < 1:
-        raise ValueError(f"--top {top} is out of range; ask for at least 1")
     photos, labels = collection.photos(), collection.labels.current()
     vectors_QD = _vectors(collection, photos, wanted, device=device)
     allowed_N = None if where is None else allowed_rows(collection, photos, where)
@@ -52,15 +50,19 @@ def look_up(
 def allowed_rows(collection: Collection, photos: Photos, where: str) -> NDArray[np.bool_]:
     """Which photographs [N] meet a condition in SQL on their columns, labels, groups and names."""
     labels = collection.labels.current()
-    grouping = load_groups(collection)
-    groups_N = None if grouping is None else assign(photos.vectors, grouping)[0]
-    names = None
-    if re.search(r"\bname\b", where, re.IGNORECASE):
+    groups_N = names = None
+    if _speaks_of("group", where) and (grouping := load_groups(collection)) is not None:
+        groups_N = assign(photos.vectors, grouping)[0]
+    if _speaks_of("name", where):
         from lodisc.collection.naming import name_photos  # loads torch
 
         learnt = name_photos(photos.vectors, [labels.get(key) for key in photos.keys]).names
         names = [name or "" for name in learnt] if any(learnt) else None
     return rows_where(photos, labels, where, groups=groups_N, names=names)
+
+
+def _speaks_of(column: str, where: str) -> bool:
+    return re.search(rf"\b{column}\b", where, re.IGNORECASE) is not None
 
 
 def print_answers(result: dict[str, Any]) -> None:

@@ -71,6 +71,15 @@ def read_part(path: Path, *, fingerprint: str) -> list[Row]:
     return [Row(*values) for values in zip(*columns, vectors_of(table), strict=True)]
 
 
+def keys_of(path: Path) -> list[str]:
+    """The keys in a part; none of one that is damaged."""
+    try:
+        keys: list[str] = pq.read_table(path, columns=["key"])["key"].to_pylist()
+    except (OSError, pa.ArrowInvalid):
+        return []
+    return keys
+
+
 def vectors_of(table: pa.Table) -> np.ndarray[Any, Any]:
     """The vectors [N, D] of a part, without a copy where it is in one piece."""
     column = table["vector"].combine_chunks()

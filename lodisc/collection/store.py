@@ -107,11 +107,11 @@ class Store:
 
 @contextmanager
 def writing(folder: Path) -> Iterator[None]:
-    """Wait until no other process changes the collection in this folder, and keep others waiting meanwhile."""
+    """Wait until no other process writes to this folder, a collection or an embedding, and keep others waiting meanwhile."""
     with (folder / ".lock").open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            say(f"Waiting for another process that changes {folder}.")
+            say(f"Waiting for another process that writes to {folder}.")
             fcntl.flock(file, fcntl.LOCK_EX)
         yield

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from lodisc.collection.collection import Collection
 
 LAST = 5  # actions that are shown
-MOST = 40  # rows of a table of groups, sets or outliers
+MOST = 40  # rows of a table of groups or sets
 
 
 def describe_labels(collection: Collection) -> dict[str, Any]:
@@ -84,7 +84,10 @@ def describe_duplicates(collection: Collection) -> dict[str, Any]:
     from lodisc.collection.neighbours import duplicates
 
     photos = collection.photos()
-    sets = duplicates(photos.vectors, photos.table["digest"].to_pylist())
+    with progress_bar() as progress:
+        bar = progress.add_task("Comparing", total=len(photos), note="")
+        digests = photos.table["digest"].to_pylist()
+        sets = duplicates(photos.vectors, digests, advance=lambda rows: progress.advance(bar, rows))
     return {"photographs": len(photos), "sets": [[photos.keys[row] for row in rows] for rows in sets]}
 
 

@@ -43,8 +43,8 @@ def rows_where(
         columns["name"] = pa.array(names, pa.string())
     rows = lancedb.connect("memory://").create_table("photos", pa.table(columns))
     try:
-        found = rows.search().where(where).select(["key"]).limit(max(1, len(photos.keys))).to_arrow()
-    except (ValueError, RuntimeError, OSError) as error:
+        found = rows.search().where(f"({where}\n)").select(["key"]).limit(max(1, len(photos.keys))).to_arrow()
+    except Exception as error:  # of many kinds, a panic among them
         raise ValueError(f"--where {shown(where[:80])}: {_reason(str(error), columns)}") from None
     met_N = np.zeros(len(photos.keys), np.bool_)
     met_N[[photos.position[key] for key in found["key"].to_pylist()]] = True

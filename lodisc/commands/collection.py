@@ -1,5 +1,6 @@
 """The commands of a collection: from photographs to vectors, look-alikes, groups, labels and the page."""
 
+import os
 from pathlib import Path
 from typing import Literal
 
@@ -41,7 +42,8 @@ def embed(
     result = embedding.embed(
         source, data, out=out, momentum=momentum, encoder=encoder, image_size=image_size, dtype=dtype, workers=workers, device=device
     )
-    print_result(result, json=json, people=embedding.print_summary)
+    if int(os.environ.get("RANK", 0)) == 0:
+        print_result(result, json=json, people=embedding.print_summary)
 
 
 def index(parts: Positional[Path], /, *, collection: Path, json: bool = False) -> None:
@@ -88,6 +90,8 @@ def search(
     from lodisc.collection import lookup, summary
     from lodisc.collection.collection import Collection
 
+    if top < 1:
+        raise ValueError(f"--top {top} is out of range; ask for at least 1")
     opened = Collection(collection)
     if duplicates:
         print_result(summary.describe_duplicates(opened), json=json, people=summary.print_duplicates)

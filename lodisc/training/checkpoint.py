@@ -17,6 +17,7 @@ import fcntl
 import json
 import os
 import shutil
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -34,7 +35,7 @@ KEPT = 2
 
 def write_json(path: Path, content: Any) -> None:
     """Write a JSON file in one go: readers see the old one or the new one, whole."""
-    beside = path.with_name(path.name + ".tmp")
+    beside = path.with_name(f"{path.name}.{os.getpid()}-{threading.get_ident()}.tmp")
     try:
         with beside.open("w") as file:
             json.dump(content, file, indent=2)

@@ -33,8 +33,8 @@ def claim(out: Path) -> None:
     """Make the folder of a run; raises `ValueError` when something else is there."""
     if out.exists() and not out.is_dir():
         raise ValueError(f"{out} is a file; choose another --out")
-    ours = {".lock", "skipped.jsonl", "skipped.jsonl.tmp", "start", "config.json.tmp"}
-    if out.is_dir() and not (out / "config.json").exists() and any(path.name not in ours for path in out.iterdir()):
+    ours = (".", "config.json.", "skipped.jsonl", "start")  # of a run that was killed before it began
+    if out.is_dir() and not (out / "config.json").exists() and any(not path.name.startswith(ours) for path in out.iterdir()):
         raise ValueError(f"{out} is not empty and holds no run; choose another --out")
     out.mkdir(parents=True, exist_ok=True)
 

@@ -53,7 +53,7 @@ def _encoder(state: State) -> Iterator[tuple[Status, str]]:
     """What the training of the encoder said of itself, and whether the encoder can be loaded."""
     name = state.collection.settings["encoder"]
     if state.trouble:
-        yield "bad", f"The encoder {name} can't be loaded ({state.trouble}); uploads and looks do not work."
+        yield "bad", f"When the server began something was wrong ({state.trouble}); if uploads and looks do not work, start it again."
     tasks = describe_progress(state)
     for task in (*tasks.running, *tasks.finished):
         if task.kind == "training" and task.name == name and task.health is not None:

@@ -15,11 +15,6 @@ class Kept(Generic[T]):
         self._making = Lock()
         self._last: tuple[Hashable, T] | None = None
 
-    @property
-    def last(self) -> tuple[Hashable, T] | None:
-        """What it was made from and the thing, perhaps out of date; never waits."""
-        return self._last
-
     def get(self, made_from: Hashable, make: Callable[[], T]) -> T:
         """The thing made from this, made now unless it was."""
         last = self._last

@@ -28,7 +28,7 @@ router = APIRouter(prefix="/labels", tags=["labels"])
 @router.get("")
 def labels(opened: Opened) -> models.LabelText:
     """All labels in use, most frequent first, and what undo and redo would do."""
-    return models.LabelText(**_texts(opened).model_dump())
+    return _texts(opened)
 
 
 @router.post("")
@@ -38,7 +38,7 @@ def label(opened: Opened, labelling: models.Labelling) -> models.Changed:
     keys = _keys(now, labelling)
     with refusing():
         changed = opened.collection.labels.set(keys, labelling.label, how="typed" if labelling.ids is not None else "group")
-    return models.Changed(changed=changed, undo=undo_text(opened))
+    return models.Changed(changed=changed, undo=undo_text(opened), unknown=len(labelling.ids or keys) - len(keys))
 
 
 @router.post("/undo")
@@ -109,17 +109,20 @@ def _texts(state: State) -> models.LabelText:
 
 
 def _keys(now: Now, labelling: models.Labelling) -> list[str]:
-    """The keys of the photographs to label; answers 4xx where they are not there or not named in one way."""
+    """The keys of the photographs to label; answers 4xx where none is there or they are not named in one way."""
     if (labelling.ids is None) == (labelling.group is None):
         raise HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY, "Give either ids or a group")
     if labelling.ids is not None:
-        unknown = sum(id not in now.photos.by_id for id in labelling.ids)
-        if unknown:
-            raise HTTPException(HTTPStatus.NOT_FOUND, f"{unknown} of the ids are not in the collection; load the page again")
-        return [now.photos.keys[now.photos.by_id[id]] for id in labelling.ids]
+        keys = [now.photos.keys[now.photos.by_id[id]] for id in labelling.ids if id in now.photos.by_id]
+        if labelling.ids and not keys:
+            raise HTTPException(HTTPStatus.NOT_FOUND, "None of these photographs is in the collection any more; load the page again")
+        return keys
     if now.groups is None or labelling.group not in [one.group for one in now.groups.described]:
         raise HTTPException(HTTPStatus.NOT_FOUND, "There is no such group; load the page again")
-    return [now.photos.keys[row] for row in np.flatnonzero(now.groups.group_N == labelling.group)]
+    keys = [now.photos.keys[row] for row in np.flatnonzero(now.groups.group_N == labelling.group)]
+    if labelling.size is not None and len(keys) != labelling.size:
+        raise HTTPException(HTTPStatus.CONFLICT, "The groups are others now; load the page again and look at this one")
+    return keys
 
 
 def _import(state: State, data: bytes, *, name: str) -> models.Imported:

@@ -128,6 +128,7 @@ class Labelling(Model):
 
     ids: list[Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]] | None = Field(None, max_length=200_000)
     group: int | None = Field(None, ge=1, le=1_000_000)
+    size: int | None = Field(None, ge=0, description="How many photographs the group had when it was seen; refused when it has others now")
     label: str | None = Field(max_length=1000)
 
 
@@ -136,6 +137,7 @@ class Changed(Model):
 
     changed: int = Field(description="How many photographs have another label now")
     undo: str | None = Field(description="What undo would take back, in words")
+    unknown: int = Field(default=0, description="How many of those named are not in the collection")
 
 
 class Undone(LabelText):
@@ -165,8 +167,7 @@ class History(Model):
 class Imported(Changed):
     """What an import did."""
 
-    unknown: int = Field(description="How many keys are not in the collection")
-    unknown_keys: list[str] = Field(description="The first of them")
+    unknown_keys: list[str] = Field(description="The first of those that are not in the collection")
 
 
 class Accuracy(Model):

@@ -36,7 +36,7 @@ def accept(opened: Opened, accepted: models.Accept) -> models.Changed:
         name = learnt.names[row]
         if name is not None:
             named[now.photos.keys[row]] = name
-    changed = opened.collection.labels.set_each(named, how=f"names accepted from {accepted.confidence:.0%}") if named else 0
+    changed = opened.collection.labels.set_each(named, how=f"names accepted from {accepted.confidence:.0%}", only_unlabelled=True)
     return models.Changed(changed=changed, undo=undo_text(opened))
 
 

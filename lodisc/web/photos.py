@@ -17,7 +17,8 @@ from lodisc.web.state import Opened
 from lodisc.web.thumbnails import decoding, picture, thumbnail
 
 router = APIRouter(tags=["photographs"])
-A_DAY = {"Cache-Control": "private, max-age=86400"}
+# Asked for again each time, as another file, or another collection on the same port, may have the same key
+REVALIDATED = {"Cache-Control": "private, no-cache"}
 
 
 class ThumbnailSize(IntEnum):
@@ -59,7 +60,7 @@ def thumbnail_of(opened: Opened, request: Request, id: models.PhotoId, size: Thu
     source = find(opened, id)
     tag = f'"{source.digest}-{size}"'
     if request.headers.get("if-none-match") == tag:
-        return Response(status_code=HTTPStatus.NOT_MODIFIED, headers={**A_DAY, "ETag": tag})
+        return Response(status_code=HTTPStatus.NOT_MODIFIED, headers={**REVALIDATED, "ETag": tag})
     try:
         if source.row is None:
             with decoding:
@@ -68,7 +69,7 @@ def thumbnail_of(opened: Opened, request: Request, id: models.PhotoId, size: Thu
             made = opened.thumbnails.get(source.now.photos.photo(source.row), digest=source.digest, size=size)
     except Unreadable as error:
         raise gone(error) from None
-    return Response(made, media_type="image/webp", headers={**A_DAY, "ETag": tag})
+    return Response(made, media_type="image/webp", headers={**REVALIDATED, "ETag": tag})
 
 
 @router.get("/photos/{id}/picture", response_class=Response, responses={200: {"content": {"image/jpeg": {}}}})
@@ -77,13 +78,13 @@ def picture_of(opened: Opened, request: Request, id: models.PhotoId) -> Response
     source = find(opened, id)
     tag = f'"{source.digest}-picture"'
     if request.headers.get("if-none-match") == tag:
-        return Response(status_code=HTTPStatus.NOT_MODIFIED, headers={**A_DAY, "ETag": tag})
+        return Response(status_code=HTTPStatus.NOT_MODIFIED, headers={**REVALIDATED, "ETag": tag})
     try:
         with decoding:
             made = source.read() if source.row is None else picture(source.read())
     except Unreadable as error:
         raise gone(error) from None
-    return Response(made, media_type="image/jpeg", headers={**A_DAY, "ETag": tag})
+    return Response(made, media_type="image/jpeg", headers={**REVALIDATED, "ETag": tag})
 
 
 def detail(source: Source) -> models.PhotoDetail:

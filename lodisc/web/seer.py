@@ -18,7 +18,7 @@ from lodisc.web import models
 from lodisc.web.kept import Latest
 from lodisc.web.thumbnails import decoding
 
-MOST_LOOKS, MOST_PAIRS = 128, 32
+MOST_LOOKS, MOST_PAIRS = 32, 8  # a large encoder makes 6 MB of a photograph, 10 MB of a pair
 
 
 @dataclass(frozen=True, eq=False)

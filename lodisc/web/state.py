@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from functools import partial
 from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,7 +12,6 @@ from typing import TYPE_CHECKING, Annotated
 import numpy as np
 from fastapi import Depends, Request
 from numpy.typing import NDArray
-from starlette.exceptions import HTTPException
 
 from lodisc.collection.collection import Collection, Photos
 from lodisc.collection.groups import GROUPS, assign, describe, load_groups
@@ -57,9 +57,10 @@ class State:
             try:
                 self.now()
                 self.seer.warm_up()
-            except (ValueError, OSError, HTTPException) as error:
+                self.trouble = None
+            except Exception as error:  # whatever it is, the page shows it and the rest goes on
                 self.trouble = one_line(str(getattr(error, "detail", error)))
-                log.warning("The encoder can't be loaded: %s", self.trouble)
+                log.warning("Not ready: %s", self.trouble)
 
         threading.Thread(target=work, name="warm-up", daemon=True).start()
 
@@ -75,11 +76,14 @@ class State:
         """What the probe learns from all labels typed so far, and the state with it."""
         from lodisc.collection.naming import name_photos
 
-        with self._naming:  # who waited for another one's turn learns from what was typed meanwhile, if anything was
-            now = self.now()
-            names = self._names.get((now.photos, now.typed), lambda: name_photos(now.photos.vectors, now.label_N))
-            self._learnt = (now.photos, names) if len(names.classes) > 1 else None
-        return self.now(), names
+        while True:
+            with self._naming:  # who waited for another one's turn learns from what was typed meanwhile, if anything was
+                now = self.now()
+                names = self._names.get((now.photos, now.typed), partial(name_photos, now.photos.vectors, now.label_N))
+                self._learnt = (now.photos, names) if len(names.classes) > 1 else None
+            joined = self.now()
+            if joined.photos is now.photos:  # else photographs came or went meanwhile
+                return joined, names
 
     def duplicates(self, now: Now) -> list[list[int]]:
         """Rows of photographs that are nearly the same, largest set first."""

@@ -14,7 +14,7 @@ const changed = () => listeners.forEach((listener) => listener());
 /** Label `ids` or a whole `group`, or with null take their labels away; true when the server has it. */
 export async function label(name, { ids, group, count = ids?.length, quietly = false }) {
   const what = name === null ? `Taking the label off ${photographs(count)}` : `“${shown(name)}” for ${photographs(count)}`;
-  const answer = await put({ path: "/api/labels", body: ids ? { ids, label: name } : { group, label: name }, words: what });
+  const answer = await put({ path: "/api/labels", body: ids ? { ids, label: name } : { group, size: count, label: name }, words: what });
   if (answer === null) return false;
   if (!quietly) {
     const said = name === null ? `${photographs(answer.changed)} without a label now.` : `${photographs(answer.changed)} labelled “${shown(name)}”.`;
