@@ -46,7 +46,7 @@ def test_from_the_command_line(run: Path, photos: Path, tmp_path: Path) -> None:
     write(photos / "wren" / "cut.jpg", b"nothing")
     status, out, messages = run_command("embed", run, photos, "--out", tmp_path / "vectors")
     assert status == 0, messages
-    assert "10 photographs embedded, 1 could not be read; 1 parts" in out
+    assert "10 photographs embedded, 1 could not be read (listed in its _*.jsonl); 1 parts" in out
     status, out, _ = run_command("embed", run, photos, "--out", tmp_path / "vectors", "--json")
     assert json.loads(out) == {
         "out": str(tmp_path / "vectors"), "parts": 1, "photographs": 11, "embedded": 0, "kept": 10, "skipped": 1,
