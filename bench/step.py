@@ -9,7 +9,6 @@ global-only step of the same round.
 import statistics
 import time
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 import tyro
@@ -21,11 +20,9 @@ from lodisc.method.encoder import build_encoder
 from lodisc.training.distributed import Processes
 from lodisc.training.learner import Learner
 
-ARMS: dict[str, dict[str, Any]] = {
+ARMS = {
     "global": {"objective": "global"},
     "both, query, drop": {"direction": "query"},
-    "both, query, drop, all whole": {"direction": "query", "whole_every": 1},
-    "local, query, drop": {"objective": "local", "direction": "query"},
     "both, key, drop": {"direction": "key"},
     "both, key, zero": {"direction": "key", "mask_mode": "zero"},
 }
