@@ -216,6 +216,7 @@ def test_findings_say_what_the_intervals_say() -> None:
     text = findings({"seeds": [0, 1], "titles": {"rank1": "Rank-1", "map": "mAP"}, "arms": arms, "left_out": {"d": "no weights"}})
     assert "over 2 trainings of each" in text
     assert "Rank-1 is higher: a (+2.0); lower: b (-2.0); not clearly different: c (+0.5)." in text
+    assert " mAP is higher: a" in text
     assert "Highest is a: Rank-1 52.0 % where its untouched start has 41.0 %." in text
     assert "Of these 6 comparisons" in text and "d was left out: no weights." in text
     alone = findings({"seeds": [0], "titles": {"rank1": "Rank-1"}, "arms": {"start": arms["start"], "global": baseline}, "left_out": {}})
