@@ -1,4 +1,4 @@
-"""What a training step costs: global alone against both branches, taken in turn in one run.
+"""What a training step costs: global alone against the other objectives, taken in turn in one run.
 
     python bench/step.py [--rounds 7] [--batch-size 64] [--image-size 128] [--encoder deit_tiny_patch16_224]
 
@@ -9,6 +9,7 @@ global-only step of the same round.
 import statistics
 import time
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import tyro
@@ -20,11 +21,12 @@ from lodisc.method.encoder import build_encoder
 from lodisc.training.distributed import Processes
 from lodisc.training.learner import Learner
 
-ARMS = {
+ARMS: dict[str, dict[str, Any]] = {
     "global": {"objective": "global"},
-    "both, query, drop": {"direction": "query"},
-    "both, key, drop": {"direction": "key"},
-    "both, key, zero": {"direction": "key", "mask_mode": "zero"},
+    "local, query, drop": {"objective": "local", "direction": "query"},
+    "both, query, drop": {"objective": "both", "direction": "query"},
+    "both, key, drop": {"objective": "both", "direction": "key"},
+    "both, key, zero": {"objective": "both", "direction": "key", "mask_mode": "zero"},
 }
 
 

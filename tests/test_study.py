@@ -4,6 +4,7 @@ import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ from lodisc.study import STUDIES, study
 from lodisc.study.compute import of_equal_compute, operations
 from lodisc.study.words import findings
 
-BASE = TrainConfig(**{**TINY, "epochs": 2.0})
+BASE = TrainConfig(**{**TINY, "epochs": 2.0, "objective": "both"})
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +31,7 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_study_from_the_command_line(photos: Path, tmp_path: Path) -> None:
-    settings = {"epochs": 2, "keep_ratio": 0.25}
+    settings: dict[str, Any] = {"epochs": 2, "keep_ratio": 0.25, "objective": "both"}
     words = ["study", "direction", photos, "--out", tmp_path / "studies", "--seeds", "0,1"]
     status, out, messages = run_command(*words, **settings)
     assert status == 0, messages
@@ -51,6 +52,18 @@ def test_a_study_from_the_command_line(photos: Path, tmp_path: Path) -> None:
     assert status == 0 and "run 1" not in messages, "nothing is trained twice"
     again = json.loads(out)
     assert again["arms"] == result["arms"]
+
+
+@pytest.mark.parametrize(("objective", "varied"), [("local", "local"), ("both", "both"), ("global", "both")])
+def test_studies_vary_one_thing_around_the_objective_of_their_base(objective: str, varied: str) -> None:
+    base = replace(BASE, objective=objective)  # type: ignore[arg-type]
+    for name in ("masks", "keep-ratio", "attention", "direction"):
+        assert {config.objective for config in STUDIES[name].arms(base).values()} == {varied}
+    for name in ("focus", "start"):
+        arms = STUDIES[name].arms(base)
+        assert {config.objective for config in arms.values()} == {"global", varied}
+        assert all(arms[against].objective == "global" for arm in arms if (against := STUDIES[name].against(arm)) not in (None, "global"))
+        assert STUDIES[name].against(varied) == "global" and STUDIES[name].against("global") is None
 
 
 def test_studies_share_their_runs(photos: Path, tmp_path: Path, capfd) -> None:
@@ -203,6 +216,7 @@ def test_findings_say_what_the_intervals_say() -> None:
     text = findings({"seeds": [0, 1], "titles": {"rank1": "Rank-1", "map": "mAP"}, "arms": arms, "left_out": {"d": "no weights"}})
     assert "over 2 trainings of each" in text
     assert "Rank-1 is higher: a (+2.0); lower: b (-2.0); not clearly different: c (+0.5)." in text
+    assert " mAP is higher: a" in text
     assert "Highest is a: Rank-1 52.0 % where its untouched start has 41.0 %." in text
     assert "Of these 6 comparisons" in text and "d was left out: no weights." in text
     alone = findings({"seeds": [0], "titles": {"rank1": "Rank-1"}, "arms": {"start": arms["start"], "global": baseline}, "left_out": {}})

@@ -11,6 +11,7 @@ from photos import collection, encoded, texture, write
 from runs import TINY, last_state, logged_steps
 
 import lodisc
+from lodisc.config import RECIPES
 from lodisc.data import loader
 from lodisc.training import checkpoint
 from lodisc.training.learner import Learner
@@ -257,3 +258,13 @@ def test_a_size_far_below_the_pretrained_one_is_warned_of(photos: Path, tmp_path
 def test_a_choice_that_there_is_not_is_refused_before_anything_is_read(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="--objective globl is none of global, local, both"):
         lodisc.train(tmp_path / "nowhere", out=tmp_path / "run", objective="globl")
+
+
+def test_the_paper_recipe_is_as_published() -> None:
+    """ViT-B at 224 pixels, 100 epochs, batch 32, both branches, the key masked to the 0.3 highest patches, the other view to find, λ 1."""
+    published = {
+        "encoder": "vit_base_patch16_224.augreg_in1k", "image_size": 224, "epochs": 100, "batch_size": 32, "lr": 1e-3, "weight_decay": 0.5,
+        "objective": "both", "local_weight": 1.0, "direction": "key", "positives": "other", "attention": "momentum", "mask": "pivotal",
+        "keep_ratio": 0.3, "mask_mode": "zero", "fusion": "product", "temperature": 0.2, "momentum": 0.99,
+    }  # fmt: skip
+    assert published.items() <= RECIPES["paper"]().to_dict().items()

@@ -34,7 +34,7 @@ class Step:
 class LoDisc(nn.Module):
     """Student f, h and momentum encoder f_k with the global and the local contrastive task.
 
-    `objective` global is MoCo v3; local contrasts pivotal regions; both is LoDisc: L = L_g + λ·L_l. `direction` key masks the key
+    `objective` global is MoCo v3; local contrasts pivotal regions; both is the paper's L = L_g + λ·L_l. `direction` key masks the key
     as the paper does, query masks the query; with `positives` both, a region must find its own view beside the other one.
     `attention` is that of the momentum encoder, as in the paper, or of the student. `gather` and `all_reduce` reach the other
     processes, if there are any.

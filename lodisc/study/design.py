@@ -1,7 +1,7 @@
 """What a study is: a question, and the arms that answer it."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lodisc.config import TrainConfig
 
@@ -13,6 +13,11 @@ BASELINE = "global"
 
 RECOGNITION = {"rank1": "Rank-1", "map": "mAP", "linear": "linear", "knn": "kNN"}
 FOCUS = {"part": "on the part", "object": "on the object", "part_covered": "part kept"}
+
+
+def with_regions(base: TrainConfig) -> TrainConfig:
+    """The base as it is; with both branches where it has global only, which leaves nothing of the local task to vary."""
+    return replace(base, objective="both") if base.objective == "global" else base
 
 
 def against_baseline(arm: str) -> str | None:

@@ -4,13 +4,13 @@ from dataclasses import replace
 from typing import get_args
 
 from lodisc.config import Direction, Positives, TrainConfig
-from lodisc.study.design import RECOGNITION, Arms, Study
+from lodisc.study.design import RECOGNITION, Arms, Study, with_regions
 
 
 def arms(base: TrainConfig) -> Arms:
     return {
         f"masked {direction}, {'both views' if positives == 'both' else 'other view'}": replace(
-            base, objective="both", direction=direction, positives=positives
+            with_regions(base), direction=direction, positives=positives
         )
         for direction in get_args(Direction)
         for positives in get_args(Positives)

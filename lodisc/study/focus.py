@@ -3,23 +3,25 @@
 from dataclasses import replace
 
 from lodisc.config import TrainConfig
-from lodisc.study.design import BASELINE, FOCUS, RECOGNITION, Arms, Study
+from lodisc.study.design import BASELINE, FOCUS, RECOGNITION, Arms, Study, with_regions
 
 SHORTER = {"a quarter": 0.25, "half": 0.5}
 
 
 def arms(base: TrainConfig) -> Arms:
     assert base.epochs is not None
+    regions = with_regions(base)
     shorter = {
-        f"{objective}, {name}": replace(base, objective=objective, epochs=base.epochs * share)
+        f"{config.objective}, {name}": replace(config, epochs=base.epochs * share)
         for name, share in SHORTER.items()
-        for objective in ("global", "both")
+        for config in (replace(base, objective="global"), regions)
     }
-    return {**shorter, "both": replace(base, objective="both")}
+    return {**shorter, regions.objective: regions}
 
 
 def against(arm: str) -> str | None:
-    return arm.replace("both", BASELINE) if arm.startswith("both") else None
+    objective, comma, length = arm.partition(", ")
+    return None if objective == BASELINE else BASELINE + comma + length
 
 
 FIGURES = FOCUS | {"rank1": RECOGNITION["rank1"], "linear": RECOGNITION["linear"]}

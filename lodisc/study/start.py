@@ -3,25 +3,26 @@
 from dataclasses import replace
 
 from lodisc.config import TrainConfig
-from lodisc.study.design import BASELINE, RECOGNITION, Arms, Study
+from lodisc.study.design import BASELINE, RECOGNITION, Arms, Study, with_regions
 
 SELF_SUPERVISED = "vit_small_patch16_224.dino"
 
 
 def arms(base: TrainConfig) -> Arms:
+    regions = with_regions(base)
     self_supervised = replace(base, encoder=SELF_SUPERVISED, encoder_args={}, init="timm")
     return {
-        "both": replace(base, objective="both"),
+        regions.objective: regions,
         "global, self-supervised": replace(self_supervised, objective="global"),
-        "both, self-supervised": replace(self_supervised, objective="both"),
+        f"{regions.objective}, self-supervised": replace(self_supervised, objective=regions.objective),
         "global, random": replace(base, init="none", objective="global"),
-        "both, random": replace(base, init="none", objective="both"),
+        f"{regions.objective}, random": replace(regions, init="none"),
     }
 
 
 def against(arm: str) -> str | None:
-    objective, _, start = arm.partition(", ")
-    return None if objective == "global" else f"{BASELINE}, {start}".removesuffix(", ")
+    objective, comma, start = arm.partition(", ")
+    return None if objective == BASELINE else BASELINE + comma + start
 
 
 STUDY = Study(question="What does the start decide?", arms=arms, figures=RECOGNITION, against=against)

@@ -31,4 +31,5 @@ def _differences(compared: dict[str, Any], figure: str, title: str) -> str:
     unclear = {arm: of[figure]["value"] for arm, of in compared.items() if arm not in better and arm not in worse}
     groups = {"higher": better, "lower": worse, "not clearly different": unclear}
     named = [f"{word}: {', '.join(f'{arm} ({value:+.1f})' for arm, value in group.items())}" for word, group in groups.items() if group]
-    return f"{title[0].upper()}{title[1:]} is {'; '.join(named)}."
+    subject = title if any(map(str.isupper, title)) else title.capitalize()  # mAP and kNN stay as they are
+    return f"{subject} is {'; '.join(named)}."
