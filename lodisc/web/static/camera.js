@@ -1,6 +1,6 @@
 // Which part of the map one looks at: zoom and place, and how they move.
 
-const MOST = 400;
+const MOST = 60;
 
 export class Camera {
   /** `moved()` is told after every change. The map is the unit square, `pad` pixels are kept free around it. */

@@ -10,6 +10,7 @@ import { thumbnail } from "./tile.js";
 
 const REACH = 16;
 const ASK_AGAIN = 3000;
+const LONGEST_WAIT = 30_000;
 const canvas = find("canvas");
 const peek = find(".peek");
 const colourBy = find("#colour");
@@ -31,6 +32,7 @@ function soon() {
   });
 }
 
+const called = (method) => ({ pca: "PCA", tsne: "t-SNE", umap: "UMAP" })[method] ?? method;
 const counts = (index) => scene.lit === null || scene.kind[index] === scene.lit;
 const nearest = (px, py, reach) => scene.points.nearest(...scene.camera.toMap(px, py), reach / scene.camera.scale, counts);
 const nearMiddle = () => nearest(...scene.camera.middle, 60) ?? nearest(...scene.camera.middle, 400);
@@ -60,25 +62,32 @@ function paint() {
   soon();
 }
 
-async function load() {
+async function load(wait = ASK_AGAIN) {
+  let now;
   try {
-    map = await get("/api/map");
+    now = await get("/api/map");
   } catch (error) {
     stand("map", `${error.message} The map will come when it is back.`, { kind: "waiting" });
     return setTimeout(load, ASK_AGAIN);
   }
   stand("map", null);
+  if (now.making) setTimeout(load, wait, Math.min(1.5 * wait, LONGEST_WAIT));
+  if (map?.method !== now.method || map.ids.length !== now.ids.length) show(now);
+}
+
+function show(now) {
+  map = now;
   find("#loading").hidden = true;
   find("#none").hidden = map.ids.length > 0;
   find(".legend").hidden = find(".zoom").hidden = map.ids.length === 0;
-  find("#how").textContent = map.ids.length ? `${photographs(map.ids.length)}, by ${map.method}${map.making ? `; a better map (${map.making}) is being made` : ""}.` : "";
+  const better = map.making ? ` A better map, by ${called(map.making)}, is being made.` : "";
+  find("#how").textContent = `${photographs(map.ids.length)} by ${called(map.method)}; the nearer, the more alike.${better}`;
   scene.points = new Points(map.x, map.y);
   scene.ids = map.ids;
   scene.pointed = null;
   if (!colourBy.dataset.set) colourBy.value = map.group.some((group) => group !== null) ? "group" : "label";
   fit();
   paint();
-  if (map.making) setTimeout(load, ASK_AGAIN);
 }
 
 function fit() {
@@ -133,8 +142,10 @@ for (const end of ["pointerup", "pointercancel"]) {
 canvas.addEventListener("pointerleave", () => fingers.size === 0 && !scene.cross && ((scene.pointed = null), soon()));
 canvas.addEventListener("wheel", (event) => {
   event.preventDefault();
+  if (!scene.points) return;
   const pixels = event.deltaY * (event.deltaMode === 1 ? 24 : 1);
   scene.camera.zoomBy(Math.exp(-Math.max(-240, Math.min(240, pixels)) * (event.ctrlKey ? 0.01 : 0.0022)), ...place(event));
+  scene.pointed = nearest(...place(event), REACH);
 }, { passive: false });
 canvas.addEventListener("keydown", (event) => {
   const step = 70;

@@ -2,6 +2,7 @@
 import { thumbnail } from "./tile.js";
 
 const SIDE = 58;
+const ROOMY = 900;
 const MOST_THUMBNAILS = 260;
 const MOST_KEPT = 600;
 const pictures = new Map();
@@ -33,13 +34,14 @@ export function draw(canvas, { camera, points, ids, kinds, kind, lit, pointed, c
   const [right, bottom] = camera.toMap(camera.width + SIDE, camera.height + SIDE);
   const visible = [...points.within(left, top, right, bottom)];
   drawPoints(context, visible, { camera, points, kinds, kind, lit });
-  if (visible.length <= MOST_THUMBNAILS || camera.zoom > 24) drawThumbnails(context, visible, { camera, points, ids, kinds, kind, lit }, again);
+  if (visible.length <= ROOMY || camera.zoom > 30) drawThumbnails(context, visible, { camera, points, ids, kinds, kind, lit }, again);
   if (pointed !== null) ring(context, camera.toScreen(points.x[pointed], points.y[pointed]));
   if (cross) drawCross(context, camera.middle);
 }
 
 function drawPoints(context, visible, { camera, points, kinds, kind, lit }) {
-  const radius = Math.max(1.8, Math.min(6, 26 / Math.sqrt(points.length / 40) + Math.log2(camera.zoom + 1) * 0.9));
+  const crowded = Math.sqrt(Math.min(1, camera.scale / camera.zoom / 700));
+  const radius = Math.max(1.4, Math.min(6, (26 / Math.sqrt(points.length / 40)) * crowded + Math.log2(camera.zoom + 1) * 0.9 * crowded));
   const byKind = kinds.map(() => []);
   for (const index of visible) byKind[kind[index]].push(index);
   for (let at = kinds.length - 1; at >= 0; at -= 1) {

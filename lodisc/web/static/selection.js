@@ -32,9 +32,9 @@ export class Selection {
   }
 
   #toggle(index) {
-    const photo = this.photographs.get(index);
-    if (!photo) return;
-    if (!this.ids.delete(photo.id)) this.ids.add(photo.id);
+    const id = this.grid.tiles.get(index)?.dataset.id;
+    if (!id) return;
+    if (!this.ids.delete(id)) this.ids.add(id);
     this.#tell();
   }
 
@@ -99,10 +99,10 @@ export class Selection {
     const aim = this.current + by;
     const jumps = Math.abs(by) > columns || Math.abs(by) === 1;
     if (!jumps && (aim < 0 || aim >= total)) return;
-    if (extend && this.ids.size === 0) this.anchor = this.current;
     this.current = Math.max(0, Math.min(total - 1, aim));
     this.grid.show(this.current);
     if (extend) this.#reach(this.current);
+    else this.anchor = this.current;
     this.#point();
   }
 }
