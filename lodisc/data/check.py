@@ -132,7 +132,7 @@ def _some(keys: list[str]) -> list[str]:
 
 def _print_rows(title: str, columns: list[str], rows: list[list[str]]) -> None:
     if rows:
-        console.table(title, columns, [[escape(shown(cell)) for cell in row] for row in rows[:MOST_ROWS]])
+        console.table(title, columns, [[shown(cell) for cell in row] for row in rows[:MOST_ROWS]])
         if len(rows) > MOST_ROWS:
             console.out.print(f"and {len(rows) - MOST_ROWS:,} more; --json lists them all")
         console.out.print()
