@@ -96,7 +96,7 @@ def held_out_likelihoods(
 
     The groups are a mixture of round normal clouds with one variance v, p(x) = Σ_g (n_g / n) N(x; c_g, v), in the first P = 64
     principal components, and the value is the mean of log p(x) / P. It rises while a further group is real and falls when groups
-    are chance; beyond 12, k grows by a quarter until it has fallen.
+    are chance; beyond 12, k grows by a quarter until it has fallen twice.
     """
     order = np.random.default_rng(seed).permutation(len(vectors_ND))[:SAMPLE]
     if len(order) < 5:
@@ -109,7 +109,7 @@ def held_out_likelihoods(
         advance(k)
         values = _values(scores)
         top = max(value for value, _ in values.values())
-        if k * k > len(order) and all(top - value > 2 * error for value, error in list(values.values())[-3:]):
+        if k * k > len(order) and all(top - value > 2 * error for value, error in list(values.values())[-2:]):
             break
     return _values(scores)
 
