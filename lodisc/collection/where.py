@@ -58,5 +58,5 @@ def _reason(message: str, columns: Mapping[str, pa.ChunkedArray]) -> str:
         return _ABSENT.get(name) or f"there is no column {shown(name)}; there are {', '.join(columns)}, and text stands in 'single quotes'"
     if wrong := re.search(r"sql parser error: (.*)\)", message):
         return shown(wrong[1])
-    words = re.split(r", /\S+\.rs:", message)[0]  # where in LanceDB's own source
+    words = re.split(r", /\S+\.rs:", message.replace("\n)", ")"))[0]  # where in LanceDB's own source
     return shown(_INNER.sub("", words.splitlines()[0])[:120])
