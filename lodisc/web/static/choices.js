@@ -1,11 +1,12 @@
 // The labels that there are, in an order that stays: the first nine have a digit.
 import { el, find, number, shown } from "./dom.js";
+import { lasting } from "./store.js";
 
 const ORDER = `lodisc:${document.documentElement.dataset.collection}:order`;
 
 function read() {
   try {
-    const order = JSON.parse(localStorage.getItem(ORDER));
+    const order = JSON.parse(lasting.read(ORDER));
     return Array.isArray(order) ? order.filter((label) => typeof label === "string") : [];
   } catch {
     return [];
@@ -37,11 +38,7 @@ export class Choices {
   }
 
   draw(given) {
-    try {
-      localStorage.setItem(ORDER, JSON.stringify(this.order));
-    } catch {
-      // The order then lasts until the page is left.
-    }
+    lasting.write(ORDER, JSON.stringify(this.order));
     const items = this.order.map((label, index) =>
       el("li", {},
         el("button", { type: "button", class: label === given ? "given" : null, title: shown(label), click: () => this.chosen(label) },
@@ -53,6 +50,6 @@ export class Choices {
   }
 
   flash(label) {
-    find("button", this.list.children[this.order.indexOf(label)])?.classList.add("flash");
+    this.list.children[this.order.indexOf(label)]?.querySelector("button").classList.add("flash");
   }
 }

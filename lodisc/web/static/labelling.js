@@ -6,44 +6,50 @@ import { put, takeBack, unsettled } from "./outbox.js";
 
 const listeners = [];
 
-/** Be told after every change of labels that the server has taken. */
+/** Be told after every change of labels that the server has taken; it is `known` where they are those of a call of `label`. */
 export const onLabels = (listener) => listeners.push(listener);
 
-const changed = () => listeners.forEach((listener) => listener());
+const changed = (how) => listeners.forEach((listener) => listener(how));
 
 /** Label `ids` or a whole `group`, or with null take their labels away; true when the server has it. */
 export async function label(name, { ids, group, count = ids?.length, quietly = false }) {
   const what = name === null ? `Taking the label off ${photographs(count)}` : `“${shown(name)}” for ${photographs(count)}`;
+  hush(); // an “Undo” there would not mean this one
   const answer = await put({ path: "/api/labels", body: ids ? { ids, label: name } : { group, size: count, label: name }, words: what });
   if (answer === null) return false;
-  if (!quietly) {
-    const said = name === null ? `${photographs(answer.changed)} without a label now.` : `${photographs(answer.changed)} labelled “${shown(name)}”.`;
-    say(said, { actions: [["Undo", undo]] });
-  }
-  changed();
+  const named = name === null ? "without a label now" : `labelled “${shown(name)}”`;
+  if (quietly) hush();
+  else offer(answer, named);
+  changed({ known: answer.changed !== undefined });
   return true;
+}
+
+/** Say what was done, unless another tab knows, with a way back. */
+function offer({ changed: count }, done) {
+  if (count !== undefined) say(`${photographs(count)} ${done}.`, { actions: [["Undo", undo]] });
 }
 
 /** Label every unlabelled photograph of which the features are at least this sure. */
 export async function accept(confidence) {
   const answer = await put({ path: "/api/names/accept", body: { confidence }, words: `Accepting the names from ${Math.round(100 * confidence)}% on` });
   if (answer === null) return;
-  say(`${photographs(answer.changed)} named.`, { actions: [["Undo", undo]] });
-  changed();
+  offer(answer, "named");
+  changed({ known: false });
 }
 
 async function turn(path, done, nothing) {
   hush();
   if (unsettled()) {
-    const words = path.endsWith("undo") ? takeBack() : null;
-    return words ? say(`${words} was taken back before it was sent.`) : say("Please wait until what was typed has reached the server.");
+    const words = path.endsWith("undo") ? await takeBack() : null;
+    if (words) return say(`${words} was taken back before it was sent.`);
+    if (unsettled()) return say("Please wait until what was typed has reached the server.");
   }
   try {
     const answer = await post(path);
-    const text = answer.undone ?? answer.redone;
+    const text = answer.undone;
     const back = path.endsWith("undo") ? ["Redo", redo] : ["Undo", undo];
     say(text ? `${done}: ${shown(text)}.` : nothing, { actions: text ? [back] : [] });
-    if (text) changed();
+    if (text) changed({ known: false });
   } catch (error) {
     complain(error);
   }

@@ -3,6 +3,7 @@ import { get } from "./api.js";
 import { find, typing } from "./dom.js";
 import { complain } from "./notices.js";
 import { drawAnswers, drawPatch, drawPivotal, patchGrid, wipe } from "./regions.js";
+import { lasting } from "./store.js";
 import { watchTiles } from "./tile.js";
 
 const SWITCH = "lodisc:where";
@@ -121,7 +122,7 @@ function turn(state) {
   root.classList.toggle("where", state);
   toggle.setAttribute("aria-checked", state);
   hint.hidden = !state;
-  localStorage.setItem(SWITCH, state ? "on" : "off");
+  lasting.write(SWITCH, state ? "on" : "off");
   for (const image of document.querySelectorAll(".look img")) wipe(image);
   patch = null;
   paint();
@@ -150,5 +151,5 @@ if (toggle) {
   });
   addEventListener("resize", paint);
   if (tiles().length) choose(tiles()[0]);
-  turn(localStorage.getItem(SWITCH) !== "off");
+  turn(lasting.read(SWITCH) !== "off");
 }

@@ -1,5 +1,6 @@
 // A field for a label: proposes those that there are, keeps a draft through a reload, gives the name on Enter.
 import { el, find, shown } from "./dom.js";
+import { brief } from "./store.js";
 
 const DRAFT = `lodisc:${document.documentElement.dataset.collection}:draft:`;
 
@@ -14,8 +15,8 @@ export function nameBox(form, named, { draft = null } = {}) {
   const field = find("input", form);
   field.setAttribute("list", "names");
   if (draft) {
-    field.value = sessionStorage.getItem(DRAFT + draft) ?? "";
-    field.addEventListener("input", () => sessionStorage.setItem(DRAFT + draft, field.value));
+    field.value = brief.read(DRAFT + draft) ?? "";
+    field.addEventListener("input", () => brief.write(DRAFT + draft, field.value));
   }
   form.addEventListener("submit", (event) => {
     event.preventDefault();
@@ -25,7 +26,7 @@ export function nameBox(form, named, { draft = null } = {}) {
     field.setCustomValidity(why);
     if (why) return field.reportValidity();
     field.value = "";
-    if (draft) sessionStorage.removeItem(DRAFT + draft);
+    if (draft) brief.erase(DRAFT + draft);
     named(label);
   });
   field.addEventListener("input", () => field.setCustomValidity(""));

@@ -1,47 +1,58 @@
 // What people typed, on its way to the server: kept in the browser until the server has it, in order, through restarts of either.
 import { Away, Refused, post } from "./api.js";
 import { stand } from "./notices.js";
+import { lasting } from "./store.js";
 
 const PREFIX = `lodisc:${document.documentElement.dataset.collection}:outbox:`;
 const WAITS = [500, 1000, 2000, 4000, 8000];
 const kept = new Map();
+const loose = new Set(); // what the browser would not keep: in this tab alone
 const waiting = new Map();
 let sending = false;
+let why = null;
 let tries = 0;
 let timer = 0;
 
 function remember(item) {
   kept.set(item.key, item);
-  try {
-    localStorage.setItem(item.key, JSON.stringify(item));
-  } catch {
-    addEventListener("beforeunload", warn);
-  }
+  if (lasting.write(item.key, JSON.stringify(item))) loose.delete(item.key);
+  else loose.add(item.key);
+  watch();
 }
 
-function forget(item) {
-  kept.delete(item.key);
-  localStorage.removeItem(item.key);
-  if (kept.size === 0) removeEventListener("beforeunload", warn);
+function forget(key) {
+  kept.delete(key);
+  loose.delete(key);
+  lasting.erase(key);
+  watch();
+}
+
+function watch() {
+  if (loose.size) addEventListener("beforeunload", warn);
+  else removeEventListener("beforeunload", warn);
 }
 
 const warn = (event) => event.preventDefault();
 
+/** Take over what all tabs have kept; what is no longer kept another tab has seen to. */
 function recall() {
-  for (const key of Object.keys(localStorage).filter((name) => name.startsWith(PREFIX))) {
-    try {
-      if (!kept.has(key)) kept.set(key, JSON.parse(localStorage.getItem(key)));
-    } catch {
-      localStorage.removeItem(key);
-    }
+  for (const key of lasting.names(PREFIX)) if (!loose.has(key)) take(key);
+  for (const key of kept.keys()) if (!loose.has(key) && lasting.read(key) === null) settle(key, {});
+}
+
+function take(key) {
+  try {
+    kept.set(key, JSON.parse(lasting.read(key)));
+  } catch {
+    return lasting.erase(key);
   }
-  for (const key of kept.keys()) if (localStorage.getItem(key) === null && !waiting.has(key)) kept.delete(key);
+  if (kept.get(key)?.refused) answer(key, null);
 }
 
 const inOrder = () => [...kept.values()].filter(Boolean).sort((one, other) => (one.key < other.key ? -1 : 1));
 const unsent = () => inOrder().filter((item) => !item.refused);
 
-/** Send this now or as soon as the server is there; the promise holds its answer, null when it was taken back or refused. */
+/** Send this now or as soon as the server is there; the promise holds its answer (empty where another tab had it), null when it was taken back or refused. */
 export function put({ path, body, words }) {
   const key = `${PREFIX}${Date.now()}-${performance.now().toFixed(3).padStart(14, "0")}-${crypto.getRandomValues(new Uint32Array(1))[0]}`;
   remember({ key, path, body, words });
@@ -51,21 +62,32 @@ export function put({ path, body, words }) {
   });
 }
 
+/** Only one tab sends at a time, where the browser can see to it; what is asked for in passing is told whether nobody does. */
+function locked(task, options = {}) {
+  return navigator.locks ? navigator.locks.request(PREFIX, options, task) : task(!sending);
+}
+
 /** Take back what was put last and has not been sent; its words, or null when all has been sent. */
-export function takeBack() {
+export const takeBack = () => locked(takeLast, { ifAvailable: true });
+
+function takeLast(free) {
+  recall();
   const last = unsent().at(-1);
-  if (!last || (sending && unsent().length === 1)) return null;
-  settle(last, null);
+  if (last && (free || unsent().length > 1)) settle(last.key, null);
   tell();
-  return last.words;
+  return last && !kept.has(last.key) ? last.words : null;
 }
 
 export const unsettled = () => unsent().length;
 
-function settle(item, answer) {
-  forget(item);
-  waiting.get(item.key)?.(answer);
-  waiting.delete(item.key);
+function settle(key, outcome) {
+  forget(key);
+  answer(key, outcome);
+}
+
+function answer(key, outcome) {
+  waiting.get(key)?.(outcome);
+  waiting.delete(key);
 }
 
 async function work() {
@@ -73,10 +95,8 @@ async function work() {
   sending = true;
   clearTimeout(timer);
   const slow = setTimeout(tell, 1500);
-  const locked = navigator.locks ? (task) => navigator.locks.request(PREFIX, task) : (task) => task();
   await locked(async () => {
-    recall();
-    for (let item = unsent()[0]; item; item = unsent()[0]) if (!(await deliver(item))) break;
+    for (let item = first(); item; item = first()) if (!(await deliver(item))) break;
   });
   clearTimeout(slow);
   sending = false;
@@ -85,19 +105,23 @@ async function work() {
   tell();
 }
 
+function first() {
+  recall();
+  return unsent()[0];
+}
+
 async function deliver(item) {
   try {
-    settle(item, await post(item.path, item.body));
-    tries = 0;
+    settle(item.key, await post(item.path, item.body));
+    [tries, why] = [0, null];
     return true;
   } catch (error) {
     if (error instanceof Away) {
-      item.why = error.message;
+      why = error.message;
       return false;
     }
     remember({ ...item, refused: error instanceof Refused ? error.message : "It could not be sent." });
-    waiting.get(item.key)?.(null);
-    waiting.delete(item.key);
+    answer(item.key, null);
     return true;
   }
 }
@@ -106,11 +130,11 @@ function tell() {
   const away = unsent();
   const again = () => ((tries = 0), work());
   const many = away.length > 1 ? `${away.length} actions wait` : away.length ? `${away[0].words} waits` : null;
-  const text = many && `${away[0].why ?? "The server is slow."} ${many} here, safely, and will be sent when it is back.`;
+  const text = many && `${why ?? "The server is slow."} ${many} here, safely, and will be sent when it is back.`;
   stand("outbox", text, { kind: "waiting", actions: [["Try now", again]] });
   const refused = inOrder().find((item) => item.refused);
   const retry = () => (remember({ ...refused, refused: undefined }), again());
-  const drop = () => (forget(refused), tell());
+  const drop = () => (forget(refused.key), tell());
   stand("refused", refused ? `${refused.words} was not taken: ${refused.refused}` : null, { kind: "bad", actions: [["Try again", retry], ["Discard", drop]] });
 }
 
