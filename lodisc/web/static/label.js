@@ -1,12 +1,13 @@
 // The labelling page: keys first, every action sent through the outbox, the queue refreshed as the features learn.
 import { Acceptance, showAccuracy } from "./accuracy.js";
-import { call, get, send } from "./api.js";
+import { Refused, call, get, send } from "./api.js";
 import { Choices } from "./choices.js";
 import { fileName, find, number, percent, photographs, shown, typing } from "./dom.js";
 import { showHistory } from "./history.js";
 import { accept, label, onLabels, redo, undo } from "./labelling.js";
 import { nameBox, propose } from "./namebox.js";
 import { complain, say, stand } from "./notices.js";
+import { unsettled } from "./outbox.js";
 import { Queue } from "./queue.js";
 
 const LETTER_WAIT = 400;
@@ -18,6 +19,8 @@ let sizes = new Map();
 let wholeGroup = false;
 let resting = 0;
 let undoing = 0;
+let changes = 0;
+let doubtful = false; // whether the server may have other labels than the queue for what is held there
 
 const queue = new Queue(strip, show);
 const choices = new Choices(find(".choices"), (name) => give(name));
@@ -25,7 +28,7 @@ const acceptance = new Acceptance(accept);
 const field = nameBox(find("#name"), (name) => (give(name), strip.focus()), { draft: "label" });
 
 /** Give a label to what the scope says, at once on the page and then on the server. */
-function give(name) {
+async function give(name) {
   const targets = queue.targets;
   if (!targets.length) return;
   const group = wholeGroup ? queue.current.group : null;
@@ -34,8 +37,10 @@ function give(name) {
   queue.labelled(group === null ? targets : queue.photos.filter((photo) => photo.group === group), name);
   choices.draw(queue.current?.label);
   if (name !== null) choices.flash(name);
-  label(name, { ...(group === null ? { ids: targets.map((photo) => photo.id) } : { group }), count, quietly: group === null && count === 1 });
+  const whom = group === null ? { ids: targets.map((photo) => photo.id) } : { group };
   widen(false);
+  changes += 1;
+  if (!(await label(name, { ...whom, count, quietly: group === null && count === 1 }))) doubt();
 }
 
 /** Let the next label go to the whole group, or to the photograph again. */
@@ -54,10 +59,10 @@ function show() {
   big.alt = shown(photo.key);
   find(".about .key").textContent = shown(photo.key);
   find(".about .said").textContent = photo.label === null ? "" : shown(photo.label);
-  const guess = find(".guess");
+  const guess = find("#guess");
   guess.hidden = photo.name === null || photo.label !== null;
-  find(".guess b").textContent = photo.name === null ? "" : shown(photo.name);
-  find(".guess .sure").textContent = photo.name === null ? "" : percent(photo.confidence);
+  find("#guess b").textContent = photo.name === null ? "" : shown(photo.name);
+  find("#guess .sure").textContent = photo.name === null ? "" : percent(photo.confidence);
   const count = queue.targets.length;
   scope.photo.textContent = count > 1 || queue.selected.size ? `${photographs(count)} selected` : "This photograph";
   scope.group.hidden = !sizes.has(photo.group);
@@ -68,12 +73,29 @@ function show() {
   for (const button of find(".choices").querySelectorAll("button")) button.classList.toggle("given", find(".text", button).textContent === shown(photo.label ?? "\0"));
 }
 
+function doubt(wait = REST) {
+  changes += 1;
+  doubtful = true;
+  later(wait);
+}
+
+/** What is held of the queue, as the server has it. */
+async function look() {
+  const gone = (error) => (error instanceof Refused ? null : Promise.reject(error));
+  const photos = await Promise.all(queue.held.map(({ id }) => get(`/api/photos/${encodeURIComponent(id)}`).catch(gone)));
+  return photos.filter(Boolean);
+}
+
 async function learn() {
+  const begun = unsettled() ? null : changes;
   try {
     const [names, labels, history] = await Promise.all([get("/api/names"), get("/api/labels"), get("/api/labels/history")]);
     let proposals = names.proposals;
     if (!proposals.length) proposals = (await get("/api/photos?state=unlabelled&sort=typical&limit=60")).photos;
-    queue.propose(proposals);
+    const known = doubtful && begun === changes ? await look() : [];
+    if (begun === changes) doubtful = false;
+    queue.propose(proposals, begun === changes ? known : []);
+    if (doubtful) later();
     choices.show(labels.labels, queue.current?.label);
     propose(choices.order);
     showAccuracy(names);
@@ -105,7 +127,7 @@ function letter(event) {
 }
 
 function key(event) {
-  if (typing(event.target) || event.altKey) return;
+  if (typing(event.target) || event.target.matches?.("input") || event.altKey) return;
   if (event.ctrlKey || event.metaKey) {
     if (event.key.toLowerCase() !== "z") return;
     event.preventDefault();
@@ -136,7 +158,7 @@ async function importCsv(file) {
     const answer = await send("/api/labels/import", file);
     const unknown = answer.unknown ? ` ${number(answer.unknown)} of its names are not in this collection, such as ${shown(answer.unknown_keys[0])}.` : "";
     say(`${photographs(answer.changed)} labelled from ${fileName(file.name)}.${unknown}`, { actions: [["Undo", undo]] });
-    later(0);
+    doubt(0);
   } catch (error) {
     complain(error);
   }
@@ -152,7 +174,7 @@ field.addEventListener("keydown", (event) => {
 });
 scope.photo.addEventListener("click", () => widen(false));
 scope.group.addEventListener("click", () => widen(true));
-find(".guess button").addEventListener("click", acceptGuess);
+find("#guess button").addEventListener("click", acceptGuess);
 find("#unlabel").addEventListener("click", () => give(null));
 find("#undo").addEventListener("click", undo);
 find("#redo").addEventListener("click", redo);
@@ -161,7 +183,7 @@ find("#csv").addEventListener("change", (event) => {
   if (event.target.files.length) importCsv(event.target.files[0]);
   event.target.value = "";
 });
-onLabels(() => later());
+onLabels(({ known }) => (known ? later() : doubt()));
 learn().then(() => strip.focus({ preventScroll: true }));
 call("/api/groups").then((groups) => {
   sizes = new Map(groups.groups.map(({ group, size }) => [group, size]));

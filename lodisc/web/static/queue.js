@@ -22,16 +22,25 @@ export class Queue {
     return this.selected.size ? this.photos.filter((photo) => this.selected.has(photo.id)) : this.current ? [this.current] : [];
   }
 
-  /** Put fresh proposals behind what has been seen and the next few. */
-  propose(proposals) {
-    const kept = this.photos.slice(Math.max(0, this.at - MOST_BEHIND), this.at + AHEAD + 1);
-    this.at = Math.min(this.at, MOST_BEHIND);
+  /** What has been seen, the one on the stage and the next few: these stay in the queue. */
+  get held() {
+    return this.photos.slice(Math.max(0, this.at - MOST_BEHIND), this.at + AHEAD + 1);
+  }
+
+  /** Put fresh proposals behind those that are held; of `known` photographs the label is the server's, and what has lost its own comes next. */
+  propose(proposals, known = []) {
+    const stage = this.current;
+    const now = new Map(known.map((photo) => [photo.id, photo]));
+    const lost = this.held.filter((photo) => photo !== stage && photo.label !== null && now.get(photo.id)?.label === null);
+    const kept = this.held.filter((photo) => !lost.includes(photo));
+    this.at = Math.max(0, kept.indexOf(stage));
+    kept.splice(this.at + 1, 0, ...lost);
     const here = new Set(kept.map((photo) => photo.id));
-    const selected = this.photos.slice(this.at + AHEAD + 1).filter((photo) => this.selected.has(photo.id) && !here.has(photo.id));
+    const selected = this.photos.filter((photo) => this.selected.has(photo.id) && !here.has(photo.id));
     for (const photo of selected) here.add(photo.id);
     this.photos = [...kept, ...selected, ...proposals.filter((photo) => !here.has(photo.id))];
     const fresh = new Map(proposals.map((photo) => [photo.id, photo]));
-    this.photos = this.photos.map((photo) => (photo.label === null && fresh.get(photo.id)) || photo);
+    this.photos = this.photos.map((photo) => now.get(photo.id) ?? ((photo.label === null && fresh.get(photo.id)) || photo));
     this.draw();
   }
 
