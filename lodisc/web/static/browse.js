@@ -9,13 +9,13 @@ import { blankTile, dropTile, fillTile, watchTiles } from "./tile.js";
 import { WindowedGrid } from "./window.js";
 
 const room = find(".room");
-const list = find(".grid");
+const list = find(".room .grid");
 const actions = find("#actions");
 const size = find("#size");
 const sort = find("#sort");
 let placing = 0;
 
-if (list) start();
+if (room) start();
 find("#filters-toggle").addEventListener("click", (event) => {
   const open = document.body.classList.toggle("filtering");
   event.currentTarget.setAttribute("aria-expanded", open);
@@ -34,7 +34,12 @@ function start() {
   };
   let selection = null;
   const grid = new WindowedGrid(room, list, { make: blankTile, fill, drop: dropTile, moved });
-  selection = new Selection(grid, photographs, { changed: () => showActions(selection), open: (index) => find("a", grid.tiles.get(index))?.click() });
+  selection = new Selection(grid, photographs, { changed: () => showActions(selection), open });
+
+  function open(index) {
+    const id = photographs.get(index)?.id ?? grid.tiles.get(index)?.dataset.id;
+    if (id) location.assign(`/look/${encodeURIComponent(id)}`);
+  }
 
   function moved(from, to) {
     photographs.want(from, to);

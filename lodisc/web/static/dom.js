@@ -32,11 +32,17 @@ export const photographs = (count) => `${number(count)} photograph${count === 1 
 
 export const percent = (share) => `${Math.floor(100 * share + 1e-6)}%`;
 
-/** Fetch this very page again and put the fresh parts that the selectors name in place of the old ones. */
+let refreshes = 0;
+let newest = 0;
+
+/** Fetch this very page again and put the fresh parts that the selectors name in place of the old ones, unless a later call has done so before. */
 export async function refresh(...selectors) {
+  const call = (refreshes += 1);
   const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
   if (!answer.ok) throw new Error("The page could not be loaded again.");
   const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+  if (call < newest) return;
+  newest = call;
   for (const selector of selectors) {
     const [old, now] = [find(selector), fresh.querySelector(selector)];
     if (old && now && old.outerHTML !== now.outerHTML) old.replaceWith(document.adoptNode(now));

@@ -34,7 +34,9 @@ async function regroup(k) {
 
 async function again() {
   const held = document.activeElement?.closest("form")?.dataset.group;
+  const before = find(".groups");
   await refresh(".groups");
+  if (find(".groups") === before) return;
   bind();
   if (held !== undefined) find(`form[data-group="${held}"] input`)?.focus();
 }

@@ -10,7 +10,7 @@ const RETRY = 2000;
 export class Photographs {
   /** `query` are the filters and the order; `arrived(from, to)` is told of photographs that have come, `failed(error)` of trouble. */
   constructor(query, { arrived, failed }) {
-    Object.assign(this, { query, arrived, failed, total: 0, pages: new Map(), asked: new Map(), timer: 0 });
+    Object.assign(this, { query, arrived, failed, total: 0, pages: new Map(), asked: new Map(), timer: 0, calls: 0, newest: 0 });
   }
 
   address(offset, limit) {
@@ -64,13 +64,16 @@ export class Photographs {
     for (const page of far.slice(0, Math.max(0, far.length - MOST_PAGES))) this.pages.delete(page);
   }
 
-  /** Forget everything and fetch these indices anew. */
+  /** Forget everything and fetch these indices anew, unless a later call has been answered before. */
   async reload(from, to) {
+    const call = (this.calls += 1);
     clearTimeout(this.timer);
     for (const aborter of this.asked.values()) aborter.abort();
     this.asked.clear();
     const first = Math.floor(from / PAGE) * PAGE;
     const { total, photos } = await get(this.address(first, Math.min(MOST_AT_ONCE, Math.max(PAGE, Math.ceil((to - first) / PAGE) * PAGE))));
+    if (call < this.newest) return;
+    this.newest = call;
     this.pages.clear();
     for (let start = 0; start < photos.length; start += PAGE) this.pages.set((first + start) / PAGE, photos.slice(start, start + PAGE));
     this.total = total;
