@@ -59,11 +59,11 @@ class View:
     @classmethod
     def of(cls, query: Mapping[str, str]) -> "View":
         """Read off an address."""
-        state, sort, group = query.get("state", "all"), query.get("sort"), query.get("group")
+        state, sort = query.get("state", "all"), query.get("sort")
         return cls(
             state=state if state in STATES else "all", sort=sort if sort in get_args(models.Sort) else None,
-            group=None if group is None else _whole(group, most=2**31), label=query.get("label"), folder=query.get("folder"),
-            size=min(6, _whole(query.get("size", "3"), most=6) or 1), at=_whole(query.get("at", "0"), most=2**31),
+            group=_whole(query.get("group"), most=2**31), label=query.get("label"), folder=query.get("folder"),
+            size=_whole(query.get("size"), most=6) or cls.size, at=_whole(query.get("at"), most=2**31) or cls.at,
         )  # fmt: skip
 
     def link(self, **changes: Any) -> str:
@@ -179,6 +179,6 @@ def _pager(view: View, total: int, step: int) -> dict[str, str | None]:
     }
 
 
-def _whole(text: str, *, most: int) -> int:
-    """A whole number from an address; 0 for anything else."""
-    return min(most, int(text)) if text.isascii() and text.isdigit() and len(text) < 12 else 0
+def _whole(text: str | None, *, most: int) -> int | None:
+    """A whole number from an address; None for anything else."""
+    return min(most, int(text)) if text is not None and text.isascii() and text.isdigit() and len(text) < 12 else None

@@ -45,17 +45,17 @@ function canvasOver(image) {
 export const wipe = (image) => image.parentElement.querySelector("canvas")?.remove();
 
 /** Veil what is outside the pivotal region and draw its outline. */
-export function drawPivotal(image, look, { veil = true } = {}) {
+export function drawPivotal(image, look) {
   const context = canvasOver(image);
   const grid = patchGrid(image, look);
   const inside = (row, column) => look.pivotal[row]?.[column] ?? false;
   const edges = new Path2D();
-  if (veil) shade(context, image);
+  shade(context, image);
   for (let row = 0; row < look.rows; row += 1) {
     for (let column = 0; column < look.columns; column += 1) {
       if (!inside(row, column)) continue;
       const [x, y, w, h] = grid.cell(row * look.columns + column);
-      if (veil) context.clearRect(x - 0.3, y - 0.3, w + 0.6, h + 0.6);
+      context.clearRect(x - 0.3, y - 0.3, w + 0.6, h + 0.6);
       if (!inside(row - 1, column)) line(edges, x, y, x + w, y);
       if (!inside(row + 1, column)) line(edges, x, y + h, x + w, y + h);
       if (!inside(row, column - 1)) line(edges, x, y, x, y + h);
