@@ -8,22 +8,14 @@ from typing import Any
 import numpy as np
 import pytest
 from photos import collection
-from runs import TINY
 from test_index import synthetic
 
-import lodisc
 from lodisc import cli
 from lodisc.collection.collection import Collection
 from lodisc.collection.embed import embed
 from lodisc.collection.index import index
 
 pytest.importorskip("lancedb", reason="lancedb is not installed")
-
-
-@pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("run")
-    return lodisc.train(collection(folder / "photos"), out=folder / "run", **{**TINY, "epochs": 1})
 
 
 @pytest.fixture

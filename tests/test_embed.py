@@ -14,19 +14,13 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 from photos import collection, encoded, odd, tar, texture, unreadable, write
-from runs import TINY, run_command
+from runs import run_command
 
 import lodisc
 from lodisc.collection import embed as embedding
 from lodisc.collection.embed import embed
 from lodisc.collection.parts import vectors_of
 from lodisc.training.checkpoint import read_json_lines
-
-
-@pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("run")
-    return lodisc.train(collection(folder / "photos"), out=folder / "run", **{**TINY, "epochs": 1})
 
 
 @pytest.fixture

@@ -25,12 +25,6 @@ from lodisc.collection.parts import FINGERPRINT, SETTINGS
 pytest.importorskip("lancedb", reason="lancedb is not installed")
 
 
-@pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("run")
-    return lodisc.train(collection(folder / "photos"), out=folder / "run", **{**TINY, "epochs": 1})
-
-
 @pytest.fixture
 def photos(tmp_path: Path) -> Path:
     return collection(tmp_path / "photos", per_label=5)
