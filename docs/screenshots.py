@@ -1,8 +1,9 @@
 """The two pictures of the page in the README, made from drawn finches: docs/browse.png and docs/lookalikes.png.
 
-    python docs/screenshots.py FOLDER
+    python docs/screenshots.py FOLDER [RUN]
 
-FOLDER gets finches, run and collection, minutes on two cores; what is there already is used again. Needs playwright and chromium.
+FOLDER gets finches and collection, and without RUN also a run on the finches, minutes on two cores; what is there already is used again.
+Needs playwright and chromium. Those in the README were made with the run on birds of which the results tell.
 """
 
 import shutil
@@ -33,17 +34,21 @@ SPECIES, TRAIN, TEST, LABELS = 12, 40, 12, 9
 WIDTH, HEIGHT = 1360, 850
 
 
-def collection(folder: Path) -> Path:
-    """Finches, what a small transformer learnt from them, and their collection with groups and some labels."""
-    data, run, made = folder / "finches", folder / "run", folder / "Finches of June"
-    if not data.exists():
-        draw_finches(data, species=SPECIES, train=TRAIN, test=TEST, image_size=224, vivid=True)
+def learnt(data: Path, run: Path) -> Path:
+    """What a small transformer learns from the finches."""
     settings = scratch(
         encoder="vit_tiny_patch16_224", encoder_args={"depth": 2, "patch_size": 8}, image_size=64, hidden_dim=512, out_dim=128,
         epochs=40, lr=4e-3, momentum=0.9, freeze_patch_embed=False, checkpoint_minutes=0.5,
     )  # fmt: skip
-    run_training(data, run, settings)
-    embed(run, data, out=folder / "parts")
+    return run_training(data, run, settings)
+
+
+def collection(folder: Path, run: Path | None) -> Path:
+    """Finches and their collection with groups and some labels."""
+    data, made = folder / "finches", folder / "Finches of June"
+    if not data.exists():
+        draw_finches(data, species=SPECIES, train=TRAIN, test=TEST, image_size=224, vivid=True)
+    embed(run or learnt(data, folder / "run"), data, out=folder / "parts")
     index(folder / "parts", collection=made)
     opened = Collection(made)
     photos = opened.photos()
@@ -109,10 +114,10 @@ def tile_id(page: Page) -> str:
     return page.locator("main").get_attribute("data-id") or ""
 
 
-def main(folder: Path) -> None:
+def main(folder: Path, run: Path | None = None) -> None:
     """Make everything and write the pictures."""
     chromium = next((found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None)
-    made = collection(folder)
+    made = collection(folder, run)
     with served(made) as address, sync_playwright() as started:
         browser = started.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         page = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT}, color_scheme="light")
@@ -123,4 +128,4 @@ def main(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(*map(Path, sys.argv[1:]))
