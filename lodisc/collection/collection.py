@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from lodisc.photo_encoder import PhotoEncoder
 
 EMBEDDING = "embedding.json"
+_BLOCK = 8192  # rows at a time
 
 
 def photo_id(key: str) -> str:
@@ -140,9 +141,15 @@ def encoder_folder(collection: Path, fingerprint: str) -> Path:
 
 
 def _photos(version: int, rows: pa.Table) -> Photos:
-    order_N = pc.sort_indices(rows["key"])
-    vectors_ND = vectors_of(rows)[order_N.to_numpy()]  # far quicker than to let Arrow take them
+    order_N = pc.sort_indices(rows["key"]).to_numpy()
+    place_N = np.empty(len(rows), np.int64)
+    place_N[order_N] = np.arange(len(rows))
+    vectors_ND = np.empty((len(rows), rows.schema.field("vector").type.list_size), np.float32)
+    first = 0
+    for batch in rows.select(["vector"]).to_batches(max_chunksize=_BLOCK):  # so that the vectors are in memory once, not thrice
+        vectors_ND[place_N[first : first + len(batch)]] = unit_rows(vectors_of(pa.Table.from_batches([batch])))
+        first += len(batch)
     return Photos(
-        version=version, fingerprint=rows.schema.metadata[FINGERPRINT].decode(), vectors=unit_rows(vectors_ND),
+        version=version, fingerprint=rows.schema.metadata[FINGERPRINT].decode(), vectors=vectors_ND,
         table=rows.drop_columns(["vector", "state"]).take(order_N).combine_chunks(),
     )  # fmt: skip
