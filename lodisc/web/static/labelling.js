@@ -18,15 +18,14 @@ export async function label(name, { ids, group, count = ids?.length, quietly = f
   const answer = await put({ path: "/api/labels", body: ids ? { ids, label: name } : { group, size: count, label: name }, words: what });
   if (answer === null) return false;
   const named = name === null ? "without a label now" : `labelled “${shown(name)}”`;
-  if (quietly) hush();
-  else offer(answer, named);
+  if (!quietly) offer(answer, named);
   changed({ known: answer.changed !== undefined });
   return true;
 }
 
-/** Say what was done, unless another tab knows, with a way back. */
+/** Say what was done, unless another tab knows, with a way back where nothing else is on its way. */
 function offer({ changed: count }, done) {
-  if (count !== undefined) say(`${photographs(count)} ${done}.`, { actions: [["Undo", undo]] });
+  if (count !== undefined) say(`${photographs(count)} ${done}.`, { actions: unsettled() ? [] : [["Undo", undo]] });
 }
 
 /** Label every unlabelled photograph of which the features are at least this sure. */
