@@ -221,6 +221,11 @@ def test_browse_by_keys_alone(server: Server, open_page: Callable[..., Any]) -> 
     assert page.locator("dialog").is_visible()
 
 
+def settled(page: Any) -> None:
+    """Wait until the page has an answer to all that was typed: before that there is nothing to undo."""
+    until(lambda: not page.evaluate("Object.keys(localStorage).some((name) => name.includes(':outbox:'))"))
+
+
 def test_label_with_keys_undo_and_reload(server: Server, open_page: Callable[..., Any]) -> None:
     page = open_page("/label")
     page.locator(".strip .tile").first.wait_for()
@@ -239,6 +244,7 @@ def test_label_with_keys_undo_and_reload(server: Server, open_page: Callable[...
         given[key()] = {"1": "wren", "2": "uria", "3": "finch"}[digit]
         page.keyboard.press(digit)
     until(lambda: sorted(server.labels.values()) == sorted(given.values()))
+    settled(page)
     page.keyboard.press("Backspace")
     until(lambda: len(server.labels) == 5)
     page.keyboard.press("u")
@@ -261,11 +267,17 @@ def test_the_accuracy_shows_and_names_are_accepted(server: Server, open_page: Ca
     page.locator(".told").wait_for()
     shown = page.locator(".accuracy .value span").inner_text()
     assert shown.endswith("%") and 0 <= int(shown[:-1]) <= 100
+    name = page.locator("#guess b")
+    name.wait_for()
+    proposed = name.inner_text()
+    page.keyboard.press("0")
+    until(lambda: len(server.labels) == 19)
+    assert list(server.labels.values()).count(proposed) == 10
     page.locator("#confidence").fill("50")
     page.locator("#accept", has_text="Accept").click()
     notice(page, "named.").locator("button", has_text="Undo").click()
     notice(page, "Undone")
-    assert len(server.labels) == 18
+    assert len(server.labels) == 19
 
 
 def test_nothing_typed_is_lost_while_the_server_is_away(server: Server, open_page: Callable[..., Any], expected: list[str]) -> None:

@@ -13,7 +13,7 @@ pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 
 import test_web_browser  # noqa: E402
 from photos import collection as photographs  # noqa: E402
-from test_web_browser import CHROMIUM, Server, notice, until  # noqa: E402
+from test_web_browser import CHROMIUM, Server, notice, settled, until  # noqa: E402
 from web import make_collection  # noqa: E402
 
 from lodisc.collection.collection import Collection  # noqa: E402
@@ -57,11 +57,6 @@ def type_name(page: Any, name: str) -> str:
     page.keyboard.type(name)
     page.keyboard.press("Enter")
     return key
-
-
-def settled(page: Any) -> None:
-    """Wait until this tab has an answer to all that was typed."""
-    until(lambda: not page.evaluate("Object.keys(localStorage).some((name) => name.includes(':outbox:'))"))
 
 
 def refused(route: Any) -> None:

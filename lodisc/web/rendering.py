@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Sequence
 from functools import cache
+from http import HTTPStatus
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -22,9 +23,9 @@ def render(template: str, /, status: int = 200, **values: Any) -> HTMLResponse:
 
 def error_page(status: int, detail: str) -> HTMLResponse:
     """What a person sees who asked for a page and can't have it: what is wrong, and a way back."""
-    return render(
-        "error.html", status, title=TITLES.get(status, "This did not work"), detail=detail, way_back=status not in (401, 403, 421)
-    )
+    detail = "There is no such page" if detail == HTTPStatus.NOT_FOUND.phrase else detail
+    title, way_back = TITLES.get(status, "This did not work"), status not in (401, 403, 421)
+    return render("error.html", status, title=title, detail=detail, way_back=way_back)
 
 
 @cache

@@ -15,8 +15,9 @@ export function showAccuracy({ accuracy, reason }) {
   find(".reason", card).hidden = Boolean(accuracy);
   if (!accuracy) return;
   const { value, low, high, n } = accuracy;
+  const ends = (share) => (high - low < 0.02 ? `${(100 * share).toFixed(1)}%` : percent(share));
   find(".value span", card).textContent = `${(100 * value).toFixed(0)}%`;
-  find(".interval-words", card).textContent = `Between ${percent(low)} and ${percent(high)} with 95% confidence, cross-validated on ${photographs(n)} with a label.`;
+  find(".interval-words", card).textContent = `Between ${ends(low)} and ${ends(high)} with 95% confidence, cross-validated on ${photographs(n)} with a label.`;
   find("svg", card).replaceChildren(
     svg("line", { class: "rail", x1: "0%", x2: "100%", y1: 11, y2: 11 }),
     svg("line", { class: "interval", x1: `${100 * low}%`, x2: `${100 * high}%`, y1: 11, y2: 11 }),

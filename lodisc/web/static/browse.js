@@ -16,10 +16,15 @@ const sort = find("#sort");
 let placing = 0;
 
 if (room) start();
-find("#filters-toggle").addEventListener("click", (event) => {
-  const open = document.body.classList.toggle("filtering");
-  event.currentTarget.setAttribute("aria-expanded", open);
-});
+const filtersToggle = find("#filters-toggle");
+filtersToggle.addEventListener("click", () => showFilters(!document.body.classList.contains("filtering")));
+addEventListener("keydown", (event) => event.key === "Escape" && showFilters(false));
+
+/** On a narrow screen the filters lie over the photographs while they are asked for. */
+function showFilters(open) {
+  document.body.classList.toggle("filtering", open);
+  filtersToggle.setAttribute("aria-expanded", open);
+}
 
 function start() {
   history.scrollRestoration = "manual";

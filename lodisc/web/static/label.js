@@ -103,7 +103,7 @@ async function learn() {
     showHistory(history.history, labels);
     stand("learn", null);
   } catch (error) {
-    stand("learn", `${error.message} What you type is kept meanwhile.`, { kind: "waiting", actions: [["Try again", learn]] });
+    stand("learn", unsettled() ? null : `${error.message} What you type is kept meanwhile.`, { kind: "waiting", actions: [["Try again", learn]] });
     later(4000);
   }
 }

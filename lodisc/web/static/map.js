@@ -151,7 +151,7 @@ canvas.addEventListener("keydown", (event) => {
   const step = 70;
   const acts = {
     ArrowLeft: () => scene.camera.pan(step, 0), ArrowRight: () => scene.camera.pan(-step, 0), ArrowUp: () => scene.camera.pan(0, step), ArrowDown: () => scene.camera.pan(0, -step),
-    "+": () => scene.camera.zoomBy(1.5), "=": () => scene.camera.zoomBy(1.5), "-": () => scene.camera.zoomBy(1 / 1.5), 0: () => scene.camera.reset(), Enter: () => open(scene.pointed),
+    "+": () => scene.camera.zoomBy(1.5), "=": () => scene.camera.zoomBy(1.5), "-": () => scene.camera.zoomBy(1 / 1.5), 0: () => scene.camera.reset(), Enter: () => open(nearMiddle()),
   };
   if (!(event.key in acts) || event.ctrlKey || event.metaKey || !scene.points) return;
   event.preventDefault();
