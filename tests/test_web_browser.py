@@ -259,6 +259,20 @@ def test_label_with_keys_undo_and_reload(server: Server, open_page: Callable[...
     assert set(server.labels.values()) == {"wren", "uria", "finch"}
 
 
+def test_undo_waits_for_a_label_that_is_on_its_way(server: Server, open_page: Callable[..., Any]) -> None:
+    page = open_page("/label")
+    page.locator(".strip .tile").first.wait_for()
+    held: list[Any] = []
+    page.route("**/api/labels", lambda route: held.append(route) if route.request.method == "POST" else route.continue_())
+    page.keyboard.type("wren")
+    page.keyboard.press("Enter")
+    until(lambda: page.wait_for_timeout(20) or held)
+    page.keyboard.press("Backspace")
+    held[0].continue_()
+    notice(page, "Undone")
+    assert server.labels == {}
+
+
 def test_the_accuracy_shows_and_names_are_accepted(server: Server, open_page: Callable[..., Any]) -> None:
     labels = Collection(server.folder).labels
     for kind in ("finch", "wren"):

@@ -2,8 +2,9 @@
 import { post } from "./api.js";
 import { photographs, shown } from "./dom.js";
 import { complain, hush, say } from "./notices.js";
-import { put, takeBack, unsettled } from "./outbox.js";
+import { put, sentWithin, takeBack, unsettled } from "./outbox.js";
 
+const PATIENCE = 1500;
 const listeners = [];
 
 /** Be told after every change of labels that the server has taken; it is `known` where they are those of a call of `label`. */
@@ -41,7 +42,7 @@ async function turn(path, done, nothing) {
   if (unsettled()) {
     const words = path.endsWith("undo") ? await takeBack() : null;
     if (words) return say(`${words} was taken back before it was sent.`);
-    if (unsettled()) return say("Please wait until what was typed has reached the server.");
+    if (!(await sentWithin(PATIENCE))) return say("Please wait until what was typed has reached the server.");
   }
   try {
     const answer = await post(path);

@@ -80,6 +80,12 @@ function takeLast(free) {
 
 export const unsettled = () => unsent().length;
 
+/** True once all has been sent; false when that takes longer than so many milliseconds. */
+export async function sentWithin(wait) {
+  for (const end = performance.now() + wait; unsettled() && performance.now() < end; recall()) await new Promise((resume) => setTimeout(resume, 30));
+  return unsettled() === 0;
+}
+
 function settle(key, outcome) {
   forget(key);
   answer(key, outcome);
