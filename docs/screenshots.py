@@ -122,7 +122,7 @@ def main(folder: Path, run: Path | None = None) -> None:
         browser = started.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         page = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT}, color_scheme="light")
         for name, picture in pictures(page, address):
-            Image.open(BytesIO(picture)).convert("RGB").quantize(256, dither=Image.Dither.FLOYDSTEINBERG).save(DOCS / name, optimize=True)
+            Image.open(BytesIO(picture)).convert("RGB").save(DOCS / name, optimize=True)
             print(DOCS / name)
         browser.close()
 

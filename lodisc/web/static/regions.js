@@ -21,7 +21,11 @@ export function patchGrid(image, { rows, columns, box }) {
   const [w, h] = [((box[2] - box[0]) * rect.width) / columns, ((box[3] - box[1]) * rect.height) / rows];
   return {
     rows, columns, left, top, width: w * columns, height: h * rows,
-    cell: (index) => [left + (index % columns) * w, top + Math.floor(index / columns) * h, w, h],
+    cell(index) {
+      const [column, row] = [index % columns, Math.floor(index / columns)];
+      const [x, y] = [Math.round(left + column * w), Math.round(top + row * h)];
+      return [x, y, Math.round(left + (column + 1) * w) - x, Math.round(top + (row + 1) * h) - y]; // whole pixels leave no seams
+    },
     at(x, y) {
       const [column, row] = [Math.floor((x - left) / w), Math.floor((y - top) / h)];
       return column >= 0 && row >= 0 && column < columns && row < rows ? row * columns + column : null;
@@ -55,7 +59,7 @@ export function drawPivotal(image, look) {
     for (let column = 0; column < look.columns; column += 1) {
       if (!inside(row, column)) continue;
       const [x, y, w, h] = grid.cell(row * look.columns + column);
-      context.clearRect(x - 0.3, y - 0.3, w + 0.6, h + 0.6);
+      context.clearRect(x, y, w, h);
       if (!inside(row - 1, column)) line(edges, x, y, x + w, y);
       if (!inside(row + 1, column)) line(edges, x, y + h, x + w, y + h);
       if (!inside(row, column - 1)) line(edges, x, y, x, y + h);
