@@ -165,6 +165,7 @@ def test_select_and_label_undo_reload_export(server: Server, open_page: Callable
     assert sorted(server.labels.values()) == ["song thrush"] * 4
     page.locator(".notice button", has_text="Undo").click()  # at once: a notice stays for seconds
     notice(page, "Undone")
+    assert server.labels == {}
     page.locator(".notice button", has_text="Redo").click()
     notice(page, "Redone")
     assert sorted(server.labels.values()) == ["song thrush"] * 4
