@@ -177,7 +177,7 @@ def test_select_and_label_undo_reload_export(server: Server, open_page: Callable
     assert page.locator(".caption .label").count() == 0
     page.goto(server.address + "/label")
     with page.expect_download() as download:
-        page.locator("a", has_text="Export CSV").first.click()
+        page.get_by_role("region", name="As a table").get_by_role("link", name="Export CSV").click()
     rows = list(csv.reader(download.value.path().read_text(encoding="utf-8").splitlines()))
     assert sum("song thrush" in row for row in rows) == 4
 

@@ -238,3 +238,17 @@ def test_what_makes_no_sense_in_an_address_is_passed_over(query: dict[str, str])
 
 def test_numbers_in_an_address_are_bounded() -> None:
     assert View.of({"group": "3", "size": "9", "at": "120"}) == View(group=3, size=6, at=120)
+
+
+@needs_chromium
+def test_nothing_is_said_to_be_left_before_the_server_has_answered(open_page: Callable[..., Any]) -> None:
+    page = open_page("/progress")
+    asked: list[Any] = []
+    page.route("**/api/names", lambda route: asked.append(route))
+    with page.expect_response("**/api/groups"):
+        page.goto(page.url.replace("/progress", "/label"))
+    until(lambda: page.wait_for_timeout(20) or asked)
+    assert page.locator("#nothing-left").is_hidden()
+    assert page.locator(".big img").is_visible()
+    asked[0].continue_()
+    page.locator(".strip .tile").first.wait_for()

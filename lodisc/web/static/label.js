@@ -51,8 +51,8 @@ function widen(state) {
 
 function show() {
   const photo = queue.current;
-  find("#nothing-left").hidden = Boolean(photo);
-  find(".working").hidden = !photo;
+  find("#nothing-left").hidden = !queue.empty;
+  find(".working").hidden = queue.empty;
   if (!photo) return;
   const source = `/api/photos/${encodeURIComponent(photo.id)}/picture`;
   if (big.getAttribute("src") !== source) big.src = source;

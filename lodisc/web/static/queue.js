@@ -8,13 +8,18 @@ const MOST_BEHIND = 60;
 export class Queue {
   /** `strip` shows the queue; `changed()` is told whenever another photograph or selection stands. */
   constructor(strip, changed) {
-    Object.assign(this, { strip, changed, photos: [], at: 0, selected: new Set() });
+    Object.assign(this, { strip, changed, photos: [], at: 0, selected: new Set(), asked: false });
     watchTiles(strip);
     strip.addEventListener("click", (event) => this.#click(event));
   }
 
   get current() {
     return this.photos[this.at];
+  }
+
+  /** Whether the server has said that nothing is left to label. */
+  get empty() {
+    return this.asked && !this.current;
   }
 
   /** What a label would go to: the selected photographs, else the one on the stage. */
@@ -29,6 +34,7 @@ export class Queue {
 
   /** Put fresh proposals behind those that are held; of `known` photographs the label is the server's, and what has lost its own comes next. */
   propose(proposals, known = []) {
+    this.asked = true;
     const stage = this.current;
     const now = new Map(known.map((photo) => [photo.id, photo]));
     const lost = this.held.filter((photo) => photo !== stage && photo.label !== null && now.get(photo.id)?.label === null);
