@@ -4,8 +4,8 @@ import hashlib
 import math
 import os
 import time
-from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,12 +13,13 @@ from typing import Any, Literal
 
 import torch
 
-from lodisc.collection.parts import ENCODER, PROGRESS, SETTINGS, SKIPPED, Row, keys_of, read_part, record, write_part
+from lodisc.collection.parts import ENCODER, PROGRESS, SETTINGS, SKIPPED, keys_of, record
+from lodisc.collection.shards import Shard, divide_into_shards
 from lodisc.collection.store import writing
 from lodisc.console import out as console
 from lodisc.console import progress_bar
 from lodisc.data.check import write_skipped
-from lodisc.data.loader import evaluation_batches
+from lodisc.data.loader import batches_of, evaluation_batches
 from lodisc.data.photo import Photo, Skipped
 from lodisc.data.sources import find_photos
 from lodisc.photo_encoder import PhotoEncoder, load, require_finite
@@ -47,21 +48,16 @@ def embed(
     folder = Path(out)
     how: dict[str, Any] = {"momentum": momentum, "encoder": encoder, "image_size": image_size, "device": device}
     begun = plan(source, data, out=folder, dtype=dtype, writes=rank == 0, **how)
-    counts = {"photographs": 0, "embedded": 0, "kept": 0, "skipped": 0}
     mine = list(begun.shards.items())[rank::world]
     alone = writing(folder) if rank == 0 else nullcontext()
     with alone, _progress(folder, total=sum(len(photos) for _, photos in mine), writes=rank == 0) as advance:
-        for name, shard in mine:
-            done = embed_shard(
-                shard, begun.encoder, folder / f"part-{name}.parquet", settings=begun.settings, batch_size=batch_size, workers=workers,
-                advance=advance,
-            )  # fmt: skip
-            counts = {title: count + done[title] for title, count in counts.items()}
+        parts = {folder / f"part-{name}.parquet": photos for name, photos in mine}
+        done = embed_shards(parts, begun.encoder, settings=begun.settings, batch_size=batch_size, workers=workers, advance=advance)
         if rank == 0:
             _forget_other_parts(folder, begun.shards)
             write_skipped(folder / SKIPPED, begun.skipped)
-            counts["skipped"] += len(begun.skipped)
-    return {"out": str(folder), "parts": len(mine), **counts}
+            done["skipped"] += len(begun.skipped)
+    return {"out": str(folder), "parts": len(mine), **done}
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,61 +86,32 @@ def plan(source: str | Path, data: str | Path, *, out: Path, dtype: Dtype, write
     return Plan(encoder, settings, divide_into_shards(photos, slices=settings["slices"]), [*listing.skipped, *unnamed])
 
 
-def embed_shard(
-    photos: Sequence[Photo], encoder: PhotoEncoder, path: Path, *, settings: dict[str, Any], batch_size: int = 64, workers: int = 0,
+def embed_shards(
+    parts: Mapping[Path, Sequence[Photo]], encoder: PhotoEncoder, *, settings: dict[str, Any], batch_size: int = 64, workers: int = 0,
     advance: Callable[[int], None] = lambda count: None,
 ) -> dict[str, int]:  # fmt: skip
-    """Embed one shard into the part `path`; rows of files that have not changed are kept, and a part that is complete is left alone."""
-    fingerprint, dtype = settings["fingerprint"], settings["dtype"]
-    before = {row.key: row for row in read_part(path, fingerprint=fingerprint)}
-    of_key = {photo.key: photo for photo in photos}
-    states = {key: file_state(photo) for key, photo in of_key.items()}
-    same = [row for key, row in before.items() if key in states and states[key][2:] == (row.bytes, row.modified)]
-    kept = [_as_found(row, of_key[row.key], states[row.key]) for row in same]
-    known = {row.key for row in kept}
-    missing = [photo for photo in photos if photo.key not in known]
-    advance(len(kept))
-    rows: list[Row] = []
-    skipped: list[Skipped] = []
-    for read in evaluation_batches(missing, image_size=encoder.image_size, batch_size=batch_size, workers=workers):
-        skipped += read.skipped
-        advance(len(read.indices) + len(read.skipped))
-        vectors = encoder.features(read.views) if read.indices else torch.empty(0, encoder.dim)
-        require_finite(vectors, [missing[index].key for index in read.indices])
-        for index, digest, vector in zip(read.indices, read.digests, vectors.numpy(), strict=True):
-            photo = missing[index]
-            where, offset, size, modified = states[photo.key]
-            rows.append(Row(photo.key, where, offset, photo.label, photo.split, size, digest, modified, vector.astype(dtype)))
-    if rows or kept != list(before.values()) or not path.exists():
-        write_part(path, sorted([*kept, *rows], key=lambda row: row.key), dim=encoder.dim, dtype=dtype, fingerprint=fingerprint)
-    write_skipped(record(path), skipped)
-    return {"photographs": len(photos), "embedded": len(rows), "kept": len(kept), "skipped": len(skipped)}
+    """Embed the shard of each part into it, as one stream; rows of files that have not changed are kept, a complete part is left alone."""
+    begun: deque[Shard] = deque()
+    counts = Counter(photographs=0, embedded=0, kept=0, skipped=0)
 
+    def missing() -> Iterator[Sequence[Photo]]:
+        for path, photos in parts.items():
+            begun.append(Shard(path, photos, fingerprint=settings["fingerprint"]))
+            advance(len(begun[-1].kept))
+            yield from batches_of(begun[-1].missing, batch_size)
 
-def _as_found(row: Row, photo: Photo, state: tuple[str, int | None, int, int]) -> Row:
-    """A row whose photograph is the same, with what is said of it now."""
-    return row._replace(path=state[0], offset=state[1], label=photo.label, split=photo.split)
+    def write_complete() -> None:
+        while begun and begun[0].complete:
+            counts.update(begun.popleft().write(dim=encoder.dim, dtype=settings["dtype"], fingerprint=settings["fingerprint"]))
 
-
-def divide_into_shards(photos: Sequence[Photo], *, slices: int) -> dict[str, list[Photo]]:
-    """The photographs of every shard, by the name of its part: one a tar, and the rest in slices by the hash of the key."""
-    shards: dict[str, list[Photo]] = defaultdict(list)
-    for photo in photos:
-        if photo.size is not None:  # it lies inside a tar
-            shards[f"tar-{hashlib.sha256(os.fsencode(photo.path.name)).hexdigest()[:8]}"].append(photo)
-        else:
-            shards[f"{int(hashlib.sha256(os.fsencode(photo.key)).hexdigest(), 16) % slices:05d}"].append(photo)
-    return dict(sorted(shards.items()))
-
-
-def file_state(photo: Photo) -> tuple[str, int | None, int, int]:
-    """Path, offset in a tar, bytes, and time of the last change (nanoseconds) of a photograph's file; zeros when it has gone."""
-    path, offset = os.path.abspath(photo.path), None if photo.size is None else photo.offset  # noqa: PTH100
-    try:
-        status = photo.path.stat()
-    except OSError:
-        return path, offset, 0, 0
-    return path, offset, status.st_size if photo.size is None else photo.size, status.st_mtime_ns
+    for read in evaluation_batches(missing(), image_size=encoder.image_size, workers=workers):
+        write_complete()
+        vectors = encoder.features(read.views) if read.photos else torch.empty(0, encoder.dim)
+        require_finite(vectors, [photo.key for photo in read.photos])
+        begun[0].add(read, vectors.numpy().astype(settings["dtype"]))
+        advance(len(read.photos) + len(read.skipped))
+    write_complete()
+    return dict(counts)
 
 
 def fingerprint_of(encoder: PhotoEncoder) -> str:

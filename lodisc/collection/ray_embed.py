@@ -65,7 +65,7 @@ class _Embedder:
     def __call__(self, shard: dict[str, Any]) -> dict[str, Any]:
         photos = [Photo(**{**photo, "path": Path(photo["path"])}) for photo in shard["photos"]]
         path = self.folder / f"part-{shard['name']}.parquet"
-        return embedding.embed_shard(photos, self.encoder, path, settings=self.settings, batch_size=self.batch_size)
+        return embedding.embed_shards({path: photos}, self.encoder, settings=self.settings, batch_size=self.batch_size)
 
 
 if __name__ == "__main__":

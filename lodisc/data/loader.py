@@ -4,8 +4,9 @@ Order is f(seed, epoch) and every augmentation f(seed, epoch, index): the same f
 """
 
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from hashlib import blake2b
+from itertools import chain, islice
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -58,24 +59,33 @@ class Read(NamedTuple):
 
     views: Tensor
     """Centred views, bytes [B, 3, S, S]."""
-    indices: list[int]
-    """The positions of their photographs."""
+    photos: list[Photo]
     digests: list[str]
     """blake2b of the bytes of their files, in hex."""
     skipped: list[Skipped]
     """Those that could not be read."""
 
 
-def evaluation_batches(photos: Sequence[Photo], *, image_size: int, batch_size: int = 64, workers: int = 0) -> Iterator[Read]:
-    """Read the photographs in order, so many at a time; a batch lacks those that can't be read."""
-    batches = [list(range(first, min(first + batch_size, len(photos)))) for first in range(0, len(photos), batch_size)]
-    yield from _load(_CentreViews(photos, image_size=image_size), batches, _stack_readable, workers=workers)
+def batches_of(photos: Sequence[Photo], size: int) -> Iterator[Sequence[Photo]]:
+    """So many photographs at a time, in their order; the last batch may be smaller."""
+    for first in range(0, len(photos), size):
+        yield photos[first : first + size]
 
 
-def _load(dataset: Dataset[Any], batches: list[Any], collate: Any, *, workers: int, pin_memory: bool = False) -> Iterator[Any]:
-    workers = min(workers, len(batches))
+def evaluation_batches(batches: Iterable[Sequence[Photo]], *, image_size: int, workers: int = 0) -> Iterator[Read]:
+    """Read batches of photographs in order; a batch lacks those that can't be read.
+
+    Of `batches` a few more are taken than are read, so that the workers always have something to do.
+    """
+    yield from _load(_CentreViews(image_size), batches, _stack_readable, workers=workers)
+
+
+def _load(dataset: Dataset[Any], batches: Iterable[Any], collate: Any, *, workers: int, pin_memory: bool = False) -> Iterator[Any]:
+    remaining = iter(batches)
+    first = list(islice(remaining, workers))  # no more workers than batches
+    workers = len(first)
     return iter(
-        DataLoader(dataset, batch_sampler=batches, collate_fn=collate, num_workers=workers, pin_memory=pin_memory,
+        DataLoader(dataset, batch_sampler=chain(first, remaining), collate_fn=collate, num_workers=workers, pin_memory=pin_memory,
                    worker_init_fn=_quiet_worker, prefetch_factor=3 if workers else None)
     )  # fmt: skip
 
@@ -102,18 +112,19 @@ class _TwoViews(Dataset[Tensor | Unreadable]):
         return two_views(image, rng, image_size=self.image_size, min_crop=self.min_crop)
 
 
-class _CentreViews(Dataset[tuple[Tensor, int, str] | Skipped]):
-    def __init__(self, photos: Sequence[Photo], *, image_size: int) -> None:
-        self.photos, self.image_size = photos, image_size
+class _CentreViews(Dataset[tuple[Tensor, Photo, str] | Skipped]):
+    """Indexed by the photograph itself."""
 
-    def __getitem__(self, index: int) -> tuple[Tensor, int, str] | Skipped:
-        photo = self.photos[index]
+    def __init__(self, image_size: int) -> None:
+        self.image_size = image_size
+
+    def __getitem__(self, photo: Photo) -> tuple[Tensor, Photo, str] | Skipped:
         try:
             data = photo.read()
             image = decode(data, at_least=most_pixels(self.image_size))
         except Unreadable as error:
             return Skipped(photo.key, str(error))
-        return centre_view(image, image_size=self.image_size), index, blake2b(data, digest_size=16).hexdigest()
+        return centre_view(image, image_size=self.image_size), photo, blake2b(data, digest_size=16).hexdigest()
 
 
 def decode_for(photo: Photo, *, image_size: int, min_crop: float = 1.0) -> Image.Image:
@@ -131,10 +142,10 @@ def _stack_views(views: list[Tensor | Unreadable]) -> Tensor | Unreadable:
     return unreadable or torch.stack([view for view in views if isinstance(view, Tensor)], dim=1)
 
 
-def _stack_readable(loaded: list[tuple[Tensor, int, str] | Skipped]) -> Read:
+def _stack_readable(loaded: list[tuple[Tensor, Photo, str] | Skipped]) -> Read:
     skipped = [one for one in loaded if isinstance(one, Skipped)]
     readable = [one for one in loaded if not isinstance(one, Skipped)]
     if not readable:
         return Read(torch.empty(0, 3, 0, 0, dtype=torch.uint8), [], [], skipped)
-    views, indices, digests = zip(*readable, strict=True)
-    return Read(torch.stack(views), list(indices), list(digests), skipped)
+    views, photos, digests = zip(*readable, strict=True)
+    return Read(torch.stack(views), list(photos), list(digests), skipped)

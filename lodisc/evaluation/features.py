@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from lodisc.console import progress_bar
-from lodisc.data.loader import evaluation_batches
+from lodisc.data.loader import batches_of, evaluation_batches
 from lodisc.data.sources import Photo, Skipped
 from lodisc.photo_encoder import require_finite
 
@@ -78,23 +78,23 @@ def extract(
     A `ValueError` names the first photograph whose feature is not finite.
     """
     vectors: list[Tensor] = []
-    indices: list[int] = []
+    readable: list[Photo] = []
     skipped: list[Skipped] = []
     with progress_bar() as progress:
         task = progress.add_task(description, total=len(photos), note="")
-        for read in evaluation_batches(photos, image_size=encoder.image_size, batch_size=batch_size, workers=workers):
+        for read in evaluation_batches(batches_of(photos, batch_size), image_size=encoder.image_size, workers=workers):
             skipped += read.skipped
-            if read.indices:
+            if read.photos:
                 vectors.append(encoder.features(read.views).float().cpu())
-                require_finite(vectors[-1], [photos[index].key for index in read.indices])
-                indices += read.indices
-            progress.update(task, advance=len(read.indices) + len(read.skipped))
+                require_finite(vectors[-1], [photo.key for photo in read.photos])
+                readable += read.photos
+            progress.update(task, advance=len(read.photos) + len(read.skipped))
     position = {name: index for index, name in enumerate(classes)}
     return Features(
         vectors=torch.cat(vectors) if vectors else torch.zeros(0, 0),
-        labels=torch.tensor([position.get(photos[index].label or "", -1) for index in indices], dtype=torch.int64),
+        labels=torch.tensor([position.get(photo.label or "", -1) for photo in readable], dtype=torch.int64),
         classes=list(classes),
-        photos=[photos[index] for index in indices],
+        photos=readable,
         skipped=skipped,
     )
 
