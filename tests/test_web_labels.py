@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -162,3 +163,24 @@ def test_a_group_that_has_other_photographs_by_now_is_not_labelled(client: TestC
     assert client.post("/api/labels", json={**seen, "size": seen["size"] + 1}).status_code == 409
     assert client.get("/api/labels").json()["labels"] == []
     assert client.post("/api/labels", json=seen).json()["changed"] == seen["size"]
+
+
+def test_what_is_sent_twice_is_done_once(client: TestClient) -> None:
+    def send(path: str, body: Any, key: str) -> Any:
+        answer = client.post(path, json=body, headers={"Idempotency-Key": key})
+        return answer.status_code, answer.json()
+
+    labelling = {"ids": [FIRST], "label": "finch"}
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(lambda _: send("/api/labels", labelling, "one"), range(4)))
+    assert answers == [answers[0]] * 4 and answers[0][1]["changed"] == 1
+    client.post("/api/labels/undo")
+    assert send("/api/labels", labelling, "one") == answers[0]
+    assert client.get("/api/labels").json()["labels"] == [], "what came late does not undo the undoing"
+    assert send("/api/labels", {**labelling, "label": ""}, "two")[0] == 422
+    assert send("/api/labels", labelling, "two")[1]["changed"] == 1, "what was refused may be tried again"
+    label(client, WRENS[:1], "wren")
+    named = send("/api/names/accept", {"confidence": 0.0}, "three")
+    client.post("/api/labels/undo")
+    assert send("/api/names/accept", {"confidence": 0.0}, "three") == named
+    assert client.get("/api/collection").json()["labelled"] == 2

@@ -35,15 +35,15 @@ class Latest(Generic[T]):
         self._kept: OrderedDict[Hashable, T] = OrderedDict()
 
     def get(self, name: Hashable, make: Callable[[], T]) -> T:
-        """The thing of this name, made now unless it is kept; two threads may both make it."""
+        """The thing of this name, made now unless it is kept; where two threads make it, both get that of the first."""
         with self._lock:
             if name in self._kept:
                 self._kept.move_to_end(name)
                 return self._kept[name]
         made = make()
         with self._lock:
-            self._kept[name] = made
+            kept = self._kept.setdefault(name, made)
             self._kept.move_to_end(name)
             while len(self._kept) > self._most:
                 self._kept.popitem(last=False)
-        return made
+        return kept

@@ -9,60 +9,59 @@ from pathlib import Path
 from typing import Annotated
 
 import numpy as np
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Header, Query, Request
 from fastapi.responses import Response
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
 from lodisc.collection.exchange import export_csv, import_csv
 from lodisc.data.photo import shown
-from lodisc.web import models
+from lodisc.web import label_models, models
 from lodisc.web.errors import one_line, refusing
 from lodisc.web.now import Now
 from lodisc.web.similar import form_of, read_form
 from lodisc.web.state import Opened, State
 
 router = APIRouter(prefix="/labels", tags=["labels"])
+ActionId = Annotated[
+    str | None, Header(alias="Idempotency-Key", max_length=200, description="What comes again with the same key is done once")
+]
 
 
 @router.get("")
-def labels(opened: Opened) -> models.LabelText:
+def labels(opened: Opened) -> label_models.LabelText:
     """All labels in use, most frequent first, and what undo and redo would do."""
     return _texts(opened)
 
 
 @router.post("")
-def label(opened: Opened, labelling: models.Labelling) -> models.Changed:
+def label(opened: Opened, labelling: label_models.Labelling, id: ActionId = None) -> label_models.Changed:
     """Label photographs, or take their labels away, as one action that can be undone."""
-    now = opened.now()
-    keys = _keys(now, labelling)
-    with refusing():
-        changed = opened.collection.labels.set(keys, labelling.label, how="typed" if labelling.ids is not None else "group")
-    return models.Changed(changed=changed, undo=undo_text(opened), unknown=len(labelling.ids or keys) - len(keys))
+    return opened.once(id, lambda: _label(opened, labelling))
 
 
 @router.post("/undo")
-def undo(opened: Opened) -> models.Undone:
+def undo(opened: Opened) -> label_models.Undone:
     """Take the last action back."""
     with unreadable():
         action = opened.collection.labels.undo()
-    return models.Undone(undone=action.words if action else None, **_texts(opened).model_dump())
+    return label_models.Undone(undone=action.words if action else None, **_texts(opened).model_dump())
 
 
 @router.post("/redo")
-def redo(opened: Opened) -> models.Undone:
+def redo(opened: Opened) -> label_models.Undone:
     """Do again what was undone last."""
     with unreadable():
         action = opened.collection.labels.redo()
-    return models.Undone(undone=action.words if action else None, **_texts(opened).model_dump())
+    return label_models.Undone(undone=action.words if action else None, **_texts(opened).model_dump())
 
 
 @router.get("/history")
-def history(opened: Opened, limit: Annotated[int, Query(ge=0, le=1000)] = 100) -> models.History:
+def history(opened: Opened, limit: Annotated[int, Query(ge=0, le=1000)] = 100) -> label_models.History:
     """The last actions, newest first."""
     with unreadable():
         actions = opened.collection.labels.history(limit=limit)
-    return models.History(history=[models.HistoryEntry(**asdict(action), text=action.words) for action in actions])
+    return label_models.History(history=[label_models.HistoryEntry(**asdict(action), text=action.words) for action in actions])
 
 
 @router.get("/export", response_class=Response, responses={200: {"content": {"text/csv": {}}}})
@@ -78,7 +77,7 @@ def export(opened: Opened) -> Response:
 
 
 @router.post("/import", openapi_extra=form_of({"file": {"type": "string", "format": "binary", "description": "CSV as export gives it"}}))
-async def import_(opened: Opened, request: Request) -> models.Imported:
+async def import_(opened: Opened, request: Request) -> label_models.Imported:
     """Take labels over from a CSV file, as one action that can be undone."""
     name, data, _ = await read_form(request, fields=set())
     return await run_in_threadpool(_import, opened, data, name=name)
@@ -102,13 +101,20 @@ def unreadable() -> AbstractContextManager[None]:
     return refusing(HTTPStatus.SERVICE_UNAVAILABLE)
 
 
-def _texts(state: State) -> models.LabelText:
+def _texts(state: State) -> label_models.LabelText:
     with unreadable():
         redoable = state.collection.labels.redoable()
-    return models.LabelText(labels=counted(state.now()), undo=undo_text(state), redo=redoable.words if redoable else None)
+    return label_models.LabelText(labels=counted(state.now()), undo=undo_text(state), redo=redoable.words if redoable else None)
 
 
-def _keys(now: Now, labelling: models.Labelling) -> list[str]:
+def _label(state: State, labelling: label_models.Labelling) -> label_models.Changed:
+    keys = _keys(state.now(), labelling)
+    with refusing():
+        changed = state.collection.labels.set(keys, labelling.label, how="typed" if labelling.ids is not None else "group")
+    return label_models.Changed(changed=changed, undo=undo_text(state), unknown=len(labelling.ids or keys) - len(keys))
+
+
+def _keys(now: Now, labelling: label_models.Labelling) -> list[str]:
     """The keys of the photographs to label; answers 4xx where none is there or they are not named in one way."""
     if (labelling.ids is None) == (labelling.group is None):
         raise HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY, "Give either ids or a group")
@@ -125,7 +131,7 @@ def _keys(now: Now, labelling: models.Labelling) -> list[str]:
     return keys
 
 
-def _import(state: State, data: bytes, *, name: str) -> models.Imported:
+def _import(state: State, data: bytes, *, name: str) -> label_models.Imported:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "labels.csv"
         path.write_bytes(data)
@@ -134,4 +140,4 @@ def _import(state: State, data: bytes, *, name: str) -> models.Imported:
         except ValueError as error:
             raise HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY, str(error).replace(shown(path), name)) from None
     keys = [one_line(key) for key in done["unknown_keys"]]
-    return models.Imported(changed=done["changed"], undo=undo_text(state), unknown=done["unknown"], unknown_keys=keys)
+    return label_models.Imported(changed=done["changed"], undo=undo_text(state), unknown=done["unknown"], unknown_keys=keys)

@@ -8,8 +8,8 @@ import numpy as np
 from fastapi import APIRouter
 from numpy.typing import NDArray
 
-from lodisc.web import models
-from lodisc.web.labels import undo_text
+from lodisc.web import label_models
+from lodisc.web.labels import ActionId, undo_text
 from lodisc.web.now import Now
 from lodisc.web.state import Opened, State
 
@@ -22,39 +22,43 @@ MOST_PROPOSED = 100
 
 
 @router.get("")
-def names(opened: Opened) -> models.Names:
+def names(opened: Opened) -> label_models.Names:
     """Learn from all labels there are, unless that was done since the last one, and say what came of it."""
     return describe_names(opened)
 
 
 @router.post("/accept")
-def accept(opened: Opened, accepted: models.Accept) -> models.Changed:
+def accept(opened: Opened, accepted: label_models.Accept, id: ActionId = None) -> label_models.Changed:
     """Label all unlabelled photographs whose name is at least this sure with their name, as one action that can be undone."""
-    now, learnt = opened.names()
-    named = {}
-    for row in np.flatnonzero(~now.is_labelled_N & (learnt.confidence >= accepted.confidence)):
-        name = learnt.names[row]
-        if name is not None:
-            named[now.photos.keys[row]] = name
-    changed = opened.collection.labels.set_each(named, how=f"names accepted from {accepted.confidence:.0%}", only_unlabelled=True)
-    return models.Changed(changed=changed, undo=undo_text(opened))
+    return opened.once(id, lambda: _accept(opened, accepted))
 
 
-def describe_names(state: State) -> models.Names:
+def describe_names(state: State) -> label_models.Names:
     """What the probe has learnt, how right it is, and what to label next."""
     now, learnt = state.names()
-    return models.Names(
+    return label_models.Names(
         trained=len(learnt.classes) > 1, reason=learnt.reason, accuracy=_as_share(learnt.accuracy), classes=learnt.classes,
         proposals=[now.photo(row) for row in learnt.proposals[:MOST_PROPOSED]], above=_above(now, learnt.confidence),
     )  # fmt: skip
 
 
-def _as_share(percent: Accuracy | None) -> models.Accuracy | None:
+def _accept(state: State, accepted: label_models.Accept) -> label_models.Changed:
+    now, learnt = state.names()
+    named = {}
+    for row in np.flatnonzero(~now.is_labelled_N & (learnt.confidence >= accepted.confidence)):
+        name = learnt.names[row]
+        if name is not None:
+            named[now.photos.keys[row]] = name
+    changed = state.collection.labels.set_each(named, how=f"names accepted from {accepted.confidence:.0%}", only_unlabelled=True)
+    return label_models.Changed(changed=changed, undo=undo_text(state))
+
+
+def _as_share(percent: Accuracy | None) -> label_models.Accuracy | None:
     if percent is None:
         return None
-    return models.Accuracy(value=percent.value / 100, low=percent.low / 100, high=percent.high / 100, n=percent.n)
+    return label_models.Accuracy(value=percent.value / 100, low=percent.low / 100, high=percent.high / 100, n=percent.n)
 
 
-def _above(now: Now, confidence_N: NDArray[np.float32]) -> list[models.Above]:
+def _above(now: Now, confidence_N: NDArray[np.float32]) -> list[label_models.Above]:
     unlabelled = confidence_N[~now.is_labelled_N]
-    return [models.Above(confidence=step, count=int((unlabelled >= step).sum())) for step in STEPS]
+    return [label_models.Above(confidence=step, count=int((unlabelled >= step).sum())) for step in STEPS]

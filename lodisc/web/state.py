@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Callable
 from functools import partial
 from http import HTTPStatus
 from pathlib import Path
@@ -16,7 +17,8 @@ from numpy.typing import NDArray
 from lodisc.collection.collection import Collection, Photos
 from lodisc.collection.groups import GROUPS, assign, describe, load_groups
 from lodisc.web.errors import one_line, refusing
-from lodisc.web.kept import Kept
+from lodisc.web.kept import Kept, Latest
+from lodisc.web.label_models import Changed
 from lodisc.web.layouts import Layouts
 from lodisc.web.now import Groups, Now
 from lodisc.web.seer import Seer
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from lodisc.collection.naming import Names
 
 MOST_DOUBTFUL = 12  # shown of each group
+MOST_DONE = 1000  # actions whose answers are kept, should they be sent again
 log = logging.getLogger("lodisc.web")
 
 
@@ -49,6 +52,7 @@ class State:
         self._learnt: tuple[Photos, Names] | None = None
         self._duplicates: Kept[list[list[int]]] = Kept()
         self._oddness: Kept[NDArray[np.float32]] = Kept()
+        self._done: Latest[Kept[Changed]] = Latest(MOST_DONE)
 
     def warm_up(self) -> None:
         """Make in the background what the first requests need; `trouble` says why the encoder can't be had."""
@@ -97,6 +101,10 @@ class State:
         from lodisc.collection.neighbours import outliers
 
         return self._oddness.get(now.photos, lambda: outliers(now.photos.vectors))
+
+    def once(self, id: str | None, act: Callable[[], Changed]) -> Changed:
+        """What `act` gives; where this id was acted on before, what was given then."""
+        return act() if id is None else self._done.get(id, Kept).get(id, act)
 
     def _join(self, photos: Photos, typed: int, stamp: tuple[int, int] | None, names: Names | None) -> Now:
         labels = self._labels.get(typed, self.collection.labels.current)

@@ -30,8 +30,8 @@ export async function call(path, options = {}) {
 
 export const get = (path, options) => call(path, options);
 
-export const post = (path, body = {}) =>
-  call(path, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
+export const post = (path, body = {}, headers = {}) =>
+  call(path, { method: "POST", headers: { "Content-Type": "application/json", ...headers }, body: JSON.stringify(body) });
 
 export function send(path, file, fields = {}) {
   const form = new FormData();

@@ -63,8 +63,9 @@ export function put({ path, body, words }) {
 }
 
 /** Only one tab sends at a time, where the browser can see to it; what is asked for in passing is told whether nobody does. */
-function locked(task, options = {}) {
-  return navigator.locks ? navigator.locks.request(PREFIX, options, task) : task(!sending);
+async function locked(task, options = {}) {
+  const unlocked = () => task(!sending);
+  return navigator.locks ? navigator.locks.request(PREFIX, options, task).catch(unlocked) : unlocked();
 }
 
 /** Take back what was put last and has not been sent; its words, or null when all has been sent. */
@@ -118,7 +119,7 @@ function first() {
 
 async function deliver(item) {
   try {
-    settle(item.key, await post(item.path, item.body));
+    settle(item.key, await post(item.path, item.body, { "Idempotency-Key": item.key })); // another tab may send it too
     [tries, why] = [0, null];
     return true;
   } catch (error) {
