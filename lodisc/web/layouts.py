@@ -47,11 +47,7 @@ class Layouts:
 
     def get(self, photos: Photos) -> Layout:
         """The best layout that there is by now; the first call begins to make a better one."""
-        with self._lock:
-            if self._worker is None and (self._better is None or self._better[0] is not photos):
-                self._worker = threading.Thread(target=self._make, args=(photos,), name="layout", daemon=True)
-                self._worker.start()
-            worker = self._worker
+        worker = self._working(photos)
         if worker is not None:
             worker.join(PATIENCE)
         better = self._better
@@ -59,6 +55,17 @@ class Layouts:
             return better[1]
         quick = self._quick.get(photos, lambda: Layout(layout(photos.vectors, method=QUICK), QUICK))
         return Layout(quick.places_N2, QUICK, making=better_method() if worker is not None else None)
+
+    def making(self, photos: Photos) -> Method | None:
+        """The better layout that is being made; the first call begins to make it."""
+        return better_method() if self._working(photos) is not None else None
+
+    def _working(self, photos: Photos) -> threading.Thread | None:
+        with self._lock:
+            if self._worker is None and (self._better is None or self._better[0] is not photos):
+                self._worker = threading.Thread(target=self._make, args=(photos,), name="layout", daemon=True)
+                self._worker.start()
+            return self._worker
 
     def _make(self, photos: Photos) -> None:
         method, made = better_method(), None

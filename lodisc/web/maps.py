@@ -14,6 +14,12 @@ def map_(opened: Opened) -> models.Map:
     return describe_map(opened)
 
 
+@router.get("/map/status")
+def status(opened: Opened) -> models.MapStatus:
+    """Whether a better map is being made, without the map."""
+    return models.MapStatus(making=opened.layouts.making(opened.now().photos))
+
+
 def describe_map(state: State) -> models.Map:
     """The best map that there is by now."""
     now = state.now()

@@ -62,17 +62,29 @@ function paint() {
   soon();
 }
 
-async function load(wait = ASK_AGAIN) {
-  let now;
-  try {
-    now = await get("/api/map");
-  } catch (error) {
-    stand("map", `${error.message} The map will come when it is back.`, { kind: "waiting" });
-    return setTimeout(load, ASK_AGAIN);
+const rest = (wait) => new Promise((resume) => setTimeout(resume, wait));
+
+/** The answer of the server, however long it is away. */
+async function patiently(path) {
+  for (;;) {
+    try {
+      const answer = await get(path);
+      stand("map", null);
+      return answer;
+    } catch (error) {
+      stand("map", `${error.message} The map will come when it is back.`, { kind: "waiting" });
+      await rest(ASK_AGAIN);
+    }
   }
-  stand("map", null);
-  if (now.making) setTimeout(load, wait, Math.min(1.5 * wait, LONGEST_WAIT));
-  if (map?.method !== now.method || map.ids.length !== now.ids.length) show(now);
+}
+
+/** Show the map that there is, and once a better one is made, that one. */
+async function load() {
+  show(await patiently("/api/map"));
+  for (let wait = ASK_AGAIN; map.making; wait = Math.min(1.5 * wait, LONGEST_WAIT)) {
+    await rest(wait);
+    if (!(await patiently("/api/map/status")).making) show(await patiently("/api/map"));
+  }
 }
 
 function show(now) {
