@@ -111,7 +111,9 @@ function bindFrame(side) {
     const steps = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] };
     if (!(event.key in steps) || !on() || !chosen) return;
     event.preventDefault();
-    const { rows, columns } = await gridOf(side);
+    const grid = await gridOf(side).catch(complain);
+    if (!grid) return;
+    const { rows, columns } = grid;
     const at = patch?.side === side ? patch.index : Math.floor(rows / 2) * columns + Math.floor(columns / 2);
     const [row, column] = [Math.floor(at / columns) + steps[event.key][0], (at % columns) + steps[event.key][1]];
     point(side, Math.max(0, Math.min(rows - 1, row)) * columns + Math.max(0, Math.min(columns - 1, column)));

@@ -1,5 +1,6 @@
 // Which photographs of a view are selected, and the keys and clicks that select them.
 import { typing } from "./dom.js";
+import { complain } from "./notices.js";
 
 export class Selection {
   /** `grid` is a WindowedGrid over `photographs`; `changed()` is told of every change, `open(index)` of Enter. */
@@ -22,13 +23,17 @@ export class Selection {
     this.#tell();
   }
 
-  async all() {
-    await this.#add(0, this.photographs.total);
+  all() {
+    this.#add(0, this.photographs.total);
   }
 
   async #add(from, to) {
-    for (const id of await this.photographs.ids(from, to)) this.ids.add(id);
-    this.#tell();
+    try {
+      for (const id of await this.photographs.ids(from, to)) this.ids.add(id);
+      this.#tell();
+    } catch (error) {
+      complain(error);
+    }
   }
 
   #toggle(index) {
@@ -39,7 +44,7 @@ export class Selection {
   }
 
   #reach(index) {
-    return this.#add(Math.min(this.anchor, index), Math.max(this.anchor, index) + 1);
+    this.#add(Math.min(this.anchor, index), Math.max(this.anchor, index) + 1);
   }
 
   #tell() {
