@@ -1,5 +1,5 @@
 // The browse page: a view of the collection as a grid, its place in the address, and what one does with a selection.
-import { find, number, photographs as counted, refresh } from "./dom.js";
+import { find, number, refresh } from "./dom.js";
 import { label, onLabels } from "./labelling.js";
 import { complain, stand } from "./notices.js";
 import { nameBox, propose } from "./namebox.js";

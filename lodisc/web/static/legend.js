@@ -11,7 +11,7 @@ function colour(order) {
   return `oklch(${light + (dark.matches ? 0.14 : 0)} ${chroma} ${(190 + order * GOLDEN) % 360})`;
 }
 
-export const grey = () => (dark.matches ? "#5a616a" : "#b4b7bb");
+const grey = () => (dark.matches ? "#5a616a" : "#b4b7bb");
 
 /** The kinds of all points, most frequent first: `kinds` with name, count and colour, and `kind` of each point. */
 export function kindsOf(values, nameOf) {

@@ -21,11 +21,6 @@ export class Photographs {
     return this.pages.get(Math.floor(index / PAGE))?.[index % PAGE];
   }
 
-  /** All photographs that are here. */
-  *known() {
-    for (const page of this.pages.values()) yield* page;
-  }
-
   /** Have the photographs of these indices fetched once the scrolling rests, and let go of those far away. */
   want(from, to) {
     clearTimeout(this.timer);

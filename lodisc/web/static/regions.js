@@ -5,7 +5,7 @@ const PIVOTAL = "#2fe0d0";
 const ANSWER = [255, 180, 58];
 
 /** Where the picture lies in its frame, in CSS pixels, for object-fit `cover` or `contain`. */
-export function pictureRect(image) {
+function pictureRect(image) {
   const { clientWidth: width, clientHeight: height, naturalWidth, naturalHeight } = image;
   const cover = getComputedStyle(image).objectFit === "cover";
   const scale = (cover ? Math.max : Math.min)(width / naturalWidth, height / naturalHeight) || 0;
