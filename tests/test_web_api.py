@@ -7,12 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from fastapi.testclient import TestClient
-from photos import encoded, texture, write
+from photos import encoded, texture, turned, write
 from PIL import Image
 from web import FINCHES, WRENS, by_key, client_of, index_again, label, listed, make_collection, make_odd_collection, without_labels
 
 from lodisc.collection.collection import Collection
 from lodisc.data.decode import decode
+from lodisc.web.now import Now
+from lodisc.web.photos import upright_size
 
 
 @pytest.fixture(scope="module")
@@ -69,6 +71,19 @@ def test_one_photograph(client: TestClient, folder: Path) -> None:
     assert missing.status_code == 404 and missing.json() == {"detail": "No photograph of the collection has that id"}
 
 
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF", "WEBP"])
+def test_the_size_is_that_of_the_photograph_as_it_is_seen(kind: str) -> None:
+    for orientation in range(1, 9):
+        data = turned(orientation, kind)
+        assert upright_size(data) == decode(data).size == (32, 24)
+
+
+def test_the_size_of_a_jpeg_is_read_off_its_header(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lodisc.web.photos.decode", None)
+    assert upright_size(turned(6)) == upright_size(turned(6)[:-50]) == (32, 24)
+    assert upright_size(encoded(texture(1), exif=b"Exif\0\0damaged")) == (32, 24)
+
+
 def test_thumbnails_are_small_upright_and_kept(client: TestClient, folder: Path) -> None:
     write(folder / "photos" / "large.jpg", encoded(texture(5, size=(900, 600))))
     write(folder / "photos" / "long.png", encoded(texture(6, size=(2000, 200)), "PNG"))
@@ -113,6 +128,16 @@ def test_photographs_that_are_gone_changed_or_broken(client: TestClient, folder:
             break
     index_again(folder)
     assert client.get(f"/api/photos/{id}").status_code == 404
+
+
+def test_the_counts_at_the_side_describe_no_photographs(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    label(client, FINCHES, "finch")
+    groups = client.post("/api/groups", json={"k": 3}).json()["groups"]
+    monkeypatch.delattr(Now, "described")
+    page = client.get("/?state=skipped").text
+    for group in groups:
+        title = f"Group {group['group']}" if group["label"] is None else f"{group['group']} · {group['label']}"
+        assert f"<span>{title}</span><span>{group['size']}</span>" in page
 
 
 def test_a_cache_that_cannot_be_written_costs_nothing_else(client: TestClient, folder: Path) -> None:

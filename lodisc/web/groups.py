@@ -1,14 +1,16 @@
 """Groups: photographs that lie together."""
 
 from collections import Counter, defaultdict
+from collections.abc import Iterator
 from http import HTTPStatus
 
 from fastapi import APIRouter
 from starlette.exceptions import HTTPException
 
-from lodisc.collection.groups import CRITERION, find_groups, save_groups
+from lodisc.collection.groups import CRITERION, Group, find_groups, save_groups
 from lodisc.web import models
 from lodisc.web.errors import refusing
+from lodisc.web.now import Now
 from lodisc.web.state import Opened, State
 
 router = APIRouter(prefix="/groups", tags=["groups"])
@@ -40,19 +42,25 @@ def describe_groups(state: State) -> models.Groups:
     now = state.now()
     if now.groups is None:
         return models.Groups(k=None, criterion=None, tried=[], groups=[])
+    described = [
+        models.Group(
+            group=one.group, size=one.size, label=label, labelled=labelled, representative=now.photo(one.representative),
+            doubtful=[now.photo(row) for row in one.doubtful],
+        )
+        for one, label, labelled in named_groups(now)
+    ]  # fmt: skip
+    tried = [[k, value, error] for k, (value, error) in sorted(now.groups.grouping.tried.items())]
+    return models.Groups(k=len(described), criterion=CRITERION if tried else None, tried=tried, groups=described)
+
+
+def named_groups(now: Now) -> Iterator[tuple[Group, str | None, int]]:
+    """Each group, largest first, with the label of most of its labelled members, and how many those are."""
+    if now.groups is None:
+        return
     labels: dict[int, Counter[str]] = defaultdict(Counter)
     for number, label in zip(now.groups.group_N.tolist(), now.label_N, strict=True):
         if label is not None:
             labels[number][label] += 1
-    described = [
-        models.Group(
-            group=one.group, size=one.size, label=next((label for label, _ in labels[one.group].most_common(1)), None),
-            labelled=labels[one.group].total(), representative=now.photo(one.representative),
-            doubtful=[now.photo(row) for row in one.doubtful],
-        )
-        for one in now.groups.described
-    ]  # fmt: skip
-    tried = [[k, value, error] for k, (value, error) in sorted(now.groups.grouping.tried.items())]
-    return models.Groups(
-        k=len(described), criterion=CRITERION if tried else None, tried=tried, groups=sorted(described, key=lambda one: -one.size)
-    )
+    for one in sorted(now.groups.described, key=lambda one: -one.size):
+        counts = labels[one.group]
+        yield one, next(iter(counts.most_common(1)), (None, 0))[0], counts.total()

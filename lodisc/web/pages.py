@@ -10,7 +10,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import HTMLResponse
 
 from lodisc.web import models
-from lodisc.web.groups import describe_groups
+from lodisc.web.groups import describe_groups, named_groups
 from lodisc.web.health import describe_health
 from lodisc.web.listing import Wanted, list_photos
 from lodisc.web.odd import list_duplicates, list_skipped
@@ -145,8 +145,8 @@ def _filters(view: View, state: State, summary: models.Summary) -> dict[str, Any
 def _facets(view: View, state: State, summary: models.Summary) -> list[tuple[str, str, list[tuple[Any, str, int]]]]:
     """Labels, groups and folders: title, name in the address, and what there is to choose as (value, title, count)."""
     groups = [
-        (one.group, f"Group {one.group}" if one.label is None else f"{one.group} · {one.label}", one.size)
-        for one in describe_groups(state).groups
+        (one.group, f"Group {one.group}" if label is None else f"{one.group} · {label}", one.size)
+        for one, label, _ in named_groups(state.now())
     ]
     folders = [(one.folder, one.folder, one.count) for one in summary.folders]
     return [

@@ -3,13 +3,16 @@
 from datetime import UTC, datetime
 from enum import IntEnum
 from http import HTTPStatus
+from io import BytesIO
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
+from PIL import ExifTags
+from PIL.JpegImagePlugin import JpegImageFile
 from starlette.exceptions import HTTPException
 
-from lodisc.data.decode import Unreadable, decode
+from lodisc.data.decode import Unreadable, decode, dimensions
 from lodisc.web import models
 from lodisc.web.listing import Wanted, list_photos
 from lodisc.web.sources import Source, find, gone
@@ -101,7 +104,19 @@ def _size(source: Source) -> dict[str, Any]:
     """Width and height as the photograph is seen; nothing where it can't be read."""
     try:
         with decoding:
-            width, height = decode(source.read()).size
+            width, height = upright_size(source.read())
     except (Unreadable, HTTPException):
         return {}
     return {"width": width, "height": height}
+
+
+def upright_size(data: bytes) -> tuple[int, int]:
+    """Width and height as `decode` gives them, of a JPEG from its header alone; raises `Unreadable`."""
+    if not data.startswith(b"\xff\xd8"):
+        return decode(data).size
+    width, height = dimensions(data)
+    try:
+        lies = JpegImageFile(BytesIO(data)).getexif().get(ExifTags.Base.Orientation) in (5, 6, 7, 8)
+    except Exception:  # damaged EXIF turns nothing
+        lies = False
+    return (height, width) if lies else (width, height)
