@@ -18,7 +18,7 @@ from starlette.testclient import TestClient
 from lodisc.collection.embed import embed
 from lodisc.collection.index import index
 from lodisc.console import table
-from lodisc.training.checkpoint import read_json
+from lodisc.jsonfiles import read_json
 from lodisc.web.app import create_app
 
 

@@ -30,8 +30,8 @@ from lodisc.collection.embed import embed
 from lodisc.collection.index import index
 from lodisc.collection.parts import SETTINGS, Row, write_part
 from lodisc.console import say, table
+from lodisc.jsonfiles import read_json
 from lodisc.method.encoder import build_encoder
-from lodisc.training.checkpoint import read_json
 
 ENCODER = "vit_small_patch16_224"
 CONNECTIONS = 6  # of a browser to one server

@@ -14,9 +14,9 @@ from lodisc.evaluation.benchmark import measure, print_table
 from lodisc.evaluation.features import Pixels
 from lodisc.evaluation.focus import focus
 from lodisc.explain.overlay import explain
+from lodisc.jsonfiles import write_json
 from lodisc.photo_encoder import load, load_start
 from lodisc.report.page import write_report
-from lodisc.training.checkpoint import write_json
 from lodisc.training.loop import run_training
 
 SPECIES, TRAIN, TEST = 8, 100, 40

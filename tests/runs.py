@@ -8,7 +8,7 @@ from typing import Any
 
 from safetensors.torch import load_file
 
-from lodisc.training.checkpoint import read_json_lines
+from lodisc.jsonfiles import read_json_lines
 
 TINY: dict[str, Any] = {
     "encoder": "vit_tiny_patch16_224", "encoder_args": {"depth": 2, "embed_dim": 32, "num_heads": 2, "patch_size": 8}, "init": "none",

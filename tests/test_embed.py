@@ -20,7 +20,7 @@ import lodisc
 from lodisc.collection import embed as embedding
 from lodisc.collection.embed import embed
 from lodisc.collection.parts import vectors_of
-from lodisc.training.checkpoint import read_json_lines
+from lodisc.jsonfiles import read_json_lines
 
 
 @pytest.fixture

@@ -14,8 +14,9 @@ from torch import Tensor
 import lodisc
 from lodisc.data.sources import find_photos
 from lodisc.evaluation import DEFAULT_PROTOCOLS, Pixels, extract, measure, print_table
+from lodisc.jsonfiles import write_json
 from lodisc.method.encoder import build_encoder
-from lodisc.training.checkpoint import save_encoder, write_json
+from lodisc.training.checkpoint import save_encoder
 
 ENCODER = "vit_tiny_patch16_224"
 SPLITS = ("train", "test")

@@ -8,7 +8,7 @@ from photos import collection, encoded, odd, texture, unreadable, write
 from runs import flags
 
 from lodisc.cli import main
-from lodisc.training.checkpoint import read_json_lines
+from lodisc.jsonfiles import read_json_lines
 
 
 def lodisc(capsys: pytest.CaptureFixture[str], *words: object) -> tuple[int, str, str]:

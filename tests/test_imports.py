@@ -22,7 +22,7 @@ LAYERS: list[list[set[str]]] = [
     [{"photo_encoder"}],
     [{"training"}],
     [{"data"}, {"method"}],
-    [{"config", "console", "device"}],
+    [{"config", "console", "device", "jsonfiles"}],
 ]
 METHOD_MAY_IMPORT = {"torch", "timm"} | sys.stdlib_module_names
 

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 from photos import ODD_NAMES, collection, encoded, texture, write
 
+from lodisc.jsonfiles import read_json
 from lodisc.photo_encoder import load, load_start
 from lodisc.report import write_report
 from lodisc.report.figures import Interval, Line, interval_plot, line_chart, ticks
 from lodisc.report.lookalikes import find_lookalikes
 from lodisc.report.measures import evaluation_tables, focus_table
-from lodisc.training.checkpoint import read_json
 from lodisc.training.loop import train
 
 TINY: dict[str, Any] = {

@@ -13,6 +13,7 @@ from runs import TINY, last_state, logged_steps
 import lodisc
 from lodisc.config import RECIPES
 from lodisc.data import loader
+from lodisc.jsonfiles import read_json_lines
 from lodisc.training import checkpoint
 from lodisc.training.learner import Learner
 
@@ -153,7 +154,7 @@ def test_unreadable_photographs_are_skipped_counted_and_named(tmp_path: Path) ->
     photos = collection(tmp_path / "photos", per_label=10)
     write(photos / "wren" / "torn \n one.jpg", encoded(texture(1))[:200])
     run = train(photos, tmp_path / "run")
-    assert [entry["key"] for entry in checkpoint.read_json_lines(run / "skipped.jsonl")] == ["wren/torn \n one.jpg"]
+    assert [entry["key"] for entry in read_json_lines(run / "skipped.jsonl")] == ["wren/torn \n one.jpg"]
     assert json.loads((run / "config.json").read_text())["data"] | {"path": "", "fingerprint": ""} == {
         "path": "", "photos": 20, "skipped": 1, "fingerprint": "",
     }  # fmt: skip
@@ -191,7 +192,7 @@ def test_a_loss_that_is_no_number_skips_the_step_and_stops_after_a_few(photos: P
 
     monkeypatch.setattr(Learner, "step", poison)
     run = train(photos, tmp_path / "once")
-    entries = checkpoint.read_json_lines(run / "log.jsonl")
+    entries = read_json_lines(run / "log.jsonl")
     assert entries[1]["loss"] is None and math.isfinite(entries[2]["loss"])
     poisoned |= set(range(100))
     with pytest.raises(ValueError, match=r"5 steps in a row.*lower --lr"):
@@ -222,7 +223,7 @@ def test_a_split_leaves_photographs_out(photos: Path, tmp_path: Path) -> None:
 
 def test_the_loss_falls(photos: Path, tmp_path: Path) -> None:
     run = train(photos, tmp_path / "run", epochs=200, lr=0.03, batch_size=12, min_crop=0.5)
-    losses = [entry["loss"] for entry in checkpoint.read_json_lines(run / "log.jsonl")]
+    losses = [entry["loss"] for entry in read_json_lines(run / "log.jsonl")]
     assert sum(losses[-5:]) < 0.85 * sum(losses[:5])
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lodisc.collection.search import best, nearest
+from lodisc.jsonfiles import write_json
 
 if TYPE_CHECKING:
     from lodisc.collection.collection import Collection, Photos
@@ -49,8 +50,6 @@ def keep_index(collection: Collection, *, seed: int = 0) -> Recall | None:
     if table.count_rows() <= EXACT_UP_TO:
         return None
     from lancedb.index import IvfSq
-
-    from lodisc.training.checkpoint import write_json
 
     photos = collection.photos()
     if not any("vector" in index.columns for index in table.list_indices()):

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from lodisc.collection.components import principal_components
 from lodisc.collection.search import unit_rows
+from lodisc.jsonfiles import write_json
 
 if TYPE_CHECKING:
     from lodisc.collection.collection import Collection
@@ -142,8 +143,6 @@ def describe(vectors_ND: NDArray[np.float32], grouping: Grouping, *, doubtful: i
 
 def save_groups(grouping: Grouping, collection: Collection) -> None:
     """Keep the grouping in the collection, in place of the one before."""
-    from lodisc.training.checkpoint import write_json  # loads torch
-
     content = {
         "format": 1, "seed": grouping.seed, "fingerprint": grouping.fingerprint,
         "criterion": CRITERION, "tried": {str(k): list(value) for k, value in grouping.tried.items()},

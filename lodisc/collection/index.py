@@ -23,7 +23,7 @@ from lodisc.console import out as console
 from lodisc.console import progress_bar
 from lodisc.data.check import write_skipped
 from lodisc.data.photo import shown
-from lodisc.training.checkpoint import write_json
+from lodisc.jsonfiles import write_json
 
 RENAMED = "renamed.json"
 

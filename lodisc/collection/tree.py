@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from lodisc.collection.labels import plain_label
 from lodisc.data.decode import Unreadable
 from lodisc.data.photo import is_photo, shown, why
+from lodisc.jsonfiles import read_json, write_json
 
 if TYPE_CHECKING:
     from lodisc.collection.collection import Collection, Photos
@@ -217,8 +218,6 @@ def _digest(path: Path) -> str:
 
 
 def _read_index(folder: Path) -> dict[str, Any] | None:
-    from lodisc.training.checkpoint import read_json  # loads torch
-
     try:
         index = read_json(folder / INDEX)
     except FileNotFoundError:
@@ -232,7 +231,5 @@ def _read_index(folder: Path) -> dict[str, Any] | None:
 
 
 def _write_index(folder: Path, index: Mapping[str, Any]) -> None:
-    from lodisc.training.checkpoint import write_json  # loads torch
-
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / INDEX, index)

@@ -17,8 +17,9 @@ from lodisc.evaluation.knn import knn
 from lodisc.evaluation.linear import linear
 from lodisc.evaluation.linear_paper import linear_paper
 from lodisc.evaluation.retrieval import retrieval
+from lodisc.jsonfiles import read_json, write_json
 from lodisc.photo_encoder import load, load_start
-from lodisc.training.checkpoint import is_run, read_json, versions, write_json
+from lodisc.training.checkpoint import is_run, versions
 
 
 class Measure(Protocol):

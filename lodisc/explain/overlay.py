@@ -16,8 +16,9 @@ from lodisc.console import say, track
 from lodisc.data.decode import Unreadable, decode
 from lodisc.data.sources import Photo, shown
 from lodisc.explain.maps import Look, look
+from lodisc.jsonfiles import read_json
 from lodisc.photo_encoder import PhotoEncoder, load, load_start
-from lodisc.training.checkpoint import is_run, read_json
+from lodisc.training.checkpoint import is_run
 
 TILE = 256
 PAPER, INK = (255, 255, 255), (64, 68, 76)

@@ -16,12 +16,13 @@ from lodisc.data.decode import decode
 from lodisc.data.loader import decode_for
 from lodisc.data.sources import Photo, shown
 from lodisc.explain.overlay import tiles, view_square
+from lodisc.jsonfiles import read_json, read_json_lines
 from lodisc.photo_encoder import PhotoEncoder, load, load_start
 from lodisc.report.figures import Line, line_chart, picture_uri
 from lodisc.report.lookalikes import Lookalikes, find_lookalikes
 from lodisc.report.measures import evaluation_tables, focus_table
 from lodisc.training import runlog
-from lodisc.training.checkpoint import is_run, read_json, read_json_lines
+from lodisc.training.checkpoint import is_run
 
 THUMBNAIL, TILE = 150, 240
 EXPLAINED = 4

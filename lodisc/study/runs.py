@@ -25,9 +25,9 @@ from lodisc.evaluation.benchmark import check_skipped, divide, labelled
 from lodisc.evaluation.features import Arm, extract
 from lodisc.evaluation.focus import focus_scores
 from lodisc.evaluation.paired import photo_scores
+from lodisc.jsonfiles import read_json, read_json_lines
 from lodisc.photo_encoder import PhotoEncoder, load, load_start
 from lodisc.study.design import FOCUS
-from lodisc.training.checkpoint import read_json, read_json_lines
 from lodisc.training.loop import run_training
 
 Scores = Mapping[str, np.ndarray]

@@ -11,13 +11,14 @@ from lodisc.config import TrainConfig
 from lodisc.console import out as console
 from lodisc.console import say, table
 from lodisc.evaluation.paired import difference, mean_figure, stacked
+from lodisc.jsonfiles import write_json
 from lodisc.study import attention, branches, direction, focus, keep_ratio, masks, start
 from lodisc.study.compute import of_equal_compute
 from lodisc.study.design import BASELINE, Arms, Study
 from lodisc.study.plot import draw
 from lodisc.study.runs import Runs
 from lodisc.study.words import findings
-from lodisc.training.checkpoint import versions, write_json
+from lodisc.training.checkpoint import versions
 from lodisc.training.prepare import WeightsNotHad, steps_of_epochs
 
 STUDIES: dict[str, Study] = {

@@ -15,6 +15,7 @@ from lodisc.data.loader import training_batches
 from lodisc.data.photo import Photo
 from lodisc.data.sources import find_photos, fingerprint, split_photos, training_photos
 from lodisc.device import pick_precision
+from lodisc.jsonfiles import read_json, read_json_lines, write_json
 from lodisc.method.encoder import Encoder, build_encoder
 from lodisc.training import checkpoint
 from lodisc.training.distributed import Processes
@@ -55,7 +56,7 @@ def readable_photos(data: Path, out: Path, config: TrainConfig, world: Processes
         if checked.skipped:
             say(f"Skipped {len(checked.skipped)} of {len(listing.photos) + len(listing.skipped)} photographs; {record} names them.")
     world.wait()
-    skipped = {entry["key"] for entry in checkpoint.read_json_lines(record)}
+    skipped = {entry["key"] for entry in read_json_lines(record)}
     photos = [photo for photo in listing.photos if photo.key not in skipped]
     if len(photos) < config.batch_size:
         fits = f"use --batch-size {len(photos)} or less" if len(photos) > 1 else "add more photographs"
@@ -93,7 +94,7 @@ def plan(data: Path, out: Path, config: TrainConfig, world: Processes, *, photos
     """
     path, mark = out / "config.json", fingerprint(photos)
     if path.exists():
-        before = checkpoint.read_json(path)
+        before = read_json(path)
         _require_same(out, before["settings"], config)
         if before["data"]["fingerprint"] != mark:
             raise ValueError(f"the photographs in {data} are not those that {out} was begun with; use another --out")
@@ -103,9 +104,9 @@ def plan(data: Path, out: Path, config: TrainConfig, world: Processes, *, photos
     world.wait()
     steps = world.from_first(_steps_in_time(out, config, world, photos) if config.minutes else steps_of_epochs(config, len(photos)))
     if world.is_first:
-        skipped = len(checkpoint.read_json_lines(out / "skipped.jsonl"))
+        skipped = len(read_json_lines(out / "skipped.jsonl"))
         precision = pick_precision(config.precision, world.device)
-        checkpoint.write_json(path, {
+        write_json(path, {
             "settings": config.to_dict(),
             "steps": steps,
             "data": {"path": str(data.resolve()), "photos": len(photos), "skipped": skipped, "fingerprint": mark},

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from lodisc.training.checkpoint import read_json_lines
+from lodisc.jsonfiles import read_json_lines
 
 
 def append(run: Path, entry: dict[str, Any]) -> None:

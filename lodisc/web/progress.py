@@ -13,6 +13,7 @@ from fastapi import APIRouter
 
 from lodisc.collection.parts import PROGRESS, SETTINGS
 from lodisc.data.photo import shown
+from lodisc.jsonfiles import read_json_lines
 from lodisc.web import models
 from lodisc.web.state import Opened, State
 
@@ -104,8 +105,6 @@ def _state(*, finished: bool, quiet: bool) -> Any:
 
 
 def _log(path: Path) -> list[dict[str, Any]]:
-    from lodisc.training.checkpoint import read_json_lines  # loads torch
-
     return read_json_lines(path)
 
 
