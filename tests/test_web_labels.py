@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -112,6 +113,18 @@ def test_names_from_a_few_labels(client: TestClient) -> None:
     assert sum(by_key(client)[key].label == name for key, name in accepted.items()) >= done["changed"]
     client.post("/api/labels/undo")
     assert client.get("/api/collection").json()["labelled"] == 10
+
+
+def test_names_are_there_before_anybody_asks(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    label(client, FINCHES[:5], "finch")
+    label(client, WRENS[:5], "wren")
+    with client:
+        for thread in threading.enumerate():
+            if thread.name == "warm-up":
+                thread.join(60)
+        monkeypatch.setattr("lodisc.collection.naming.name_photos", pytest.fail)
+        assert by_key(client)[FINCHES[7]].name in ("finch", "wren")
+        assert client.get("/api/names").json()["accuracy"]["n"] == 10
 
 
 @pytest.mark.parametrize("confidence", [-0.1, 1.1, "NaN", None, "x"])

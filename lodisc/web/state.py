@@ -55,11 +55,11 @@ class State:
         self._done: Latest[Kept[Changed]] = Latest(MOST_DONE)
 
     def warm_up(self) -> None:
-        """Make in the background what the first requests need; `trouble` says why the encoder can't be had."""
+        """Make in the background what takes the first requests long; `trouble` says why the encoder can't be had."""
 
         def work() -> None:
             try:
-                self.now()
+                self.names()
                 self.seer.warm_up()
                 self.trouble = None
             except Exception as error:  # whatever it is, the page shows it and the rest goes on
