@@ -14,8 +14,10 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -145,10 +147,14 @@ def _photos(version: int, rows: pa.Table) -> Photos:
     place_N = np.empty(len(rows), np.int64)
     place_N[order_N] = np.arange(len(rows))
     vectors_ND = np.empty((len(rows), rows.schema.field("vector").type.list_size), np.float32)
-    first = 0
-    for batch in rows.select(["vector"]).to_batches(max_chunksize=_BLOCK):  # so that the vectors are in memory once, not thrice
+    batches = rows.select(["vector"]).to_batches(max_chunksize=_BLOCK)  # so that the vectors are in memory once, not thrice
+
+    def fill(first: int, batch: pa.RecordBatch) -> None:
         vectors_ND[place_N[first : first + len(batch)]] = unit_rows(vectors_of(pa.Table.from_batches([batch])))
-        first += len(batch)
+
+    with ThreadPoolExecutor(2) as pool:
+        for _ in pool.map(fill, accumulate(map(len, batches), initial=0), batches):
+            pass
     return Photos(
         version=version, fingerprint=rows.schema.metadata[FINGERPRINT].decode(), vectors=vectors_ND,
         table=rows.drop_columns(["vector", "state"]).take(order_N).combine_chunks(),

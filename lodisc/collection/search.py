@@ -5,7 +5,6 @@ Axes: N photographs, D feature, Q queries, K answers of a query.
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,17 +21,12 @@ _ROUNDING = 2e-6  # more than a fast float32 product of unit vectors is off, by 
 def unit_rows(vectors_ND: NDArray[Any]) -> NDArray[np.float32]:
     """The float16 or float32 rows [N, D] as float32 of length 1, a copy; a row of zeros stays as it is. They must be finite."""
     units_ND = np.empty(vectors_ND.shape, np.float32)
-
-    def fill(first: int) -> None:
+    for first in range(0, len(units_ND), _ROWS):
         block_BD = units_ND[first : first + _ROWS]
         block_BD[...] = vectors_ND[first : first + _ROWS]
         squares_B = np.einsum("bd,bd->b", block_BD, block_BD)
         assert np.isfinite(squares_B).all(), "a vector is not finite"
         block_BD /= np.sqrt(np.where(squares_B > 0, squares_B, 1))[:, None]
-
-    with ThreadPoolExecutor(2) as pool:
-        for _ in pool.map(fill, range(0, len(units_ND), _ROWS)):
-            pass
     return units_ND
 
 
