@@ -14,12 +14,13 @@ from web import FINCHES, WRENS, by_key, client_of, index_again, label, listed, m
 from lodisc.collection.collection import Collection
 from lodisc.data.decode import decode
 from lodisc.web.now import Now
+from lodisc.web.pages import View
 from lodisc.web.photos import upright_size
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_odd_collection(tmp_path_factory.mktemp("api"))
+def folder(tmp_path_factory: pytest.TempPathFactory, run: Path) -> Path:
+    return make_odd_collection(tmp_path_factory.mktemp("api"), run)
 
 
 @pytest.fixture
@@ -84,10 +85,10 @@ def test_the_size_of_a_jpeg_is_read_off_its_header(monkeypatch: pytest.MonkeyPat
     assert upright_size(encoded(texture(1), exif=b"Exif\0\0damaged")) == (32, 24)
 
 
-def test_thumbnails_are_small_upright_and_kept(client: TestClient, folder: Path) -> None:
+def test_thumbnails_are_small_upright_and_kept(client: TestClient, folder: Path, run: Path) -> None:
     write(folder / "photos" / "large.jpg", encoded(texture(5, size=(900, 600))))
     write(folder / "photos" / "long.png", encoded(texture(6, size=(2000, 200)), "PNG"))
-    index_again(folder)
+    index_again(folder, run)
     photos = by_key(client)
     sizes = {}
     for key in ("large.jpg", "long.png", "odd/upright.jpg", "odd/deep.png", "odd/cmyk.jpg", "names/line\nbreak.jpg"):
@@ -106,9 +107,9 @@ def test_thumbnails_are_small_upright_and_kept(client: TestClient, folder: Path)
     assert not list((folder / "C" / "cache").rglob(".*"))
 
 
-def test_photographs_that_are_gone_changed_or_broken(client: TestClient, folder: Path) -> None:
+def test_photographs_that_are_gone_changed_or_broken(client: TestClient, folder: Path, run: Path) -> None:
     file = write(folder / "photos" / "passing.jpg", encoded(texture(50)))
-    index_again(folder)
+    index_again(folder, run)
     id = by_key(client)["passing.jpg"].id
     cached = folder / "C" / "cache" / "thumbnails"
     write(file, encoded(texture(51)))
@@ -126,7 +127,7 @@ def test_photographs_that_are_gone_changed_or_broken(client: TestClient, folder:
         assert client.get(f"/api/photos/{id}/similar").status_code == 200, "its vector is still there"
         if data is None:
             break
-    index_again(folder)
+    index_again(folder, run)
     assert client.get(f"/api/photos/{id}").status_code == 404
 
 
@@ -140,9 +141,9 @@ def test_the_counts_at_the_side_describe_no_photographs(client: TestClient, monk
         assert f"<span>{title}</span><span>{group['size']}</span>" in page
 
 
-def test_a_cache_that_cannot_be_written_costs_nothing_else(client: TestClient, folder: Path) -> None:
+def test_a_cache_that_cannot_be_written_costs_nothing_else(client: TestClient, folder: Path, run: Path) -> None:
     write(folder / "photos" / "uncached.jpg", encoded(texture(60)))
-    index_again(folder)
+    index_again(folder, run)
     id = by_key(client)["uncached.jpg"].id
     cache = folder / "C" / "cache"
     if cache.exists():
@@ -152,11 +153,11 @@ def test_a_cache_that_cannot_be_written_costs_nothing_else(client: TestClient, f
     cache.unlink()
 
 
-def test_pictures_are_upright_bounded_and_without_metadata(client: TestClient, folder: Path) -> None:
+def test_pictures_are_upright_bounded_and_without_metadata(client: TestClient, folder: Path, run: Path) -> None:
     exif = Image.Exif()
     exif[0x010F] = "SECRET"
     write(folder / "photos" / "huge.jpg", encoded(texture(7, size=(4000, 1000)), exif=exif))
-    index_again(folder)
+    index_again(folder, run)
     photos = by_key(client)
     answer = client.get(f"/api/photos/{photos['huge.jpg'].id}/picture")
     assert answer.headers["content-type"] == "image/jpeg" and Image.open(io.BytesIO(answer.content)).size == (1600, 400)
@@ -179,10 +180,10 @@ def test_the_map(client: TestClient, folder: Path) -> None:
     assert again == places and len(list((folder / "C" / "cache" / "maps").iterdir())) >= 1, "it is kept on disk"
 
 
-def test_a_change_of_the_collection_is_seen_at_once(client: TestClient, folder: Path) -> None:
+def test_a_change_of_the_collection_is_seen_at_once(client: TestClient, folder: Path, run: Path) -> None:
     before = client.get("/api/collection").json()
     write(folder / "photos" / "finch" / "new.jpg", encoded(texture(77)))
-    index_again(folder)
+    index_again(folder, run)
     after = client.get("/api/collection").json()
     assert after["photographs"] == before["photographs"] + 1 and after["version"] != before["version"]
     assert "finch/new.jpg" in listed(client)
@@ -190,8 +191,8 @@ def test_a_change_of_the_collection_is_seen_at_once(client: TestClient, folder: 
     assert by_key(client)["finch/new.jpg"].label == "typed elsewhere"
 
 
-def test_a_collection_of_one_photograph(tmp_path: Path) -> None:
-    client = client_of(make_collection(tmp_path, per_label=1, labels=("finch",)))
+def test_a_collection_of_one_photograph(tmp_path: Path, run: Path) -> None:
+    client = client_of(make_collection(tmp_path, run, per_label=1, labels=("finch",)))
     (photo,) = by_key(client).values()
     for path in (
         "collection", "photos?sort=typical", "photos?state=doubtful", "photos?state=outliers", f"photos/{photo.id}/similar",
@@ -215,9 +216,9 @@ def test_the_api_describes_itself(client: TestClient) -> None:
         assert refusal == {"$ref": "#/components/schemas/Error"}
 
 
-def test_what_to_look_at(client: TestClient, folder: Path) -> None:
+def test_what_to_look_at(client: TestClient, folder: Path, run: Path) -> None:
     write(folder / "photos" / "copy of a finch.jpg", (folder / "photos" / FINCHES[0]).read_bytes())
-    index_again(folder)
+    index_again(folder, run)
     sets = client.get("/api/duplicates").json()
     assert any({"copy of a finch.jpg", FINCHES[0]} <= {photo["key"] for photo in one} for one in sets["sets"])
     assert sets["total"] == len(sets["sets"])
@@ -228,3 +229,13 @@ def test_what_to_look_at(client: TestClient, folder: Path) -> None:
     skipped = client.get("/api/skipped").json()
     assert {"key": "bad/cut.jpg", "reason": "truncated"} in skipped["skipped"] and skipped["total"] == len(skipped["skipped"])
     assert all(one["key"].isprintable() for one in skipped["skipped"])
+
+
+@pytest.mark.parametrize("query", [{"group": "abc"}, {"size": "abc"}, {"size": "0"}, {"at": "-1"}, {"state": "odd"}, {"sort": "size"}])
+def test_what_makes_no_sense_in_an_address_is_passed_over(query: dict[str, str]) -> None:
+    assert View.of(query) == View()
+    assert View.of({**query, "folder": "finch"}) == View(folder="finch")
+
+
+def test_numbers_in_an_address_are_bounded() -> None:
+    assert View.of({"group": "3", "size": "9", "at": "120"}) == View(group=3, size=6, at=120)

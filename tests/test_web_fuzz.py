@@ -1,5 +1,6 @@
 """Whatever a client sends: answers are those that the API's own description promises, and never the server's fault."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,9 +19,9 @@ SETTINGS = {"deadline": None, "derandomize": True, "database": None, "suppress_h
 
 
 @pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, list[str]]:
+def served(tmp_path_factory: pytest.TempPathFactory, run: Path) -> tuple[Any, list[str]]:
     """The description of a server in this process, of a collection with labels and groups, and the ids of its photographs."""
-    client = client_of(make_collection(tmp_path_factory.mktemp("fuzz")), hosts=(*LOOPBACK, "testserver"))
+    client = client_of(make_collection(tmp_path_factory.mktemp("fuzz"), run), hosts=(*LOOPBACK, "testserver"))
     ids = [photo.id for photo in by_key(client).values()]
     for number, label in enumerate(("finch", "wren")):
         client.post("/api/labels", json={"ids": ids[4 * number : 4 * number + 4], "label": label})

@@ -14,8 +14,8 @@ from web import FINCHES, FIRST, WRENS, by_key, client_of, label, listed, make_od
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_odd_collection(tmp_path_factory.mktemp("labels"))
+def folder(tmp_path_factory: pytest.TempPathFactory, run: Path) -> Path:
+    return make_odd_collection(tmp_path_factory.mktemp("labels"), run)
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ from web import client_of, make_odd_collection, without_labels
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_odd_collection(tmp_path_factory.mktemp("progress"))
+def folder(tmp_path_factory: pytest.TempPathFactory, run: Path) -> Path:
+    return make_odd_collection(tmp_path_factory.mktemp("progress"), run)
 
 
 @pytest.fixture

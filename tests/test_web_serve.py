@@ -14,8 +14,8 @@ from lodisc.web.serve import is_loopback, serve
 
 
 @pytest.fixture(scope="module")
-def collection(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_collection(tmp_path_factory.mktemp("serve"))
+def collection(tmp_path_factory: pytest.TempPathFactory, run: Path) -> Path:
+    return make_collection(tmp_path_factory.mktemp("serve"), run)
 
 
 @pytest.mark.slow

@@ -15,8 +15,8 @@ from lodisc.web.seer import view_box
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_odd_collection(tmp_path_factory.mktemp("similar"))
+def folder(tmp_path_factory: pytest.TempPathFactory, run: Path) -> Path:
+    return make_odd_collection(tmp_path_factory.mktemp("similar"), run)
 
 
 @pytest.fixture

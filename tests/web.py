@@ -1,44 +1,56 @@
-"""Tiny collections for tests of the server, and clients that ask it as a browser or a program would."""
+"""Tiny collections for tests of the server, clients that ask it as a program would, and a browser with a server of its own."""
 
+import shutil
+import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from fastapi.testclient import TestClient
+import pytest
 from photos import ODD_NAMES, encoded, odd, texture, turned, unreadable, write
 from photos import collection as photographs
-from runs import TINY
 
-import lodisc
-from lodisc.collection.collection import photo_id
-from lodisc.collection.embed import embed
-from lodisc.collection.index import index
-from lodisc.web.app import create_app
-from lodisc.web.models import Photo
+for needed in ("lancedb", "fastapi", "uvicorn"):
+    pytest.importorskip(needed, reason=f"{needed} is not installed")
+
+import uvicorn  # noqa: E402
+from fastapi.testclient import TestClient  # noqa: E402
+
+from lodisc.collection.collection import Collection, photo_id  # noqa: E402
+from lodisc.collection.embed import embed  # noqa: E402
+from lodisc.collection.index import index  # noqa: E402
+from lodisc.web.app import create_app  # noqa: E402
+from lodisc.web.models import Photo  # noqa: E402
 
 FINCHES = [f"finch/{number}.jpg" for number in range(8)]
 WRENS = [f"wren/{number}.jpg" for number in range(8)]
 FIRST = photo_id(FINCHES[0])
+CHROMIUM = next((found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None)
+PATIENCE = 90_000  # milliseconds, for machines that do much else
+VIOLATIONS = (
+    "addEventListener('securitypolicyviolation', (event) => console.error('policy: ' + event.violatedDirective + ' ' + event.blockedURI))"
+)
 
 
-def make_collection(folder: Path, *, per_label: int = 8, labels: tuple[str, ...] = ("finch", "wren")) -> Path:
-    """FOLDER/photos embedded by a run of a second into FOLDER/C."""
+def make_collection(folder: Path, run: Path, *, per_label: int = 8, labels: tuple[str, ...] = ("finch", "wren")) -> Path:
+    """FOLDER/photos embedded by a run into FOLDER/C."""
     photographs(folder / "photos", per_label=per_label, labels=labels, size=(48, 36))
-    lodisc.train(photographs(folder / "seen"), out=folder / "run", **{**TINY, "epochs": 1})
-    return index_again(folder)
+    return index_again(folder, run)
 
 
-def make_odd_collection(folder: Path) -> Path:
+def make_odd_collection(folder: Path, run: Path) -> Path:
     """FOLDER/C of photographs of two kinds, plain ones, odd ones, odd names and some that can't be read; returns FOLDER."""
     unreadable(folder / "photos" / "bad")
     odd(folder / "photos" / "odd")
     write(folder / "photos" / "odd" / "upright.jpg", turned(6))
     for number, name in enumerate(ODD_NAMES):
         write(folder / "photos" / "names" / name, encoded(texture(900 + number)))
-    make_collection(folder)
+    make_collection(folder, run)
     return folder
 
 
@@ -49,9 +61,9 @@ def without_labels(collection: Path) -> Path:
     return collection
 
 
-def index_again(folder: Path) -> Path:
+def index_again(folder: Path, run: Path) -> Path:
     """Embed and index what is in FOLDER/photos now."""
-    embed(folder / "run", folder / "photos", out=folder / "parts", workers=0)
+    embed(run, folder / "photos", out=folder / "parts", workers=0)
     index(folder / "parts", collection=folder / "C")
     return folder / "C"
 
@@ -92,3 +104,131 @@ def served(collection: Path, **settings: object) -> Iterator[tuple[subprocess.Po
             yield process, process.stdout.readline().split("   ")[0].strip()
         finally:
             process.kill()
+
+
+class Server:
+    """A collection served on a port of its own; it can be stopped, and started again on the same port."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.port = folder, 0
+        self.start()
+
+    def start(self) -> None:
+        listening = socket.create_server(("127.0.0.1", self.port))
+        self.port = listening.getsockname()[1]
+        config = uvicorn.Config(create_app(self.folder), log_level="error", ws="none", lifespan="off", timeout_graceful_shutdown=2)
+        self._server = uvicorn.Server(config)  # without its lifespan it does not warm up
+        self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [listening]}, daemon=True)
+        self._thread.start()
+        until(lambda: self._server.started)
+
+    def stop(self) -> None:
+        self._server.should_exit = True
+        self._thread.join(20)
+
+    @property
+    def address(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """What people typed, read from the disk."""
+        return Collection(self.folder).labels.current()
+
+
+def until(holds: Callable[[], object], *, seconds: float = PATIENCE / 1000) -> None:
+    """Wait for something that another process or thread brings about."""
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end, "it did not come about"
+        time.sleep(0.05)
+
+
+@pytest.fixture(scope="module")
+def embedded(tmp_path_factory: pytest.TempPathFactory, run: Path) -> Path:
+    """FOLDER/photos of two kinds, and FOLDER/C."""
+    folder = tmp_path_factory.mktemp("pages")
+    make_collection(folder, run, per_label=12)
+    return folder
+
+
+@pytest.fixture
+def server(embedded: Path, tmp_path: Path) -> Iterator[Server]:
+    """A server of a collection that the test may change."""
+    running = Server(Path(shutil.copytree(embedded / "C", tmp_path / "finches & wrens")))
+    yield running
+    running.stop()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    if CHROMIUM is None:
+        pytest.skip("there is no chromium")
+    with playwright.sync_playwright() as started:
+        running = started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield running
+        running.close()
+
+
+@pytest.fixture
+def expected() -> list[str]:
+    """What the console may say in this test."""
+    return []
+
+
+@pytest.fixture
+def open_page(browser: Any, server: Server, expected: list[str]) -> Iterator[Callable[..., Any]]:
+    """Open pages in fresh contexts; at the end there must have been no trouble in any, and nothing from elsewhere."""
+    contexts: list[Any] = []
+    trouble: list[str] = []
+
+    def open_page(path: str = "/", **settings: Any) -> Any:
+        context = browser.new_context(**{"viewport": {"width": 1280, "height": 800}, **settings})
+        contexts.append(context)
+        context.set_default_timeout(PATIENCE)
+        context.add_init_script(VIOLATIONS)
+        page = context.new_page()
+        page.on("console", lambda message: trouble.append(f"{page.url} {message.text}") if message.type in ("error", "warning") else None)
+        page.on("pageerror", lambda error: trouble.append(f"{page.url} {error}"))
+        page.on("request", lambda request: None if request.url.startswith(server.address) else trouble.append(request.url))
+        page.goto(server.address + path)
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert [line for line in trouble if not any(text in line for text in expected)] == []
+
+
+def key_of(page: Any, tile: str) -> str:
+    """The key of the photograph in a tile."""
+    id = page.locator(tile).first.get_attribute("data-id")
+    key: str = page.evaluate("id => fetch(`/api/photos/${id}`).then((answer) => answer.json()).then((photo) => photo.key)", id)
+    return key
+
+
+def notice(page: Any, text: str) -> Any:
+    """Wait for a message with this text in it."""
+    found = page.locator(".notice", has_text=text)
+    found.wait_for()
+    return found
+
+
+def settled(page: Any) -> None:
+    """Wait until the page has an answer to all that was typed: before that there is nothing to undo."""
+    until(lambda: not page.evaluate("Object.keys(localStorage).some((name) => name.includes(':outbox:'))"))
+
+
+def open_labelling(open_page: Callable[..., Any]) -> Any:
+    page = open_page("/label")
+    page.locator(".strip .tile").first.wait_for()
+    return page
+
+
+def type_name(page: Any, name: str) -> str:
+    """Label what is on the stage; its key."""
+    key: str = page.locator(".about .key").inner_text()
+    page.keyboard.type(name)
+    page.keyboard.press("Enter")
+    return key
