@@ -14,7 +14,7 @@ from lodisc.collection.labels import Labels
 
 pytestmark = pytest.mark.slow
 
-CLIENTS, ROUNDS = 64, 3
+CLIENTS, ROUNDS = 64, 2
 
 
 @pytest.fixture(scope="module")

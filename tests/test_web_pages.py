@@ -47,7 +47,7 @@ def embedded(tmp_path_factory: pytest.TempPathFactory, run: Path) -> Path:
 
 @pytest.mark.slow
 def test_every_page_opens_clean(server: Server, open_page: Callable[..., Any]) -> None:
-    """On narrow and wide screens, light and dark; which of them it is opened on differs from page to page."""
+    """On narrow and wide screens, light and dark; on which of them it is opened differs from page to page."""
     page = open_page("/progress")
     shapes = list(itertools.product((390, 1440), ("light", "dark")))
     for path, content in {**PAGES, f"/look/{photo_id('odd/' + MARKUP)}": ".tile.chosen canvas"}.items():
@@ -285,8 +285,8 @@ def test_twenty_thousand_photographs(browser: Any, tmp_path: Path) -> None:
     page.goto(server.address + "/?size=1")
     page.locator(".grid.live").wait_for()
     sizes = []
-    for step in range(21):
-        page.evaluate("step => scrollTo(0, document.documentElement.scrollHeight * step / 20)", step)
+    for step in range(9):
+        page.evaluate("step => scrollTo(0, document.documentElement.scrollHeight * step / 8)", step)
         page.wait_for_timeout(60)
         sizes.append(page.evaluate("document.querySelectorAll('*').length"))
     assert max(sizes) < 2500 and sizes[-1] < 2500
