@@ -167,11 +167,12 @@ def test_pictures_are_upright_bounded_and_without_metadata(client: TestClient, f
 
 
 def test_the_map(client: TestClient, folder: Path) -> None:
-    places = client.get("/api/map").json()
+    making = client.get("/api/map/status").json()["making"]
     begun = time.monotonic()
-    while places["making"] and time.monotonic() - begun < 60:
-        time.sleep(0.1)
-        places = client.get("/api/map").json()
+    while client.get("/api/map/status").json()["making"] and time.monotonic() - begun < 60:
+        time.sleep(0.05)
+    places = client.get("/api/map").json()
+    assert places["method"] == making and places["making"] is None
     photos = Collection(folder / "C").photos()
     assert places["ids"] == photos.ids and places["method"] in ("tsne", "umap")
     assert all(len(places[name]) == len(photos) for name in ("x", "y", "group", "label"))
