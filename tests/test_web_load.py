@@ -1,5 +1,6 @@
-"""Many people at once at a server of its own process: no error, and every label is kept."""
+"""Many people at once at a server of its own process: no error, and every label is kept; and many photographs in a browser."""
 
+import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -7,13 +8,18 @@ from typing import Any
 
 import httpx2 as httpx
 import pytest
+import web
 from photos import encoded, texture
-from web import make_collection, served
+from test_index import synthetic
+from web import PATIENCE, Server, make_collection, notice, served
 
+from lodisc.collection.index import index
 from lodisc.collection.labels import Labels
+from lodisc.collection.parts import SETTINGS
 
 pytestmark = pytest.mark.slow
 
+browser = web.browser
 CLIENTS, ROUNDS = 64, 2
 
 
@@ -61,3 +67,34 @@ def test_64_clients_at_once_lose_nothing(collection: Path) -> None:
     typed = Labels(collection / "labels.sqlite")
     assert typed.current() == expected
     assert len([action for action in typed.history(limit=10_000) if action.label != "of all"]) == CLIENTS * ROUNDS, "each is in the history"
+
+
+def test_twenty_thousand_photographs(browser: Any, tmp_path: Path) -> None:
+    parts = synthetic(tmp_path / "parts", rows=20_000)
+    settings = json.loads((parts / SETTINGS).read_text())
+    (parts / SETTINGS).write_text(json.dumps({**settings, "image_size": 32}))
+    index(parts, collection=tmp_path / "C")
+    server = Server(tmp_path / "C")
+    page = browser.new_page(viewport={"width": 1440, "height": 900})
+    page.set_default_timeout(PATIENCE)
+    page.goto(server.address + "/?size=1")
+    page.locator(".grid.live").wait_for()
+    sizes = []
+    for step in range(9):
+        page.evaluate("step => scrollTo(0, document.documentElement.scrollHeight * step / 8)", step)
+        page.wait_for_timeout(60)
+        sizes.append(page.evaluate("document.querySelectorAll('*').length"))
+    assert max(sizes) < 2500 and sizes[-1] < 2500
+    page.locator(".tile[data-index='19999'][data-id]").wait_for()
+    page.wait_for_url("**at=19*")
+    page.reload()
+    page.locator(".tile[data-index='19999'][data-id]").wait_for()
+    assert page.evaluate("scrollY > 100000")
+    page.keyboard.press("Control+a")
+    page.locator("#selected", has_text="20,000 selected").wait_for()
+    page.locator("#name input").fill("all")
+    page.keyboard.press("Enter")
+    notice(page, "20,000 photographs labelled “all”.")
+    assert len(server.labels) == 20_000
+    page.close()
+    server.stop()

@@ -12,13 +12,10 @@ from typing import Any
 import pytest
 import web
 from photos import ODD_NAMES, encoded, texture, write
-from test_index import synthetic
-from web import PATIENCE, Server, index_again, key_of, make_collection, notice, until
+from web import Server, index_again, key_of, make_collection, notice, until
 
 from lodisc.collection.collection import Collection, photo_id
-from lodisc.collection.index import index
 from lodisc.collection.layout import layout
-from lodisc.collection.parts import SETTINGS
 from lodisc.web import layouts
 
 browser, expected, open_page, server = web.browser, web.expected, web.open_page, web.server
@@ -271,35 +268,3 @@ def test_progress_is_live(embedded: Path, server: Server, open_page: Callable[..
     finally:
         path.write_bytes(before)
     until(lambda: page.clock.fast_forward(2000) or page.locator("#running", has_text="Nothing is running").count())
-
-
-@pytest.mark.slow
-def test_twenty_thousand_photographs(browser: Any, tmp_path: Path) -> None:
-    parts = synthetic(tmp_path / "parts", rows=20_000)
-    settings = json.loads((parts / SETTINGS).read_text())
-    (parts / SETTINGS).write_text(json.dumps({**settings, "image_size": 32}))
-    index(parts, collection=tmp_path / "C")
-    server = Server(tmp_path / "C")
-    page = browser.new_page(viewport={"width": 1440, "height": 900})
-    page.set_default_timeout(PATIENCE)
-    page.goto(server.address + "/?size=1")
-    page.locator(".grid.live").wait_for()
-    sizes = []
-    for step in range(9):
-        page.evaluate("step => scrollTo(0, document.documentElement.scrollHeight * step / 8)", step)
-        page.wait_for_timeout(60)
-        sizes.append(page.evaluate("document.querySelectorAll('*').length"))
-    assert max(sizes) < 2500 and sizes[-1] < 2500
-    page.locator(".tile[data-index='19999'][data-id]").wait_for()
-    page.wait_for_url("**at=19*")
-    page.reload()
-    page.locator(".tile[data-index='19999'][data-id]").wait_for()
-    assert page.evaluate("scrollY > 100000")
-    page.keyboard.press("Control+a")
-    page.locator("#selected", has_text="20,000 selected").wait_for()
-    page.locator("#name input").fill("all")
-    page.keyboard.press("Enter")
-    notice(page, "20,000 photographs labelled “all”.")
-    assert len(server.labels) == 20_000
-    page.close()
-    server.stop()

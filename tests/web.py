@@ -1,5 +1,6 @@
 """Tiny collections for tests of the server, clients that ask it as a program would, and a browser with a server of its own."""
 
+import asyncio
 import shutil
 import socket
 import subprocess
@@ -71,6 +72,28 @@ def index_again(folder: Path, run: Path) -> Path:
 def client_of(collection: Path, *, host: str = "localhost", **settings: Any) -> TestClient:
     """A client in this process; what goes wrong in the server is an answer, as it is for everyone else."""
     return TestClient(create_app(collection, **settings), base_url=f"http://{host}", raise_server_exceptions=False)
+
+
+def ask(
+    app: Any, *, path: str = "/api/labels", method: str = "GET", headers: list[tuple[bytes, bytes]], body: Iterator[bytes] | None = None
+) -> int:
+    """The status of an answer to a request that is put together by hand, as no client would."""
+    statuses: list[int] = []
+
+    async def receive() -> dict[str, Any]:
+        chunk = next(body, None) if body is not None else None
+        return {"type": "http.request", "body": chunk or b"", "more_body": chunk is not None}
+
+    async def send(message: dict[str, Any]) -> None:
+        if message["type"] == "http.response.start":
+            statuses.append(message["status"])
+
+    scope = {
+        "type": "http", "method": method, "path": path, "raw_path": path.encode(), "query_string": b"", "headers": headers,
+        "scheme": "http", "http_version": "1.1", "server": ("127.0.0.1", 8765), "client": ("127.0.0.1", 1), "root_path": "",
+    }  # fmt: skip
+    asyncio.run(app(scope, receive, send))
+    return statuses[0]
 
 
 def by_key(client: TestClient) -> dict[str, Photo]:
