@@ -64,9 +64,7 @@ def test_all_of_a_view_is_selected(server: Server, open_page: Callable[..., Any]
 
 def test_photographs_that_cannot_be_selected_are_said(open_page: Callable[..., Any], expected: list[str]) -> None:
     expected.append("ERR_FAILED")
-    page = open_page("/progress")
-    page.route("**/api/photos?**", lambda route: route.abort())
-    page.goto(page.url.replace("/progress", "/"))
+    page = open_page("/", prepare=lambda page: page.route("**/api/photos?**", lambda route: route.abort()))
     page.locator(".grid.live").wait_for()
     page.keyboard.press("Control+a")
     page.locator(".notice.bad", has_text="does not answer").wait_for()
@@ -113,10 +111,9 @@ def test_enter_opens_the_look_alikes_whatever_is_selected_or_in_sight(open_page:
 
 
 def test_a_slow_listing_does_not_replace_a_newer_one(server: Server, open_page: Callable[..., Any]) -> None:
-    page = open_page("/")
-    page.locator(".grid.live").wait_for()
-    with page.expect_response("**/api/photos?**"):
-        page.mouse.wheel(0, 10)
+    finished: list[str] = []
+    page = open_page("/", prepare=lambda page: page.on("requestfinished", lambda request: finished.append(request.url)))
+    until(lambda: page.wait_for_timeout(20) or any("/api/photos?" in url for url in finished))
     slow: list[Any] = []
     answers: list[Any] = []
 

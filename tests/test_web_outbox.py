@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import web
-from web import Server, notice, open_labelling, settled, type_name, until
+from web import FIRST, Server, notice, open_labelling, settled, type_name, until
 
 from lodisc.collection.collection import Collection
 
@@ -58,10 +58,7 @@ def test_what_another_tab_has_sent_is_not_sent_again(
     server: Server, open_page: Callable[..., Any], expected: list[str], without: str
 ) -> None:
     expected.append("ERR_FAILED")
-    page = open_page("/label")
-    page.context.add_init_script(without)
-    page.reload()
-    page.locator(".strip .tile").first.wait_for()
+    page = open_labelling(open_page, prepare=lambda page: page.context.add_init_script(without))
     page.route("**/api/labels", lambda route: route.abort())
     type_name(page, "aaa")
     notice(page, "safely")
@@ -78,10 +75,7 @@ def test_what_another_tab_has_sent_is_not_sent_again(
 
 
 def test_what_two_tabs_send_in_the_same_moment_is_done_once(server: Server, open_page: Callable[..., Any]) -> None:
-    page = open_page("/progress")
-    page.context.add_init_script(WITHOUT_LOCKS)
-    page.goto(server.address + "/label")
-    page.locator(".strip .tile").first.wait_for()
+    page = open_labelling(open_page, prepare=lambda page: page.context.add_init_script(WITHOUT_LOCKS))
     answered: list[Any] = []
 
     def hold(route: Any) -> None:
@@ -120,13 +114,10 @@ def test_what_another_tab_is_sending_is_not_taken_back(server: Server, open_page
     assert list(server.labels.values()) == ["aaa"]
 
 
-@pytest.mark.parametrize("path", ["/", "/label", "/look"])
+@pytest.mark.parametrize("path", ["/", "/label", f"/look/{FIRST}"])
 def test_pages_work_where_storage_is_blocked(server: Server, open_page: Callable[..., Any], path: str) -> None:
-    page = open_page("/")
-    href = page.locator(".tile a").first.get_attribute("href")
-    page.context.add_init_script(BLOCKED)
-    page.goto(server.address + (href if path == "/look" else path))
-    if path == "/look":
+    page = open_page(path, prepare=lambda page: page.add_init_script(BLOCKED))
+    if path.startswith("/look"):
         page.locator("#query canvas").wait_for()
         return
     if path == "/":

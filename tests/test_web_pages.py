@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import web
 from photos import ODD_NAMES, encoded, texture, write
-from web import Server, index_again, key_of, make_collection, notice, until
+from web import FIRST, Server, index_again, key_of, make_collection, notice, until
 
 from lodisc.collection.collection import Collection, photo_id
 from lodisc.collection.layout import layout
@@ -179,9 +179,7 @@ def test_an_upload_that_is_no_photograph(open_page: Callable[..., Any], expected
 
 def test_patches_that_cannot_be_had_are_said(open_page: Callable[..., Any], expected: list[str]) -> None:
     expected.append("ERR_FAILED")
-    page = open_page("/")
-    page.route("**/look", lambda route: route.abort())
-    page.locator(".tile a").first.click()
+    page = open_page(f"/look/{FIRST}", prepare=lambda page: page.route("**/look", lambda route: route.abort()))
     notice(page, "does not answer")
     page.locator("#query .frame").focus()
     with page.expect_event("requestfailed"):
@@ -233,14 +231,15 @@ def test_the_map_is_loaded_again_once_there_is_a_better_one(open_page: Callable[
         assert method == layouts.QUICK or allowed.wait(60)
         return layout(vectors, method=layouts.QUICK)
 
+    def watched(page: Any) -> None:
+        page.clock.install()
+        page.on("request", lambda request: asked.append(request.url.rsplit("/api/")[-1]))
+
+    asked: list[str] = []
     allowed = threading.Event()
     monkeypatch.setattr(layouts, "layout", laid_out)
     monkeypatch.setattr(layouts, "PATIENCE", 0.0)
-    page = open_page("/progress")
-    page.clock.install()
-    asked: list[str] = []
-    page.on("request", lambda request: asked.append(request.url.rsplit("/api/")[-1]))
-    page.goto(page.url.replace("/progress", "/map"))
+    page = open_page("/map", prepare=watched)
     page.locator("#how", has_text="is being made").wait_for()
     until(lambda: page.clock.fast_forward(30_000) or asked.count("map/status") > 2)
     assert asked.count("map") == 1
@@ -252,9 +251,7 @@ def test_the_map_is_loaded_again_once_there_is_a_better_one(open_page: Callable[
 
 
 def test_progress_is_live(embedded: Path, server: Server, open_page: Callable[..., Any]) -> None:
-    page = open_page("/progress")
-    page.clock.install()
-    page.reload()
+    page = open_page("/progress", prepare=lambda page: page.clock.install())
     path = embedded / "parts" / "_progress.json"
     before = path.read_bytes()
     assert page.locator("#running", has_text="Nothing is running").count() == 1

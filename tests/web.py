@@ -202,11 +202,11 @@ def expected() -> list[str]:
 
 @pytest.fixture
 def open_page(browser: Any, server: Server, expected: list[str]) -> Iterator[Callable[..., Any]]:
-    """Open pages in fresh contexts; at the end there must have been no trouble in any, and nothing from elsewhere."""
+    """Open pages in fresh contexts, `prepare`d; at the end there must have been no trouble in any, and nothing from elsewhere."""
     contexts: list[Any] = []
     trouble: list[str] = []
 
-    def open_page(path: str = "/", **settings: Any) -> Any:
+    def open_page(path: str = "/", *, prepare: Callable[[Any], object] = lambda page: None, **settings: Any) -> Any:
         context = browser.new_context(**{"viewport": {"width": 1280, "height": 800}, **settings})
         contexts.append(context)
         context.set_default_timeout(PATIENCE)
@@ -215,6 +215,7 @@ def open_page(browser: Any, server: Server, expected: list[str]) -> Iterator[Cal
         page.on("console", lambda message: trouble.append(f"{page.url} {message.text}") if message.type in ("error", "warning") else None)
         page.on("pageerror", lambda error: trouble.append(f"{page.url} {error}"))
         page.on("request", lambda request: None if request.url.startswith(server.address) else trouble.append(request.url))
+        prepare(page)
         page.goto(server.address + path)
         return page
 
@@ -243,8 +244,8 @@ def settled(page: Any) -> None:
     until(lambda: not page.evaluate("Object.keys(localStorage).some((name) => name.includes(':outbox:'))"))
 
 
-def open_labelling(open_page: Callable[..., Any]) -> Any:
-    page = open_page("/label")
+def open_labelling(open_page: Callable[..., Any], **settings: Any) -> Any:
+    page = open_page("/label", **settings)
     page.locator(".strip .tile").first.wait_for()
     return page
 
