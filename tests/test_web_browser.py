@@ -9,7 +9,7 @@ from web import Server, notice, open_labelling, settled, type_name, until
 
 from lodisc.collection.collection import Collection
 
-browser, embedded, expected, open_page, server = web.browser, web.embedded, web.expected, web.open_page, web.server
+browser, context, embedded, expected, open_page, server = web.browser, web.context, web.embedded, web.expected, web.open_page, web.server
 
 
 def refused(route: Any) -> None:
@@ -98,7 +98,7 @@ def test_browse_by_keys_alone(server: Server, open_page: Callable[..., Any]) -> 
 
 
 def test_enter_opens_the_look_alikes_whatever_is_selected_or_in_sight(open_page: Callable[..., Any]) -> None:
-    page = open_page("/?size=6", viewport={"width": 600, "height": 400})
+    page = open_page("/?size=6", width=600, height=400)
     page.locator(".grid.live").wait_for()
     page.locator(".grid").focus()
     page.keyboard.press("Space")

@@ -9,7 +9,7 @@ from web import FIRST, Server, notice, open_labelling, settled, type_name, until
 
 from lodisc.collection.collection import Collection
 
-browser, embedded, expected, open_page, server = web.browser, web.embedded, web.expected, web.open_page, web.server
+browser, context, embedded, expected, open_page, server = web.browser, web.context, web.embedded, web.expected, web.open_page, web.server
 WITHOUT_LOCKS = "delete Navigator.prototype.locks"
 BLOCKED = """
 for (const name of ["localStorage", "sessionStorage"]) Object.defineProperty(window, name, { get() { throw new Error("blocked"); } });
@@ -58,7 +58,7 @@ def test_what_another_tab_has_sent_is_not_sent_again(
     server: Server, open_page: Callable[..., Any], expected: list[str], without: str
 ) -> None:
     expected.append("ERR_FAILED")
-    page = open_labelling(open_page, prepare=lambda page: page.context.add_init_script(without))
+    page = open_labelling(open_page, alone=True, prepare=lambda page: page.context.add_init_script(without))
     page.route("**/api/labels", lambda route: route.abort())
     type_name(page, "aaa")
     notice(page, "safely")
@@ -75,7 +75,7 @@ def test_what_another_tab_has_sent_is_not_sent_again(
 
 
 def test_what_two_tabs_send_in_the_same_moment_is_done_once(server: Server, open_page: Callable[..., Any]) -> None:
-    page = open_labelling(open_page, prepare=lambda page: page.context.add_init_script(WITHOUT_LOCKS))
+    page = open_labelling(open_page, alone=True, prepare=lambda page: page.context.add_init_script(WITHOUT_LOCKS))
     answered: list[Any] = []
 
     def hold(route: Any) -> None:

@@ -18,7 +18,7 @@ from lodisc.collection.collection import Collection, photo_id
 from lodisc.collection.layout import layout
 from lodisc.web import layouts
 
-browser, expected, open_page, server = web.browser, web.expected, web.open_page, web.server
+browser, context, expected, open_page, server = web.browser, web.context, web.expected, web.open_page, web.server
 MARKUP = "<img src=x onerror=document.title='hacked'>.jpg"
 HOSTILE = [*ODD_NAMES, MARKUP, "gnp.\u202egpj.jpg", "\u05d0\u05d1\u05d2 finch.jpg", "&amp;'`${1}.jpg"]
 PAGES = {  # and what is there when all of a page is
@@ -62,11 +62,10 @@ def test_every_page_opens_clean(server: Server, open_page: Callable[..., Any]) -
         shapes.append(shapes.pop(0))
 
 
-def test_a_page_that_is_not_there_says_so_kindly(server: Server, browser: Any) -> None:
-    page = browser.new_page()
-    page.goto(f"{server.address}/look/0000000000000000")
+def test_a_page_that_is_not_there_says_so_kindly(open_page: Callable[..., Any], expected: list[str]) -> None:
+    expected.append("status of 404")
+    page = open_page("/look/0000000000000000")
     assert page.locator("h1").inner_text() == "Not here" and page.locator("a.button").count() == 1
-    page.close()
 
 
 def test_the_first_screen_needs_no_javascript(server: Server, browser: Any) -> None:
@@ -100,7 +99,7 @@ def test_hostile_names_are_text(server: Server, open_page: Callable[..., Any]) -
 
 
 def test_near_duplicates_on_a_narrow_screen(open_page: Callable[..., Any]) -> None:
-    page = open_page("/?state=duplicates", viewport={"width": 390, "height": 844})
+    page = open_page("/?state=duplicates", width=390, height=844)
     assert page.locator(".sets .tile").count() >= 2
     page.locator("#filters-toggle").click()
     page.locator("body.filtering").wait_for()
@@ -239,7 +238,7 @@ def test_the_map_is_loaded_again_once_there_is_a_better_one(open_page: Callable[
     allowed = threading.Event()
     monkeypatch.setattr(layouts, "layout", laid_out)
     monkeypatch.setattr(layouts, "PATIENCE", 0.0)
-    page = open_page("/map", prepare=watched)
+    page = open_page("/map", alone=True, prepare=watched)
     page.locator("#how", has_text="is being made").wait_for()
     until(lambda: page.clock.fast_forward(30_000) or asked.count("map/status") > 2)
     assert asked.count("map") == 1
@@ -251,7 +250,7 @@ def test_the_map_is_loaded_again_once_there_is_a_better_one(open_page: Callable[
 
 
 def test_progress_is_live(embedded: Path, server: Server, open_page: Callable[..., Any]) -> None:
-    page = open_page("/progress", prepare=lambda page: page.clock.install())
+    page = open_page("/progress", alone=True, prepare=lambda page: page.clock.install())
     path = embedded / "parts" / "_progress.json"
     before = path.read_bytes()
     assert page.locator("#running", has_text="Nothing is running").count() == 1

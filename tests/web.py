@@ -200,18 +200,36 @@ def expected() -> list[str]:
     return []
 
 
+@pytest.fixture(scope="module")
+def context(browser: Any) -> Iterator[Any]:
+    """One for all tests, as it takes long to make; each server has an address of its own, and so finds nothing kept."""
+    made = new_context(browser)
+    yield made
+    made.close()
+
+
+def new_context(browser: Any) -> Any:
+    made = browser.new_context()
+    made.set_default_timeout(PATIENCE)
+    made.add_init_script(VIOLATIONS)
+    return made
+
+
 @pytest.fixture
-def open_page(browser: Any, server: Server, expected: list[str]) -> Iterator[Callable[..., Any]]:
-    """Open pages in fresh contexts, `prepare`d; at the end there must have been no trouble in any, and nothing from elsewhere."""
+def open_page(browser: Any, context: Any, server: Server, expected: list[str]) -> Iterator[Callable[..., Any]]:
+    """Open pages, `prepare`d, if need be in a context of their own; at the end there must have been no trouble in any."""
     contexts: list[Any] = []
     trouble: list[str] = []
+    if not context.pages:
+        context.new_page().goto(f"{server.address}/static/icon.svg")  # keeps a process for the others
 
-    def open_page(path: str = "/", *, prepare: Callable[[Any], object] = lambda page: None, **settings: Any) -> Any:
-        context = browser.new_context(**{"viewport": {"width": 1280, "height": 800}, **settings})
-        contexts.append(context)
-        context.set_default_timeout(PATIENCE)
-        context.add_init_script(VIOLATIONS)
-        page = context.new_page()
+    def open_page(
+        path: str = "/", *, width: int = 1280, height: int = 800, prepare: Callable[[Any], object] = lambda page: None, alone: bool = False
+    ) -> Any:
+        if alone:
+            contexts.append(new_context(browser))
+        page = (contexts[-1] if alone else context).new_page()
+        page.set_viewport_size({"width": width, "height": height})
         page.on("console", lambda message: trouble.append(f"{page.url} {message.text}") if message.type in ("error", "warning") else None)
         page.on("pageerror", lambda error: trouble.append(f"{page.url} {error}"))
         page.on("request", lambda request: None if request.url.startswith(server.address) else trouble.append(request.url))
@@ -220,8 +238,10 @@ def open_page(browser: Any, server: Server, expected: list[str]) -> Iterator[Cal
         return page
 
     yield open_page
-    for context in contexts:
-        context.close()
+    for page in context.pages[1:]:
+        page.close()
+    for own in contexts:
+        own.close()
     assert [line for line in trouble if not any(text in line for text in expected)] == []
 
 
