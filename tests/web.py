@@ -129,6 +129,13 @@ def served(collection: Path, **settings: object) -> Iterator[tuple[subprocess.Po
             process.kill()
 
 
+class _Uvicorn(uvicorn.Server):
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().shutdown(sockets)
+        for connection in list(self.server_state.connections):  # a browser may have opened one just now, and asks for nothing
+            connection.transport.abort()
+
+
 class Server:
     """A collection served on a port of its own; it can be stopped, and started again on the same port."""
 
@@ -140,7 +147,7 @@ class Server:
         listening = socket.create_server(("127.0.0.1", self.port))
         self.port = listening.getsockname()[1]
         config = uvicorn.Config(create_app(self.folder), log_level="error", ws="none", lifespan="off", timeout_graceful_shutdown=2)
-        self._server = uvicorn.Server(config)  # without its lifespan it does not warm up
+        self._server = _Uvicorn(config)  # without its lifespan it does not warm up
         self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [listening]}, daemon=True)
         self._thread.start()
         until(lambda: self._server.started)
