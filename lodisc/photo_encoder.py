@@ -141,13 +141,6 @@ def load_start(run: str | Path, *, device: str = "auto") -> PhotoEncoder:
     return PhotoEncoder(load_encoder(Path(run) / "start"), name="untouched start", device=device)
 
 
-def require_finite(vectors: Tensor, keys: Sequence[str]) -> None:
-    """Raise a `ValueError` that names the first photograph whose feature is not finite."""
-    bad = (~vectors.isfinite().all(1)).nonzero().flatten().tolist()
-    if bad:
-        raise ValueError(f"the feature of {keys[bad[0]]} is not finite: the encoder's weights are damaged; use an earlier checkpoint")
-
-
 def native_size(name: str) -> int:
     """The image size that a timm model was made for."""
     from timm import get_pretrained_cfg

@@ -13,7 +13,8 @@ from torch import Tensor
 
 import lodisc
 from lodisc.data.sources import find_photos
-from lodisc.evaluation import DEFAULT_PROTOCOLS, Pixels, extract, measure, print_table
+from lodisc.evaluation.benchmark import DEFAULT_PROTOCOLS, measure, print_table
+from lodisc.evaluation.features import Pixels, extract
 from lodisc.jsonfiles import write_json
 from lodisc.method.encoder import build_encoder
 from lodisc.training.checkpoint import save_encoder

@@ -12,6 +12,9 @@ import pytest
 from fastapi.testclient import TestClient
 from web import FINCHES, FIRST, WRENS, by_key, client_of, label, listed, make_odd_collection, without_labels
 
+from lodisc.collection.collection import Collection
+from lodisc.collection.exchange import export_csv
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory, run: Path) -> Path:
@@ -113,6 +116,15 @@ def test_names_from_a_few_labels(client: TestClient) -> None:
     assert sum(by_key(client)[key].label == name for key, name in accepted.items()) >= done["changed"]
     client.post("/api/labels/undo")
     assert client.get("/api/collection").json()["labelled"] == 10
+
+
+def test_the_table_holds_the_names_that_are_kept(client: TestClient, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    label(client, FINCHES[:5], "finch")
+    label(client, WRENS[:5], "wren")
+    client.get("/api/names")
+    export_csv(Collection(folder / "C"), folder / "labels.csv")
+    monkeypatch.setattr("lodisc.collection.naming.name_photos", pytest.fail)
+    assert client.get("/api/labels/export").content == (folder / "labels.csv").read_bytes()
 
 
 def test_names_are_there_before_anybody_asks(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:

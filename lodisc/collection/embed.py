@@ -22,8 +22,9 @@ from lodisc.data.check import write_skipped
 from lodisc.data.loader import batches_of, evaluation_batches
 from lodisc.data.photo import Photo, Skipped
 from lodisc.data.sources import find_photos
+from lodisc.evaluation.features import require_finite
 from lodisc.jsonfiles import read_json, write_json
-from lodisc.photo_encoder import PhotoEncoder, load, require_finite
+from lodisc.photo_encoder import PhotoEncoder, load
 from lodisc.training.checkpoint import is_run, save_encoder
 
 SLICE = 4096  # photographs in a slice of a folder, about

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ from lodisc.data.photo import shown, why
 
 if TYPE_CHECKING:
     from lodisc.collection.collection import Collection, Photos
+    from lodisc.collection.naming import Names
 
 COLUMNS = ("key", "path", "folder", "label", "name", "confidence", "group")
 FEW = 10  # unknown keys that are named
@@ -21,12 +22,12 @@ _SEPARATORS = ",;\t"
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what makes a cell a formula in a spreadsheet
 
 
-def export_csv(collection: Collection, path: str | Path) -> int:
+def export_csv(collection: Collection, path: str | Path, *, learn: Callable[..., Names] | None = None) -> int:
     """Write one line a photograph: key, path, folder, label, name and confidence by the probe, group; returns how many.
 
     RFC 4180 in UTF-8, with the mark by which Excel knows that; a text that a spreadsheet would take for a formula begins with ',
-    which `import_csv` takes off again. Whatever `path` was is replaced, whole or not at all. Raises `ValueError` for a folder that
-    is not there.
+    which `import_csv` takes off again. Whatever `path` was is replaced, whole or not at all. `learn` stands in for `name_photos`
+    where its names are kept. Raises `ValueError` for a folder that is not there.
     """
     destination = Path(path)
     if not destination.parent.is_dir():
@@ -36,7 +37,7 @@ def export_csv(collection: Collection, path: str | Path) -> int:
         with beside.open("w", encoding="utf-8-sig", newline="") as stream:
             writer = csv.writer(stream)
             writer.writerow(COLUMNS)
-            writer.writerows([_guarded(cell) for cell in row] for row in _rows(collection))
+            writer.writerows([_guarded(cell) for cell in row] for row in _rows(collection, learn))
             stream.flush()
             os.fsync(stream.fileno())
         beside.replace(destination)
@@ -86,13 +87,13 @@ def adopt_folders(collection: Collection) -> int:
     return collection.labels.set_each({key: name for key, name in folders if name and key not in current}, how="from sub-folders")
 
 
-def _rows(collection: Collection) -> Iterator[tuple[str, ...]]:
+def _rows(collection: Collection, learn: Callable[..., Names] | None) -> Iterator[tuple[str, ...]]:
     from lodisc.collection.groups import assign, load_groups
     from lodisc.collection.naming import name_photos  # loads torch
 
     photos, current = collection.photos(), collection.labels.current()
     labels = [current.get(key) for key in photos.keys]
-    named = name_photos(photos.vectors, labels)
+    named = (learn or name_photos)(photos.vectors, labels)
     grouping = load_groups(collection)
     groups = assign(photos.vectors, grouping)[0].tolist() if grouping is not None else [None] * len(photos)
     paths, folders = photos.table["path"].to_pylist(), photos.table["folder"].to_pylist()

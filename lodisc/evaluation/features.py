@@ -14,7 +14,6 @@ from torch.nn import functional as F
 from lodisc.console import progress_bar
 from lodisc.data.loader import batches_of, evaluation_batches
 from lodisc.data.sources import Photo, Skipped
-from lodisc.photo_encoder import require_finite
 
 
 class FeatureMaker(Protocol):
@@ -102,3 +101,10 @@ def extract(
 def unit(vectors: Tensor) -> Tensor:
     """Rows of length 1, for cosine similarity; a row of zeros stays zero."""
     return F.normalize(vectors.float(), dim=1)
+
+
+def require_finite(vectors: Tensor, keys: Sequence[str]) -> None:
+    """Raise a `ValueError` that names the first photograph whose feature is not finite."""
+    bad = (~vectors.isfinite().all(1)).nonzero().flatten().tolist()
+    if bad:
+        raise ValueError(f"the feature of {keys[bad[0]]} is not finite: the encoder's weights are damaged; use an earlier checkpoint")

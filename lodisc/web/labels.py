@@ -70,7 +70,7 @@ def export(opened: Opened) -> Response:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "labels.csv"
         with unreadable():
-            export_csv(opened.collection, path)
+            export_csv(opened.collection, path, learn=opened.learn)
         content = path.read_bytes()
     headers = {"Content-Disposition": 'attachment; filename="labels.csv"'}
     return Response(content, media_type="text/csv; charset=utf-8", headers=headers)

@@ -89,6 +89,13 @@ class State:
             if joined.photos is now.photos:  # else photographs came or went meanwhile
                 return joined, names
 
+    def learn(self, vectors_ND: NDArray[np.float32], labels: list[str | None]) -> Names:
+        """`name_photos`, anew only where the names that are kept are of other photographs or labels."""
+        from lodisc.collection.naming import name_photos
+
+        now, names = self.names()
+        return names if vectors_ND is now.photos.vectors and labels == now.label_N else name_photos(vectors_ND, labels)
+
     def duplicates(self, now: Now) -> list[list[int]]:
         """Rows of photographs that are nearly the same, largest set first."""
         from lodisc.collection.neighbours import duplicates
