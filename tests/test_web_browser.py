@@ -98,7 +98,11 @@ def test_browse_by_keys_alone(server: Server, open_page: Callable[..., Any]) -> 
 
 
 def test_enter_opens_the_look_alikes_whatever_is_selected_or_in_sight(open_page: Callable[..., Any]) -> None:
-    page = open_page("/?size=6", width=600, height=400)
+    def stall(page: Any) -> None:
+        """Scrolled away from before an answer has come."""
+        page.route("**/api/photos?offset=0&limit=100", lambda route: None)
+
+    page = open_page("/?size=6", width=600, height=400, prepare=stall)
     page.locator(".grid.live").wait_for()
     page.locator(".grid").focus()
     page.keyboard.press("Space")
@@ -106,6 +110,8 @@ def test_enter_opens_the_look_alikes_whatever_is_selected_or_in_sight(open_page:
     first = page.locator(".tile.current").get_attribute("data-id")
     page.evaluate("scrollTo(0, document.documentElement.scrollHeight)")
     page.locator("#tile-0").wait_for(state="detached")
+    page.keyboard.press("Space")
+    page.locator("#actions").wait_for(state="hidden")
     page.keyboard.press("Enter")
     page.wait_for_url(f"**/look/{first}")
 

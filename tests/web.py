@@ -120,7 +120,8 @@ def listed(client: TestClient, **wanted: Any) -> list[str]:
 @contextmanager
 def served(collection: Path, **settings: object) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """A server in a process of its own, and the address that it prints."""
-    code = f"from lodisc.web.serve import serve; serve({str(collection)!r}, **{settings!r})"
+    code = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a shell in the background has it ignored
+    code += f"from lodisc.web.serve import serve; serve({str(collection)!r}, **{settings!r})"
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None

@@ -41,9 +41,8 @@ function start() {
   const grid = new WindowedGrid(room, list, { make: blankTile, fill, drop: dropTile, moved });
   selection = new Selection(grid, photographs, { changed: () => showActions(selection), open });
 
-  function open(index) {
-    const id = photographs.get(index)?.id ?? grid.tiles.get(index)?.dataset.id;
-    if (id) location.assign(`/look/${encodeURIComponent(id)}`);
+  function open(id) {
+    location.assign(`/look/${encodeURIComponent(id)}`);
   }
 
   function moved(from, to) {

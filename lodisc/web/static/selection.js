@@ -3,7 +3,7 @@ import { typing } from "./dom.js";
 import { complain } from "./notices.js";
 
 export class Selection {
-  /** `grid` is a WindowedGrid over `photographs`; `changed()` is told of every change, `open(index)` of Enter. */
+  /** `grid` is a WindowedGrid over `photographs`; `changed()` is told of every change, `open(id)` of Enter. */
   constructor(grid, photographs, { changed, open }) {
     Object.assign(this, { grid, photographs, changed, open, ids: new Set(), current: 0, anchor: 0 });
     grid.list.addEventListener("click", (event) => this.#click(event));
@@ -37,10 +37,22 @@ export class Selection {
   }
 
   #toggle(index) {
-    const id = this.grid.tiles.get(index)?.dataset.id;
-    if (!id) return;
-    if (!this.ids.delete(id)) this.ids.add(id);
-    this.#tell();
+    this.#withId(index, (id) => {
+      if (!this.ids.delete(id)) this.ids.add(id);
+      this.#tell();
+    });
+  }
+
+  /** Do something with the id at an index: of the tile that is seen there, else of the photograph, which may have to be fetched. */
+  async #withId(index, act) {
+    const seen = this.grid.tiles.get(index)?.dataset.id;
+    if (seen) return act(seen);
+    try {
+      const [id] = await this.photographs.ids(index, index + 1);
+      if (id) act(id);
+    } catch (error) {
+      complain(error);
+    }
   }
 
   #reach(index) {
@@ -95,7 +107,7 @@ export class Selection {
       this.#toggle(this.current);
     } else if (event.key === "Enter") {
       event.preventDefault();
-      this.open(this.current);
+      this.#withId(this.current, this.open);
     }
   }
 
