@@ -15,7 +15,7 @@ from lodisc.config import TrainConfig
 from lodisc.data.finches import draw_finches
 from lodisc.evaluation.paired import difference, mean_figure
 from lodisc.method.encoder import build_encoder
-from lodisc.study import STUDIES, study
+from lodisc.study import STUDIES, print_study, study
 from lodisc.study.compute import of_equal_compute, operations
 from lodisc.study.words import findings
 
@@ -80,6 +80,19 @@ def test_studies_share_their_runs(photos: Path, tmp_path: Path, capfd) -> None:
     (begun / "log.jsonl").unlink()
     study("branches", photos, out=tmp_path, base=replace(BASE, local_weight=3.0), seeds=[0], arms=["both"])
     assert "run 2 of 2: both" in capfd.readouterr().err, "a run of global only that was begun by one study is finished by another"
+
+
+def test_masks_are_held_against_chance_too(photos: Path, tmp_path: Path, capfd) -> None:
+    alone = study("masks", photos, out=tmp_path, base=BASE, seeds=[0], arms=["pivotal"])
+    assert alone["rival"] is None and "Against random" not in alone["findings"]
+    result = study("masks", photos, out=tmp_path, base=BASE, seeds=[0], arms=["random"])
+    pivotal, chance = (result["arms"][arm] for arm in ("pivotal", "random"))
+    gain = pivotal["figures"]["map"]["mean"] - chance["figures"]["map"]["mean"]
+    assert pivotal["beyond_rival"]["map"]["value"] == pytest.approx(gain, abs=1e-2) and "beyond_rival" not in chance
+    capfd.readouterr()
+    print_study(result)
+    shown = capfd.readouterr().out
+    assert "points above global only" in shown and "points above random" in shown and "Against random" in " ".join(shown.split())
 
 
 def test_an_interrupted_study_goes_on(photos: Path, tmp_path: Path, capfd) -> None:

@@ -34,3 +34,5 @@ class Study:
     figures: dict[str, str]
     against: Callable[[str], str | None] = against_baseline
     """The arm of global only that costs as much as an arm and starts as it does; None for those themselves."""
+    rival: str | None = None
+    """An arm that every other one is held against too, where it is done."""

@@ -11,4 +11,4 @@ def arms(base: TrainConfig) -> Arms:
     return {mask: replace(with_regions(base), mask=mask) for mask in get_args(Mask)}
 
 
-STUDY = Study(question="Does attention choose the patches better than chance?", arms=arms, figures=RECOGNITION)
+STUDY = Study(question="Does attention choose the patches better than chance?", arms=arms, figures=RECOGNITION, rival="random")

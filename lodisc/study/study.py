@@ -48,6 +48,7 @@ def study(
     result: dict[str, Any] = {
         "study": name, "question": question.question, "data": str(data.resolve()), "photographs": len(runs.test), "seeds": list(seeds),
         "settings": base.to_dict(), "titles": question.figures, "left_out": left_out, "versions": versions(),
+        "rival": question.rival if question.rival in configs else None,
         "arms": _measured(runs, question, configs, base, seeds),
     }  # fmt: skip
     result["findings"] = findings(result)
@@ -57,7 +58,7 @@ def study(
 
 
 def print_study(result: dict[str, Any]) -> None:
-    """The figures, how far they lie above those of global only, and the findings, for people."""
+    """The figures, how far they lie above those of global only and of a rival, and the findings, for people."""
     titles, arms = result["titles"], result["arms"]
     seeds = ", ".join(map(str, result["seeds"]))
     counts = f"{result['photographs']:,} test photographs, seeds {seeds}"
@@ -67,9 +68,11 @@ def print_study(result: dict[str, Any]) -> None:
         minutes = f"{entry['steps'] * entry['seconds_per_step'] / 60:.1f}" if "steps" in entry else ""
         rows.append([arm, str(entry.get("steps", "")), minutes, *map(_mean, entry["figures"].values())])
     table("\npercent, mean and deviation over the seeds", ["", "steps", "min", *titles.values()], rows)
-    gains = {arm: entry["differences"].values() for arm, entry in arms.items() if "differences" in entry}
-    rows = [[arm, *(f"{gain['value']:+.1f} ({gain['low']:+.1f} {gain['high']:+.1f})" for gain in of)] for arm, of in gains.items()]
-    table("\npoints above global only, 95 % intervals", ["", *titles.values()], rows)
+    for name, other in {"differences": "global only", "beyond_rival": result["rival"]}.items():
+        gains = {arm: entry[name].values() for arm, entry in arms.items() if name in entry}
+        rows = [[arm, *(f"{gain['value']:+.1f} ({gain['low']:+.1f} {gain['high']:+.1f})" for gain in of)] for arm, of in gains.items()]
+        if rows:
+            table(f"\npoints above {other}, 95 % intervals", ["", *titles.values()], rows)
     console.print(f"\n{result['findings']}\n{result['picture']}", markup=False, soft_wrap=True)
 
 
@@ -131,19 +134,24 @@ def _train(runs: Runs, arms: Arms, seeds: Sequence[int]) -> tuple[Arms, dict[str
 
 
 def _measured(runs: Runs, question: Study, configs: Arms, base: TrainConfig, seeds: Sequence[int]) -> dict[str, Any]:
-    """The figures of the untouched starts and of every arm, and how far an arm lies above its global only."""
+    """The figures of the untouched starts and of every arm, and how far an arm lies above its global only and above the rival."""
     scores = {arm: stacked([runs.scores(replace(config, seed=seed)) for seed in seeds]) for arm, config in configs.items()}
     start_of = {arm: _start_of(config, base) for arm, config in configs.items()}
     starts = {start: configs[arm] for arm, start in start_of.items()}
     scores |= {start: stacked([runs.start_scores(replace(config, seed=seed)) for seed in seeds]) for start, config in starts.items()}
+
+    def above(other: str, arm: str) -> dict[str, Any]:
+        return {figure: difference(scores[arm][figure], scores[other][figure]).to_dict() for figure in question.figures}
+
     entries = {}
     for arm in [*starts, *configs]:
         entry: dict[str, Any] = {"figures": {figure: mean_figure(scores[arm][figure]) for figure in question.figures}}
         if arm in configs:
             entry |= {"start": start_of[arm], "against": question.against(arm), **runs.about(replace(configs[arm], seed=seeds[0]))}
         if entry.get("against"):
-            pairs = {figure: (scores[arm][figure], scores[entry["against"]][figure]) for figure in question.figures}
-            entry["differences"] = {figure: difference(*pair).to_dict() for figure, pair in pairs.items()}
+            entry["differences"] = above(entry["against"], arm)
+        if entry.get("against") and question.rival in configs and arm != question.rival:
+            entry["beyond_rival"] = above(question.rival, arm)
         entries[arm] = entry
     return entries
 

@@ -4,17 +4,22 @@ from typing import Any
 
 
 def findings(result: dict[str, Any]) -> str:
-    """Which arms differ clearly from their global only in the study's first two figures, and which arm is highest."""
+    """Which arms differ clearly from their global only, and from the rival, in the study's first two figures, and which is highest."""
     trained = {arm: entry for arm, entry in result["arms"].items() if "steps" in entry}
     compared = {arm: entry["differences"] for arm, entry in trained.items() if "differences" in entry}
+    rivalled = {arm: entry["beyond_rival"] for arm, entry in trained.items() if "beyond_rival" in entry}
     seeds = len(result["seeds"])
     sentences = []
     if compared:
         among = "on these photographs, with one training of each" if seeds == 1 else f"over {seeds} trainings of each"
         sentences.append(f"Against global only at equal compute, {among}.")
         sentences += [_differences(compared, figure, result["titles"][figure]) for figure in list(result["titles"])[:2]]
-        if 2 * len(compared) >= 6:
-            sentences.append(f"Of these {2 * len(compared)} comparisons one in twenty would look clear by chance.")
+    if rivalled:
+        sentences.append(f"Against {result['rival']}, in the same way.")
+        sentences += [_differences(rivalled, figure, result["titles"][figure]) for figure in list(result["titles"])[:2]]
+    comparisons = 2 * (len(compared) + len(rivalled))
+    if comparisons >= 6:
+        sentences.append(f"Of these {comparisons} comparisons one in twenty would look clear by chance.")
     first, title = next(iter(result["titles"].items()))
     best = max(trained, key=lambda arm: trained[arm]["figures"][first]["mean"])
     values = [result["arms"][arm]["figures"][first]["mean"] for arm in (best, trained[best]["start"])]
