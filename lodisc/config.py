@@ -56,6 +56,8 @@ class TrainConfig:
     """Which side of the local task sees only the pivotal region; the paper masks the `key`."""
     positives: Positives = "both"
     """Which views a pivotal region must find: the other one, as in the paper, or its own too."""
+    recolour: bool = False
+    """Change the colours of a pivotal region once more, so that it can't find its own view by them."""
     whole_every: int = 1
     """With masked queries: one photograph in so many is a query as a whole too, the others by regions alone; at least 16 are."""
     attention: Attention = "momentum"
@@ -144,7 +146,7 @@ FREE_TO_CHANGE = frozenset({"workers", "log_every", "checkpoint_minutes", "devic
 
 # What the local task alone depends on: no part of a run with the objective global.
 LOCAL_SETTINGS = frozenset(
-    {"local_weight", "direction", "positives", "whole_every", "attention", "mask", "keep_ratio", "mask_mode", "fusion"}
+    {"local_weight", "direction", "positives", "recolour", "whole_every", "attention", "mask", "keep_ratio", "mask_mode", "fusion"}
 )
 
 

@@ -90,6 +90,26 @@ def test_losses_equal_the_formula_written_view_by_view(direction: str, mode: str
     torch.testing.assert_close(got.loss.detach(), loss_global + weight * loss_local, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("direction", ["key", "query"])
+def test_regions_are_cut_from_the_recoloured_views_where_attention_to_the_views_says(direction: str) -> None:
+    model = tiny(objective="local", direction=direction)
+    plain, recoloured = views(), 255 - views()
+    got = model(torch.cat([plain, recoloured]), generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        keep = [choose_patches(FUSIONS["product"](model.momentum_encoder.forward_with_attention(x)[1]), mask="pivotal", keep_ratio=0.3,
+                               grid=(4, 4), generator=torch.Generator()) for x in plain]  # fmt: skip
+        f, fk = model.encoder, model.momentum_encoder
+        if direction == "key":
+            q = [model.predictor(model.projector(f(x)[None]))[0] for x in plain]
+            k = [model.momentum_projector(fk(x, keep_BK=kept)[None])[0] for x, kept in zip(recoloured, keep, strict=True)]
+        else:
+            q = [model.predictor(model.projector(f(x, keep_BK=kept)[None]))[0] for x, kept in zip(recoloured, keep, strict=True)]
+            k = [model.momentum_projector(fk(x)[None])[0] for x in plain]
+        torch.testing.assert_close(got.loss, ctr(q[0], k[1]) + ctr(q[1], k[0]), rtol=1e-4, atol=1e-5)
+    assert not torch.allclose(got.loss, step(model).loss)
+    torch.testing.assert_close(model(torch.cat([plain, plain]), generator=torch.Generator().manual_seed(0)).loss, step(model).loss)
+
+
 @pytest.mark.parametrize("every", [1, 2, 3, 4])
 def test_few_whole_queries_equal_the_formula_over_their_photographs(every: int) -> None:
     """L_g is the mean over photographs 0, e, 2e, … alone, against the keys of all; L_l stays over all of them."""

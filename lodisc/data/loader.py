@@ -26,10 +26,10 @@ def epoch_order(count: int, *, seed: int, epoch: int) -> list[int]:
 
 
 def training_batches(
-    photos: Sequence[Photo], *, seed: int, image_size: int, min_crop: float, batch_size: int, steps: range, rank: int = 0, world: int = 1,
-    workers: int = 0, pin_memory: bool = False,
+    photos: Sequence[Photo], *, seed: int, image_size: int, min_crop: float, batch_size: int, steps: range, recolour: bool = False,
+    rank: int = 0, world: int = 1, workers: int = 0, pin_memory: bool = False,
 ) -> Iterator[Tensor]:  # fmt: skip
-    """Yield for each step this process's share of the batch: two views, bytes [2, batch_size / world, 3, S, S].
+    """Yield for each step this process's share of the batch: two views, bytes [2, batch_size / world, 3, S, S]; with `recolour` four.
 
     A batch of all processes holds `batch_size` photographs; an epoch's last, incomplete batch is left out. Raises `ValueError`
     when a photograph can no longer be read.
@@ -47,7 +47,7 @@ def training_batches(
             first = batch * batch_size + rank * share
             yield [(epoch, index) for index in order[first : first + share]]
 
-    dataset = _TwoViews(photos, seed=seed, image_size=image_size, min_crop=min_crop)
+    dataset = _TwoViews(photos, seed=seed, image_size=image_size, min_crop=min_crop, recolour=recolour)
     for views in _load(dataset, list(indices()), _stack_views, workers=workers, pin_memory=pin_memory):
         if isinstance(views, Unreadable):
             raise ValueError(f"{views}; put the photograph back, or start a new run without it")
@@ -98,8 +98,8 @@ def _quiet_worker(_: int) -> None:
 
 
 class _TwoViews(Dataset[Tensor | Unreadable]):
-    def __init__(self, photos: Sequence[Photo], *, seed: int, image_size: int, min_crop: float) -> None:
-        self.photos, self.seed, self.image_size, self.min_crop = photos, seed, image_size, min_crop
+    def __init__(self, photos: Sequence[Photo], *, seed: int, image_size: int, min_crop: float, recolour: bool) -> None:
+        self.photos, self.seed, self.image_size, self.min_crop, self.recolour = photos, seed, image_size, min_crop, recolour
 
     def __getitem__(self, place: tuple[int, int]) -> Tensor | Unreadable:
         epoch, index = place
@@ -109,7 +109,7 @@ class _TwoViews(Dataset[Tensor | Unreadable]):
         except Unreadable as error:
             return Unreadable(f"{photo.key}: {error}")
         rng = np.random.default_rng([self.seed, epoch, index])
-        return two_views(image, rng, image_size=self.image_size, min_crop=self.min_crop)
+        return two_views(image, rng, image_size=self.image_size, min_crop=self.min_crop, recolour=self.recolour)
 
 
 class _CentreViews(Dataset[tuple[Tensor, Photo, str] | Skipped]):

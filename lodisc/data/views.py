@@ -27,12 +27,16 @@ class Augmentation(NamedTuple):
 FIRST, SECOND = Augmentation(blur=1.0, solarise=0.0), Augmentation(blur=0.1, solarise=0.2)
 
 
-def two_views(image: Image.Image, rng: np.random.Generator, *, image_size: int, min_crop: float) -> torch.Tensor:
+def two_views(image: Image.Image, rng: np.random.Generator, *, image_size: int, min_crop: float, recolour: bool = False) -> torch.Tensor:
     """Two augmented views of an RGB image, bytes [2, 3, S, S], drawn from `rng` alone.
 
-    Random resized crop, flip, colour jitter (.4, .4, .2, .1) with chance .8, grey with chance .2, blur, solarise.
+    Random resized crop, flip, colour jitter (.4, .4, .2, .1) with chance .8, grey with chance .2, blur, solarise. With `recolour`
+    [4, 3, S, S]: then both views again, each after one more colour jitter.
     """
-    return torch.stack([_view(image, rng, kind, image_size=image_size, min_crop=min_crop) for kind in (FIRST, SECOND)])
+    views = [_view(image, rng, kind, image_size=image_size, min_crop=min_crop) for kind in (FIRST, SECOND)]
+    if recolour:
+        views += [_change_colours(view, rng, grey=0.0) for view in views]
+    return torch.stack([to_bytes(view) for view in views])
 
 
 def centre_view(image: Image.Image, *, image_size: int) -> torch.Tensor:
@@ -79,14 +83,12 @@ def colour_matrix(*, brightness: float, contrast: float, saturation: float, turn
     return np.column_stack([linear, np.full(3, (1 - contrast) * brightness * mean)])
 
 
-def _view(image: Image.Image, rng: np.random.Generator, kind: Augmentation, *, image_size: int, min_crop: float) -> torch.Tensor:
+def _view(image: Image.Image, rng: np.random.Generator, kind: Augmentation, *, image_size: int, min_crop: float) -> Image.Image:
     view = _crop_and_flip(image, rng, image_size=image_size, min_crop=min_crop)
-    view = _change_colours(view, rng)
+    view = _change_colours(view, rng, grey=0.2)
     if rng.random() < kind.blur:
         view = view.filter(ImageFilter.GaussianBlur(rng.uniform(0.1, 2.0) * image_size / 224))
-    if rng.random() < kind.solarise:
-        view = ImageOps.solarize(view)
-    return to_bytes(view)
+    return ImageOps.solarize(view) if rng.random() < kind.solarise else view
 
 
 def _crop_and_flip(image: Image.Image, rng: np.random.Generator, *, image_size: int, min_crop: float) -> Image.Image:
@@ -95,8 +97,9 @@ def _crop_and_flip(image: Image.Image, rng: np.random.Generator, *, image_size: 
     return ImageOps.mirror(view) if rng.random() < 0.5 else view
 
 
-def _change_colours(view: Image.Image, rng: np.random.Generator) -> Image.Image:
-    jitter, to_grey = rng.random() < 0.8, rng.random() < 0.2
+def _change_colours(view: Image.Image, rng: np.random.Generator, *, grey: float) -> Image.Image:
+    """Colour jitter with chance .8, and grey with chance `grey`."""
+    jitter, to_grey = rng.random() < 0.8, rng.random() < grey
     matrix = np.eye(3, 4)
     if jitter:
         (brightness, contrast), saturation, turn = rng.uniform(0.6, 1.4, 2), rng.uniform(0.8, 1.2), rng.uniform(-0.1, 0.1)

@@ -1,6 +1,7 @@
 """One training step of LoDisc, as the paper's section 3 reads.
 
-Axes: V = 2 views, B photographs, Q of them that are queries as a whole, S side in pixels, L layers, P patches, K kept patches, D vector.
+Axes: V = 2 views (4 with those in other colours), B photographs, Q of them that are queries as a whole, S side in pixels, L layers,
+P patches, K kept patches, D vector.
 """
 
 from copy import deepcopy
@@ -65,11 +66,13 @@ class LoDisc(nn.Module):
     def forward(self, views_VB3SS: Tensor, *, generator: torch.Generator) -> Step:
         """The losses of two views of the same photographs, bytes or normalised floats [2, B, 3, S, S].
 
+        [4, B, 3, S, S] is two views and then both in other colours: the regions are cut from these, where attention to the views says.
         The momentum encoder sees both views once, and attention is read from that same pass. The student sees the whole views, with
         masked queries those of every `whole_every`-th photograph; one extra pass is over the kept patches. The student of local only
         with masked queries sees nothing else. Random masks draw from `generator`, which lives on the CPU.
         """
-        images = self.encoder.normalise(views_VB3SS.flatten(0, 1))
+        images = self.encoder.normalise(views_VB3SS[:2].flatten(0, 1))
+        recoloured = images if len(views_VB3SS) == 2 else self.encoder.normalise(views_VB3SS[2:].flatten(0, 1))
         with torch.no_grad():
             key_features, rows = self.momentum_encoder.forward_with_attention(images)
             keys_VBD = self.momentum_projector(_by_view(key_features))
@@ -80,7 +83,7 @@ class LoDisc(nn.Module):
         if self.objective != "local" or self._masks("key"):
             features["whole"] = _by_view(self.encoder(_by_view(images)[:, ::every].flatten(0, 1)))
         if self._masks("query"):
-            features["region"] = _by_view(self._pivotal_features(self.encoder, images, rows, generator))
+            features["region"] = self._pivotal_features(self.encoder, recoloured, rows, generator)
         for name, features_VBD in features.items():
             queries[name] = self.predictor(self.projector(features_VBD))
 
@@ -91,7 +94,7 @@ class LoDisc(nn.Module):
             loss_local = self._contrast_regions(queries["region"], keys_VBD)
         if self._masks("key"):
             with torch.no_grad():
-                local_keys_VBD = self.momentum_projector(_by_view(self._pivotal_features(self.momentum_encoder, images, rows, generator)))
+                local_keys_VBD = self.momentum_projector(self._pivotal_features(self.momentum_encoder, recoloured, rows, generator))
             loss_local = self._contrast_regions(queries["whole"], local_keys_VBD)
         weight = {"global": 0.0, "local": 1.0, "both": self.local_weight}[self.objective]
         shown = "whole" if "whole" in features and every == 1 else "region"
@@ -105,12 +108,12 @@ class LoDisc(nn.Module):
         return self.objective != "global" and self.direction == side
 
     def _pivotal_features(self, encoder: Encoder, images: Tensor, rows: Tensor, generator: torch.Generator) -> Tensor:
-        """Features of the views with only the kept patches, which the fused attention chose."""
+        """Features [2, B, D] of images with only the kept patches, which the fused attention to the views chose."""
         score = FUSIONS[self.fusion](rows)
         keep = choose_patches(score, mask=self.mask, keep_ratio=self.keep_ratio, grid=encoder.grid, generator=generator)
         if self.mask_mode == "zero":
-            return encoder(zero_patches(images, keep, grid=encoder.grid))
-        return encoder(images, keep_BK=keep)
+            return _by_view(encoder(zero_patches(images, keep, grid=encoder.grid)))
+        return _by_view(encoder(images, keep_BK=keep))
 
     def _contrast(self, queries_VQD: Tensor, keys_VBD: Tensor, *, every: int = 1) -> Tensor:
         """ctr(q, k') + ctr(q', k): each view's queries against the keys of the other."""

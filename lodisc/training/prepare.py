@@ -121,7 +121,8 @@ def batches_of(photos: list[Photo], config: TrainConfig, world: Processes, steps
     """This process's share of the batches of these steps."""
     return training_batches(
         photos, seed=config.seed, image_size=config.image_size, min_crop=config.min_crop, batch_size=config.batch_size, steps=steps,
-        rank=world.rank, world=world.size, workers=config.workers, pin_memory=world.device.type == "cuda",
+        recolour=config.recolour and config.objective != "global", rank=world.rank, world=world.size, workers=config.workers,
+        pin_memory=world.device.type == "cuda",
     )  # fmt: skip
 
 
