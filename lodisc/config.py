@@ -34,7 +34,7 @@ class TrainConfig:
     """Side of the square views, in pixels."""
 
     epochs: float | None = None
-    """How often every photograph is seen; when not given 3 times, a small set more often, for at least 150 steps."""
+    """How often every photograph is seen; when not given 6 times, a small set more often, for at least 285 steps."""
     minutes: float | None = None
     """Train for about this long instead of a number of epochs."""
     batch_size: int = 64
@@ -48,7 +48,7 @@ class TrainConfig:
     grad_clip: float = 30.0
     """Largest gradient norm."""
 
-    objective: Objective = "both"
+    objective: Objective = "local"
     """Contrast whole photographs, their pivotal regions, or both."""
     local_weight: float = 1.0
     """Weight λ of the local loss."""
@@ -56,7 +56,7 @@ class TrainConfig:
     """Which side of the local task sees only the pivotal region; the paper masks the `key`."""
     positives: Positives = "both"
     """Which views a pivotal region must find: the other one, as in the paper, or its own too."""
-    recolour: bool = False
+    recolour: bool = True
     """Change the colours of a pivotal region once more, so that it can't find its own view by them."""
     whole_every: int = 1
     """With masked queries: one photograph in so many is a query as a whole too, the others by regions alone; at least 16 are."""
@@ -64,7 +64,7 @@ class TrainConfig:
     """The encoder whose attention chooses the patches."""
     mask: Mask = "pivotal"
     """How the patches of the local task are chosen."""
-    keep_ratio: float = 0.25
+    keep_ratio: float = 0.5
     """Share ρ of the patches that the local task keeps."""
     mask_mode: MaskMode = "drop"
     """Masked patches are dropped from the sequence, or set to zero as in the paper's code."""
@@ -157,7 +157,10 @@ def adapt(**changes: Any) -> TrainConfig:
 
 def scratch(**changes: Any) -> TrainConfig:
     """Many epochs from random weights, with the patch projection frozen."""
-    base = TrainConfig(recipe="scratch", init="none", epochs=100, lr=1.5e-3, weight_decay=0.1, freeze_patch_embed=True)
+    base = TrainConfig(
+        recipe="scratch", init="none", epochs=100, lr=1.5e-3, weight_decay=0.1, objective="both", recolour=False, keep_ratio=0.25,
+        freeze_patch_embed=True,
+    )  # fmt: skip
     return replace(base, **changes)
 
 
@@ -165,7 +168,8 @@ def paper(**changes: Any) -> TrainConfig:
     """The published settings: ViT-B/16 at 224 pixels from supervised ImageNet-1k weights, 100 epochs."""
     base = TrainConfig(
         recipe="paper", encoder="vit_base_patch16_224.augreg_in1k", image_size=224, epochs=100, batch_size=32, lr=1e-3,
-        weight_decay=0.5, warmup=0.1, direction="key", positives="other", keep_ratio=0.3, mask_mode="zero", min_crop=0.08,
+        weight_decay=0.5, warmup=0.1, objective="both", direction="key", positives="other", recolour=False, keep_ratio=0.3,
+        mask_mode="zero", min_crop=0.08,
     )  # fmt: skip
     return replace(base, **changes)
 

@@ -22,7 +22,7 @@ from lodisc.training.distributed import Processes
 from lodisc.training.learner import Learner
 
 CALIBRATION_STEPS = 4
-DEFAULT_EPOCHS, LEAST_STEPS = 3, 150
+DEFAULT_EPOCHS, LEAST_STEPS = 6, 285
 SMALL = 0.55  # of the size a model was made for: DeiT-Ti (224) finds 88 % of look-alike monkeys at 128 pixels, 66 % at 112, 32 % at 96
 
 
