@@ -25,7 +25,6 @@ ARMS: dict[str, dict[str, Any]] = {
     "global": {"objective": "global"},
     "local, query, drop": {"objective": "local", "direction": "query"},
     "both, query, drop": {"objective": "both", "direction": "query"},
-    "both, query, drop, one in four whole": {"objective": "both", "direction": "query", "whole_every": 4},
     "both, key, drop": {"objective": "both", "direction": "key"},
     "both, key, zero": {"objective": "both", "direction": "key", "mask_mode": "zero"},
 }

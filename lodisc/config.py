@@ -58,8 +58,6 @@ class TrainConfig:
     """Which views a pivotal region must find: the other one, as in the paper, or its own too."""
     recolour: bool = True
     """Change the colours of a pivotal region once more, so that it can't find its own view by them."""
-    whole_every: int = 1
-    """With masked queries: one photograph in so many is a query as a whole too, the others by regions alone; at least 16 are."""
     attention: Attention = "momentum"
     """The encoder whose attention chooses the patches."""
     mask: Mask = "pivotal"
@@ -118,7 +116,6 @@ class TrainConfig:
             "warmup": 0 <= self.warmup < 1,
             "grad_clip": self.grad_clip > 0,
             "local_weight": self.local_weight >= 0,
-            "whole_every": self.whole_every >= 1,
             "keep_ratio": 0 < self.keep_ratio <= 1,
             "temperature": self.temperature > 0,
             "momentum": 0 <= self.momentum <= 1,
@@ -145,9 +142,7 @@ class TrainConfig:
 FREE_TO_CHANGE = frozenset({"workers", "log_every", "checkpoint_minutes", "device", "max_skipped", "minutes"})
 
 # What the local task alone depends on: no part of a run with the objective global.
-LOCAL_SETTINGS = frozenset(
-    {"local_weight", "direction", "positives", "recolour", "whole_every", "attention", "mask", "keep_ratio", "mask_mode", "fusion"}
-)
+LOCAL_SETTINGS = frozenset({"local_weight", "direction", "positives", "recolour", "attention", "mask", "keep_ratio", "mask_mode", "fusion"})
 
 
 def adapt(**changes: Any) -> TrainConfig:

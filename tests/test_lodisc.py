@@ -13,7 +13,7 @@ from lodisc.method.masking import FUSIONS, choose_patches
 
 TINY = {"depth": 2, "embed_dim": 32, "num_heads": 2, "patch_size": 8}
 AS_PUBLISHED: dict[str, Any] = {
-    "objective": "both", "local_weight": 1.0, "direction": "key", "positives": "other", "whole_every": 1,
+    "objective": "both", "local_weight": 1.0, "direction": "key", "positives": "other",
     "attention": "momentum", "mask": "pivotal", "keep_ratio": 0.3, "mask_mode": "drop", "fusion": "product", "temperature": 0.2,
 }  # fmt: skip
 
@@ -35,11 +35,10 @@ def step(model: LoDisc, batch: int = 6):
     return model(views(batch), generator=torch.Generator().manual_seed(0))
 
 
-def ctr(q: torch.Tensor, k: torch.Tensor, temperature: float = 0.2, every: int = 1) -> torch.Tensor:
-    """Row i of the queries is that of photograph i · every."""
+def ctr(q: torch.Tensor, k: torch.Tensor, temperature: float = 0.2) -> torch.Tensor:
     q, k = q / q.norm(dim=1, keepdim=True), k / k.norm(dim=1, keepdim=True)
     terms = [
-        -torch.log(torch.exp(q[i] @ k[i * every] / temperature) / sum(torch.exp(q[i] @ k[j] / temperature) for j in range(len(k))))
+        -torch.log(torch.exp(q[i] @ k[i] / temperature) / sum(torch.exp(q[i] @ k[j] / temperature) for j in range(len(k))))
         for i in range(len(q))
     ]
     return 2 * temperature * torch.stack(terms).mean()
@@ -110,26 +109,6 @@ def test_regions_are_cut_from_the_recoloured_views_where_attention_to_the_views_
     torch.testing.assert_close(model(torch.cat([plain, plain]), generator=torch.Generator().manual_seed(0)).loss, step(model).loss)
 
 
-@pytest.mark.parametrize("every", [1, 2, 3, 4])
-def test_few_whole_queries_equal_the_formula_over_their_photographs(every: int) -> None:
-    """L_g is the mean over photographs 0, e, 2e, … alone, against the keys of all; L_l stays over all of them."""
-    got, all_of_them = (step(model := tiny(direction="query", whole_every=e)) for e in (every, 1))
-    f, h, fk, gk = model.encoder, model.predictor, model.momentum_encoder, model.momentum_projector
-    with torch.no_grad():
-        q = [h(model.projector(f(x[::every])[None]))[0] for x in views()]
-        k = [gk(fk(x)[None])[0] for x in views()]
-        loss_global = ctr(q[0], k[1], every=every) + ctr(q[1], k[0], every=every)
-    torch.testing.assert_close(got.loss_global, loss_global, rtol=1e-4, atol=1e-5)
-    torch.testing.assert_close(got.loss_local, all_of_them.loss_local)
-    assert got.queries_VBD.shape == got.keys_VBD.shape
-
-
-@pytest.mark.parametrize("changes", [{"objective": "global"}, {"direction": "key"}])
-def test_without_masked_queries_every_photograph_is_seen_as_a_whole(changes: dict[str, str]) -> None:
-    few, every = (step(tiny(**changes, whole_every=e)) for e in (3, 1))
-    assert torch.equal(few.loss, every.loss)
-
-
 def test_global_and_local_alone() -> None:
     both, only_global, only_local = (step(tiny(objective=name)) for name in ("both", "global", "local"))
     torch.testing.assert_close(only_global.loss, both.loss_global)
@@ -158,7 +137,6 @@ PASSES: list[tuple[dict[str, Any], list[str]]] = [
     ({"objective": "global"}, ["student whole", "momentum whole"]),
     ({"direction": "key"}, ["student whole", "momentum whole", "momentum part"]),
     ({"direction": "query"}, ["student whole", "momentum whole", "student part"]),
-    ({"direction": "query", "whole_every": 3}, ["student whole of a third", "momentum whole", "student part"]),
     ({"objective": "local", "direction": "query"}, ["momentum whole", "student part"]),
     ({"objective": "local", "direction": "key"}, ["student whole", "momentum whole", "momentum part"]),
 ]
@@ -169,7 +147,7 @@ def test_passes_of_a_step(settings: dict[str, Any], expected: list[str]) -> None
     """Both views in one pass of the student and one of the momentum encoder, and one extra over the kept patches."""
     model = tiny(**settings)
     passes: list[str] = []
-    shapes = {(12, 1 + 16): "whole", (4, 1 + 16): "whole of a third", (12, 1 + 5): "part"}
+    shapes = {(12, 1 + 16): "whole", (12, 1 + 5): "part"}
     for name, encoder in (("student", model.encoder), ("momentum", model.momentum_encoder)):
         encoder.trunk.blocks[0].register_forward_hook(
             lambda module, args, output, name=name: passes.append(f"{name} {shapes[tuple(args[0].shape[:2])]}")

@@ -73,11 +73,11 @@ torch.set_num_threads(1)
 torch.set_default_dtype(torch.float64)
 torch.manual_seed(0)
 encoder = build_encoder("vit_tiny_patch16_224", image_size=32, args={"depth": 2, "embed_dim": 32, "num_heads": 2, "patch_size": 8})
-views = torch.randn(2, 32, 3, 32, 32, generator=torch.Generator().manual_seed(1))
-config = TrainConfig(init="none", hidden_dim=32, out_dim=16, batch_size=32, precision="fp32", direction=sys.argv[2])
+views = torch.randn(2, 8, 3, 32, 32, generator=torch.Generator().manual_seed(1))
+config = TrainConfig(init="none", hidden_dim=32, out_dim=16, batch_size=8, precision="fp32", direction=sys.argv[2])
 with processes("cpu") as world:
     learner = Learner(encoder, config, world)
-    share = 32 // world.size
+    share = 8 // world.size
     own = views[:, world.rank * share : (world.rank + 1) * share].contiguous()
     _, figures = learner.step(own, step=0, steps=10)
     gradients = {name: p.grad for name, p in learner.model.named_parameters() if p.grad is not None}

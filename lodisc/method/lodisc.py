@@ -1,7 +1,6 @@
 """One training step of LoDisc, as the paper's section 3 reads.
 
-Axes: V = 2 views (4 with those in other colours), B photographs, Q of them that are queries as a whole, S side in pixels, L layers,
-P patches, K kept patches, D vector.
+Axes: V = 2 views (4 with those in other colours), B photographs, S side in pixels, L layers, P patches, K kept patches, D vector.
 """
 
 from copy import deepcopy
@@ -24,7 +23,7 @@ class Step:
     loss_global: Tensor
     loss_local: Tensor
     features_VBD: Tensor
-    """Those of the whole views; of the regions where the student does not see every photograph as a whole."""
+    """Those of the whole views; of the regions where the student sees nothing else."""
     queries_VBD: Tensor
     keys_VBD: Tensor
     rows_BLP: Tensor
@@ -35,15 +34,14 @@ class LoDisc(nn.Module):
     """Student f, h and momentum encoder f_k with the global and the local contrastive task.
 
     `objective` global is MoCo v3; local contrasts pivotal regions; both is the paper's L = L_g + λ·L_l. `direction` key masks the key
-    as the paper does, query masks the query; with `positives` both, a region must find its own view beside the other one. With masked
-    queries, `whole_every` e lets the student see photographs 0, e, 2e, … of a batch as a whole, and the others by their regions alone.
+    as the paper does, query masks the query; with `positives` both, a region must find its own view beside the other one.
     `attention` is that of the momentum encoder, as in the paper, or of the student. `gather` and `all_reduce` reach the other
     processes, if there are any.
     """
 
     def __init__(
         self, encoder: Encoder, *, hidden_dim: int, out_dim: int, objective: str, local_weight: float, direction: str, positives: str,
-        whole_every: int, attention: str, mask: str, keep_ratio: float, mask_mode: str, fusion: str, temperature: float,
+        attention: str, mask: str, keep_ratio: float, mask_mode: str, fusion: str, temperature: float,
         gather: Gather = alone, all_reduce: AllReduce | None = None,
     ) -> None:  # fmt: skip
         super().__init__()
@@ -53,7 +51,7 @@ class LoDisc(nn.Module):
         self.momentum_encoder = deepcopy(encoder).requires_grad_(False)
         self.momentum_projector = deepcopy(self.projector).requires_grad_(False)
         self.objective, self.local_weight, self.direction = objective, local_weight, direction
-        self.positives, self.whole_every, self.attention = positives, whole_every, attention
+        self.positives, self.attention = positives, attention
         self.mask, self.keep_ratio, self.mask_mode, self.fusion = mask, keep_ratio, mask_mode, fusion
         self.temperature, self.gather = temperature, gather
 
@@ -67,9 +65,9 @@ class LoDisc(nn.Module):
         """The losses of two views of the same photographs, bytes or normalised floats [2, B, 3, S, S].
 
         [4, B, 3, S, S] is two views and then both in other colours: the regions are cut from these, where attention to the views says.
-        The momentum encoder sees both views once, and attention is read from that same pass. The student sees the whole views, with
-        masked queries those of every `whole_every`-th photograph; one extra pass is over the kept patches. The student of local only
-        with masked queries sees nothing else. Random masks draw from `generator`, which lives on the CPU.
+        The momentum encoder sees both views once, and attention is read from that same pass. The student sees both views; one extra
+        pass is over the kept patches. The student of local only with masked queries sees nothing else. Random masks draw from
+        `generator`, which lives on the CPU.
         """
         images = self.encoder.normalise(views_VB3SS[:2].flatten(0, 1))
         recoloured = images if len(views_VB3SS) == 2 else self.encoder.normalise(views_VB3SS[2:].flatten(0, 1))
@@ -78,10 +76,9 @@ class LoDisc(nn.Module):
             keys_VBD = self.momentum_projector(_by_view(key_features))
             if self.attention == "student":
                 _, rows = self.encoder.forward_with_attention(images)
-        every = self.whole_every if self._masks("query") else 1
         features, queries = {}, {}
         if self.objective != "local" or self._masks("key"):
-            features["whole"] = _by_view(self.encoder(_by_view(images)[:, ::every].flatten(0, 1)))
+            features["whole"] = _by_view(self.encoder(images))
         if self._masks("query"):
             features["region"] = self._pivotal_features(self.encoder, recoloured, rows, generator)
         for name, features_VBD in features.items():
@@ -89,7 +86,7 @@ class LoDisc(nn.Module):
 
         loss_global = loss_local = torch.zeros((), device=images.device)
         if self.objective != "local":
-            loss_global = self._contrast(queries["whole"], keys_VBD, every=every)
+            loss_global = self._contrast(queries["whole"], keys_VBD)
         if self._masks("query"):
             loss_local = self._contrast_regions(queries["region"], keys_VBD)
         if self._masks("key"):
@@ -97,7 +94,7 @@ class LoDisc(nn.Module):
                 local_keys_VBD = self.momentum_projector(self._pivotal_features(self.momentum_encoder, recoloured, rows, generator))
             loss_local = self._contrast_regions(queries["whole"], local_keys_VBD)
         weight = {"global": 0.0, "local": 1.0, "both": self.local_weight}[self.objective]
-        shown = "whole" if "whole" in features and every == 1 else "region"
+        shown = "whole" if "whole" in features else "region"
         return Step(
             loss=loss_global + weight * loss_local, loss_global=loss_global.detach(), loss_local=loss_local.detach(),
             features_VBD=features[shown].detach(), queries_VBD=queries[shown].detach(), keys_VBD=keys_VBD,
@@ -115,10 +112,10 @@ class LoDisc(nn.Module):
             return _by_view(encoder(zero_patches(images, keep, grid=encoder.grid)))
         return _by_view(encoder(images, keep_BK=keep))
 
-    def _contrast(self, queries_VQD: Tensor, keys_VBD: Tensor, *, every: int = 1) -> Tensor:
+    def _contrast(self, queries_VBD: Tensor, keys_VBD: Tensor) -> Tensor:
         """ctr(q, k') + ctr(q', k): each view's queries against the keys of the other."""
-        crossed = zip(queries_VQD, keys_VBD.flip(0), strict=True)
-        return torch.stack([info_nce(q, k, temperature=self.temperature, every=every, gather=self.gather) for q, k in crossed]).sum()
+        crossed = zip(queries_VBD, keys_VBD.flip(0), strict=True)
+        return torch.stack([info_nce(q, k, temperature=self.temperature, gather=self.gather) for q, k in crossed]).sum()
 
     def _contrast_regions(self, queries_VBD: Tensor, keys_VBD: Tensor) -> Tensor:
         """The local task: the other view is the positive, or with positives `both` the mean over it and the region's own view."""

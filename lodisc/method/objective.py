@@ -1,6 +1,6 @@
 """The contrastive loss.
 
-Axes: N photographs of this process, Q of them with a query, M photographs of all processes, D vector.
+Axes: N photographs of this process, M photographs of all processes, D vector.
 """
 
 from collections.abc import Callable
@@ -18,16 +18,15 @@ def alone(keys_ND: Tensor) -> tuple[Tensor, int]:
     return keys_ND, 0
 
 
-def info_nce(query_QD: Tensor, key_ND: Tensor, *, temperature: float, every: int = 1, gather: Gather = alone) -> Tensor:
+def info_nce(query_ND: Tensor, key_ND: Tensor, *, temperature: float, gather: Gather = alone) -> Tensor:
     """InfoNCE: each query must find its own key among those of the whole batch.
 
     ctr(q, k) = 2τ · 1/N · Σ_i −log( exp(q̂_i·k̂_i/τ) / Σ_j exp(q̂_i·k̂_j/τ) ), with rows of unit length. Keys carry no gradient.
-    With `every` e, the queries are those of photographs 0, e, 2e, … alone: the sum is over these i, and their number stands for N.
     """
-    exact = torch.promote_types(query_QD.dtype, torch.float32)
+    exact = torch.promote_types(query_ND.dtype, torch.float32)
     keys_MD, first = gather(F.normalize(key_ND.detach().to(exact), dim=1))
-    query_QD = F.normalize(query_QD.to(exact), dim=1)
-    with torch.autocast(query_QD.device.type, enabled=False):
-        logits_QM = query_QD @ keys_MD.T / temperature
-    own_Q = torch.arange(len(query_QD), device=query_QD.device) * every + first
-    return 2 * temperature * F.cross_entropy(logits_QM, own_Q)
+    query_ND = F.normalize(query_ND.to(exact), dim=1)
+    with torch.autocast(query_ND.device.type, enabled=False):
+        logits_NM = query_ND @ keys_MD.T / temperature
+    own_N = torch.arange(len(query_ND), device=query_ND.device) + first
+    return 2 * temperature * F.cross_entropy(logits_NM, own_N)

@@ -13,22 +13,21 @@ from lodisc.training.distributed import Processes
 from lodisc.training.learner import Learner
 
 
-def operations(config: TrainConfig) -> float:
-    """Floating-point operations of a training step for each photograph, counted while it runs: encoders, heads, loss, backward pass."""
+def operations(config: TrainConfig) -> int:
+    """Floating-point operations of a training step on two photographs, counted while it runs: encoders, heads, loss, backward pass."""
     encoder = build_encoder(config.encoder, image_size=config.image_size, args=config.encoder_args)
     model = Learner(encoder, config, Processes(0, 1, torch.device("cpu"))).model
-    photographs = 2 * config.whole_every
-    views = torch.zeros(2, photographs, 3, config.image_size, config.image_size, dtype=torch.uint8)
+    views = torch.zeros(2, 2, 3, config.image_size, config.image_size, dtype=torch.uint8)
     with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):  # the fused kernels of the CPU are not counted
         model(views, generator=torch.Generator()).loss.backward()
-    return counter.get_total_flops() / photographs
+    return counter.get_total_flops()
 
 
 def of_equal_compute(arms: Arms, base: TrainConfig) -> Arms:
     """The arms with their epochs changed so that each costs what as many epochs by the base's way to train would cost."""
-    counted: dict[str, float] = {}
+    counted: dict[str, int] = {}
 
-    def cost(config: TrainConfig) -> float:
+    def cost(config: TrainConfig) -> int:
         step = repr(replace(config, epochs=None))
         counted[step] = counted.get(step) or operations(config)
         return counted[step]

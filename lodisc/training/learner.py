@@ -12,7 +12,6 @@ from lodisc.training import optim
 from lodisc.training.distributed import AllReduceSum, Processes
 
 BAD_STEPS = 5
-LEAST_WHOLE = 16  # photographs of a batch that the student sees as a whole: with few, their batch norm is mostly noise
 
 
 class Learner:
@@ -24,12 +23,11 @@ class Learner:
         if config.freeze_patch_embed:
             encoder.trunk.patch_embed.requires_grad_(False)
         torch.manual_seed(config.seed)
-        whole_every = max(1, min(config.whole_every, config.batch_size // LEAST_WHOLE))
         self.model = LoDisc(
             encoder, hidden_dim=config.hidden_dim, out_dim=config.out_dim, objective=config.objective, local_weight=config.local_weight,
-            direction=config.direction, positives=config.positives, whole_every=whole_every, attention=config.attention,
-            mask=config.mask, keep_ratio=config.keep_ratio, mask_mode=config.mask_mode, fusion=config.fusion,
-            temperature=config.temperature, gather=world.gather, all_reduce=AllReduceSum.apply if world.size > 1 else None,
+            direction=config.direction, positives=config.positives, attention=config.attention, mask=config.mask,
+            keep_ratio=config.keep_ratio, mask_mode=config.mask_mode, fusion=config.fusion, temperature=config.temperature,
+            gather=world.gather, all_reduce=AllReduceSum.apply if world.size > 1 else None,
         ).to(world.device)  # fmt: skip
         self.optimiser = optim.adamw(self.model, weight_decay=config.weight_decay)
         self.learning = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
