@@ -16,6 +16,7 @@ from lodisc.data import loader
 from lodisc.jsonfiles import read_json_lines
 from lodisc.training import checkpoint
 from lodisc.training.learner import Learner
+from lodisc.training.prepare import steps_of_epochs
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +66,10 @@ def test_the_same_seed_gives_the_same_run_with_any_number_of_workers(photos: Pat
     assert not same(first, last_state(train(photos, tmp_path / "c", seed=1)))
 
 
-@pytest.mark.parametrize("settings", [{}, {"mask": "random"}, {"direction": "key", "mask_mode": "zero"}, {"objective": "global"}])
+@pytest.mark.parametrize(
+    "settings",
+    [{}, {"mask": "random"}, {"direction": "key", "mask_mode": "zero"}, {"objective": "global"}, {"recipe": "parts", "epochs": 2}],
+)
 def test_a_run_stopped_by_an_error_goes_on_to_the_same_end(photos: Path, tmp_path: Path, monkeypatch, settings) -> None:
     whole = train(photos, tmp_path / "whole", **settings)
     learn = Learner.step
@@ -102,7 +106,7 @@ def test_a_finished_run_has_nothing_to_do(photos: Path, tmp_path: Path, capsys) 
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("lr", 0.01), ("keep_ratio", 0.4), ("seed", 3), ("epochs", 7), ("batch_size", 6), ("image_size", 64)]
+    ("name", "value"), [("lr", 0.01), ("keep_ratio", 0.5), ("seed", 3), ("epochs", 7), ("batch_size", 6), ("image_size", 64)]
 )
 def test_other_settings_are_refused_by_name(photos: Path, tmp_path: Path, name: str, value: float) -> None:
     train(photos, tmp_path / "run", epochs=1)
@@ -259,6 +263,13 @@ def test_a_size_far_below_the_pretrained_one_is_warned_of(photos: Path, tmp_path
 def test_a_choice_that_there_is_not_is_refused_before_anything_is_read(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="--objective globl is none of global, local, both"):
         lodisc.train(tmp_path / "nowhere", out=tmp_path / "run", objective="globl")
+
+
+def test_parts_takes_longer_by_cheaper_steps() -> None:
+    base = RECIPES["parts"]()
+    assert base.objective == "local" and base.recolour and base.keep_ratio == 0.5
+    assert [steps_of_epochs(config, photos) for config in (base, RECIPES["adapt"]()) for photos in (64, 6400)] == [285, 600, 150, 300]
+    assert steps_of_epochs(RECIPES["parts"](epochs=2), 640) == 20
 
 
 def test_the_paper_recipe_is_as_published() -> None:
