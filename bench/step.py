@@ -24,6 +24,7 @@ from lodisc.training.learner import Learner
 ARMS: dict[str, dict[str, Any]] = {
     "global": {"objective": "global"},
     "local, query, drop": {"objective": "local", "direction": "query"},
+    "local, query, drop, half (recipe parts)": {"objective": "local", "direction": "query", "keep_ratio": 0.5},
     "both, query, drop": {"objective": "both", "direction": "query"},
     "both, key, drop": {"objective": "both", "direction": "key"},
     "both, key, zero": {"objective": "both", "direction": "key", "mask_mode": "zero"},
@@ -44,7 +45,7 @@ def main(settings: Settings) -> None:
     world = Processes(0, 1, pick_device(settings.device))
     learners = {}
     for name, changes in ARMS.items():
-        config = adapt(batch_size=settings.batch_size, keep_ratio=settings.keep_ratio, **changes)
+        config = adapt(**{"batch_size": settings.batch_size, "keep_ratio": settings.keep_ratio, **changes})
         learners[name] = Learner(build_encoder(settings.encoder, image_size=settings.image_size), config, world)
     size = settings.image_size
     views = torch.randint(0, 256, (2, settings.batch_size, 3, size, size), dtype=torch.uint8)
