@@ -13,7 +13,7 @@ from runs import TINY, last_state, logged_steps
 import lodisc
 from lodisc.config import RECIPES
 from lodisc.data import loader
-from lodisc.jsonfiles import read_json_lines
+from lodisc.jsonfiles import read_json, read_json_lines, write_json
 from lodisc.training import checkpoint
 from lodisc.training.learner import Learner
 from lodisc.training.prepare import steps_of_epochs
@@ -112,6 +112,17 @@ def test_other_settings_are_refused_by_name(photos: Path, tmp_path: Path, name: 
     train(photos, tmp_path / "run", epochs=1)
     with pytest.raises(ValueError, match=rf"begun with --{name.replace('_', '-')} .*, not {value}"):
         train(photos, tmp_path / "run", **{"epochs": 1, name: value})
+
+
+def test_a_run_of_an_older_version_goes_on_without_the_settings_that_it_did_not_know(photos: Path, tmp_path: Path, capsys) -> None:
+    path = train(photos, tmp_path / "run", epochs=1) / "config.json"
+    config = read_json(path)
+    del config["settings"]["recolour"]
+    write_json(path, config)
+    train(photos, tmp_path / "run", epochs=1)
+    assert "Nothing to do" in capsys.readouterr().err
+    with pytest.raises(ValueError, match="begun with --recolour False, not True"):
+        train(photos, tmp_path / "run", epochs=1, recolour=True)
 
 
 def test_other_photographs_are_refused(photos: Path, tmp_path: Path) -> None:

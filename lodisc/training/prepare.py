@@ -127,10 +127,11 @@ def batches_of(photos: list[Photo], config: TrainConfig, world: Processes, steps
 
 
 def _require_same(out: Path, before: dict[str, Any], config: TrainConfig) -> None:
+    before = {**TrainConfig().to_dict(), **before}  # a setting newer than the run had its default
     for name, value in config.to_dict().items():
-        if before.get(name) != value and name not in FREE_TO_CHANGE:
+        if before[name] != value and name not in FREE_TO_CHANGE:
             flag = name.replace("_", "-")
-            raise ValueError(f"{out} was begun with --{flag} {before.get(name)}, not {value}; use that, or another --out")
+            raise ValueError(f"{out} was begun with --{flag} {before[name]}, not {value}; use that, or another --out")
 
 
 def steps_of_epochs(config: TrainConfig, photos: int) -> int:
