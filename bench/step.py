@@ -24,7 +24,7 @@ from lodisc.training.learner import Learner
 ARMS: dict[str, dict[str, Any]] = {
     "global": {"objective": "global"},
     "local, query, drop": {"objective": "local", "direction": "query"},
-    "local, query, drop, half (recipe parts)": {"objective": "local", "direction": "query", "keep_ratio": 0.5},
+    "parts": {"objective": "local", "keep_ratio": 0.5, "recolour": True},
     "both, query, drop": {"objective": "both", "direction": "query"},
     "both, key, drop": {"objective": "both", "direction": "key"},
     "both, key, zero": {"objective": "both", "direction": "key", "mask_mode": "zero"},
@@ -48,12 +48,12 @@ def main(settings: Settings) -> None:
         config = adapt(**{"batch_size": settings.batch_size, "keep_ratio": settings.keep_ratio, **changes})
         learners[name] = Learner(build_encoder(settings.encoder, image_size=settings.image_size), config, world)
     size = settings.image_size
-    views = torch.randint(0, 256, (2, settings.batch_size, 3, size, size), dtype=torch.uint8)
+    views = torch.randint(0, 256, (4, settings.batch_size, 3, size, size), dtype=torch.uint8)
     seconds: dict[str, list[float]] = {name: [] for name in ARMS}
     for number in track(range(settings.rounds + 1), description="Rounds", total=settings.rounds + 1):
         for name, learner in learners.items():
             begun = time.perf_counter()
-            learner.step(views, step=number, steps=settings.rounds + 1)
+            learner.step(views if learner.config.recolour else views[:2], step=number, steps=settings.rounds + 1)
             if world.device.type == "cuda":
                 torch.cuda.synchronize()
             if number:

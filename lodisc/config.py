@@ -22,7 +22,7 @@ class TrainConfig:
     """How to learn. Everything here is written to `config.json` of the run."""
 
     recipe: Recipe = "adapt"
-    """adapt: few epochs from pretrained weights. parts: the same by regions alone. scratch: many from random ones. paper: as published."""
+    """adapt: few epochs from pretrained weights. parts: by recoloured regions alone. scratch: from random weights. paper: as published."""
 
     encoder: str = "deit_tiny_patch16_224"
     """A timm vision transformer with a [CLS] token."""
@@ -34,7 +34,7 @@ class TrainConfig:
     """Side of the square views, in pixels."""
 
     epochs: float | None = None
-    """How often every photograph is seen; when not given 3 times, parts 6 times, a small set more often."""
+    """How often every photograph is seen; when not given 3 times and for at least 150 steps; with parts 6 times and 285."""
     minutes: float | None = None
     """Train for about this long instead of a number of epochs."""
     batch_size: int = 64

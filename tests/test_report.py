@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from photos import ODD_NAMES, collection, encoded, texture, write
 
-from lodisc.jsonfiles import read_json
+from lodisc.jsonfiles import read_json, write_json
 from lodisc.photo_encoder import load, load_start
 from lodisc.report import write_report
 from lodisc.report.figures import Interval, Line, interval_plot, line_chart, ticks
@@ -167,6 +167,16 @@ def test_a_report_says_what_there_is_not_and_how_to_get_it(run: Path) -> None:
     page = Page(write_report(run, device="cpu"))
     assert "Not begun" in page.text and "0 of 6 steps are done" in page.text
     assert page.count("svg", role="img") == 0
+
+
+@pytest.mark.parametrize("recolour", [False, True])
+def test_the_task_is_told_as_it_was(run: Path, recolour: bool) -> None:
+    config = read_json(run / "config.json")
+    config["settings"] |= {"objective": "local", "recolour": recolour}
+    write_json(run / "config.json", config)
+    told = re.sub(r"\s+", " ", Page(write_report(run, device="cpu")).text)
+    region = "its pivotal region (the 25% of its patches with the most attention)"
+    assert f"from {region}{' in other colours' if recolour else ''}." in told
 
 
 def test_photographs_that_are_gone_leave_the_rest(run: Path, tmp_path: Path) -> None:

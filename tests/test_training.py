@@ -2,6 +2,7 @@
 
 import json
 import math
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -123,6 +124,16 @@ def test_a_run_of_an_older_version_goes_on_without_the_settings_that_it_did_not_
     assert "Nothing to do" in capsys.readouterr().err
     with pytest.raises(ValueError, match="begun with --recolour False, not True"):
         train(photos, tmp_path / "run", epochs=1, recolour=True)
+
+
+@pytest.mark.parametrize(("value", "goes_on"), [(1, True), (4, False)])
+def test_a_run_by_a_setting_that_is_gone_is_refused_where_it_had_an_effect(photos: Path, tmp_path: Path, value: int, goes_on: bool) -> None:
+    path = train(photos, tmp_path / "run", epochs=1) / "config.json"
+    config = read_json(path)
+    config["settings"]["whole_every"] = value
+    write_json(path, config)
+    with nullcontext() if goes_on else pytest.raises(ValueError, match="begun with --whole-every 4, which this version does not have"):
+        train(photos, tmp_path / "run", epochs=1)
 
 
 def test_other_photographs_are_refused(photos: Path, tmp_path: Path) -> None:

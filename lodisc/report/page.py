@@ -121,7 +121,7 @@ def _story(config: Mapping[str, Any], log: Sequence[Mapping[str, Any]]) -> list[
     times = ("twice" if epochs < 2.5 else f"{epochs:.0f} times") if epochs >= 1.5 else "once" if epochs >= 0.95 else ""
     seen = f"every photograph {times}" if times else f"{epochs:.0%} of the photographs"
     progress = f"All {steps:,} steps are done" if done >= steps else f"{done:,} of {steps:,} steps are done, so this is a report on the way"
-    region = _region(settings)
+    region = _region(settings) + (" in other colours" if settings.get("recolour") else "")
     task = {"global": "the whole view", "local": region, "both": f"the whole view and, once more, from {region}"}[settings["objective"]]
     return [
         f"The encoder {settings['encoder']} began from {start} and has seen {seen}, at {settings['image_size']} pixels "
@@ -206,7 +206,7 @@ def _settings(settings: Mapping[str, Any]) -> list[tuple[str, str, bool]]:
     usual = RECIPES[settings["recipe"]]().to_dict() if settings["recipe"] in RECIPES else {}
     order = [field.name for field in fields(TrainConfig)]
     names = sorted(settings, key=lambda name: order.index(name) if name in order else len(order))
-    return [(name.replace("_", "-"), _plain(settings[name]), settings[name] != usual.get(name)) for name in names]
+    return [(name.replace("_", "-"), _plain(settings[name]), settings[name] != usual.get(name, settings[name])) for name in names]
 
 
 def _plain(value: Any) -> str:

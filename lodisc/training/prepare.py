@@ -22,6 +22,7 @@ from lodisc.training.distributed import Processes
 from lodisc.training.learner import Learner
 
 CALIBRATION_STEPS = 4
+GONE = {"whole_every": 1}  # settings of older versions, and the value by which they changed nothing
 SHORT, PARTS = (3, 150), (6, 285)  # epochs and least steps: by regions alone a step costs about half of one by both branches
 SMALL = 0.55  # of the size a model was made for: DeiT-Ti (224) finds 88 % of look-alike monkeys at 128 pixels, 66 % at 112, 32 % at 96
 
@@ -128,6 +129,10 @@ def batches_of(photos: list[Photo], config: TrainConfig, world: Processes, steps
 
 def _require_same(out: Path, before: dict[str, Any], config: TrainConfig) -> None:
     before = {**TrainConfig().to_dict(), **before}  # a setting newer than the run had its default
+    for name, without_effect in GONE.items():
+        if before.get(name, without_effect) != without_effect:
+            flag = name.replace("_", "-")
+            raise ValueError(f"{out} was begun with --{flag} {before[name]}, which this version does not have; use another --out")
     for name, value in config.to_dict().items():
         if before[name] != value and name not in FREE_TO_CHANGE:
             flag = name.replace("_", "-")
