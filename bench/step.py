@@ -23,11 +23,12 @@ from lodisc.training.learner import Learner
 
 ARMS: dict[str, dict[str, Any]] = {
     "global": {"objective": "global"},
-    "local, query, drop": {"objective": "local", "direction": "query"},
-    "parts": {"objective": "local", "keep_ratio": 0.5, "recolour": True},
-    "both, query, drop": {"objective": "both", "direction": "query"},
-    "both, key, drop": {"objective": "both", "direction": "key"},
-    "both, key, zero": {"objective": "both", "direction": "key", "mask_mode": "zero"},
+    "local": {"objective": "local"},
+    "local, ρ 0.5": {"objective": "local", "keep_ratio": 0.5},
+    "local, ρ 0.25": {"objective": "local", "keep_ratio": 0.25},
+    "both, ρ 0.25": {"objective": "both", "keep_ratio": 0.25, "recolour": False},
+    "both, ρ 0.25, key": {"objective": "both", "keep_ratio": 0.25, "recolour": False, "direction": "key"},
+    "both, ρ 0.25, key, zero": {"objective": "both", "keep_ratio": 0.25, "recolour": False, "direction": "key", "mask_mode": "zero"},
 }
 
 
@@ -37,7 +38,6 @@ class Settings:
     batch_size: int = 64
     image_size: int = 128
     encoder: str = "deit_tiny_patch16_224"
-    keep_ratio: float = adapt().keep_ratio
     device: str = "auto"
 
 
@@ -45,7 +45,7 @@ def main(settings: Settings) -> None:
     world = Processes(0, 1, pick_device(settings.device))
     learners = {}
     for name, changes in ARMS.items():
-        config = adapt(**{"batch_size": settings.batch_size, "keep_ratio": settings.keep_ratio, **changes})
+        config = adapt(batch_size=settings.batch_size, **changes)
         learners[name] = Learner(build_encoder(settings.encoder, image_size=settings.image_size), config, world)
     size = settings.image_size
     views = torch.randint(0, 256, (4, settings.batch_size, 3, size, size), dtype=torch.uint8)
@@ -64,7 +64,7 @@ def main(settings: Settings) -> None:
         spread = f"{min(ratios):.3f} to {max(ratios):.3f}"
         rows.append([name, f"{statistics.median(taken):.3f}", f"{statistics.median(ratios):.3f}", spread])
     precision = pick_precision("auto", world.device)
-    title = f"{settings.encoder}, {size} px, batch {settings.batch_size}, ρ {settings.keep_ratio}, {precision}"
+    title = f"{settings.encoder}, {size} px, batch {settings.batch_size}, {precision}"
     title += f", {torch.get_num_threads()} threads"
     table(title, ["arm", "seconds", "to global", "range"], rows)
 

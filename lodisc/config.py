@@ -14,7 +14,7 @@ Mask = Literal["pivotal", "random", "grid", "block", "least"]
 MaskMode = Literal["drop", "zero"]
 Fusion = Literal["product", "mean", "last", "rollout"]
 Precision = Literal["auto", "bf16", "fp32"]
-Recipe = Literal["adapt", "parts", "scratch", "paper"]
+Recipe = Literal["adapt", "scratch", "paper"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,7 +22,7 @@ class TrainConfig:
     """How to learn. Everything here is written to `config.json` of the run."""
 
     recipe: Recipe = "adapt"
-    """adapt: few epochs from pretrained weights. parts: by recoloured regions alone. scratch: from random weights. paper: as published."""
+    """adapt: few epochs from pretrained weights. scratch: many from random ones. paper: as published."""
 
     encoder: str = "deit_tiny_patch16_224"
     """A timm vision transformer with a [CLS] token."""
@@ -34,7 +34,7 @@ class TrainConfig:
     """Side of the square views, in pixels."""
 
     epochs: float | None = None
-    """How often every photograph is seen; when not given 3 times and for at least 150 steps; with parts 6 times and 285."""
+    """How often every photograph is seen; when not given 4 times and for at least 224 steps."""
     minutes: float | None = None
     """Train for about this long instead of a number of epochs."""
     batch_size: int = 64
@@ -48,21 +48,21 @@ class TrainConfig:
     grad_clip: float = 30.0
     """Largest gradient norm."""
 
-    objective: Objective = "both"
-    """Contrast whole photographs, their pivotal regions, or both."""
+    objective: Objective = "local"
+    """Contrast whole photographs (global), regions of them with whole ones (local), or both."""
     local_weight: float = 1.0
     """Weight λ of the local loss."""
     direction: Direction = "query"
-    """Which side of the local task sees only the pivotal region; the paper masks the `key`."""
+    """Which side of the local task sees only a region; the paper masks the `key`."""
     positives: Positives = "both"
-    """Which views a pivotal region must find: the other one, as in the paper, or its own too."""
-    recolour: bool = False
-    """Change the colours of a pivotal region once more, so that it can't find its own view by them."""
+    """Which views a region must find: the other one, as in the paper, or its own too."""
+    recolour: bool = True
+    """Change the colours of a region once more, so that it can't find its own view by them."""
     attention: Attention = "momentum"
     """The encoder whose attention chooses the patches."""
-    mask: Mask = "pivotal"
-    """How the patches of the local task are chosen."""
-    keep_ratio: float = 0.25
+    mask: Mask = "random"
+    """How the patches of a region are chosen; the paper takes the `pivotal` ones, those with the most attention."""
+    keep_ratio: float = 0.75
     """Share ρ of the patches that the local task keeps."""
     mask_mode: MaskMode = "drop"
     """Masked patches are dropped from the sequence, or set to zero as in the paper's code."""
@@ -150,14 +150,12 @@ def adapt(**changes: Any) -> TrainConfig:
     return replace(TrainConfig(recipe="adapt"), **changes)
 
 
-def parts(**changes: Any) -> TrainConfig:
-    """Regions alone, the pivotal half of the patches in other colours: for kinds that differ in parts more than in their whole shape."""
-    return replace(TrainConfig(recipe="parts", objective="local", recolour=True, keep_ratio=0.5), **changes)
-
-
 def scratch(**changes: Any) -> TrainConfig:
-    """Many epochs from random weights, with the patch projection frozen."""
-    base = TrainConfig(recipe="scratch", init="none", epochs=100, lr=1.5e-3, weight_decay=0.1, freeze_patch_embed=True)
+    """Many epochs from random weights by both branches, with the patch projection frozen."""
+    base = TrainConfig(
+        recipe="scratch", init="none", epochs=100, lr=1.5e-3, weight_decay=0.1, objective="both", recolour=False, mask="pivotal",
+        keep_ratio=0.25, freeze_patch_embed=True,
+    )  # fmt: skip
     return replace(base, **changes)
 
 
@@ -165,12 +163,13 @@ def paper(**changes: Any) -> TrainConfig:
     """The published settings: ViT-B/16 at 224 pixels from supervised ImageNet-1k weights, 100 epochs."""
     base = TrainConfig(
         recipe="paper", encoder="vit_base_patch16_224.augreg_in1k", image_size=224, epochs=100, batch_size=32, lr=1e-3,
-        weight_decay=0.5, warmup=0.1, direction="key", positives="other", keep_ratio=0.3, mask_mode="zero", min_crop=0.08,
+        weight_decay=0.5, warmup=0.1, objective="both", direction="key", positives="other", recolour=False, mask="pivotal",
+        keep_ratio=0.3, mask_mode="zero", min_crop=0.08,
     )  # fmt: skip
     return replace(base, **changes)
 
 
-RECIPES = {"adapt": adapt, "parts": parts, "scratch": scratch, "paper": paper}
+RECIPES = {"adapt": adapt, "scratch": scratch, "paper": paper}
 
 
 def from_dict(settings: dict[str, Any]) -> TrainConfig:

@@ -48,7 +48,7 @@ def run_demo(folder: Path) -> dict[str, Any]:
     result = measure({**encoders, "pixels": Pixels(config.image_size)}, photos, data=data, protocols=("retrieval", "linear", "knn"))
     test = [photo for photo in photos if photo.split == "test"]
     for name, encoder in encoders.items():
-        shares = focus(encoder, test, data / "masks", fusion=config.fusion, keep_ratio=config.keep_ratio)
+        shares = focus(encoder, test, data / "masks", fusion=config.fusion)
         result["arms"][name]["focus"] = {share: estimate.to_dict() for share, estimate in shares.items()}
     write_json(run / "evaluation.json", result)
     say("4 of 5 · Drawing where it looks")

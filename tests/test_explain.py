@@ -25,7 +25,7 @@ from lodisc.training.loop import train
 
 TINY: dict[str, Any] = {
     "encoder": "vit_tiny_patch16_224", "encoder_args": {"depth": 2, "embed_dim": 32, "num_heads": 2, "patch_size": 8}, "init": "none",
-    "image_size": 32, "epochs": 1, "batch_size": 4, "hidden_dim": 32, "out_dim": 16, "workers": 0, "device": "cpu", "keep_ratio": 0.3,
+    "image_size": 32, "epochs": 1, "batch_size": 4, "hidden_dim": 32, "out_dim": 16, "workers": 0, "device": "cpu",
 }  # fmt: skip
 
 
@@ -40,16 +40,16 @@ def encoder(run: Path) -> PhotoEncoder:
     return load(run, device="cpu")
 
 
-def test_the_pivotal_region_is_the_one_that_training_keeps(encoder: PhotoEncoder) -> None:
+def test_the_pivotal_region_is_the_one_that_training_would_keep(encoder: PhotoEncoder) -> None:
     images = [texture(seed) for seed in range(3)]
     views = torch.stack([centre_view(image, image_size=32) for image in images])
     _, rows = encoder.encoder.forward_with_attention(views)
-    keep = choose_patches(product(rows), mask="pivotal", keep_ratio=0.3, grid=(4, 4), generator=torch.Generator())
-    for one, kept in zip(look(encoder, images, keep_ratio=0.3), keep, strict=True):
+    keep = choose_patches(product(rows), mask="pivotal", keep_ratio=0.25, grid=(4, 4), generator=torch.Generator())
+    for one, kept in zip(look(encoder, images), keep, strict=True):
         assert one.attention.shape == (4, 4)
         assert math.isclose(one.attention.sum(), 1, rel_tol=1e-5)
         assert np.flatnonzero(one.pivotal).tolist() == kept.tolist()
-        assert one.pivotal.sum() == math.ceil(0.3 * 16)
+        assert one.pivotal.sum() == 4
 
 
 def test_patch_features_are_unit_vectors_by_place(encoder: PhotoEncoder) -> None:
@@ -95,7 +95,7 @@ def test_explain_writes_one_picture_for_every_image_into_the_run(run: Path) -> N
     assert 5 * 256 < wide < 5.6 * 256
     assert 256 < high < 1.3 * 256
     arms = {"start": load_start(run, device="cpu"), "run": load(run, device="cpu")}
-    expected = sheet(arms, [decode(images[0].read_bytes(), at_least=512)], keep_ratio=0.3)
+    expected = sheet(arms, [decode(images[0].read_bytes(), at_least=512)])
     assert picture.tobytes() == expected.tobytes()
     assert explain(run, images, device="cpu") == written
     assert sorted(path.name for path in (run / "explain").iterdir()) == ["0-explain.png", "1-explain.png"]
@@ -150,11 +150,11 @@ def test_a_weights_file_stands_alone(tmp_path: Path) -> None:
 def test_focus_is_the_attention_that_falls_on_the_masks(encoder: PhotoEncoder, tmp_path: Path) -> None:
     draw_finches(tmp_path / "finches", species=2, train=1, test=3, image_size=64)
     photos = [photo for photo in find_photos(tmp_path / "finches").photos if photo.split == "test"]
-    found = focus(encoder, photos, tmp_path / "finches" / "masks", keep_ratio=0.3)
+    found = focus(encoder, photos, tmp_path / "finches" / "masks")
     assert list(found) == ["object", "part", "object_area", "part_area", "part_covered"]
     on_part, covered = [], []
     for photo in photos:
-        (one,) = look(encoder, [decode(photo.read())], keep_ratio=0.3)
+        (one,) = look(encoder, [decode(photo.read())])
         mask = decode((tmp_path / "finches" / "masks" / photo.key.replace(".jpg", ".png")).read_bytes()).convert("L")
         view = view_square(mask.point([255 * (value >= 192) for value in range(256)]), image_size=32, side=32)
         part = np.asarray(view, dtype=np.float64).reshape(4, 8, 4, 8).mean((1, 3)) / 255
@@ -171,9 +171,9 @@ def test_focus_on_masks_that_cover_everything_or_nothing(encoder: PhotoEncoder, 
     masks = tmp_path / "masks"
     for photo in photos:
         write(masks / photo.key.replace(".jpg", ".png"), encoded(Image.new("L", (32, 24), 255), "PNG"))
-    found = focus(encoder, photos, masks, keep_ratio=0.3)
+    found = focus(encoder, photos, masks)
     assert all(math.isclose(found[name].value, 100, rel_tol=1e-5) for name in ("object", "part", "object_area", "part_area"))
-    assert math.isclose(found["part_covered"].value, 100 * 5 / 16, rel_tol=1e-5)
+    assert math.isclose(found["part_covered"].value, 100 * 4 / 16, rel_tol=1e-5)
     for photo in photos:
         write(masks / photo.key.replace(".jpg", ".png"), encoded(Image.new("L", (32, 24), 128), "PNG"))
     with pytest.raises(ValueError, match="no mask shows a discriminative part"):

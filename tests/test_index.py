@@ -78,7 +78,7 @@ def test_a_collection_holds_what_was_embedded(run: Path, photos: Path) -> None:
     np.testing.assert_allclose(opened.encoder().embed([photos / here.keys[3]])[0], expected[3], atol=1e-5)
     assert here.photo(3).read() == (photos / here.keys[3]).read_bytes()
     assert here.by_id[photo_id(here.keys[3])] == 3
-    assert opened.settings["keep_ratio"] == 0.25 and opened.settings["data"] == str(photos)
+    assert opened.settings["fusion"] == "product" and opened.settings["data"] == str(photos)
     assert opened.photos() is here
 
 

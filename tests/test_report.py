@@ -172,7 +172,7 @@ def test_a_report_says_what_there_is_not_and_how_to_get_it(run: Path) -> None:
 @pytest.mark.parametrize("recolour", [False, True])
 def test_the_task_is_told_as_it_was(run: Path, recolour: bool) -> None:
     config = read_json(run / "config.json")
-    config["settings"] |= {"objective": "local", "recolour": recolour}
+    config["settings"] |= {"objective": "local", "mask": "pivotal", "keep_ratio": 0.25, "recolour": recolour}
     write_json(run / "config.json", config)
     told = re.sub(r"\s+", " ", Page(write_report(run, device="cpu")).text)
     region = "its pivotal region (the 25% of its patches with the most attention)"
@@ -203,7 +203,7 @@ def test_tables_take_any_arms_and_any_protocols() -> None:
     assert linear.cells[1] is None and linear.plot.count("<circle") == 2
     assert nmi.title == "Clustering NMI"
     assert [row.title for row in tables["more"].rows] == ["Retrieval R-precision", "Linear top-5"]
-    assert focus_table(result, keep_ratio=0.3) is None
+    assert focus_table(result) is None
     alone = evaluation_tables(evaluation(run=50.0))
     assert alone["main"].rows[0].gain == ""
 
@@ -214,11 +214,11 @@ def test_the_focus_stands_beside_an_even_look() -> None:
         shares = {"object": 26, "part": 8, "part_covered": 30}
         result["arms"][name]["focus"] = {key: estimate(value + shift) for key, value in shares.items()}
         result["arms"][name]["focus"] |= {"object_area": estimate(25), "part_area": estimate(7)}
-    table = focus_table(result, keep_ratio=0.3)
+    table = focus_table(result)
     assert table is not None
     assert [title for _, title in table.arms] == ["Even look", "Before", "After"]
     values = [[cell.value for cell in row.cells if cell] for row in table.rows]
-    assert values == [["25.0", "26.0", "46.0"], ["7.0", "8.0", "28.0"], ["30.0", "30.0", "50.0"]]
+    assert values == [["25.0", "26.0", "46.0"], ["7.0", "8.0", "28.0"], ["25.0", "30.0", "50.0"]]
     assert table.rows[2].cells[0] is not None and table.rows[2].cells[0].interval == ""
 
 

@@ -76,7 +76,7 @@ def test_looks_are_those_of_the_library(client: TestClient, folder: Path) -> Non
     encoder = Collection(folder / "C").encoder()
     photos = by_key(client)
     images = [decode((folder / "photos" / key).read_bytes()) for key in (FINCHES[0], WRENS[0])]
-    expected = look(encoder, images, fusion="product", keep_ratio=0.25)
+    expected = look(encoder, images, fusion="product")
     features = encoder.patch_features(images).flatten(1, 2).numpy()
     pair = client.get(f"/api/pairs/{photos[FINCHES[0]].id}/{photos[WRENS[0]].id}").json()
     for key, side, one in zip((FINCHES[0], WRENS[0]), "ab", expected, strict=True):

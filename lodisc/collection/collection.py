@@ -108,7 +108,7 @@ class Collection:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What made the vectors: encoder, dim, image_size, data, and of a run also run, fusion and keep_ratio."""
+        """What made the vectors: encoder, dim, image_size, data, and of a run also run and fusion."""
         path = encoder_folder(self.path, self.photos().fingerprint) / EMBEDDING
         try:
             settings: dict[str, Any] = json.loads(path.read_text())

@@ -149,12 +149,12 @@ def _with_plain_names(photos: Sequence[Photo]) -> tuple[list[Photo], list[Skippe
 
 
 def _made_by(source: str | Path, encoder: PhotoEncoder) -> dict[str, Any]:
-    """What an embedding says of its encoder: name, fingerprint, sizes; of a run also where it is and how its local task chose patches."""
+    """What an embedding says of its encoder: name, fingerprint, sizes; of a run also where it is and how it fuses attention."""
     described = {"encoder": encoder.name, "fingerprint": fingerprint_of(encoder), "dim": encoder.dim, "image_size": encoder.image_size}
     if not is_run(Path(source)):
         return described
     learnt = read_json(Path(source) / "config.json")["settings"]
-    return {**described, "run": os.path.abspath(source), "fusion": learnt["fusion"], "keep_ratio": learnt["keep_ratio"]}  # noqa: PTH100
+    return {**described, "run": os.path.abspath(source), "fusion": learnt["fusion"]}  # noqa: PTH100
 
 
 def _settle(

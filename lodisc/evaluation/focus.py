@@ -16,33 +16,29 @@ from lodisc.data.decode import Unreadable, decode
 from lodisc.data.sources import Photo, shown
 from lodisc.data.views import centre_view
 from lodisc.evaluation.interval import Estimate, mean_estimates
-from lodisc.method.masking import choose_patches
+from lodisc.method.masking import PIVOTAL_SHARE, choose_patches
 from lodisc.photo_encoder import PhotoEncoder
 
 OBJECT, PART = 64, 192  # from these values on a mask shows the object, and its discriminative part: halfway between 0, 128 and 255
 _BATCH = 64
 
 
-def focus(
-    encoder: PhotoEncoder, photos: Sequence[Photo], masks: Path, *, fusion: str = "product", keep_ratio: float = 0.25, seed: int = 0
-) -> dict[str, Estimate]:
+def focus(encoder: PhotoEncoder, photos: Sequence[Photo], masks: Path, *, fusion: str = "product", seed: int = 0) -> dict[str, Estimate]:
     """Share of the fused attention on the `object` and on its discriminative `part`, in percent, with intervals over photographs.
 
     `object_area` and `part_area` are the shares of the view that they cover: what an even look would give. `part_covered` is
-    the share of the part that the ⌈ρ·P⌉ patches of the pivotal region cover, over the photographs that show it; chance would
-    give ρ. The mask of a photograph is `masks`/KEY.png. Photographs that can't be read are left out; raises `ValueError` when
+    the share of the part that the pivotal region covers, the quarter of the patches with the most attention, over the photographs
+    that show it. The mask of a photograph is `masks`/KEY.png. Photographs that can't be read are left out; raises `ValueError` when
     a mask is missing or damaged, when no photograph can be read, or when none shows a part.
     """
-    scores = focus_scores(encoder, photos, masks, fusion=fusion, keep_ratio=keep_ratio)
+    scores = focus_scores(encoder, photos, masks, fusion=fusion)
     return {name: mean_estimates(scores_N[np.isfinite(scores_N)][:, None], seed=seed)[0] for name, scores_N in scores.items()}
 
 
-def focus_scores(
-    encoder: PhotoEncoder, photos: Sequence[Photo], masks: Path, *, fusion: str = "product", keep_ratio: float = 0.25
-) -> dict[str, np.ndarray]:
+def focus_scores(encoder: PhotoEncoder, photos: Sequence[Photo], masks: Path, *, fusion: str = "product") -> dict[str, np.ndarray]:
     """The figures of `focus` for every photograph that can be read, float64 `[N]` in 0..1; NaN where it shows no part to cover."""
     attention_NP, area_NKP = _looks(encoder, photos, masks, fusion=fusion)
-    kept_NP = _kept(attention_NP, grid=encoder.encoder.grid, keep_ratio=keep_ratio)
+    kept_NP = _kept(attention_NP, grid=encoder.encoder.grid)
     part_NP = area_NKP[:, 1]
     if not part_NP.any():
         raise ValueError(f"{shown(masks)}: no mask shows a discriminative part (255) inside the view")
@@ -84,7 +80,7 @@ def _areas(mask: Image.Image, encoder: PhotoEncoder) -> Tensor:
     return F.adaptive_avg_pool2d(view_KSS.float() / 255, encoder.encoder.grid).flatten(1)
 
 
-def _kept(attention_NP: Tensor, *, grid: tuple[int, int], keep_ratio: float) -> Tensor:
+def _kept(attention_NP: Tensor, *, grid: tuple[int, int]) -> Tensor:
     """1 for the patches of the pivotal region, else 0."""
-    keep_NK = choose_patches(attention_NP, mask="pivotal", keep_ratio=keep_ratio, grid=grid, generator=torch.Generator())
+    keep_NK = choose_patches(attention_NP, mask="pivotal", keep_ratio=PIVOTAL_SHARE, grid=grid, generator=torch.Generator())
     return torch.zeros_like(attention_NP).scatter(1, keep_NK, 1)

@@ -1,4 +1,4 @@
-"""Where an encoder looks: its fused attention and the pivotal region that the local task would keep."""
+"""Where an encoder looks: its fused attention and its pivotal region, the quarter of the patches with the most of it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,23 +8,23 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from lodisc.method.masking import choose_patches
+from lodisc.method.masking import PIVOTAL_SHARE, choose_patches
 from lodisc.photo_encoder import PhotoEncoder
 
 
 @dataclass(frozen=True, eq=False)
 class Look:
-    """What an encoder makes of one photograph: attention `[rows, columns]` that sums to 1, and the ⌈ρ·P⌉ patches of its pivotal region."""
+    """What an encoder makes of one photograph: attention `[rows, columns]` that sums to 1, and the patches of its pivotal region."""
 
     attention: NDArray[np.float32]
     pivotal: NDArray[np.bool_]
 
 
-def look(encoder: PhotoEncoder, images: Sequence[Image.Image], *, fusion: str = "product", keep_ratio: float = 0.25) -> list[Look]:
-    """Fused attention and pivotal region of RGB images; raises `ValueError` for a `keep_ratio` that keeps nothing."""
+def look(encoder: PhotoEncoder, images: Sequence[Image.Image], *, fusion: str = "product") -> list[Look]:
+    """Fused attention and pivotal region of RGB images."""
     maps_NRC = encoder.attention(images, fusion=fusion)
     score_NP = maps_NRC.flatten(1)
     grid = (maps_NRC.shape[1], maps_NRC.shape[2])
-    keep_NK = choose_patches(score_NP, mask="pivotal", keep_ratio=keep_ratio, grid=grid, generator=torch.Generator())
+    keep_NK = choose_patches(score_NP, mask="pivotal", keep_ratio=PIVOTAL_SHARE, grid=grid, generator=torch.Generator())
     kept_NRC = torch.zeros_like(score_NP, dtype=torch.bool).scatter(1, keep_NK, True).view_as(maps_NRC)
     return [Look(attention, kept) for attention, kept in zip(maps_NRC.numpy(), kept_NRC.numpy(), strict=True)]

@@ -52,13 +52,13 @@ def explain(
     if not readable:
         raise ValueError(f"none of the {len(images)} images can be read; name photographs, as in  lodisc explain {shown(source)} bird.jpg")
     arms = arms_of(source, momentum=momentum, encoder=encoder, device=device)
-    fusion, keep_ratio = explain_settings(run)
+    fusion = _fusion(run)
     out.mkdir(parents=True, exist_ok=True)
     written = []
     names = _unique_names([path.stem for path in readable])
     for path, name in track(zip(readable, names, strict=True), description="Explaining", total=len(readable)):
         written.append(out / name)
-        _save(sheet(arms, [_decode(path)], fusion=fusion, keep_ratio=keep_ratio), written[-1])
+        _save(sheet(arms, [_decode(path)], fusion=fusion), written[-1])
     if len(readable) < len(images):
         say(f"Skipped {len(images) - len(readable)} of {len(images)} images.")
     return written
@@ -70,17 +70,14 @@ def arms_of(source: str | Path, *, momentum: bool = False, encoder: str | None =
     return {"start": load_start(source, device=device), "run": loaded} if is_run(Path(source)) else {"": loaded}
 
 
-def explain_settings(run: Path | None) -> tuple[str, float]:
-    """Fusion and keep ratio ρ that a run learnt with; the defaults where there is no run."""
-    settings = read_json(run / "config.json")["settings"] if run else TrainConfig().to_dict()
-    return settings["fusion"], settings["keep_ratio"]
+def _fusion(run: Path | None) -> str:
+    """The fusion that a run learnt with; the default where there is no run."""
+    return read_json(run / "config.json")["settings"]["fusion"] if run else TrainConfig().fusion
 
 
-def tiles(
-    arms: Mapping[str, PhotoEncoder], images: Sequence[Image.Image], *, fusion: str = "product", keep_ratio: float = 0.25, tile: int = TILE
-) -> list[Tiles]:
+def tiles(arms: Mapping[str, PhotoEncoder], images: Sequence[Image.Image], *, fusion: str = "product", tile: int = TILE) -> list[Tiles]:
     """Draw for every RGB image what each arm looks at; the heat maps of one photograph share one scale."""
-    looks = {name: look(encoder, images, fusion=fusion, keep_ratio=keep_ratio) for name, encoder in arms.items()}
+    looks = {name: look(encoder, images, fusion=fusion) for name, encoder in arms.items()}
     drawn = []
     for index, image in enumerate(images):
         square = view_square(image, image_size=next(iter(arms.values())).image_size, side=tile)
@@ -96,13 +93,10 @@ def tiles(
     return drawn
 
 
-def sheet(
-    arms: Mapping[str, PhotoEncoder], images: Sequence[Image.Image], *, fusion: str = "product", keep_ratio: float = 0.25, tile: int = TILE
-) -> Image.Image:
+def sheet(arms: Mapping[str, PhotoEncoder], images: Sequence[Image.Image], *, fusion: str = "product", tile: int = TILE) -> Image.Image:
     """One picture with a row for each RGB image: photograph, attention of every arm, pivotal region of every arm."""
     rows = [
-        [drawn.photograph, *drawn.attention.values(), *drawn.pivotal.values()]
-        for drawn in tiles(arms, images, fusion=fusion, keep_ratio=keep_ratio, tile=tile)
+        [drawn.photograph, *drawn.attention.values(), *drawn.pivotal.values()] for drawn in tiles(arms, images, fusion=fusion, tile=tile)
     ]
     titles = ["photograph", *(_title("attention", name) for name in arms), *(_title("pivotal region", name) for name in arms)]
     gap, margin, head = max(4, tile // 32), max(8, tile // 16), max(16, tile // 7)

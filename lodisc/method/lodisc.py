@@ -33,10 +33,10 @@ class Step:
 class LoDisc(nn.Module):
     """Student f, h and momentum encoder f_k with the global and the local contrastive task.
 
-    `objective` global is MoCo v3; local contrasts pivotal regions; both is the paper's L = L_g + λ·L_l. `direction` key masks the key
-    as the paper does, query masks the query; with `positives` both, a region must find its own view beside the other one.
-    `attention` is that of the momentum encoder, as in the paper, or of the student. `gather` and `all_reduce` reach the other
-    processes, if there are any.
+    `objective` global is MoCo v3; local contrasts regions, some of the patches, with whole views; both is the paper's L = L_g + λ·L_l.
+    `direction` key masks the key as the paper does, query masks the query; with `positives` both, a region must find its own view
+    beside the other one. `attention` is that of the momentum encoder, as in the paper, or of the student. `gather` and `all_reduce`
+    reach the other processes, if there are any.
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class LoDisc(nn.Module):
         if self.objective != "local" or self._masks("key"):
             features["whole"] = _by_view(self.encoder(images))
         if self._masks("query"):
-            features["region"] = self._pivotal_features(self.encoder, recoloured, rows, generator)
+            features["region"] = self._region_features(self.encoder, recoloured, rows, generator)
         for name, features_VBD in features.items():
             queries[name] = self.predictor(self.projector(features_VBD))
 
@@ -91,7 +91,7 @@ class LoDisc(nn.Module):
             loss_local = self._contrast_regions(queries["region"], keys_VBD)
         if self._masks("key"):
             with torch.no_grad():
-                local_keys_VBD = self.momentum_projector(self._pivotal_features(self.momentum_encoder, recoloured, rows, generator))
+                local_keys_VBD = self.momentum_projector(self._region_features(self.momentum_encoder, recoloured, rows, generator))
             loss_local = self._contrast_regions(queries["whole"], local_keys_VBD)
         weight = {"global": 0.0, "local": 1.0, "both": self.local_weight}[self.objective]
         shown = "whole" if "whole" in features else "region"
@@ -104,7 +104,7 @@ class LoDisc(nn.Module):
     def _masks(self, side: str) -> bool:
         return self.objective != "global" and self.direction == side
 
-    def _pivotal_features(self, encoder: Encoder, images: Tensor, rows: Tensor, generator: torch.Generator) -> Tensor:
+    def _region_features(self, encoder: Encoder, images: Tensor, rows: Tensor, generator: torch.Generator) -> Tensor:
         """Features [2, B, D] of images with only the kept patches, which the fused attention to the views chose."""
         score = FUSIONS[self.fusion](rows)
         keep = choose_patches(score, mask=self.mask, keep_ratio=self.keep_ratio, grid=encoder.grid, generator=generator)

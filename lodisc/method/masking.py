@@ -38,6 +38,9 @@ def rollout(rows_BLP: Tensor) -> Tensor:
     return rolled_BP
 
 
+PIVOTAL_SHARE = 0.25
+"""Share of the patches that pictures and figures call the pivotal region, whatever a run kept."""
+
 FUSIONS: dict[str, Callable[[Tensor], Tensor]] = {"product": product, "mean": mean, "last": last, "rollout": rollout}
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from lodisc.method.masking import PIVOTAL_SHARE
 from lodisc.report.figures import Interval, interval_plot
 
 Figure = Mapping[str, float]
@@ -81,13 +82,13 @@ def evaluation_tables(evaluation: Mapping[str, Any]) -> dict[str, Table]:
     return {kind: _table(measures, titles, figures) for kind, measures in (("main", MAIN), ("more", MORE))}
 
 
-def focus_table(evaluation: Mapping[str, Any], *, keep_ratio: float) -> Table | None:
+def focus_table(evaluation: Mapping[str, Any]) -> Table | None:
     """Where the attention falls, beside what a look that is even over the photograph would give; None where it was not measured."""
     arms = {name: arm["focus"] for name, arm in evaluation["arms"].items() if "focus" in arm}
     if not arms:
         return None
     order = sorted(arms, key=lambda name: {"start": 0, "run": 2}.get(name, 1))
-    chance = {"value": 100 * keep_ratio, "low": 100 * keep_ratio, "high": 100 * keep_ratio}
+    chance = dict.fromkeys(("value", "low", "high"), 100 * PIVOTAL_SHARE)
 
     def figures(name: Name) -> list[Figure | None]:
         even = chance if name[1] == "part_covered" else next(iter(arms.values())).get(f"{name[1]}_area")

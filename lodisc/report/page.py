@@ -49,7 +49,7 @@ def write_report(run: str | Path, *, data: str | Path | None = None, device: str
         "verdict": _verdict(log),
         "facts": _facts(config, log, evaluation),
         "tables": evaluation_tables(evaluation) if evaluation else None,
-        "focus": focus_table(evaluation, keep_ratio=config["settings"]["keep_ratio"]) if evaluation else None,
+        "focus": focus_table(evaluation) if evaluation else None,
         "evaluation": evaluation,
         "evaluate": f"lodisc evaluate {run} {config['data']['path']}",
         "curves": _curves(config, log),
@@ -108,7 +108,7 @@ def _pictures(run: Path, config: Mapping[str, Any], *, data: str | Path | None, 
 def _explained(arms: Mapping[str, PhotoEncoder], lookalikes: Lookalikes, settings: Mapping[str, Any]) -> list[dict[str, Any]]:
     photos = [query.photo for query in lookalikes.queries[:EXPLAINED]]
     images = [decode(photo.read(), at_least=2 * TILE) for photo in photos]
-    drawn = tiles(arms, images, fusion=settings["fusion"], keep_ratio=settings["keep_ratio"], tile=TILE)
+    drawn = tiles(arms, images, fusion=settings["fusion"], tile=TILE)
     return [{"photo": photo, "tiles": tile} for photo, tile in zip(photos, drawn, strict=True)]
 
 

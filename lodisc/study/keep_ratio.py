@@ -5,7 +5,7 @@ from dataclasses import replace
 from lodisc.config import TrainConfig
 from lodisc.study.design import RECOGNITION, Arms, Study, with_regions
 
-RATIOS = (0.1, 0.25, 0.5, 0.7, 0.9)
+RATIOS = (0.1, 0.25, 0.5, 0.75, 0.9)
 
 
 def arms(base: TrainConfig) -> Arms:

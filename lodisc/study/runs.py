@@ -95,7 +95,7 @@ class Runs:
         return bool(log) and log[-1]["step"] == read_json(run / "config.json")["steps"]
 
     def _scores_file(self, folder: Path, config: TrainConfig) -> Path:
-        kind = f"focus-{config.fusion}-{config.keep_ratio:g}" if self.masks else "recognition"
+        kind = f"focus-{config.fusion}" if self.masks else "recognition"
         return folder / f"{kind}.safetensors"
 
     def _kept(self, path: Path) -> Scores | None:
@@ -120,7 +120,7 @@ class Runs:
         check_skipped([*train.skipped, *test.skipped], total=total, data=self.data, max_skipped=self.max_skipped)
         scores = photo_scores(Arm(encoder.name, encoder, train, test))
         if self.masks:
-            scores |= focus_scores(encoder, test.photos, self.masks, fusion=config.fusion, keep_ratio=config.keep_ratio)
+            scores |= focus_scores(encoder, test.photos, self.masks, fusion=config.fusion)
         beside = path.with_suffix(f".{os.getpid()}.tmp")
         save_file({figure: np.ascontiguousarray(values) for figure, values in scores.items()}, beside)
         beside.replace(path)

@@ -6,13 +6,13 @@ Axes: P patches, D feature.
 from collections.abc import Callable
 from dataclasses import dataclass
 from threading import Lock
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from lodisc.collection.collection import Collection
+from lodisc.config import TrainConfig
 from lodisc.data.decode import decode
 from lodisc.web import models
 from lodisc.web.kept import Latest
@@ -63,11 +63,10 @@ class Seer:
         from lodisc.explain.maps import look
 
         image = self._decoded(data)
-        settings = self.collection.settings
-        chosen: dict[str, Any] = {name: settings[name] for name in ("fusion", "keep_ratio") if settings.get(name) is not None}
+        fusion = self.collection.settings.get("fusion", TrainConfig().fusion)
         with self._lock:
             encoder = self.collection.encoder()
-            (found,) = look(encoder, [image], **chosen)
+            (found,) = look(encoder, [image], fusion=fusion)
             patches_RCD = encoder.patch_features([image])[0].numpy()
         rows, columns = found.attention.shape
         attention_RC = (found.attention / max(float(found.attention.max()), 1e-12)).round(3)
