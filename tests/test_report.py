@@ -176,7 +176,7 @@ def test_the_task_is_told_as_it_was(run: Path, recolour: bool) -> None:
     write_json(run / "config.json", config)
     told = re.sub(r"\s+", " ", Page(write_report(run, device="cpu")).text)
     region = "its pivotal region (the 25% of its patches with the most attention)"
-    assert f"from {region}{' in other colours' if recolour else ''}." in told
+    assert f"from {region}{', in other colours' if recolour else ''}." in told
 
 
 def test_photographs_that_are_gone_leave_the_rest(run: Path, tmp_path: Path) -> None:

@@ -121,7 +121,7 @@ def _story(config: Mapping[str, Any], log: Sequence[Mapping[str, Any]]) -> list[
     times = ("twice" if epochs < 2.5 else f"{epochs:.0f} times") if epochs >= 1.5 else "once" if epochs >= 0.95 else ""
     seen = f"every photograph {times}" if times else f"{epochs:.0%} of the photographs"
     progress = f"All {steps:,} steps are done" if done >= steps else f"{done:,} of {steps:,} steps are done, so this is a report on the way"
-    region = _region(settings) + (" in other colours" if settings.get("recolour") else "")
+    region = _region(settings) + (", in other colours" if settings.get("recolour") else "")
     task = {"global": "the whole view", "local": region, "both": f"the whole view and, once more, from {region}"}[settings["objective"]]
     return [
         f"The encoder {settings['encoder']} began from {start} and has seen {seen}, at {settings['image_size']} pixels "
