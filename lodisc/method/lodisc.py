@@ -64,7 +64,7 @@ class LoDisc(nn.Module):
     def forward(self, views_VB3SS: Tensor, *, generator: torch.Generator) -> Step:
         """The losses of two views of the same photographs, bytes or normalised floats [2, B, 3, S, S].
 
-        [4, B, 3, S, S] is two views and then both in other colours: the regions are cut from these, where attention to the views says.
+        [4, B, 3, S, S] is two views and then both in other colours: the regions are cut from these.
         The momentum encoder sees both views once, and attention is read from that same pass. The student sees both views; one extra
         pass is over the kept patches. The student of local only with masked queries sees nothing else. Random masks draw from
         `generator`, which lives on the CPU.
@@ -105,7 +105,7 @@ class LoDisc(nn.Module):
         return self.objective != "global" and self.direction == side
 
     def _region_features(self, encoder: Encoder, images: Tensor, rows: Tensor, generator: torch.Generator) -> Tensor:
-        """Features [2, B, D] of images with only the kept patches, which the fused attention to the views chose."""
+        """Features [2, B, D] of images with only the patches that the mask keeps, by the fused attention to the views or without it."""
         score = FUSIONS[self.fusion](rows)
         keep = choose_patches(score, mask=self.mask, keep_ratio=self.keep_ratio, grid=encoder.grid, generator=generator)
         if self.mask_mode == "zero":

@@ -9,6 +9,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+PIVOTAL_SHARE = 0.25
+"""Share of the patches that pictures and figures call the pivotal region, whatever a run kept."""
+
 
 def product(rows_BLP: Tensor) -> Tensor:
     """A = ∏_l a_l, as its logarithm Σ_l log a_l: a product of twelve maps underflows, and only the order matters."""
@@ -37,9 +40,6 @@ def rollout(rows_BLP: Tensor) -> Tensor:
         rolled_BP = (1 + stays_B1) / 2 * rolled_BP + row_BP / 2
     return rolled_BP
 
-
-PIVOTAL_SHARE = 0.25
-"""Share of the patches that pictures and figures call the pivotal region, whatever a run kept."""
 
 FUSIONS: dict[str, Callable[[Tensor], Tensor]] = {"product": product, "mean": mean, "last": last, "rollout": rollout}
 
