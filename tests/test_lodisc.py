@@ -31,8 +31,12 @@ def views(batch: int = 6) -> torch.Tensor:
     return torch.randint(0, 256, (2, batch, 3, 32, 32), generator=torch.Generator().manual_seed(3), dtype=torch.uint8)
 
 
+def lot(batch: int = 6) -> torch.Tensor:
+    return torch.rand(2, batch, 16, generator=torch.Generator().manual_seed(0))
+
+
 def step(model: LoDisc, batch: int = 6):
-    return model(views(batch), generator=torch.Generator().manual_seed(0))
+    return model(views(batch), lot_VBP=lot(batch))
 
 
 def ctr(q: torch.Tensor, k: torch.Tensor, temperature: float = 0.2) -> torch.Tensor:
@@ -62,7 +66,7 @@ def test_losses_equal_the_formula_written_view_by_view(direction: str, mode: str
 
     def masked(encoder, x):
         _, rows = (f if attention == "student" else fk).forward_with_attention(x)
-        keep = choose_patches(FUSIONS["product"](rows), mask="pivotal", keep_ratio=0.3, grid=(4, 4), generator=torch.Generator())
+        keep = choose_patches(FUSIONS["product"](rows), mask="pivotal", keep_ratio=0.3, grid=(4, 4), lot_BP=lot()[0])
         if mode == "drop":
             return encoder(x, keep_BK=keep)
         image = encoder.normalise(x).clone()
@@ -93,10 +97,10 @@ def test_losses_equal_the_formula_written_view_by_view(direction: str, mode: str
 def test_regions_are_cut_from_the_recoloured_views_where_attention_to_the_views_says(direction: str) -> None:
     model = tiny(objective="local", direction=direction)
     plain, recoloured = views(), 255 - views()
-    got = model(torch.cat([plain, recoloured]), generator=torch.Generator().manual_seed(0))
+    got = model(torch.cat([plain, recoloured]), lot_VBP=lot())
     with torch.no_grad():
         keep = [choose_patches(FUSIONS["product"](model.momentum_encoder.forward_with_attention(x)[1]), mask="pivotal", keep_ratio=0.3,
-                               grid=(4, 4), generator=torch.Generator()) for x in plain]  # fmt: skip
+                               grid=(4, 4), lot_BP=lot()[0]) for x in plain]  # fmt: skip
         f, fk = model.encoder, model.momentum_encoder
         if direction == "key":
             q = [model.predictor(model.projector(f(x)[None]))[0] for x in plain]
@@ -106,7 +110,7 @@ def test_regions_are_cut_from_the_recoloured_views_where_attention_to_the_views_
             k = [model.momentum_projector(fk(x)[None])[0] for x in plain]
         torch.testing.assert_close(got.loss, ctr(q[0], k[1]) + ctr(q[1], k[0]), rtol=1e-4, atol=1e-5)
     assert not torch.allclose(got.loss, step(model).loss)
-    torch.testing.assert_close(model(torch.cat([plain, plain]), generator=torch.Generator().manual_seed(0)).loss, step(model).loss)
+    torch.testing.assert_close(model(torch.cat([plain, plain]), lot_VBP=lot()).loss, step(model).loss)
 
 
 def test_global_and_local_alone() -> None:

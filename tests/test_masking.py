@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from lodisc.method.masking import FUSIONS, MASKS, choose_patches, kept_count, zero_patches
+from lodisc.method.masking import FUSIONS, MASKS, choose_patches, kept_count, pivotal_region, zero_patches
 
 GRID = (4, 5)
 PATCHES = 20
@@ -21,7 +21,8 @@ def generator(seed: int = 0) -> torch.Generator:
 
 
 def choose(score: torch.Tensor, mask: str, keep_ratio: float, seed: int = 0) -> torch.Tensor:
-    return choose_patches(score, mask=mask, keep_ratio=keep_ratio, grid=GRID, generator=generator(seed))
+    lot = torch.rand(score.shape, generator=generator(seed))
+    return choose_patches(score, mask=mask, keep_ratio=keep_ratio, grid=GRID, lot_BP=lot)
 
 
 def test_product_is_the_log_of_the_plain_product() -> None:
@@ -99,16 +100,22 @@ def test_block_is_contiguous_and_moves() -> None:
 
 
 def test_grid_is_spread_over_all_quarters() -> None:
-    keep = choose_patches(torch.zeros(1, 64), mask="grid", keep_ratio=0.25, grid=(8, 8), generator=generator())[0].tolist()
+    keep = choose_patches(torch.zeros(1, 64), mask="grid", keep_ratio=0.25, grid=(8, 8), lot_BP=torch.zeros(1, 64))[0].tolist()
     quarters = [sum((p // 8 >= 4) == down and (p % 8 >= 4) == right for p in keep) for down in (False, True) for right in (False, True)]
     assert all(3 <= quarter <= 5 for quarter in quarters)
 
 
-def test_random_depends_on_the_generator_alone() -> None:
+def test_random_depends_on_the_lot_alone() -> None:
     first = choose(torch.zeros(4, PATCHES), "random", 0.5, seed=1)
     assert torch.equal(first, choose(torch.rand(4, PATCHES), "random", 0.5, seed=1))
     assert not torch.equal(first, choose(torch.zeros(4, PATCHES), "random", 0.5, seed=2))
     assert not torch.equal(first[0], first[1])
+
+
+def test_the_pivotal_region_is_the_quarter_that_training_would_keep() -> None:
+    score = FUSIONS["product"](rows())
+    region = pivotal_region(score)
+    assert [one.nonzero().flatten().tolist() for one in region] == choose(score, "pivotal", 0.25).tolist()
 
 
 def test_counts_round_up_but_not_on_float_dust() -> None:

@@ -16,7 +16,7 @@ from lodisc.data.decode import Unreadable, decode
 from lodisc.data.sources import Photo, shown
 from lodisc.data.views import centre_view
 from lodisc.evaluation.interval import Estimate, mean_estimates
-from lodisc.method.masking import PIVOTAL_SHARE, choose_patches
+from lodisc.method.masking import pivotal_region
 from lodisc.photo_encoder import PhotoEncoder
 
 OBJECT, PART = 64, 192  # from these values on a mask shows the object, and its discriminative part: halfway between 0, 128 and 255
@@ -38,7 +38,7 @@ def focus(encoder: PhotoEncoder, photos: Sequence[Photo], masks: Path, *, fusion
 def focus_scores(encoder: PhotoEncoder, photos: Sequence[Photo], masks: Path, *, fusion: str = "product") -> dict[str, np.ndarray]:
     """The figures of `focus` for every photograph that can be read, float64 `[N]` in 0..1; NaN where it shows no part to cover."""
     attention_NP, area_NKP = _looks(encoder, photos, masks, fusion=fusion)
-    kept_NP = _kept(attention_NP, grid=encoder.encoder.grid)
+    kept_NP = pivotal_region(attention_NP)
     part_NP = area_NKP[:, 1]
     if not part_NP.any():
         raise ValueError(f"{shown(masks)}: no mask shows a discriminative part (255) inside the view")
@@ -78,9 +78,3 @@ def _areas(mask: Image.Image, encoder: PhotoEncoder) -> Tensor:
     layers = [mask.point([255 * (value >= least) for value in range(256)]) for least in (OBJECT, PART)]
     view_KSS = centre_view(Image.merge("RGB", [*layers, layers[0]]), image_size=encoder.image_size)[:2]
     return F.adaptive_avg_pool2d(view_KSS.float() / 255, encoder.encoder.grid).flatten(1)
-
-
-def _kept(attention_NP: Tensor, *, grid: tuple[int, int]) -> Tensor:
-    """1 for the patches of the pivotal region, else 0."""
-    keep_NK = choose_patches(attention_NP, mask="pivotal", keep_ratio=PIVOTAL_SHARE, grid=grid, generator=torch.Generator())
-    return torch.zeros_like(attention_NP).scatter(1, keep_NK, 1)

@@ -4,11 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from lodisc.method.masking import PIVOTAL_SHARE, choose_patches
+from lodisc.method.masking import pivotal_region
 from lodisc.photo_encoder import PhotoEncoder
 
 
@@ -23,8 +22,5 @@ class Look:
 def look(encoder: PhotoEncoder, images: Sequence[Image.Image], *, fusion: str = "product") -> list[Look]:
     """Fused attention and pivotal region of RGB images."""
     maps_NRC = encoder.attention(images, fusion=fusion)
-    score_NP = maps_NRC.flatten(1)
-    grid = (maps_NRC.shape[1], maps_NRC.shape[2])
-    keep_NK = choose_patches(score_NP, mask="pivotal", keep_ratio=PIVOTAL_SHARE, grid=grid, generator=torch.Generator())
-    kept_NRC = torch.zeros_like(score_NP, dtype=torch.bool).scatter(1, keep_NK, True).view_as(maps_NRC)
+    kept_NRC = pivotal_region(maps_NRC.flatten(1)).view_as(maps_NRC)
     return [Look(attention, kept) for attention, kept in zip(maps_NRC.numpy(), kept_NRC.numpy(), strict=True)]

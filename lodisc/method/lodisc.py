@@ -61,13 +61,13 @@ class LoDisc(nn.Module):
         for slow, fast in ((self.momentum_encoder, self.encoder), (self.momentum_projector, self.projector)):
             torch._foreach_lerp_(list(slow.parameters()), [p.detach() for p in fast.parameters()], 1 - momentum)
 
-    def forward(self, views_VB3SS: Tensor, *, generator: torch.Generator) -> Step:
+    def forward(self, views_VB3SS: Tensor, *, lot_VBP: Tensor) -> Step:
         """The losses of two views of the same photographs, bytes or normalised floats [2, B, 3, S, S].
 
         [4, B, 3, S, S] is two views and then both in other colours: the regions are cut from these.
         The momentum encoder sees both views once, and attention is read from that same pass. The student sees both views; one extra
-        pass is over the kept patches. The student of local only with masked queries sees nothing else. Random masks draw from
-        `generator`, which lives on the CPU.
+        pass is over the kept patches. The student of local only with masked queries sees nothing else. Random masks go by
+        `lot_VBP`, uniform random numbers [2, B, P] on the CPU.
         """
         images = self.encoder.normalise(views_VB3SS[:2].flatten(0, 1))
         recoloured = images if len(views_VB3SS) == 2 else self.encoder.normalise(views_VB3SS[2:].flatten(0, 1))
@@ -80,7 +80,7 @@ class LoDisc(nn.Module):
         if self.objective != "local" or self._masks("key"):
             features["whole"] = _by_view(self.encoder(images))
         if self._masks("query"):
-            features["region"] = self._region_features(self.encoder, recoloured, rows, generator)
+            features["region"] = self._region_features(self.encoder, recoloured, rows, lot_VBP)
         for name, features_VBD in features.items():
             queries[name] = self.predictor(self.projector(features_VBD))
 
@@ -91,7 +91,7 @@ class LoDisc(nn.Module):
             loss_local = self._contrast_regions(queries["region"], keys_VBD)
         if self._masks("key"):
             with torch.no_grad():
-                local_keys_VBD = self.momentum_projector(self._region_features(self.momentum_encoder, recoloured, rows, generator))
+                local_keys_VBD = self.momentum_projector(self._region_features(self.momentum_encoder, recoloured, rows, lot_VBP))
             loss_local = self._contrast_regions(queries["whole"], local_keys_VBD)
         weight = {"global": 0.0, "local": 1.0, "both": self.local_weight}[self.objective]
         shown = "whole" if "whole" in features else "region"
@@ -104,10 +104,10 @@ class LoDisc(nn.Module):
     def _masks(self, side: str) -> bool:
         return self.objective != "global" and self.direction == side
 
-    def _region_features(self, encoder: Encoder, images: Tensor, rows: Tensor, generator: torch.Generator) -> Tensor:
+    def _region_features(self, encoder: Encoder, images: Tensor, rows: Tensor, lot_VBP: Tensor) -> Tensor:
         """Features [2, B, D] of images with only the patches that the mask keeps, by the fused attention to the views or without it."""
         score = FUSIONS[self.fusion](rows)
-        keep = choose_patches(score, mask=self.mask, keep_ratio=self.keep_ratio, grid=encoder.grid, generator=generator)
+        keep = choose_patches(score, mask=self.mask, keep_ratio=self.keep_ratio, grid=encoder.grid, lot_BP=lot_VBP.flatten(0, 1))
         if self.mask_mode == "zero":
             return _by_view(encoder(zero_patches(images, keep, grid=encoder.grid)))
         return _by_view(encoder(images, keep_BK=keep))

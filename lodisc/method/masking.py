@@ -1,6 +1,6 @@
 """Which patches the local task keeps: attention fused over the layers, then a mask.
 
-Axes: B batch, L layers, P patches, K kept patches, S side in pixels.
+Axes: B batch, L layers, P patches, K kept patches, S side in pixels. A lot is P uniform random numbers in [0, 1) an image.
 """
 
 import math
@@ -51,35 +51,34 @@ def kept_count(patches: int, keep_ratio: float) -> int:
     return math.ceil(round(keep_ratio * patches, 9))
 
 
-def pivotal(score_BP: Tensor, *, count: int, grid: tuple[int, int], generator: torch.Generator) -> Tensor:
+def pivotal(score_BP: Tensor, *, count: int, grid: tuple[int, int], lot_BP: Tensor) -> Tensor:
     """The patches with the highest score; of equal ones the first."""
     return score_BP.argsort(dim=1, descending=True, stable=True)[:, :count]
 
 
-def least(score_BP: Tensor, *, count: int, grid: tuple[int, int], generator: torch.Generator) -> Tensor:
+def least(score_BP: Tensor, *, count: int, grid: tuple[int, int], lot_BP: Tensor) -> Tensor:
     """The patches with the lowest score; of equal ones the first."""
     return score_BP.argsort(dim=1, stable=True)[:, :count]
 
 
-def random(score_BP: Tensor, *, count: int, grid: tuple[int, int], generator: torch.Generator) -> Tensor:
+def random(score_BP: Tensor, *, count: int, grid: tuple[int, int], lot_BP: Tensor) -> Tensor:
     """Patches drawn without replacement."""
-    return torch.rand(score_BP.shape, generator=generator).argsort(dim=1)[:, :count]
+    return lot_BP.argsort(dim=1)[:, :count]
 
 
-def even_grid(score_BP: Tensor, *, count: int, grid: tuple[int, int], generator: torch.Generator) -> Tensor:
+def even_grid(score_BP: Tensor, *, count: int, grid: tuple[int, int], lot_BP: Tensor) -> Tensor:
     """Patches spread evenly: those where a lattice of two irrational steps comes lowest, the same in every image."""
     row, column = torch.meshgrid(torch.arange(grid[0]), torch.arange(grid[1]), indexing="ij")
     height = (row * 0.7548776662466927 + column * 0.5698402909980532).double().frac().flatten()
     return height.argsort(stable=True)[:count].expand(len(score_BP), -1)
 
 
-def block(score_BP: Tensor, *, count: int, grid: tuple[int, int], generator: torch.Generator) -> Tensor:
+def block(score_BP: Tensor, *, count: int, grid: tuple[int, int], lot_BP: Tensor) -> Tensor:
     """One nearly square block a image at a random place; its last row may be cut short to keep exactly `count`."""
     rows, columns = grid
     wide = min(columns, max(math.ceil(math.sqrt(count)), math.ceil(count / rows)))
     high = math.ceil(count / wide)
-    top_B1 = torch.randint(rows - high + 1, (len(score_BP), 1), generator=generator)
-    left_B1 = torch.randint(columns - wide + 1, (len(score_BP), 1), generator=generator)
+    top_B1, left_B1 = (lot_BP[:, :2] * torch.tensor([rows - high + 1, columns - wide + 1])).long().split(1, dim=1)
     inside_K = torch.arange(count)
     return (top_B1 + inside_K // wide) * columns + left_B1 + inside_K % wide
 
@@ -87,14 +86,21 @@ def block(score_BP: Tensor, *, count: int, grid: tuple[int, int], generator: tor
 MASKS: dict[str, Callable[..., Tensor]] = {"pivotal": pivotal, "random": random, "grid": even_grid, "block": block, "least": least}
 
 
-def choose_patches(score_BP: Tensor, *, mask: str, keep_ratio: float, grid: tuple[int, int], generator: torch.Generator) -> Tensor:
+def choose_patches(score_BP: Tensor, *, mask: str, keep_ratio: float, grid: tuple[int, int], lot_BP: Tensor) -> Tensor:
     """The sorted positions [B, K] of exactly K = ⌈ρ·P⌉ patches an image, whatever the ties; on the device of the score.
 
-    Random masks draw from `generator`, which lives on the CPU, so that they are the same on every device.
+    Random masks go by `lot_BP`, which lives on the CPU, so that they are the same on every device.
     """
     count = kept_count(score_BP.shape[1], keep_ratio)
-    chosen_BK = MASKS[mask](score_BP, count=count, grid=grid, generator=generator)
+    chosen_BK = MASKS[mask](score_BP, count=count, grid=grid, lot_BP=lot_BP)
     return chosen_BK.to(score_BP.device).sort(dim=1).values
+
+
+def pivotal_region(score_BP: Tensor) -> Tensor:
+    """Whether a patch is in the quarter with the highest score, bool [B, P]."""
+    count = kept_count(score_BP.shape[1], PIVOTAL_SHARE)
+    keep_BK = score_BP.argsort(dim=1, descending=True, stable=True)[:, :count]
+    return torch.zeros_like(score_BP, dtype=torch.bool).scatter(1, keep_BK, True)
 
 
 def zero_patches(images_B3SS: Tensor, keep_BK: Tensor, *, grid: tuple[int, int]) -> Tensor:

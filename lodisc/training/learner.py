@@ -1,5 +1,7 @@
 """The learner: model and optimiser, one step at a time, and all that a checkpoint must hold of them."""
 
+import math
+
 import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
@@ -47,9 +49,8 @@ class Learner:
             group["lr"] = rate
         momentum = optim.momentum(step, steps=steps, start=config.momentum)
         self.model.update_momentum(momentum)
-        generator = torch.Generator().manual_seed((config.seed * 1_000_003 + step) * 1024 + self.world.rank)
         with autocast(config.precision, self.world.device):
-            result: Step = self.forward(views_VB3SS.to(self.world.device, non_blocking=True), generator=generator)
+            result: Step = self.forward(views_VB3SS.to(self.world.device, non_blocking=True), lot_VBP=self._lot(step))
         self.optimiser.zero_grad(set_to_none=True)
         result.loss.backward()
         norm = nn.utils.clip_grad_norm_(self.learning, config.grad_clip, foreach=True)
@@ -79,6 +80,12 @@ class Learner:
                 _, index, part = name.split(".")
                 state.setdefault(int(index), {})[part] = tensor
         self.optimiser.load_state_dict({"state": state, "param_groups": self.optimiser.state_dict()["param_groups"]})
+
+    def _lot(self, step: int) -> Tensor:
+        """Random numbers [2, B, P] for the masks of this process's photographs: the same for a photograph, however many processes."""
+        generator = torch.Generator().manual_seed((self.config.seed * 1_000_003 + step) * 1024)
+        lot_VBP = torch.rand(2, self.config.batch_size, math.prod(self.model.encoder.grid), generator=generator)
+        return lot_VBP.chunk(self.world.size, dim=1)[self.world.rank]
 
     def _count_bad_step(self, step: int) -> None:
         self.bad_steps += 1
