@@ -127,14 +127,21 @@ def assign(vectors_ND: NDArray[np.float32], grouping: Grouping) -> tuple[NDArray
     return first_N + 1, np.divide(distance_N, further_N, out=np.ones_like(distance_N), where=further_N > 0)
 
 
+def typical(vectors_ND: NDArray[np.float32], grouping: Grouping, group_N: NDArray[np.int64]) -> NDArray[np.float32]:
+    """How near each row lies to the middle of its group: the cosine with its centroid."""
+    near_N: NDArray[np.float32] = np.einsum("nd,nd->n", vectors_ND, grouping.centroids[group_N - 1])
+    return near_N
+
+
 def describe(vectors_ND: NDArray[np.float32], grouping: Grouping, *, doubtful: int = 5) -> list[Group]:
     """The groups that have photographs, by number; at most `doubtful` of each are named, the most doubtful first."""
     group_N, doubt_N = assign(vectors_ND, grouping)
+    typical_N = typical(vectors_ND, grouping, group_N)
     groups = []
-    for group, centroid_D in enumerate(grouping.centroids, start=1):
+    for group in range(1, len(grouping) + 1):
         rows = np.flatnonzero(group_N == group)
         if len(rows):
-            representative = int(rows[np.argmax(vectors_ND[rows] @ centroid_D)])
+            representative = int(rows[np.argmax(typical_N[rows])])
             others = rows[rows != representative]
             worst = others[np.argsort(-doubt_N[others], kind="stable")[:doubtful]]
             groups.append(Group(group, len(rows), representative, worst.tolist()))

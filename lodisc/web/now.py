@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lodisc.collection.collection import Photos
-from lodisc.collection.groups import Group, Grouping
+from lodisc.collection.groups import Group, Grouping, typical
 from lodisc.web import models
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ class Now:
         vectors_ND = self.photos.vectors
         if self.groups is None:
             return vectors_ND @ vectors_ND.mean(axis=0) if len(vectors_ND) else np.zeros(0, np.float32)
-        return np.einsum("nd,nd->n", vectors_ND, self.groups.grouping.centroids[self.groups.group_N - 1])
+        return typical(vectors_ND, self.groups.grouping, self.groups.group_N)
 
     def photo(self, row: int) -> models.Photo:
         """What the API says of a row."""
