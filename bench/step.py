@@ -22,7 +22,7 @@ from lodisc.training.distributed import Processes
 from lodisc.training.learner import Learner
 
 ARMS: dict[str, dict[str, Any]] = {
-    "global": {"objective": "global"},
+    "global": {"objective": "global", "recolour": False},
     "local": {"objective": "local"},
     "local, ρ 0.5": {"objective": "local", "keep_ratio": 0.5},
     "local, ρ 0.25": {"objective": "local", "keep_ratio": 0.25},

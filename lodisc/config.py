@@ -51,7 +51,7 @@ class TrainConfig:
     objective: Objective = "local"
     """Contrast whole photographs (global), regions of them with whole ones (local), or both."""
     local_weight: float = 1.0
-    """Weight λ of the local loss."""
+    """Weight λ of the local loss beside the global one, with --objective both."""
     direction: Direction = "query"
     """Which side of the local task sees only a region; the paper masks the `key`."""
     positives: Positives = "both"
@@ -59,7 +59,7 @@ class TrainConfig:
     recolour: bool = True
     """Change the colours of a region once more, so that it can't find its own view by them."""
     attention: Attention = "momentum"
-    """The encoder whose attention chooses the patches."""
+    """The encoder whose attention chooses the patches, with the masks pivotal and least."""
     mask: Mask = "random"
     """How the patches of a region are chosen; the paper takes the `pivotal` ones, those with the most attention."""
     keep_ratio: float = 0.75

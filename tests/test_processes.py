@@ -74,7 +74,9 @@ torch.set_default_dtype(torch.float64)
 torch.manual_seed(0)
 encoder = build_encoder("vit_tiny_patch16_224", image_size=32, args={"depth": 2, "embed_dim": 32, "num_heads": 2, "patch_size": 8})
 views = torch.randn(2, 8, 3, 32, 32, generator=torch.Generator().manual_seed(1))
-config = TrainConfig(init="none", hidden_dim=32, out_dim=16, batch_size=8, precision="fp32", direction=sys.argv[2])
+direction, objective, mask = sys.argv[2:]
+chosen = {"direction": direction, "objective": objective, "mask": mask}
+config = TrainConfig(init="none", hidden_dim=32, out_dim=16, batch_size=8, precision="fp32", **chosen)
 with processes("cpu") as world:
     learner = Learner(encoder, config, world)
     share = 8 // world.size
@@ -87,8 +89,10 @@ with processes("cpu") as world:
 """
 
 
-@pytest.mark.parametrize("direction", ["key", "query"])
-def test_one_process_equals_two(tmp_path: Path, direction: str) -> None:
+@pytest.mark.parametrize(
+    ("direction", "objective", "mask"), [("key", "both", "pivotal"), ("query", "both", "pivotal"), ("query", "local", "random")]
+)
+def test_one_process_equals_two(tmp_path: Path, direction: str, objective: str, mask: str) -> None:
     script = tmp_path / "step.py"
     script.write_text(SCRIPT)
     results = []
@@ -103,6 +107,8 @@ def test_one_process_equals_two(tmp_path: Path, direction: str) -> None:
             str(script),
             str(out),
             direction,
+            objective,
+            mask,
         ]
         done = subprocess.run(
             launch, capture_output=True, text=True, timeout=120, env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}

@@ -169,14 +169,25 @@ def test_a_report_says_what_there_is_not_and_how_to_get_it(run: Path) -> None:
     assert page.count("svg", role="img") == 0
 
 
-@pytest.mark.parametrize("recolour", [False, True])
-def test_the_task_is_told_as_it_was(run: Path, recolour: bool) -> None:
+@pytest.mark.parametrize(
+    ("settings", "task"),
+    [
+        (
+            {"objective": "local", "mask": "random", "keep_ratio": 0.75, "recolour": True},
+            "75% of its patches, drawn by lot, in other colours",
+        ),
+        (
+            {"objective": "both", "mask": "pivotal", "keep_ratio": 0.25, "recolour": False},
+            "the whole view and, once more, from its pivotal region (the 25% of its patches with the most attention)",
+        ),
+    ],
+)
+def test_the_task_is_told_as_it_was(run: Path, settings: dict[str, Any], task: str) -> None:
     config = read_json(run / "config.json")
-    config["settings"] |= {"objective": "local", "mask": "pivotal", "keep_ratio": 0.25, "recolour": recolour}
+    config["settings"] |= settings
     write_json(run / "config.json", config)
     told = re.sub(r"\s+", " ", Page(write_report(run, device="cpu")).text)
-    region = "its pivotal region (the 25% of its patches with the most attention)"
-    assert f"from {region}{', in other colours' if recolour else ''}." in told
+    assert f", from {task}." in told
 
 
 def test_photographs_that_are_gone_leave_the_rest(run: Path, tmp_path: Path) -> None:

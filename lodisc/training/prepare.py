@@ -22,7 +22,13 @@ from lodisc.training.distributed import Processes
 from lodisc.training.learner import Learner
 
 CALIBRATION_STEPS = 4
-NEWER = {"positives": "other", "attention": "momentum", "split_seed": 0, "recolour": False}  # how versions without a setting did
+# How versions without a setting did; every new setting goes here.
+NEWER = {
+    "positives": "other",
+    "attention": "momentum",
+    "split_seed": 0,
+    "recolour": False,
+}
 GONE = {"whole_every": 1}  # settings of older versions, and the value by which they changed nothing
 DEFAULT_EPOCHS, LEAST_STEPS = 4, 224
 SMALL = 0.55  # of the size a model was made for: DeiT-Ti (224) finds 88 % of look-alike monkeys at 128 pixels, 66 % at 112, 32 % at 96
@@ -132,12 +138,17 @@ def _require_same(out: Path, before: dict[str, Any], config: TrainConfig) -> Non
     before = {**NEWER, **before}
     for name, without_effect in GONE.items():
         if before.get(name, without_effect) != without_effect:
-            flag = name.replace("_", "-")
-            raise ValueError(f"{out} was begun with --{flag} {before[name]}, which this version does not have; use another --out")
-    for name, value in config.to_dict().items():
-        if before[name] != value and name not in FREE_TO_CHANGE:
-            flag = name.replace("_", "-")
-            raise ValueError(f"{out} was begun with --{flag} {before[name]}, not {value}; use that, or another --out")
+            raise ValueError(f"{out} was begun with {_flag(name, before[name])}, which this version does not have; use another --out")
+    kept = {name: value for name, value in config.to_dict().items() if name not in FREE_TO_CHANGE | {"recipe"}}  # a recipe is its settings
+    other = [name for name, value in kept.items() if before[name] != value]
+    if other:
+        begun, now = (" ".join(_flag(name, settings[name]) for name in other) for settings in (before, kept))
+        raise ValueError(f"{out} was begun with {begun}, not {now}; use that, or another --out")
+
+
+def _flag(name: str, value: object) -> str:
+    flag = name.replace("_", "-")
+    return f"--{flag}" if value is True else f"--no-{flag}" if value is False else f"--{flag} {value}"
 
 
 def steps_of_epochs(config: TrainConfig, photos: int) -> int:

@@ -103,7 +103,7 @@ class Look(Model):
     rows: int
     columns: int
     attention: list[list[float]] = Field(description="Of each patch, as a share of the largest")
-    pivotal: list[list[bool]] = Field(description="The patches of the pivotal region")
+    pivotal: list[list[bool]] = Field(description="The patches of the pivotal region, the quarter with the most attention")
     box: list[float] = Field(min_length=4, max_length=4, description="Left, top, right, bottom of what is seen, as shares of the picture")
 
 
