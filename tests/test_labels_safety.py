@@ -120,6 +120,24 @@ def test_an_empty_file_is_a_beginning(tmp_path: Path) -> None:
     assert labels.current() == {} and labels.set(["a"], "wren") == 1 and labels.current() == {"a": "wren"}
 
 
+def test_the_first_label_may_be_typed_while_another_one_reads(labels: Labels, monkeypatch: pytest.MonkeyPatch) -> None:
+    labels.path.touch()
+    writer = threading.Thread(target=lambda: labels.set(["a"], "owl"))
+
+    class Reader(sqlite3.Connection):
+        def execute(self, sql: str, *values: object) -> sqlite3.Cursor:
+            if "sqlite_master" in sql and threading.current_thread() is not writer:
+                writer.start()
+                writer.join(timeout=0.5)  # between two looks of the reader at the same file
+            return super().execute(sql, *values)
+
+    connect = sqlite3.connect
+    monkeypatch.setattr(sqlite3, "connect", lambda *place, **settings: connect(*place, factory=Reader, **settings))
+    assert labels.current() == {}
+    writer.join()
+    assert labels.current() == {"a": "owl"}
+
+
 def test_a_damaged_file_is_said_to_be_damaged(labels: Labels) -> None:
     labels.set([f"photograph {number}" for number in range(5000)], "wren")
     data = bytearray(labels.path.read_bytes())

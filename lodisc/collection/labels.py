@@ -172,6 +172,7 @@ class Labels:
         if not self.path.exists():
             return []
         with self._open("rw") as database:
+            database.execute("BEGIN")  # what `_is_ours` looks at must not change under it
             return database.execute(sql, values).fetchall() if _is_ours(database, self.path) else []
 
     @contextmanager
