@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -125,7 +126,7 @@ def test_the_first_label_may_be_typed_while_another_one_reads(labels: Labels, mo
     writer = threading.Thread(target=lambda: labels.set(["a"], "owl"))
 
     class Reader(sqlite3.Connection):
-        def execute(self, sql: str, *values: object) -> sqlite3.Cursor:
+        def execute(self, sql: str, *values: Any) -> sqlite3.Cursor:
             if "sqlite_master" in sql and threading.current_thread() is not writer:
                 writer.start()
                 writer.join(timeout=0.5)  # between two looks of the reader at the same file
