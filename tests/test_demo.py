@@ -11,7 +11,7 @@ from lodisc.jsonfiles import read_json_lines
 
 @pytest.mark.slow
 def test_the_demo_learns_and_leads_on(tmp_path: Path) -> None:
-    status, out, messages = run_command("demo", "--out", tmp_path / "demo", timeout=900)
+    status, out, messages = run_command("demo", "--out", tmp_path / "demo", timeout=2700)
     assert status == 0, messages
     run = tmp_path / "demo" / "run"
     losses = [entry["loss"] for entry in read_json_lines(run / "log.jsonl")]
