@@ -71,7 +71,7 @@ def test_labels_that_make_no_sense(client: TestClient, body: Any, status: int, w
 
 
 def test_groups_and_a_whole_group_labelled(client: TestClient) -> None:
-    assert client.get("/api/groups").json() == {"k": None, "criterion": None, "tried": [], "groups": []}
+    assert client.get("/api/groups").json() == {"k": None, "grouping": None, "criterion": None, "tried": [], "groups": []}
     made = client.post("/api/groups", json={"k": 3}).json()
     assert made["k"] == 3 and made["criterion"] is None and client.get("/api/groups").json() == made
     every = by_key(client)
@@ -183,11 +183,13 @@ def test_photographs_that_have_gone_do_not_keep_the_others_from_a_label(client: 
 
 
 def test_a_group_that_has_other_photographs_by_now_is_not_labelled(client: TestClient) -> None:
-    groups = client.post("/api/groups", json={"k": 2}).json()["groups"]
-    seen = {"group": 1, "size": groups[0]["size"], "label": "wren"}
-    assert client.post("/api/labels", json={**seen, "size": seen["size"] + 1}).status_code == 409
+    seen = client.post("/api/groups", json={"k": 2}).json()
+    now = client.post("/api/groups", json={"k": 3}).json()
+    assert client.get("/api/groups").json()["grouping"] == now["grouping"] != seen["grouping"]
+    assert client.post("/api/labels", json={"group": 1, "grouping": seen["grouping"], "label": "wren"}).status_code == 409
     assert client.get("/api/labels").json()["labels"] == []
-    assert client.post("/api/labels", json=seen).json()["changed"] == seen["size"]
+    done = client.post("/api/labels", json={"group": 1, "grouping": now["grouping"], "label": "wren"}).json()
+    assert done["changed"] == now["groups"][0]["size"]
 
 
 def test_what_is_sent_twice_is_done_once(client: TestClient) -> None:

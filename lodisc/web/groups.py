@@ -41,7 +41,7 @@ def describe_groups(state: State) -> models.Groups:
     """Every group with its size, the label of most of its members, its most typical member and those that fit least."""
     now = state.now()
     if now.groups is None:
-        return models.Groups(k=None, criterion=None, tried=[], groups=[])
+        return models.Groups(k=None, grouping=None, criterion=None, tried=[], groups=[])
     described = [
         models.Group(
             group=one.group, size=one.size, label=label, labelled=labelled, representative=now.photo(one.representative),
@@ -50,7 +50,8 @@ def describe_groups(state: State) -> models.Groups:
         for one, label, labelled in named_groups(now)
     ]  # fmt: skip
     tried = [[k, value, error] for k, (value, error) in sorted(now.groups.grouping.tried.items())]
-    return models.Groups(k=len(described), criterion=CRITERION if tried else None, tried=tried, groups=described)
+    criterion = CRITERION if tried else None
+    return models.Groups(k=len(described), grouping=now.groups.digest, criterion=criterion, tried=tried, groups=described)
 
 
 def named_groups(now: Now) -> Iterator[tuple[Group, str | None, int]]:

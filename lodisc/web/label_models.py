@@ -20,7 +20,9 @@ class Labelling(Model):
 
     ids: list[Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]] | None = Field(None, max_length=200_000)
     group: int | None = Field(None, ge=1, le=1_000_000)
-    size: int | None = Field(None, ge=0, description="How many photographs the group had when it was seen; refused when it has others now")
+    grouping: str | None = Field(
+        None, max_length=64, description="That of the groups when this one was seen; refused when they are others now"
+    )
     label: str | None = Field(max_length=1000)
 
 

@@ -125,10 +125,9 @@ def _keys(now: Now, labelling: label_models.Labelling) -> list[str]:
         return keys
     if now.groups is None or labelling.group not in [one.group for one in now.groups.described]:
         raise HTTPException(HTTPStatus.NOT_FOUND, "There is no such group; load the page again")
-    keys = [now.photos.keys[row] for row in np.flatnonzero(now.groups.group_N == labelling.group)]
-    if labelling.size is not None and len(keys) != labelling.size:
+    if labelling.grouping is not None and labelling.grouping != now.groups.digest:
         raise HTTPException(HTTPStatus.CONFLICT, "The groups are others now; load the page again and look at this one")
-    return keys
+    return [now.photos.keys[row] for row in np.flatnonzero(now.groups.group_N == labelling.group)]
 
 
 def _import(state: State, data: bytes, *, name: str) -> label_models.Imported:

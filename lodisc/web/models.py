@@ -130,6 +130,7 @@ class Groups(Model):
     """The groups of the collection; k is null before there are any."""
 
     k: int | None
+    grouping: str | None = Field(description="Another one whenever a photograph comes, goes or changes its group")
     criterion: str | None = Field(description="What k was chosen by; null where it was given")
     tried: list[list[float]] = Field(description="Each k that was tried, its value (more is better), and the standard error")
     groups: list[Group]

@@ -30,6 +30,8 @@ class Groups:
     group_N: NDArray[np.int64]
     doubt_N: NDArray[np.float32]
     described: list[Group]
+    digest: str
+    """Of who is in which group."""
 
 
 @dataclass(frozen=True, eq=False)

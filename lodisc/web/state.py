@@ -6,6 +6,7 @@ import logging
 import threading
 from collections.abc import Callable
 from functools import partial
+from hashlib import blake2b
 from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -127,7 +128,9 @@ class State:
         if grouping is None or grouping.fingerprint != photos.fingerprint or not len(photos):
             return None
         described = describe(photos.vectors, grouping, doubtful=MOST_DOUBTFUL)
-        return Groups(grouping, *assign(photos.vectors, grouping), described)
+        group_N, doubt_N = assign(photos.vectors, grouping)
+        members = blake2b(group_N.tobytes() + "\n".join(photos.keys).encode(errors="surrogatepass"), digest_size=8).hexdigest()
+        return Groups(grouping, group_N, doubt_N, described, members)
 
 
 def opened(request: Request) -> State:

@@ -13,7 +13,8 @@ function bind() {
   propose([...document.querySelectorAll("#named [data-label]")].map((item) => item.dataset.label));
   for (const form of document.querySelectorAll(".cards form")) {
     const { group, count } = form.dataset;
-    nameBox(form, (name) => label(name, { group: Number(group), count: Number(count) }), { draft: `group-${group}` });
+    const whom = { group: Number(group), grouping: find(".groups").dataset.grouping, count: Number(count) };
+    nameBox(form, (name) => label(name, whom), { draft: `group-${group}` });
   }
 }
 

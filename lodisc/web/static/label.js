@@ -16,6 +16,7 @@ const big = find(".big img");
 const strip = find(".strip");
 const scope = { photo: find("#scope-photo"), group: find("#scope-group") };
 let sizes = new Map();
+let grouping = null; // the one that the sizes are of
 let wholeGroup = false;
 let resting = 0;
 let undoing = 0;
@@ -37,7 +38,7 @@ async function give(name) {
   queue.labelled(group === null ? targets : queue.photos.filter((photo) => photo.group === group), name);
   choices.draw(queue.current?.label);
   if (name !== null) choices.flash(name);
-  const whom = group === null ? { ids: targets.map((photo) => photo.id) } : { group };
+  const whom = group === null ? { ids: targets.map((photo) => photo.id) } : { group, grouping };
   widen(false);
   changes += 1;
   if (!(await label(name, { ...whom, count, quietly: group === null && count === 1 }))) doubt();
@@ -185,7 +186,8 @@ find("#csv").addEventListener("change", (event) => {
 });
 onLabels(({ known }) => (known ? later() : doubt()));
 learn().then(() => strip.focus({ preventScroll: true }));
-call("/api/groups").then((groups) => {
-  sizes = new Map(groups.groups.map(({ group, size }) => [group, size]));
+call("/api/groups").then((found) => {
+  grouping = found.grouping;
+  sizes = new Map(found.groups.map(({ group, size }) => [group, size]));
   show();
 }, complain);

@@ -12,11 +12,11 @@ export const onLabels = (listener) => listeners.push(listener);
 
 const changed = (how) => listeners.forEach((listener) => listener(how));
 
-/** Label `ids` or a whole `group`, or with null take their labels away; true when the server has it. */
-export async function label(name, { ids, group, count = ids?.length, quietly = false }) {
+/** Label `ids` or a whole `group` of the `grouping` that was seen, or with null take their labels away; true when the server has it. */
+export async function label(name, { ids, group, grouping, count = ids?.length, quietly = false }) {
   const what = name === null ? `Taking the label off ${photographs(count)}` : `“${shown(name)}” for ${photographs(count)}`;
   hush(); // an “Undo” there would not mean this one
-  const answer = await put({ path: "/api/labels", body: ids ? { ids, label: name } : { group, size: count, label: name }, words: what });
+  const answer = await put({ path: "/api/labels", body: ids ? { ids, label: name } : { group, grouping, label: name }, words: what });
   if (answer === null) return false;
   const named = name === null ? "without a label now" : `labelled “${shown(name)}”`;
   if (!quietly) offer(answer, named);
