@@ -54,6 +54,29 @@ def test_train_and_test_are_splits_and_nothing_beside_them_is_read(tmp_path: Pat
     assert [photo.key for photo in training_photos(listing.photos)] == ["train/b.jpg", "train/wren/a.jpg"]
 
 
+def test_what_people_may_take_for_photographs_and_is_not_read_is_said(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    for name in ("bus/a.jpg", "car/b.jpg", "train/c.jpg", "loose.jpg", "val/d.jpg", "notes.txt"):
+        write(tmp_path / "vehicles" / name, JPEG)
+    assert [photo.key for photo in find_photos(tmp_path / "vehicles").photos] == ["train/c.jpg"]
+    assert capfd.readouterr().err == f"note: not read in {tmp_path}/vehicles: bus, car, loose.jpg, neither train nor test\n"
+    for name in ("a.jpg", "b.HEIC", *(f"raw/{number}.NEF" for number in range(5)), "part.tar"):
+        write(tmp_path / "camera" / name, JPEG)
+    listing = find_photos(tmp_path / "camera")
+    assert [photo.key for photo in listing.photos] == ["a.jpg"] and listing.skipped == []
+    said = capfd.readouterr().err
+    assert "b.HEIC, .heic files, which lodisc can't decode; convert them to .jpg" in said
+    assert "raw/0.NEF, raw/1.NEF, raw/2.NEF and 2 more, .nef files" in said and "part.tar, tars beside photographs" in said
+
+
+def test_what_lodisc_keeps_among_the_photographs_is_no_photograph(tmp_path: Path) -> None:
+    run = ("run/config.json", "run/start/config.json", "run/explain/a.png")
+    vectors = ("vectors/_embedding.json", "vectors/b.png")
+    birds = ("birds/photos.lance/c", "birds/cache/thumbnails/d.webp")
+    for name in ("wren/a.jpg", *run, *vectors, *birds):
+        write(tmp_path / name, JPEG)
+    assert [photo.key for photo in find_photos(tmp_path).photos] == ["wren/a.jpg"]
+
+
 def test_odd_names_are_kept_and_shown_on_one_line(tmp_path: Path) -> None:
     for name in ODD_NAMES:
         write(tmp_path / "a label" / name, JPEG)
@@ -184,6 +207,8 @@ def test_a_csv_names_labels_and_splits(tmp_path: Path) -> None:
     write(tmp_path / "l.csv", text.encode())
     assert places(find_photos(tmp_path / "l.csv").photos) == {"a,b.jpg": ("train", "wren"), "x/c.jpg": ("test", None)}
     assert reasons(tmp_path / "l.csv") == {"e.jpg": "neither in train nor in test"}
+    write(tmp_path / "spaced.csv", b"path,label\nx/c.jpg, wren \nd.jpg,  \n")
+    assert places(find_photos(tmp_path / "spaced.csv").photos) == {"d.jpg": (None, None), "x/c.jpg": (None, "wren")}
     write(tmp_path / "no_label.csv", b"path,split\nx/c.jpg,train\nd.jpg,test\n")
     assert places(find_photos(tmp_path / "no_label.csv").photos) == {"d.jpg": ("test", None), "x/c.jpg": ("train", "x")}
     write(tmp_path / "path.csv", b"path\nx/c.jpg\nd.jpg\n")

@@ -52,7 +52,7 @@ def _csv_rows(source: Path, text: str) -> Iterator[dict[str, str]]:
             split = row.get("split", "").strip().lower()
             if split not in {"", "train", "test"} | _OTHER_SPLITS:
                 raise ValueError(f"{shown(source)}, line {reader.line_num}: the split {shown(split)} is neither train nor test")
-            yield row | {"split": split}
+            yield row | {"split": split} | ({"label": row["label"].strip()} if "label" in row else {})
     except csv.Error as error:
         raise ValueError(f"{shown(source)}, line {reader.reader.line_num}: {error}") from None
 

@@ -1,10 +1,11 @@
 """Where photographs come from: a folder, a text or CSV list, tar shards. Finding reads names only, never a photograph.
 
 DATA/wren/a.jpg                 label wren
-DATA/train/wren/a.jpg           label wren, split train; beside `train` only `test` is read
+DATA/train/wren/a.jpg           label wren, split train; beside `train` only `test` is read, and what else is there is said
 DATA/a.jpg                      no label
 birds.txt, birds.csv            one path a line; columns path, label, split
-birds.tar, DATA/part-0.tar      read in place, as though unpacked where they lie
+birds.tar, DATA/part-0.tar      read in place, as though unpacked where they lie; not beside photographs, which is said
+DATA/runs/mine, DATA/birds      a run, an embedding or a collection in DATA holds no photographs
 """
 
 import os
@@ -15,10 +16,15 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import NamedTuple
 
+from lodisc.console import say
 from lodisc.data.decode import extensions
 from lodisc.data.lists import find_in_list
 from lodisc.data.photo import Photo, Skipped, is_photo, place, shown, why
 from lodisc.data.tars import find_in_tars
+
+FOREIGN = {".heic", ".heif", ".jxl", ".cr2", ".cr3", ".nef", ".nrw", ".arw", ".dng", ".orf", ".rw2", ".raf", ".pef", ".srw"}
+KNOWN_BESIDE = {"val", "validation", "masks"}
+OWN = ({"config.json", "start"}, {"_embedding.json"}, {"photos.lance"})  # what tells a run, an embedding and a collection
 
 
 class Listing(NamedTuple):
@@ -57,13 +63,13 @@ def find_photos(data: str | Path) -> Listing:
 def split_photos(photos: Sequence[Photo], *, train_split: float | None, seed: int) -> list[Photo]:
     """Put a share of every class into `train` and the rest into `test`, by (seed, key) alone; at least one in each where a class has two.
 
-    Without `train_split` the photographs come back as they are. Raises `ValueError` when they have splits already.
+    Without `train_split` the photographs come back as they are. Raises `ValueError` when some are test already.
     """
     if train_split is None:
         return list(photos)
     if not 0 < train_split < 1:
         raise ValueError(f"--train-split {train_split} is out of range; give a share between 0 and 1, such as 0.7")
-    if any(photo.split for photo in photos):
+    if any(photo.split == "test" for photo in photos):
         raise ValueError(f"--train-split {train_split}: the photographs are already divided into train and test; leave the flag out")
     classes: dict[str | None, list[Photo]] = defaultdict(list)
     for photo in photos:
@@ -123,8 +129,9 @@ def _unique(found: Iterable[Photo | Skipped]) -> Listing:
 def _find_in_folder(root: Path) -> Iterator[Photo | Skipped]:
     splits = (root / "train").is_dir()
     tars: dict[str, Path] = {}
+    unread: dict[str, list[str]] = defaultdict(list)
     empty = True
-    for found in _walk(root, ["train", "test"] if splits else None, tars):
+    for found in _walk(root, ["train", "test"] if splits else None, tars, unread):
         if isinstance(found, Skipped):
             yield found
         elif placed := place(found, splits=splits):
@@ -132,10 +139,18 @@ def _find_in_folder(root: Path) -> Iterator[Photo | Skipped]:
             yield placed
     if empty and tars:
         yield from find_in_tars(tars)
+    elif tars:
+        unread["tars beside photographs; name one as DATA"] = list(tars)
+    for why_not, keys in unread.items():
+        others = f" and {len(keys) - 3:,} more" if len(keys) > 3 else ""
+        say(f"note: not read in {shown(root)}: {', '.join(map(shown, keys[:3]))}{others}, {why_not}")
 
 
-def _walk(root: Path, only: list[str] | None, tars: dict[str, Path]) -> Iterator[Photo | Skipped]:
-    """Everything below `root` that is named like a photograph; tars are put into `tars`. Links are followed, but never in a circle."""
+def _walk(root: Path, only: list[str] | None, tars: dict[str, Path], unread: dict[str, list[str]]) -> Iterator[Photo | Skipped]:
+    """Everything below `root` that is named like a photograph; tars are put into `tars`. Links are followed, but never in a circle.
+
+    What is passed over though people may take it for photographs is put into `unread`, by why.
+    """
     waiting: list[tuple[str, str, frozenset[tuple[int, int]]]] = [(str(root), "", frozenset({_identity(root)}))]
     while waiting:
         folder, prefix, above = waiting.pop()
@@ -145,12 +160,19 @@ def _walk(root: Path, only: list[str] | None, tars: dict[str, Path]) -> Iterator
         except OSError as error:
             yield Skipped(prefix or ".", why(error))
             continue
+        names = {entry.name for entry in entries}
+        if prefix and any(own <= names for own in OWN):
+            continue
         for entry in entries:
             key = prefix + entry.name
-            if entry.name.startswith(".") or (only and not prefix and entry.name not in only):
+            kind = os.path.splitext(entry.name)[1].lower()  # noqa: PTH122
+            if entry.name.startswith("."):
                 continue
             try:
-                if entry.is_dir():
+                if only and not prefix and entry.name not in only:
+                    if entry.name not in KNOWN_BESIDE and (entry.is_dir() or is_photo(entry.name) or kind == ".tar"):
+                        unread["neither train nor test"].append(key)
+                elif entry.is_dir():
                     identity = _identity(entry)
                     if identity in above:
                         yield Skipped(key, "link loop")
@@ -158,8 +180,10 @@ def _walk(root: Path, only: list[str] | None, tars: dict[str, Path]) -> Iterator
                         waiting.append((entry.path, f"{key}/", above | {identity}))
                 elif is_photo(entry.name):
                     yield Photo(key, Path(entry.path)) if entry.is_file() else Skipped(key, _why_no_file(entry))
-                elif entry.name.lower().endswith(".tar") and entry.is_file():
+                elif kind == ".tar" and entry.is_file():
                     tars[key] = Path(entry.path)
+                elif kind in FOREIGN:
+                    unread[f"{kind} files, which lodisc can't decode; convert them to .jpg"].append(key)
             except OSError as error:
                 yield Skipped(key, why(error))
 
