@@ -118,6 +118,18 @@ def test_search_by_key_and_by_file(birds: Path, tmp_path: Path, capsys: pytest.C
     assert r"wren/[red]a 'b'\n.jpg" in capsys.readouterr().out.replace("\n", " ")
 
 
+def test_a_file_that_is_called_like_a_key_is_told_from_it(
+    birds: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "finch").mkdir()
+    (tmp_path / "finch" / "1.jpg").write_bytes(Collection(birds).photos().photo(0).read())
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["search", str(birds), "finch/1.jpg"]) == 0
+    assert "note: finch/1.jpg is taken for the photograph with that key; say ./finch/1.jpg for the file" in capsys.readouterr().err
+    assert cli.main(["search", str(birds), "./finch/1.jpg"]) == 0
+    assert "note" not in capsys.readouterr().err
+
+
 def test_search_under_a_condition(birds: Path, capsys: pytest.CaptureFixture[str]) -> None:
     Collection(birds).labels.set(["finch/1.jpg", "finch/2.jpg"], "goldfinch")
     found = lodisc_json(capsys, "search", birds, "wren/1.jpg", "--where", "label = 'goldfinch'")

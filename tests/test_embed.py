@@ -145,6 +145,12 @@ def test_photographs_of_every_kind(run: Path, tmp_path: Path) -> None:
     assert {Path(key).name for key in listed} >= {Path(name).name for name in bad} and len(listed) == done["skipped"]
 
 
+def test_a_file_of_the_far_future_is_a_file(run: Path, photos: Path, tmp_path: Path) -> None:
+    os.utime(photos / "wren" / "0.jpg", (2**34, 2**34))
+    assert embed(run, photos, out=tmp_path / "out", workers=0)["embedded"] == 10
+    assert embed(run, photos, out=tmp_path / "out", workers=0)["embedded"] == 0
+
+
 def test_a_name_that_is_no_text_is_skipped_and_listed(run: Path, photos: Path, tmp_path: Path) -> None:
     write(Path(os.fsdecode(os.fsencode(photos) + b"/wren/\xe9.jpg")), encoded(texture(5)))
     done = embed(run, photos, out=tmp_path / "out", workers=0)

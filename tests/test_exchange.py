@@ -3,6 +3,7 @@
 import csv
 import io
 from pathlib import Path
+from typing import Any
 
 import pytest
 from photos import ODD_NAMES, collection, encoded, tar, texture, write
@@ -14,6 +15,7 @@ from lodisc.collection.embed import embed
 from lodisc.collection.exchange import COLUMNS, adopt_folders, export_csv, import_csv
 from lodisc.collection.groups import find_groups, save_groups
 from lodisc.collection.index import index
+from lodisc.collection.labels import Labels
 from lodisc.data.sources import find_photos
 
 pytest.importorskip("lancedb", reason="lancedb is not installed")
@@ -202,6 +204,27 @@ def test_sub_folders_become_the_labels_of_those_without_one(birds: Collection) -
     assert adopt_folders(birds) == 0
     action = birds.labels.undo()
     assert action is not None and action.how == "from sub-folders" and birds.labels.current() == {"wren/0.jpg": "owl"}
+
+
+def test_a_folder_whose_name_is_no_label_does_not_keep_the_others_from_theirs(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    for number, folder in enumerate(("wren", " ", "n" * 230)):
+        write(tmp_path / "photos" / folder / "a.jpg", encoded(texture(number)))
+    write(tmp_path / "photos" / "wren" / "b.jpg", encoded(texture(9)))
+    embed(run, tmp_path / "photos", out=tmp_path / "vectors", workers=0)
+    index(tmp_path / "vectors", collection=tmp_path / "birds")
+    birds = Collection(tmp_path / "birds")
+    set_each = Labels.set_each
+
+    def another_is_quicker(labels: Labels, *args: Any, **kwargs: Any) -> int:
+        set_each(labels, {"wren/b.jpg": "owl"}, how="typed")
+        return set_each(labels, *args, **kwargs)
+
+    monkeypatch.setattr(Labels, "set_each", another_is_quicker)
+    assert adopt_folders(birds) == 1 and birds.labels.current() == {"wren/a.jpg": "wren", "wren/b.jpg": "owl"}
+    said = capfd.readouterr().err
+    assert "folders called “ ”: a label is empty" in said and "a label has 230 characters" in said
 
 
 def test_photographs_in_no_folder_and_in_tars(run: Path, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -19,7 +20,7 @@ from runs import TINY, run_command
 import lodisc
 from lodisc.collection.collection import Collection, photo_id
 from lodisc.collection.embed import embed
-from lodisc.collection.index import index
+from lodisc.collection.index import index, print_summary
 from lodisc.collection.parts import FINGERPRINT, SETTINGS
 
 pytest.importorskip("lancedb", reason="lancedb is not installed")
@@ -64,7 +65,7 @@ def test_from_the_command_line(run: Path, photos: Path, tmp_path: Path) -> None:
     status, out, _ = run_command("index", tmp_path / "vectors", "--collection", tmp_path / "birds", "--json")
     assert json.loads(out) == {
         "collection": str(tmp_path / "birds"), "photographs": 10, "added": 0, "replaced": 0, "kept": 10, "removed": 0,
-        "labels_carried": 0, "skipped": 1, "recall": None,
+        "labels_carried": 0, "labels_of_edited": 0, "skipped": 1, "recall": None,
     }  # fmt: skip
     assert [one.key for one in Collection(tmp_path / "birds").skipped()] == ["wren/cut.jpg"]
 
@@ -135,12 +136,52 @@ def test_labels_of_copies_follow_each_to_its_own(run: Path, photos: Path) -> Non
     assert opened.labels.current() == {"b/1.jpg": "twin", "b/2.jpg": "twin"}
 
 
-def test_a_photograph_that_was_edited_in_its_place_keeps_its_label(run: Path, photos: Path) -> None:
+def test_a_photograph_that_was_edited_in_its_place_keeps_its_label(run: Path, photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
     opened = Collection(indexed(run, photos))
     opened.labels.set(["wren/0.jpg"], "house wren")
     write(photos / "wren" / "0.jpg", encoded(texture(501)))
-    indexed(run, photos)
+    embed(run, photos, out=photos.parent / "vectors", workers=0)
+    done = index(photos.parent / "vectors", collection=opened.path)
     assert opened.labels.current() == {"wren/0.jpg": "house wren"}
+    assert done["labels_of_edited"] == 1 and index(photos.parent / "vectors", collection=opened.path)["labels_of_edited"] == 0
+    print_summary(done)
+    assert "1 labels stayed with files of the same name and other content" in capsys.readouterr().out
+
+
+def test_a_collection_that_was_deleted_and_made_anew_is_seen(tmp_path: Path) -> None:
+    one, two = synthetic(tmp_path / "one", rows=5), synthetic(tmp_path / "two", rows=5, seed=1, digests="two")
+    index(one, collection=tmp_path / "c")
+    opened = Collection(tmp_path / "c")
+    before = opened.photos()
+    shutil.rmtree(tmp_path / "c")
+    with pytest.raises(ValueError, match=r"/c was deleted; make it anew"):
+        opened.photos()
+    index(two, collection=tmp_path / "c")
+    assert opened.photos().version != before.version
+    assert np.array_equal(opened.photos().vectors, Collection(tmp_path / "c").photos().vectors)
+    assert not np.array_equal(opened.photos().vectors, before.vectors)
+
+
+def test_a_damaged_collection_is_one_line_and_can_be_made_anew(tmp_path: Path) -> None:
+    vectors = synthetic(tmp_path / "one", rows=5)
+    index(vectors, collection=tmp_path / "c")
+    for path in (tmp_path / "c" / "photos.lance" / "data").iterdir():
+        path.write_bytes(path.read_bytes()[:50])
+    with pytest.raises(ValueError, match=r"photos\.lance is damaged .*; delete it and run  lodisc index  again: labels stay") as refusal:
+        Collection(tmp_path / "c").photos()
+    assert "\n" not in str(refusal.value)
+    shutil.rmtree(tmp_path / "c" / "photos.lance")
+    index(vectors, collection=tmp_path / "c")
+    assert len(Collection(tmp_path / "c").photos()) == 5
+
+
+def test_a_collection_may_have_a_name_that_others_take_for_a_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    vectors = synthetic(tmp_path / "one", rows=5)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    for _ in range(2):
+        index(vectors, collection="~/birds")
+    assert len(Collection("~/birds").photos()) == 5 and not (tmp_path / "home").exists()
 
 
 def test_labels_of_an_indexing_that_failed_stay_where_they_are(run: Path, photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -29,7 +29,7 @@ def photos_of(vectors_ND: NDArray[np.float32], keys: list[str] | None = None) ->
     keys = keys or [f"{row:05}.jpg" for row in range(len(vectors_ND))]
     texts = {"path": [f"/photos/{key}" for key in keys], "folder": [key.split("/")[0] if "/" in key else None for key in keys]}
     table = pa.table({"key": keys, **texts, "split": pa.nulls(len(keys), pa.string()), "bytes": list(range(100, 100 + len(keys)))})
-    return Photos(version=1, fingerprint="f", table=table, vectors=vectors_ND)
+    return Photos(version="1", fingerprint="f", table=table, vectors=vectors_ND)
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32])

@@ -48,7 +48,7 @@ def photo_id(key: str) -> str:
 class Photos:
     """The photographs of a collection at one version of its store, sorted by key; it never changes."""
 
-    version: int
+    version: str
     fingerprint: str
     """That of the encoder which made the vectors."""
     table: pa.Table
@@ -142,7 +142,7 @@ def encoder_folder(collection: Path, fingerprint: str) -> Path:
     return collection / "encoders" / fingerprint[:16]
 
 
-def _photos(version: int, rows: pa.Table) -> Photos:
+def _photos(version: str, rows: pa.Table) -> Photos:
     order_N = pc.sort_indices(rows["key"]).to_numpy()
     place_N = np.empty(len(rows), np.int64)
     place_N[order_N] = np.arange(len(rows))

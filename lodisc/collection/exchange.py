@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lodisc.collection.labels import plain_label
+from lodisc.console import say
 from lodisc.data.photo import shown, why
 
 if TYPE_CHECKING:
@@ -81,10 +82,23 @@ def import_csv(collection: Collection, path: str | Path, *, clear: bool = False)
 
 
 def adopt_folders(collection: Collection) -> int:
-    """Give photographs without a label the name of their sub-folder, as one action; returns how many got one."""
-    photos, current = collection.photos(), collection.labels.current()
+    """Give photographs without a label the name of their sub-folder, as one action; returns how many got one.
+
+    A name that can't be a label is left out, and said.
+    """
+    photos = collection.photos()
     folders = zip(photos.keys, photos.table["folder"].to_pylist(), strict=True)
-    return collection.labels.set_each({key: name for key, name in folders if name and key not in current}, how="from sub-folders")
+    wanted: dict[str, str | None] = {}
+    odd: dict[str, str] = {}
+    for key, name in folders:
+        try:
+            if name:
+                wanted[key] = plain_label(name)
+        except ValueError as error:
+            odd[name] = str(error)
+    for name, why_not in odd.items():
+        say(f"left out: the photographs in folders called “{shown(name[:40])}”: {why_not}")
+    return collection.labels.set_each(wanted, how="from sub-folders", only_unlabelled=True)
 
 
 def _rows(collection: Collection, learn: Callable[..., Names] | None) -> Iterator[tuple[str, ...]]:

@@ -51,7 +51,9 @@ def index(source: str | Path, *, collection: str | Path) -> dict[str, Any]:
                 f"none of the {len(before):,} photographs of {shown(folder)} is in {shown(parts)}; choose another --collection"
             )
         _keep_encoder(parts, folder, settings)
-        if moved := _renamed(labels, before, found):
+        moved = _renamed(labels, before, found)
+        edited = [key for key in labels.current().keys() & before.keys() & found.keys() - moved.keys() if before[key] != found[key]]
+        if moved:
             write_json(folder / RENAMED, {"version": store.version, "moved": moved})
         (folder / RECALL).unlink(missing_ok=True)
         with progress_bar() as progress:
@@ -66,16 +68,19 @@ def index(source: str | Path, *, collection: str | Path) -> dict[str, Any]:
         _forget_other_encoders(folder, settings["fingerprint"])
         store.tidy()
         recall = keep_index(Collection(folder))
-    counts = {"photographs": len(found), **change._asdict(), "labels_carried": carried, "skipped": len(skipped)}
-    return {"collection": str(folder), **counts, "recall": recall._asdict() if recall else None}
+    counts = {"photographs": len(found), **change._asdict(), "skipped": len(skipped)}
+    kept = {"labels_carried": carried, "labels_of_edited": len(edited)}
+    return {"collection": str(folder), **counts, **kept, "recall": recall._asdict() if recall else None}
 
 
 def print_summary(result: dict[str, Any]) -> None:
     """One line for people."""
     counts = ", ".join(f"{result[name]:,} {name}" for name in ("added", "replaced", "kept", "removed") if result[name])
     carried = f"; {result['labels_carried']:,} labels followed renamed photographs" if result["labels_carried"] else ""
+    edited = result["labels_of_edited"]
+    kept = f"; {edited:,} labels stayed with files of the same name and other content: look at them" if edited else ""
     skipped = f"; {result['skipped']:,} could not be read, listed in skipped.jsonl" if result["skipped"] else ""
-    line = f"{shown(result['collection'])}: {result['photographs']:,} photographs ({counts}){carried}{skipped}"
+    line = f"{shown(result['collection'])}: {result['photographs']:,} photographs ({counts}){carried}{kept}{skipped}"
     console.print(line, markup=False, soft_wrap=True)
     if result["recall"]:
         console.print(Recall(**result["recall"]).words, markup=False, soft_wrap=True)

@@ -14,7 +14,7 @@ from lodisc.collection.approximate import Recall, look_alikes, measured_recall
 from lodisc.collection.groups import assign, load_groups
 from lodisc.collection.search import unit_rows
 from lodisc.collection.where import rows_where
-from lodisc.console import out, table
+from lodisc.console import out, say, table
 from lodisc.data.photo import shown
 
 if TYPE_CHECKING:
@@ -78,6 +78,9 @@ def print_answers(result: dict[str, Any]) -> None:
 
 def _vectors(collection: Collection, photos: Photos, wanted: Sequence[str], *, device: str) -> NDArray[np.float32]:
     """The vectors [Q, D] of what is asked for, of length 1."""
+    for name in wanted:
+        if name in photos.position and Path(name).is_file() and Path(name).resolve() != Path(_path(photos, name)).resolve():
+            say(f"note: {shown(name)} is taken for the photograph with that key; say ./{shown(name)} for the file")
     files = [name for name in wanted if name not in photos.position]
     for name in files:
         if not Path(name).is_file():

@@ -69,4 +69,4 @@ def file_state(photo: Photo) -> tuple[str, int | None, int, int]:
         status = photo.path.stat()
     except OSError:
         return path, offset, 0, 0
-    return path, offset, status.st_size if photo.size is None else photo.size, status.st_mtime_ns
+    return path, offset, status.st_size if photo.size is None else photo.size, min(status.st_mtime_ns, 2**63 - 1)

@@ -5,6 +5,8 @@ processes follow one another.
 """
 
 import fcntl
+import os
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -14,6 +16,7 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 
 from lodisc.console import say
+from lodisc.data.photo import shown
 
 TABLE = "photos"
 ROW_STATE = "state"
@@ -39,35 +42,54 @@ class Store:
         except ImportError:
             raise ValueError(WITHOUT_LANCEDB) from None
         self.folder = folder
-        self._database = lancedb.connect(folder)
-        self._table: Any = self._database.open_table(TABLE) if self.exists else None
+        self._database = lancedb.connect(str(folder.absolute()))  # it would take a `~` for somebody's home
+        self._table: Any = None
+        if self.exists:
+            self._open()
 
     @property
     def exists(self) -> bool:
         """Whether there is a table; a folder that a killed creation left empty is none."""
-        return any((self.folder / f"{TABLE}.lance" / "_versions").glob("*.manifest"))
+        return any((self._place / "_versions").glob("*.manifest"))
 
     @property
-    def version(self) -> int:
-        """A number that changes whenever the rows do, by whatever process."""
-        self._table.checkout_latest()
-        return int(self._table.version)
+    def _place(self) -> Path:
+        return self.folder / f"{TABLE}.lance"
+
+    @property
+    def version(self) -> str:
+        """Another one whenever the rows change, by whatever process, even if the collection was deleted and made anew.
+
+        Raises `ValueError` when it was deleted, or when LanceDB finds it damaged.
+        """
+        try:
+            is_another = self._place.stat().st_ino != self._identity
+        except FileNotFoundError:
+            raise ValueError(f"{shown(self.folder)} was deleted; make it anew with  lodisc index DIR --collection DIR") from None
+        if is_another:
+            self._open()
+        with self._undamaged():
+            self._table.checkout_latest()
+            return f"{self._identity}-{self._table.version}"
 
     @property
     def table(self) -> Any:
         """LanceDB's own table, for its index and filters."""
         return self._table
 
-    def read(self) -> tuple[int, pa.Table]:
-        """The newest version and all its rows."""
+    def read(self) -> tuple[str, pa.Table]:
+        """The newest version and all its rows; raises as `version` does."""
         while True:
-            version, rows = self.version, self._table.to_arrow()
+            version = self.version
+            with self._undamaged():
+                rows = self._table.to_arrow()
             if version == self.version:
                 return version, rows
 
     def keys_and(self, column: str) -> dict[str, Any]:
         """One column by the key of its row."""
-        rows = self._table.search().select(["key", column]).to_arrow()
+        with self._undamaged():
+            rows = self._table.search().select(["key", column]).to_arrow()
         return dict(zip(rows["key"].to_pylist(), rows[column].to_pylist(), strict=True))
 
     def mirror(self, batches: Iterator[pa.RecordBatch], *, schema: pa.Schema) -> Change:
@@ -85,8 +107,9 @@ class Store:
 
     def _replace(self, rows: pa.RecordBatchReader) -> Change:
         removed = self._table.count_rows() if self._table is not None else 0
-        mode = "overwrite" if (self.folder / f"{TABLE}.lance").exists() else "create"
-        self._table = self._database.create_table(TABLE, rows, mode=mode)
+        mode = "overwrite" if self._place.exists() else "create"
+        self._database.create_table(TABLE, rows, mode=mode)
+        self._open()
         return Change(added=self._table.count_rows(), replaced=0, kept=0, removed=removed)
 
     def _merge(self, rows: pa.RecordBatchReader) -> Change:
@@ -98,9 +121,26 @@ class Store:
             kept=self._table.count_rows() - done.num_inserted_rows - done.num_updated_rows,
         )  # fmt: skip
 
+    def _open(self) -> None:
+        with self._undamaged():
+            self._table = self._database.open_table(TABLE)
+        self._held = os.open(self._place, os.O_RDONLY)  # so that no other folder is given its number
+        weakref.finalize(self._table, os.close, self._held)
+        self._identity = os.fstat(self._held).st_ino
+
+    @contextmanager
+    def _undamaged(self) -> Iterator[None]:
+        """Say in one line what LanceDB finds wrong with its files."""
+        try:
+            yield
+        except RuntimeError as error:
+            raise ValueError(
+                f"{shown(self._place)} is damaged ({str(error).splitlines()[0][:120]}); delete it and run  lodisc index  again: labels stay"
+            ) from None
+
     def tidy(self) -> None:
         """Put small files together and delete what no version needs, what killed changes left among it; call it while `writing`."""
-        for leftover in (self.folder / f"{TABLE}.lance" / "data").glob(".tmp*"):
+        for leftover in (self._place / "data").glob(".tmp*"):
             leftover.unlink(missing_ok=True)
         self._table.optimize(cleanup_older_than=OLD, delete_unverified=True)
 
