@@ -43,6 +43,9 @@ def main(argv: list[str] | None = None) -> int:
         return 1
     except Exception as error:
         number = getattr(error, "signal", None)
+        if _out_of_memory(error) and "LODISC_DEBUG" not in os.environ:
+            say(f"lodisc {name}: not enough memory: {_one_line(error)[:100]}; try a smaller --batch-size or model, or --device cpu")
+            return 1
         if number is None:
             raise
         say(f"lodisc {name}: {error}")
@@ -75,6 +78,11 @@ def _overview(name: str) -> int:
         return 0
     say(f"lodisc: no command {name!r}\n{usage}")
     return 2
+
+
+def _out_of_memory(error: Exception) -> bool:
+    """Whether Python, torch on a GPU or torch on a CPU asked for more memory than there is."""
+    return isinstance(error, MemoryError) or "out of memory" in str(error) or "can't allocate memory" in str(error)
 
 
 def _one_line(error: Exception) -> str:

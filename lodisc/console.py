@@ -11,8 +11,15 @@ from rich.table import Table
 
 Element = TypeVar("Element")
 
-out = Console(highlight=False)
-err = Console(stderr=True, highlight=False)
+
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """Leave a pipe that nobody reads to the command line, which knows what to exit with."""
+        raise BrokenPipeError
+
+
+out = _Console(highlight=False, emoji=False)
+err = _Console(stderr=True, highlight=False, emoji=False)
 
 
 def say(message: str) -> None:

@@ -1,6 +1,8 @@
 """Every kind of bad input through the command line: skipped and counted, or refused in one line."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -72,6 +74,20 @@ def test_an_unknown_command_or_flag_is_a_mistake_of_its_own(capsys: pytest.Captu
     with pytest.raises(SystemExit) as exit_:
         main(["train", "--no-such-flag"])
     assert exit_.value.code == 2
+
+
+@pytest.mark.parametrize("json", [False, True])
+def test_a_reader_that_goes_away_is_no_mistake(tmp_path: Path, json: bool) -> None:
+    words = [sys.executable, "-m", "lodisc", "data", "list", *(["--json"] if json else [])]
+    reader = subprocess.Popen(["true"], stdin=subprocess.PIPE)
+    reader.wait()
+    assert reader.stdin is not None
+    assert subprocess.run(words, stdout=reader.stdin, stderr=subprocess.PIPE, check=False).returncode == 141
+
+
+def test_names_are_printed_as_they_are(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write(tmp_path / ":cat:" / "a.jpg", encoded(texture(0)))
+    assert ":cat:" in lodisc(capsys, "data", "check", tmp_path)[1]
 
 
 def test_flat_folders_learn_and_say_what_measuring_needs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
