@@ -3,7 +3,9 @@
 A recipe is a function that returns a complete `TrainConfig`; flags change single fields of it.
 """
 
-from dataclasses import asdict, dataclass, field, fields, replace
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 Objective = Literal["global", "local", "both"]
@@ -107,17 +109,18 @@ class TrainConfig:
                 flag = name.replace("_", "-")
                 raise ValueError(f"--{flag} {getattr(self, name)} is none of {', '.join(get_args(kind))}")
         for name, allowed in {
-            "epochs": self.epochs is None or self.epochs > 0,
-            "minutes": self.minutes is None or self.minutes > 0,
+            "encoder_args": all(value >= 0 for value in self.encoder_args.values()),
+            "epochs": self.epochs is None or 0 < self.epochs < math.inf,
+            "minutes": self.minutes is None or 0 < self.minutes < math.inf,
             "batch_size": self.batch_size >= 2,
             "image_size": 16 <= self.image_size <= 4096,
-            "lr": self.lr > 0,
-            "weight_decay": self.weight_decay >= 0,
+            "lr": 0 < self.lr < math.inf,
+            "weight_decay": 0 <= self.weight_decay < math.inf,
             "warmup": 0 <= self.warmup < 1,
             "grad_clip": self.grad_clip > 0,
-            "local_weight": self.local_weight >= 0,
+            "local_weight": 0 <= self.local_weight < math.inf,
             "keep_ratio": 0 < self.keep_ratio <= 1,
-            "temperature": self.temperature > 0,
+            "temperature": 0 < self.temperature < math.inf,
             "momentum": 0 <= self.momentum <= 1,
             "hidden_dim": self.hidden_dim > 0,
             "out_dim": self.out_dim > 0,
@@ -131,8 +134,7 @@ class TrainConfig:
             "checkpoint_minutes": self.checkpoint_minutes > 0,
         }.items():
             if not allowed:
-                flag = name.replace("_", "-")
-                raise ValueError(f"--{flag} {getattr(self, name)} is out of range; `lodisc train --help` says what it means")
+                raise ValueError(f"{as_flag(name, getattr(self, name))} is out of range; `lodisc train --help` says what it means")
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -172,9 +174,14 @@ def paper(**changes: Any) -> TrainConfig:
 RECIPES = {"adapt": adapt, "scratch": scratch, "paper": paper}
 
 
-def from_dict(settings: dict[str, Any]) -> TrainConfig:
-    """The config that `TrainConfig.to_dict` wrote; a `ValueError` names settings it does not know."""
-    unknown = settings.keys() - {f.name for f in fields(TrainConfig)}
-    if unknown:
-        raise ValueError(f"unknown settings: {', '.join(sorted(unknown))}")
-    return TrainConfig(**settings)
+def as_flag(name: str, value: object) -> str:
+    """A setting as the command line takes it."""
+    flag = name.replace("_", "-")
+    if isinstance(value, dict):
+        value = " ".join(f"{key} {number}" for key, number in value.items())
+    return f"--{flag}" if value is True else f"--no-{flag}" if value is False else f"--{flag} {value}"
+
+
+def split_seed(settings: Mapping[str, Any]) -> int:
+    """The seed by which a run with these settings divided its photographs: before there was a setting for it, that of all else."""
+    return settings.get("split_seed", settings["seed"])

@@ -86,9 +86,25 @@ def test_data_without_a_division_needs_a_share(run: Path, weights: Path, tmp_pat
     assert (result["train"], result["test"]) == (14, 6)
     divided = tmp_path / "run"
     shutil.copytree(run, divided)
-    write_json(divided / "config.json", {"settings": {"train_split": 0.8, "split_seed": 4}})
-    result = evaluate(divided, data, protocols=["knn"])
-    assert (result["train"], result["test"]) == (16, 4)
+    for seeds in ({"split_seed": 4, "seed": 0}, {"seed": 4}):  # the second as versions without --split-seed wrote it
+        write_json(divided / "config.json", {"settings": {"train_split": 0.8, **seeds}})
+        result = evaluate(divided, data, protocols=["knn"])
+        assert (result["train"], result["test"]) == (16, 4)
+
+
+def test_a_train_folder_alone_can_be_divided(weights: Path, tmp_path: Path) -> None:
+    data = collection(tmp_path, per_label=10, splits=["train"])
+    with pytest.raises(ValueError, match="has no test/; give --train-split"):
+        evaluate(weights, data, encoder=ENCODER, image_size=32)
+    result = evaluate(weights, data, encoder=ENCODER, image_size=32, train_split=0.7, protocols=["knn"])
+    assert (result["train"], result["test"]) == (14, 6)
+
+
+@pytest.mark.parametrize(("setting", "value"), [("max_skipped", -1.0), ("workers", -1)])
+def test_settings_out_of_range_are_refused(weights: Path, tmp_path: Path, setting: str, value: float) -> None:
+    data = collection(tmp_path, splits=SPLITS)
+    with pytest.raises(ValueError, match=rf"--{setting.replace('_', '-')} {value} is out of range"):
+        lodisc.evaluate(weights, data, encoder=ENCODER, image_size=32, **{setting: value})
 
 
 def test_unreadable_photographs_are_counted_up_to_a_share(weights: Path, tmp_path: Path) -> None:

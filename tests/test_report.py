@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from photos import ODD_NAMES, collection, encoded, texture, write
 
+from lodisc.data.sources import find_photos, fingerprint, split_photos, training_photos
 from lodisc.jsonfiles import read_json, write_json
 from lodisc.photo_encoder import load, load_start
 from lodisc.report import write_report
@@ -153,6 +154,17 @@ def test_queries_are_drawn_by_lot_from_test_one_of_each_class_first(run: Path) -
     embedded = arms["after"].embed([photo.path for photo in (first.photo, *first.nearest["after"])])
     similarity = (embedded / embedded.norm(dim=1, keepdim=True))[1:] @ (embedded[0] / embedded[0].norm())
     assert similarity.tolist() == sorted(similarity.tolist(), reverse=True)
+
+
+def test_a_report_divides_the_photographs_as_the_run_did(tmp_path: Path) -> None:
+    data = collection(tmp_path / "birds", per_label=8)
+    run = train(data, out=tmp_path / "run", train_split=0.5, seed=3, **TINY)
+    config = read_json(run / "config.json")
+    found = find_lookalikes({"after": load(run, device="cpu")}, data, config["settings"])
+    photos = split_photos(find_photos(data).photos, train_split=0.5, seed=0)
+    assert fingerprint(training_photos(photos)) == config["data"]["fingerprint"]
+    shown = {photo.key for query in found.queries for photo in (query.photo, *query.nearest["after"])}
+    assert shown <= {photo.key for photo in photos if photo.split == "test"}
 
 
 def test_a_report_says_what_there_is_not_and_how_to_get_it(run: Path) -> None:

@@ -1,7 +1,9 @@
 """Studies through the command line and the public API, on tiny runs."""
 
 import json
+import os
 import shutil
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,13 +13,18 @@ import pytest
 from photos import collection
 from runs import TINY, run_command
 
+import lodisc
 from lodisc.config import TrainConfig
 from lodisc.data.finches import draw_finches
 from lodisc.evaluation.paired import difference, mean_figure
 from lodisc.method.encoder import build_encoder
 from lodisc.study import STUDIES, print_study, study
 from lodisc.study.compute import of_equal_compute, operations
+from lodisc.study.runs import Runs, Scores
 from lodisc.study.words import findings
+from lodisc.training import checkpoint
+from lodisc.training.learner import Learner
+from lodisc.training.prepare import WeightsNotHad
 
 BASE = TrainConfig(**{**TINY, "epochs": 2.0, "objective": "both"})
 
@@ -108,6 +115,75 @@ def test_an_interrupted_study_goes_on(photos: Path, tmp_path: Path, capfd) -> No
     assert figures[0] == figures[1]
 
 
+def test_a_run_that_was_cut_off_as_it_saved_its_end_is_trained_to_it(photos: Path, tmp_path: Path, monkeypatch) -> None:
+    whole = study("branches", photos, out=tmp_path / "whole", base=BASE, seeds=[0], arms=["both"])
+    last, save = whole["arms"]["both"]["steps"], checkpoint.save_checkpoint
+
+    def fail_at_the_end(run: Path, *, step: int, **kept: Any) -> None:
+        if step == last and "both" in str(run):
+            raise KeyboardInterrupt
+        save(run, step=step, **kept)
+
+    monkeypatch.setattr(checkpoint, "save_checkpoint", fail_at_the_end)
+    with pytest.raises(KeyboardInterrupt):
+        study("branches", photos, out=tmp_path / "cut", base=replace(BASE, checkpoint_minutes=1e-9), seeds=[0], arms=["both"])
+    run = next((tmp_path / "cut" / "runs").glob("both-*/seed-0"))
+    for name in ("encoder", "momentum"):  # as versions left them that wrote the checkpoint first
+        shutil.copytree(run / "start", run / name, dirs_exist_ok=True)
+    monkeypatch.undo()
+    again = study("branches", photos, out=tmp_path / "cut", base=BASE, seeds=[0], arms=["both"])
+    assert again["arms"]["both"]["figures"] == whole["arms"]["both"]["figures"]
+
+
+def test_photographs_without_labels_tell_runs_apart_too(photos: Path, tmp_path: Path, capfd) -> None:
+    data = tmp_path / "data"
+    shutil.copytree(photos, data)
+    study("branches", data, out=tmp_path / "out", base=BASE, seeds=[0], arms=["both"])
+    for number in range(4):
+        shutil.copy(photos / "train" / "wren" / f"{number}.jpg", data / "train" / f"{number}.jpg")
+    capfd.readouterr()
+    study("branches", data, out=tmp_path / "out", base=BASE, seeds=[0], arms=["both"])
+    assert "run 2 of 2" in capfd.readouterr().err, "both learn from more photographs now"
+
+
+def test_a_study_goes_on_after_the_weights_have_moved(photos: Path, tmp_path: Path, monkeypatch) -> None:
+    weights = lodisc.train(photos, out=tmp_path / "start", **{**TINY, "epochs": 1}) / "encoder" / "model.safetensors"
+    base = replace(BASE, init=str(weights))
+    learn = Learner.step
+
+    def fail(self, views, *, step, steps):
+        if step == 2:
+            raise KeyboardInterrupt
+        return learn(self, views, step=step, steps=steps)
+
+    monkeypatch.setattr(Learner, "step", fail)
+    with pytest.raises(KeyboardInterrupt):
+        study("branches", photos, out=tmp_path / "out", base=base, seeds=[0], arms=["both"])
+    monkeypatch.undo()
+    weights.rename(tmp_path / "moved.safetensors")
+    result = study(
+        "branches", photos, out=tmp_path / "out", base=replace(base, init=str(tmp_path / "moved.safetensors")), seeds=[0], arms=["both"]
+    )
+    assert set(result["arms"]) == {"start", "global", "both"} and len(list((tmp_path / "out" / "runs").glob("global-*"))) == 1
+
+
+@pytest.mark.parametrize("name", ["a$b_{c$", os.fsdecode(b"latin-\xe9")])
+def test_a_folder_may_have_any_name(photos: Path, tmp_path: Path, name: str) -> None:
+    shutil.copytree(photos, tmp_path / name)
+    study("branches", tmp_path / name, out=tmp_path / "out", base=BASE, seeds=[0], arms=["both"])
+    assert (tmp_path / "out" / "branches.png").stat().st_size > 10_000
+
+
+def test_what_was_found_on_other_photographs_is_not_overwritten(photos: Path, tmp_path: Path) -> None:
+    first = study("branches", photos, out=tmp_path / "out", base=BASE, seeds=[0], arms=["both"])
+    shutil.copytree(photos, tmp_path / "moved")
+    assert study("branches", tmp_path / "moved", out=tmp_path / "out", base=BASE, seeds=[0], arms=["both"])["arms"] == first["arms"]
+    (tmp_path / "moved" / "train" / "wren" / "0.jpg").unlink()
+    (tmp_path / "moved").rename(tmp_path / "fewer")
+    with pytest.raises(ValueError, match=r"is of other photographs, .*choose another --out"):
+        study("branches", tmp_path / "fewer", out=tmp_path / "out", base=BASE, seeds=[0], arms=["both"])
+
+
 def test_focus_needs_masks_and_measures_them(photos: Path, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no masks/"):
         study("focus", photos, out=tmp_path, base=BASE, seeds=[0])
@@ -128,6 +204,21 @@ def test_a_start_that_cannot_be_had_is_left_out_and_said(photos: Path, tmp_path:
     assert "left out" in result["findings"]
     assert {"start", "both", "global, random", "both, random"} <= result["arms"].keys()
     assert result["arms"]["both, random"]["against"] == "global, random"
+    odd = STUDIES["start"].arms(replace(BASE, image_size=28))
+    assert odd["both"].image_size == 28 and odd["global, self-supervised"].image_size == 32
+
+
+def test_an_arm_is_left_out_with_the_global_only_of_its_start(photos: Path, tmp_path: Path, monkeypatch) -> None:
+    class Hub(Runs):
+        def scores(self, config: TrainConfig) -> Scores:
+            if config.init == "timm" and config.objective == "global":
+                raise WeightsNotHad("the hub is away")
+            return super().scores(replace(config, init="none") if config.init == "timm" else config)
+
+    monkeypatch.setattr(sys.modules["lodisc.study.study"], "Runs", Hub)  # the package has a function of that name
+    result = study("start", photos, out=tmp_path, base=BASE, seeds=[0], arms=["both, self-supervised"])
+    left_out = {"global, self-supervised": "the hub is away", "both, self-supervised": "global, self-supervised was left out"}
+    assert result["left_out"] == left_out and set(result["arms"]) == {"start", "global"}
 
 
 def test_the_division_does_not_follow_the_seed(tmp_path: Path) -> None:
@@ -144,6 +235,7 @@ def test_the_division_does_not_follow_the_seed(tmp_path: Path) -> None:
         (["nonsense", "{photos}"], "no study 'nonsense'; there are branches"),
         (["masks", "{photos}", "--seeds", "0,x"], "whole numbers"),
         (["masks", "{photos}", "--seeds", "0,0"], "each once"),
+        (["masks", "{photos}", "--seeds", "0,-1"], "--seed -1 is out of range"),
         (["masks", "{photos}", "--minutes", "1"], "equal compute"),
         (["masks", "{photos}", "--seed", "3"], "--seeds, not --seed"),
         (["masks", "{photos}", "--arms", "chance"], "there are 'pivotal', 'random'"),

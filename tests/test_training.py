@@ -2,6 +2,8 @@
 
 import json
 import math
+import os
+import signal
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -10,6 +12,7 @@ import timm
 import torch
 from photos import collection, encoded, texture, write
 from runs import TINY, last_state, logged_steps
+from safetensors.torch import load_file
 
 import lodisc
 from lodisc.config import RECIPES
@@ -17,6 +20,7 @@ from lodisc.data import loader
 from lodisc.jsonfiles import read_json, read_json_lines, write_json
 from lodisc.training import checkpoint
 from lodisc.training.learner import Learner
+from lodisc.training.loop import Stopped
 from lodisc.training.prepare import NEWER, steps_of_epochs
 
 
@@ -104,6 +108,47 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before(photos: Path, tmp_pat
     assert same(expected, last_state(train(photos, whole)))
 
 
+@pytest.mark.parametrize("unwritten", ["save_checkpoint", "save_encoder"])
+def test_a_run_that_could_not_save_its_end_is_not_finished(photos: Path, tmp_path: Path, monkeypatch, unwritten: str) -> None:
+    whole = train(photos, tmp_path / "whole")
+    learn, save, stepped = Learner.step, getattr(checkpoint, unwritten), []
+
+    def count(self, views, *, step, steps):
+        stepped.append(step)
+        return learn(self, views, step=step, steps=steps)
+
+    def fill_the_disk_at_the_end(*args, **kwargs):
+        if len(stepped) == 6:
+            raise OSError("no space left")
+        return save(*args, **kwargs)
+
+    monkeypatch.setattr(Learner, "step", count)
+    monkeypatch.setattr(checkpoint, unwritten, fill_the_disk_at_the_end)
+    with pytest.raises(OSError, match="no space left"):
+        train(photos, tmp_path / "cut", checkpoint_minutes=1e-9)
+    monkeypatch.undo()
+    run = train(photos, tmp_path / "cut")
+    for folder in ("encoder", "momentum"):
+        assert same(*(load_file(one / folder / "model.safetensors") for one in (whole, run)))
+    assert same(last_state(whole), last_state(run))
+
+
+def test_a_signal_while_the_last_checkpoint_is_written_is_heard(photos: Path, tmp_path: Path, monkeypatch, capsys) -> None:
+    save = checkpoint.save_checkpoint
+
+    def interrupt(*args, step: int, **kwargs) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        save(*args, step=step, **kwargs)
+
+    monkeypatch.setattr(checkpoint, "save_checkpoint", interrupt)
+    with pytest.raises(Stopped, match="step 6 of 6") as stop:
+        train(photos, tmp_path / "run")
+    assert stop.value.signal == signal.SIGTERM
+    monkeypatch.undo()
+    train(photos, tmp_path / "run")
+    assert "Nothing to do" in capsys.readouterr().err
+
+
 def test_a_finished_run_has_nothing_to_do(photos: Path, tmp_path: Path, capsys) -> None:
     before = last_state(train(photos, tmp_path / "run"))
     assert same(before, last_state(train(photos, tmp_path / "run")))
@@ -122,7 +167,7 @@ def test_other_settings_are_refused_by_name(photos: Path, tmp_path: Path, name: 
 def test_a_run_of_an_older_version_goes_on_without_the_settings_that_it_did_not_know(photos: Path, tmp_path: Path, capsys) -> None:
     path = train(photos, tmp_path / "run", epochs=1, positives="other", recolour=False) / "config.json"
     config = read_json(path)
-    for name in NEWER:
+    for name in [*NEWER, "split_seed"]:
         del config["settings"][name]
     config["settings"]["recipe"] = "parts"
     write_json(path, config)
@@ -155,6 +200,12 @@ def test_other_photographs_are_refused(photos: Path, tmp_path: Path) -> None:
         ({"keep_ratio": 0.0}, "--keep-ratio 0.0 is out of range"),
         ({"batch_size": 1}, "--batch-size 1 is out of range"),
         ({"lr": -1.0}, "--lr -1.0 is out of range"),
+        ({"epochs": math.inf}, "--epochs inf is out of range"),
+        ({"minutes": math.inf}, "--minutes inf is out of range"),
+        ({"device": "meta"}, "--device meta: lodisc computes on cpu and cuda alone"),
+        ({"encoder_args": {"depth": 0}}, "has no layers"),
+        ({"encoder_args": {"embed_dim": -8}}, "--encoder-args embed_dim -8 is out of range"),
+        ({"encoder_args": {"num_heads": 0}}, "--encoder-args num_heads 0 cannot be built"),
         ({"device": "cuda:99"}, "--device cuda:99"),
         ({"init": "gone.safetensors"}, "no such weights file"),
         ({"encoder": "resnet18", "encoder_args": {}}, "--encoder resnet18"),
@@ -180,6 +231,8 @@ def test_an_out_that_holds_something_else_is_refused(photos: Path, tmp_path: Pat
     with pytest.raises(ValueError, match="is a file"):
         train(photos, tmp_path / "thesis" / "chapter.txt")
     assert (tmp_path / "thesis" / "chapter.txt").read_bytes() == b"precious"
+    with pytest.raises(ValueError, match="is no text"):
+        train(photos, tmp_path / os.fsdecode(b"run-\xe9"))
 
 
 def test_unreadable_photographs_are_skipped_counted_and_named(tmp_path: Path) -> None:
@@ -229,6 +282,12 @@ def test_a_loss_that_is_no_number_skips_the_step_and_stops_after_a_few(photos: P
     poisoned |= set(range(100))
     with pytest.raises(ValueError, match=r"5 steps in a row.*lower --lr"):
         train(photos, tmp_path / "always", epochs=10)
+
+
+def test_an_encoder_that_a_step_has_spoilt_is_not_kept(photos: Path, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="the features have become no finite numbers; lower --lr"):
+        train(photos, tmp_path / "run", lr=1e30, epochs=1)
+    assert not (tmp_path / "run" / "encoder").exists() and not (tmp_path / "run" / "checkpoint").exists()
 
 
 def test_two_trainings_do_not_share_a_folder(photos: Path, tmp_path: Path) -> None:

@@ -48,7 +48,7 @@ def training_batches(
             yield [(epoch, index) for index in order[first : first + share]]
 
     dataset = _TwoViews(photos, seed=seed, image_size=image_size, min_crop=min_crop, recolour=recolour)
-    for views in _load(dataset, list(indices()), _stack_views, workers=workers, pin_memory=pin_memory):
+    for views in _load(dataset, indices(), _stack_views, workers=workers, pin_memory=pin_memory):
         if isinstance(views, Unreadable):
             raise ValueError(f"{views}; put the photograph back, or start a new run without it")
         yield views
@@ -81,6 +81,8 @@ def evaluation_batches(batches: Iterable[Sequence[Photo]], *, image_size: int, w
 
 
 def _load(dataset: Dataset[Any], batches: Iterable[Any], collate: Any, *, workers: int, pin_memory: bool = False) -> Iterator[Any]:
+    if workers < 0:
+        raise ValueError(f"--workers {workers} is out of range; 0 reads without further processes")
     remaining = iter(batches)
     first = list(islice(remaining, workers))  # no more workers than batches
     workers = len(first)

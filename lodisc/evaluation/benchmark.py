@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 import torch
 
+from lodisc.config import split_seed
 from lodisc.console import out, say, table
 from lodisc.data.sources import Photo, Skipped, find_photos, split_photos
 from lodisc.evaluation.clustering import clustering
@@ -162,16 +163,18 @@ def _check_protocols(protocols: Sequence[str] | None) -> None:
 
 def divide(photos: list[Photo], data: str | Path, *, train_split: float | None, run: Path | None, seed: int) -> list[Photo]:
     """The photographs with their split; a run's own division comes back from its settings, so that it never learnt from test."""
-    if train_split is None and any(photo.split for photo in photos):
+    if train_split is None and any(photo.split == "test" for photo in photos):
         return photos
     settings = read_json(run / "config.json")["settings"] if run else {}
     learnt = settings.get("train_split")
     share = learnt if train_split is None else train_split
     if share is None:
-        raise ValueError(f"{data} has no train/ and test/; give --train-split 0.7 to test on 30 % of every class")
+        raise ValueError(f"{data} has no test/; give --train-split 0.7 to test on 30 % of every class")
     if run and share != learnt:
         say(f"note: {run} learnt without --train-split {share}; if it was from {data}, it has seen test photographs, unlabelled")
-    return split_photos(photos, train_split=share, seed=seed if learnt is None else settings["split_seed"])
+    if learnt is not None:
+        seed = split_seed(settings)
+    return split_photos(photos, train_split=share, seed=seed)
 
 
 def labelled(photos: Sequence[Photo], data: str | Path, *, learns: list[str]) -> tuple[list[Photo], list[Photo], list[str]]:
@@ -195,6 +198,8 @@ def labelled(photos: Sequence[Photo], data: str | Path, *, learns: list[str]) ->
 
 
 def check_skipped(skipped: Sequence[Skipped], *, total: int, data: str | Path, max_skipped: float) -> None:
+    if not 0 <= max_skipped <= 1:
+        raise ValueError(f"--max-skipped {max_skipped} is out of range; give a share from 0 to 1")
     if len(skipped) > max_skipped * total:
         first = f"the first is {skipped[0].key}: {skipped[0].reason}"
         raise ValueError(f"{data}: {len(skipped)} of {total} photographs cannot be read, more than --max-skipped {max_skipped}; {first}")

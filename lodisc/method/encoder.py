@@ -116,6 +116,8 @@ def _require_vision_transformer(trunk: Any) -> None:
     missing = [part for part in needed if not hasattr(trunk, part)]
     if missing:
         raise ValueError(f"{name} is not a vision transformer that lodisc can use (no {missing[0]}); use a timm vit_* or deit_* model")
+    if not len(trunk.blocks):
+        raise ValueError(f"{name} has no layers; give --encoder-args depth of at least 1")
     if getattr(trunk, "cls_token", None) is None:
         raise ValueError(f"{name} has no [CLS] token, which the method reads attention from; use a timm vit_* or deit_* model with one")
 
@@ -153,6 +155,10 @@ def build_encoder(name: str, *, image_size: int, args: dict[str, Any] | None = N
         raise ValueError(f"--encoder {name}{given} is not a vision transformer that lodisc can use ({error})") from error
     except AssertionError as error:
         raise ValueError(f"--encoder {name}{given} cannot take --image-size {image_size}: {error}") from error
+    except (RuntimeError, ArithmeticError) as error:
+        if pretrained:  # the weights, more likely than the model
+            raise
+        raise ValueError(f"--encoder {name}{given} cannot be built: {str(error).splitlines()[0]}") from error
     patch_sizes = getattr(getattr(trunk, "patch_embed", None), "patch_size", (1,))
     if image_size % patch_sizes[0]:
         low = image_size // patch_sizes[0] * patch_sizes[0]

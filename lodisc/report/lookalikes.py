@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
+from lodisc.config import split_seed
 from lodisc.data.sources import Photo, find_photos, split_photos, training_photos
 from lodisc.evaluation.features import extract, unit
 from lodisc.photo_encoder import PhotoEncoder
@@ -70,8 +71,8 @@ def find_lookalikes(arms: Mapping[str, PhotoEncoder], data: Path, settings: Mapp
 def _photographs(data: Path, settings: Mapping[str, Any]) -> tuple[list[Photo], str]:
     """The test photographs, in the run's own division, or else all that it learnt from; labels only where they tell apart."""
     photos = find_photos(data).photos
-    if settings["train_split"] is not None and not any(photo.split for photo in photos):
-        photos = split_photos(photos, train_split=settings["train_split"], seed=settings["seed"])
+    if not any(photo.split == "test" for photo in photos):
+        photos = split_photos(photos, train_split=settings["train_split"], seed=split_seed(settings))
     test = [photo for photo in photos if photo.split == "test"]
     photos, kind = (test, "test") if len(test) > 1 else (training_photos(photos), "training")
     if len({photo.label for photo in photos if photo.label is not None}) < 2:

@@ -5,6 +5,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
+from lodisc.data.photo import shown
 from lodisc.study.design import BASELINE
 
 INK, QUIET, BETTER, WORSE = "#22303a", "#9aa5ad", "#1b7f5c", "#b3402e"
@@ -31,7 +32,8 @@ def draw(result: dict[str, Any], path: Path) -> None:
         axes.grid(axis="y", color="#eef1f3", linewidth=0.8)
         axes.set_axisbelow(True)
     seeds = "1 seed" if len(result["seeds"]) == 1 else f"{len(result['seeds'])} seeds"
-    picture.suptitle(f"{result['question']}  ({Path(result['data']).name}, {seeds}, percent)", fontsize=10, color=INK)
+    title = f"{result['question']}  ({shown(Path(result['data']).name)}, {seeds}, percent)"
+    picture.suptitle(title, fontsize=10, color=INK, parse_math=False)
     picture.savefig(path)
 
 

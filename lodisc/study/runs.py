@@ -16,11 +16,12 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+import torch
 from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file
 
 from lodisc.config import FREE_TO_CHANGE, LOCAL_SETTINGS, TrainConfig
-from lodisc.data.sources import find_photos, fingerprint
+from lodisc.data.sources import find_photos, fingerprint, training_photos
 from lodisc.evaluation.benchmark import check_skipped, divide, labelled
 from lodisc.evaluation.features import Arm, extract
 from lodisc.evaluation.focus import focus_scores
@@ -28,6 +29,7 @@ from lodisc.evaluation.paired import photo_scores
 from lodisc.jsonfiles import read_json, read_json_lines
 from lodisc.photo_encoder import PhotoEncoder, load, load_start
 from lodisc.study.design import FOCUS
+from lodisc.training.checkpoint import save_tensors
 from lodisc.training.loop import run_training
 
 Scores = Mapping[str, np.ndarray]
@@ -45,8 +47,9 @@ class Runs:
         listing = find_photos(data)
         photos = divide(listing.photos, data, train_split=base.train_split, run=None, seed=base.split_seed)
         self.train, self.test, self.classes = labelled(photos, data, learns=["linear", "kNN"])
-        self.learnt = sum(photo.split != "test" for photo in photos)
-        self.mark = fingerprint([*self.train, *self.test])
+        learnt = training_photos(photos)
+        self.learnt = len(learnt)
+        self.mark = fingerprint([*learnt, *self.test])
         if max(Counter(photo.label for photo in self.test).values()) < 2:
             raise ValueError(f"{data}: no class has two test photographs, so none can be found by another; use more photographs")
         self.masks = data / "masks" if FOCUS.keys() & figures.keys() else None
@@ -66,8 +69,8 @@ class Runs:
     def scores(self, config: TrainConfig) -> Scores:
         """The scores of the trained student on every test photograph, in 0..1; trains it first where that is still to be done."""
         run = self.folder(config)
-        if not self.is_done(config) and not self._is_trained(run):
-            run_training(self.data, run, _plain(config))
+        if not any(run.glob("*.safetensors")):  # once measured, a run has lost its checkpoints
+            run_training(self.data, run, self._as_begun(run, _plain(config)))
         scores = self._measured(run, partial(load, run, device=config.device), config)
         shutil.rmtree(run / "checkpoint", ignore_errors=True)
         return scores
@@ -88,11 +91,10 @@ class Runs:
         seconds = round(config.batch_size / float(np.median(speeds)), 4)
         return {"run": str(run), "steps": settled["steps"], "seconds_per_step": seconds, "hardware": settled["hardware"]}
 
-    def _is_trained(self, run: Path) -> bool:
-        if not (run / "config.json").exists() or not (run / "encoder").is_dir():
-            return False
-        log = read_json_lines(run / "log.jsonl")
-        return bool(log) and log[-1]["step"] == read_json(run / "config.json")["steps"]
+    def _as_begun(self, run: Path, config: TrainConfig) -> TrainConfig:
+        """The config with the path of the starting weights when the run was begun: its folder's name vouches that they are the same."""
+        settled = run / "config.json"
+        return replace(config, init=read_json(settled)["settings"]["init"]) if settled.exists() else config
 
     def _scores_file(self, folder: Path, config: TrainConfig) -> Path:
         kind = f"focus-{config.fusion}" if self.masks else "recognition"
@@ -122,8 +124,11 @@ class Runs:
         if self.masks:
             scores |= focus_scores(encoder, test.photos, self.masks, fusion=config.fusion)
         beside = path.with_suffix(f".{os.getpid()}.tmp")
-        save_file({figure: np.ascontiguousarray(values) for figure, values in scores.items()}, beside)
-        beside.replace(path)
+        try:
+            save_tensors({figure: torch.from_numpy(values) for figure, values in scores.items()}, beside)
+            beside.replace(path)
+        finally:
+            beside.unlink(missing_ok=True)
         return scores
 
 

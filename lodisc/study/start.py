@@ -5,12 +5,13 @@ from dataclasses import replace
 from lodisc.config import TrainConfig
 from lodisc.study.design import BASELINE, RECOGNITION, Arms, Study, with_regions
 
-SELF_SUPERVISED = "vit_small_patch16_224.dino"
+SELF_SUPERVISED, PATCH = "vit_small_patch16_224.dino", 16
 
 
 def arms(base: TrainConfig) -> Arms:
     regions = with_regions(base)
-    self_supervised = replace(base, encoder=SELF_SUPERVISED, encoder_args={}, init="timm")
+    nearest_size = PATCH * max(1, round(base.image_size / PATCH))
+    self_supervised = replace(base, encoder=SELF_SUPERVISED, encoder_args={}, image_size=nearest_size, init="timm")
     return {
         regions.objective: regions,
         "global, self-supervised": replace(self_supervised, objective="global"),

@@ -11,7 +11,7 @@ from lodisc.config import TrainConfig
 from lodisc.console import out as console
 from lodisc.console import say, table
 from lodisc.evaluation.paired import difference, mean_figure, stacked
-from lodisc.jsonfiles import write_json
+from lodisc.jsonfiles import read_json, write_json
 from lodisc.study import attention, branches, direction, focus, keep_ratio, masks, start
 from lodisc.study.compute import of_equal_compute
 from lodisc.study.design import BASELINE, Arms, Study
@@ -40,13 +40,15 @@ def study(
     _refuse(name, base, seeds)
     question = STUDIES[name]
     runs = Runs(data, out, base, figures=question.figures)
+    _refuse_others(out / f"{name}.json", data, runs.mark)
     base = replace(base, epochs=_epochs(base, runs.learnt))
     configs = of_equal_compute({BASELINE: replace(base, objective="global"), **question.arms(base)}, base)
     chosen = _chosen(question, configs, arms, done=lambda config: all(runs.is_done(replace(config, seed=seed)) for seed in seeds))
-    configs, left_out = _train(runs, {arm: configs[arm] for arm in chosen}, seeds)
+    configs, left_out = _train(runs, question, {arm: configs[arm] for arm in chosen}, seeds)
 
     result: dict[str, Any] = {
-        "study": name, "question": question.question, "data": str(data.resolve()), "photographs": len(runs.test), "seeds": list(seeds),
+        "study": name, "question": question.question, "data": str(data.resolve()), "fingerprint": runs.mark, "photographs": len(runs.test),
+        "seeds": list(seeds),
         "settings": base.to_dict(), "titles": question.figures, "left_out": left_out, "versions": versions(),
         "rival": question.rival if question.rival in configs else None,
         "arms": _measured(runs, question, configs, base, seeds),
@@ -89,7 +91,15 @@ def _refuse(name: str, base: TrainConfig, seeds: Sequence[int]) -> None:
         raise ValueError("--seeds must name at least one seed, each once, as in --seeds 0,1,2")
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise ValueError("a study trains one run after another; start it without torchrun")
-    base.check()
+    for seed in seeds:
+        replace(base, seed=seed).check()
+
+
+def _refuse_others(path: Path, data: Path, mark: str) -> None:
+    """Keep what was found on other photographs; the same ones may have moved, and a folder may have changed."""
+    before = read_json(path) if path.exists() else None
+    if before and before["data"] != str(data.resolve()) and before.get("fingerprint") != mark:
+        raise ValueError(f"{path} is of other photographs, those in {before['data']}; choose another --out")
 
 
 def _epochs(base: TrainConfig, photos: int) -> float:
@@ -109,16 +119,16 @@ def _chosen(question: Study, configs: Arms, names: Sequence[str], *, done: Calla
     return [arm for arm, config in configs.items() if not names or arm in needed or done(config)]
 
 
-def _train(runs: Runs, arms: Arms, seeds: Sequence[int]) -> tuple[Arms, dict[str, str]]:
+def _train(runs: Runs, question: Study, arms: Arms, seeds: Sequence[int]) -> tuple[Arms, dict[str, str]]:
     """Train and measure what is not done yet; the arms that could be, and why others could not.
 
-    An arm whose starting weights can't be had is left out; the baseline must be there.
+    An arm whose starting weights can't be had is left out, and so is one whose global only was; the baseline must be there.
     """
     missing = [(arm, seed) for arm, config in arms.items() for seed in seeds if not runs.is_done(replace(config, seed=seed))]
     left_out: dict[str, str] = {}
     begun = time.monotonic()
     for number, (arm, seed) in enumerate(missing):
-        if arm in left_out:
+        if arm in left_out or question.against(arm) in left_out:
             continue
         spent = (time.monotonic() - begun) / 60
         left = f", about {spent / number * (len(missing) - number):.0f} min left" if number else ""
@@ -130,6 +140,9 @@ def _train(runs: Runs, arms: Arms, seeds: Sequence[int]) -> tuple[Arms, dict[str
                 raise
             left_out[arm] = str(error)
             say(f"left out: {arm}: {error}")
+    for arm in arms:
+        if question.against(arm) in left_out:
+            left_out.setdefault(arm, f"{question.against(arm)} was left out")
     return {arm: config for arm, config in arms.items() if arm not in left_out}, left_out
 
 

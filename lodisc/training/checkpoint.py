@@ -16,7 +16,7 @@ RUN/
 import fcntl
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -53,8 +53,9 @@ def save_encoder(encoder: Encoder, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     beside = folder / "model.safetensors.tmp"
     try:
-        _save_tensors(encoder.trunk.state_dict(), beside)
+        save_tensors(encoder.trunk.state_dict(), beside)
         beside.replace(folder / "model.safetensors")
+        _flush(folder)
     finally:
         beside.unlink(missing_ok=True)
     cfg = encoder.trunk.pretrained_cfg
@@ -99,10 +100,11 @@ def save_checkpoint(run: Path, *, step: int, tensors: dict[str, Tensor], state: 
     """Write checkpoint/step-N whole or not at all, then drop all but the last two."""
     folder = run / "checkpoint" / f"step-{step:08d}"
     beside = folder.with_suffix(".tmp")
-    shutil.rmtree(beside, ignore_errors=True)
+    for unfinished in folder.parent.glob("step-*.tmp"):
+        shutil.rmtree(unfinished)
     beside.mkdir(parents=True)
     try:
-        _save_tensors(tensors, beside / "state.safetensors")
+        save_tensors(tensors, beside / "state.safetensors")
         write_json(beside / "state.json", {"step": step, **state})
         shutil.rmtree(folder, ignore_errors=True)
         beside.rename(folder)
@@ -140,8 +142,8 @@ def versions() -> dict[str, str]:
     }  # fmt: skip
 
 
-def _save_tensors(tensors: dict[str, Tensor], path: Path) -> None:
-    """Write and flush; safetensors reports a full disk by an error of its own."""
+def save_tensors(tensors: Mapping[str, Tensor], path: Path) -> None:
+    """Write and flush; an `OSError` says when the disk is full, which safetensors reports by an error of its own."""
     try:
         save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, path)
     except SafetensorError as error:

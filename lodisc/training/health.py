@@ -72,6 +72,6 @@ def judge(measured: dict[str, float], *, first: dict[str, float], step: int, ste
     if measured["spread"] < 0.1 * first["spread"] or measured["effective_rank"] < max(1.5, 0.1 * first["effective_rank"]):
         return Health("collapsing", "features become alike: lower --lr, raise --batch-size, or start from pretrained weights with --init")
     found = f"a view finds its partner among {batch} in {measured['matched']:.0%} of cases (by chance {1 / batch:.0%})"
-    if measured["matched"] < 2 / batch or measured["agreement"] - measured["chance_agreement"] < 0.02:
+    if measured["matched"] < min(2 / batch, (1 + 1 / batch) / 2) or measured["agreement"] - measured["chance_agreement"] < 0.02:
         return Health("not learning", f"{found}: raise --epochs or --lr, or start from pretrained weights with --init")
     return Health("healthy", found)

@@ -14,6 +14,7 @@ from lodisc.training import optim
 from lodisc.training.distributed import AllReduceSum, Processes
 
 BAD_STEPS = 5
+CURE = "lower --lr or use --precision fp32, with another --out"
 
 
 class Learner:
@@ -41,7 +42,7 @@ class Learner:
     def step(self, views_VB3SS: Tensor, *, step: int, steps: int) -> tuple[Step, dict[str, float]]:
         """Learn from one batch; what the method computed, and the figures of the step.
 
-        A step whose loss or gradient is no finite number changes nothing; after five in a row a `ValueError` says what to do.
+        A step whose loss or gradient is no finite number teaches the student nothing; after five in a row a `ValueError` says what to do.
         """
         config = self.config
         rate = optim.learning_rate(step, steps=steps, peak=config.lr * config.batch_size / 256, warmup=config.warmup)
@@ -63,6 +64,13 @@ class Learner:
         loss, loss_global, loss_local = losses.tolist()
         figures = {"loss": loss, "loss_global": loss_global, "loss_local": loss_local}
         return result, {**figures, "lr": rate, "momentum": momentum, "gradient_norm": norm.item()}
+
+    @torch.no_grad()
+    def require_finite(self) -> None:
+        """Raise a `ValueError` when the student's features are no finite numbers any more, as after one step that was far too large."""
+        encoder = self.model.encoder
+        if not bool(torch.isfinite(encoder(encoder.mean.new_zeros(1, 3, encoder.image_size, encoder.image_size))).all()):
+            raise ValueError(f"the features have become no finite numbers; {CURE}")
 
     def tensors(self) -> dict[str, Tensor]:
         """Everything that learning on from here depends on, by name."""
@@ -90,7 +98,4 @@ class Learner:
     def _count_bad_step(self, step: int) -> None:
         self.bad_steps += 1
         if self.bad_steps >= BAD_STEPS:
-            raise ValueError(
-                f"the loss was no finite number {BAD_STEPS} steps in a row, up to step {step + 1}; lower --lr or use --precision fp32, "
-                "with another --out"
-            )
+            raise ValueError(f"the loss was no finite number {BAD_STEPS} steps in a row, up to step {step + 1}; {CURE}")

@@ -95,13 +95,14 @@ class _Training:
                     begun, reached = time.monotonic(), self.step
                 progress.advance(bar)
                 if self.world.any(bool(received)):
-                    self._save()
-                    number = received[0] if received else signal.SIGTERM
-                    raise Stopped(f"stopped at step {self.step} of {self.steps}; run the same command to go on", number)
+                    break
                 if time.monotonic() - saved > self.config.checkpoint_minutes * 60 and self.step < self.steps:
                     self._save()
                     saved = time.monotonic()
-        self._save()
+            self._save()
+            if self.world.any(bool(received)):
+                number = received[0] if received else signal.SIGTERM
+                raise Stopped(f"stopped at step {self.step} of {self.steps}; run the same command to go on", number)
 
     def _log(self, result: Step, figures: dict[str, float]) -> str:
         """Measure health, write a line of the log, and say it in a few words."""
@@ -121,13 +122,17 @@ class _Training:
         return note
 
     def _save(self) -> None:
-        """A checkpoint and both encoders, by the first process."""
+        """Both encoders and then a checkpoint, by the first process: one of the last step says that everything is there.
+
+        Raises `ValueError` when the weights are not worth keeping.
+        """
+        self.learner.require_finite()
         if self.world.is_first:
-            state = {"bad_steps": self.learner.bad_steps, "first": self.first, "smooth": self.smooth}
-            checkpoint.save_checkpoint(self.out, step=self.step, tensors=self.learner.tensors(), state=state)
             model = self.learner.model
             for encoder, folder in ((model.encoder, "encoder"), (model.momentum_encoder, "momentum")):
                 checkpoint.save_encoder(encoder, self.out / folder)
+            state = {"bad_steps": self.learner.bad_steps, "first": self.first, "smooth": self.smooth}
+            checkpoint.save_checkpoint(self.out, step=self.step, tensors=self.learner.tensors(), state=state)
 
     def _tell(self, message: str) -> None:
         if self.world.is_first:

@@ -8,11 +8,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lodisc.config import FREE_TO_CHANGE, TrainConfig
+from lodisc.config import FREE_TO_CHANGE, TrainConfig, as_flag, split_seed
 from lodisc.console import say
 from lodisc.data.check import check_photos, write_skipped
 from lodisc.data.loader import training_batches
-from lodisc.data.photo import Photo
+from lodisc.data.photo import Photo, shown
 from lodisc.data.sources import find_photos, fingerprint, split_photos, training_photos
 from lodisc.device import pick_precision
 from lodisc.jsonfiles import read_json, read_json_lines, write_json
@@ -26,7 +26,6 @@ CALIBRATION_STEPS = 4
 NEWER = {
     "positives": "other",
     "attention": "momentum",
-    "split_seed": 0,
     "recolour": False,
 }
 GONE = {"whole_every": 1}  # settings of older versions, and the value by which they changed nothing
@@ -40,6 +39,10 @@ class WeightsNotHad(ValueError):
 
 def claim(out: Path) -> None:
     """Make the folder of a run; raises `ValueError` when something else is there."""
+    try:
+        str(out.resolve()).encode()
+    except UnicodeEncodeError:
+        raise ValueError(f"--out {shown(out)} is no text, so its files could not be opened again; choose another") from None
     if out.exists() and not out.is_dir():
         raise ValueError(f"{out} is a file; choose another --out")
     ours = (".", "config.json.", "skipped.jsonl", "start")  # of a run that was killed before it began
@@ -135,20 +138,15 @@ def batches_of(photos: list[Photo], config: TrainConfig, world: Processes, steps
 
 
 def _require_same(out: Path, before: dict[str, Any], config: TrainConfig) -> None:
-    before = {**NEWER, **before}
+    before = {**NEWER, "split_seed": split_seed(before), **before}
     for name, without_effect in GONE.items():
         if before.get(name, without_effect) != without_effect:
-            raise ValueError(f"{out} was begun with {_flag(name, before[name])}, which this version does not have; use another --out")
+            raise ValueError(f"{out} was begun with {as_flag(name, before[name])}, which this version does not have; use another --out")
     kept = {name: value for name, value in config.to_dict().items() if name not in FREE_TO_CHANGE | {"recipe"}}  # a recipe is its settings
     other = [name for name, value in kept.items() if before[name] != value]
     if other:
-        begun, now = (" ".join(_flag(name, settings[name]) for name in other) for settings in (before, kept))
+        begun, now = (" ".join(as_flag(name, settings[name]) for name in other) for settings in (before, kept))
         raise ValueError(f"{out} was begun with {begun}, not {now}; use that, or another --out")
-
-
-def _flag(name: str, value: object) -> str:
-    flag = name.replace("_", "-")
-    return f"--{flag}" if value is True else f"--no-{flag}" if value is False else f"--{flag} {value}"
 
 
 def steps_of_epochs(config: TrainConfig, photos: int) -> int:
