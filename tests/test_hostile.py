@@ -1,6 +1,7 @@
 """Every kind of bad input through the command line: skipped and counted, or refused in one line."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -79,10 +80,12 @@ def test_an_unknown_command_or_flag_is_a_mistake_of_its_own(capsys: pytest.Captu
 @pytest.mark.parametrize("json", [False, True])
 def test_a_reader_that_goes_away_is_no_mistake(tmp_path: Path, json: bool) -> None:
     words = [sys.executable, "-m", "lodisc", "data", "list", *(["--json"] if json else [])]
-    reader = subprocess.Popen(["true"], stdin=subprocess.PIPE)
-    reader.wait()
-    assert reader.stdin is not None
-    assert subprocess.run(words, stdout=reader.stdin, stderr=subprocess.PIPE, check=False).returncode == 141
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        assert subprocess.run(words, stdout=writer, stderr=subprocess.PIPE, check=False).returncode == 141
+    finally:
+        os.close(writer)
 
 
 def test_names_are_printed_as_they_are(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
