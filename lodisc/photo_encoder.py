@@ -14,6 +14,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from lodisc.data.decode import Unreadable, decode, to_rgb
+from lodisc.data.loader import most_pixels
 from lodisc.data.views import centre_view
 from lodisc.device import autocast, pick_device
 from lodisc.method.encoder import Encoder, build_encoder
@@ -98,7 +99,7 @@ class PhotoEncoder(nn.Module):
             return image
         if isinstance(image, str | Path):
             try:
-                image = decode(Path(image).read_bytes(), at_least=2 * self.image_size)
+                image = decode(Path(image).read_bytes(), at_least=most_pixels(self.image_size))
             except (Unreadable, OSError) as error:
                 raise Unreadable(f"{image}: {error}") from None
         elif isinstance(image, np.ndarray):

@@ -113,7 +113,7 @@ def test_search_by_key_and_by_file(birds: Path, tmp_path: Path, capsys: pytest.C
     by_key, by_file = lodisc_json(capsys, "search", birds, key, copy, "--top", 4)["answers"]
     assert [one["key"] for one in by_key["found"]] == expected[:4]
     assert [one["key"] for one in by_file["found"]] == [key, *expected[:3]]
-    assert by_file["found"][0]["score"] == pytest.approx(1, abs=1e-3)
+    assert by_file["found"][0]["score"] == pytest.approx(1, abs=1e-4)
     assert cli.main(["search", str(birds), key]) == 0
     assert r"wren/[red]a 'b'\n.jpg" in capsys.readouterr().out.replace("\n", " ")
 

@@ -14,6 +14,7 @@ from PIL import Image
 from lodisc.collection.collection import Collection
 from lodisc.config import TrainConfig
 from lodisc.data.decode import decode
+from lodisc.data.loader import most_pixels
 from lodisc.web import models
 from lodisc.web.kept import Latest
 from lodisc.web.thumbnails import decoding
@@ -78,7 +79,7 @@ class Seer:
 
     def _decoded(self, data: bytes) -> Image.Image:
         with decoding:
-            return decode(data, at_least=2 * self.collection.settings["image_size"])
+            return decode(data, at_least=most_pixels(self.collection.settings["image_size"]))
 
 
 def view_box(width: int, height: int, *, image_size: int) -> list[float]:
