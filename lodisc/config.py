@@ -179,7 +179,7 @@ def as_flag(name: str, value: object) -> str:
     flag = name.replace("_", "-")
     if isinstance(value, dict):
         value = " ".join(f"{key} {number}" for key, number in value.items())
-    return f"--{flag}" if value is True else f"--no-{flag}" if value is False else f"--{flag} {value}"
+    return f"--{flag}" if value is True else f"--no-{flag}" if value is False else f"--{flag} {value}".rstrip()
 
 
 def split_seed(settings: Mapping[str, Any]) -> int:

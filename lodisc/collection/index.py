@@ -31,7 +31,8 @@ RENAMED = "renamed.json"
 def index(source: str | Path, *, collection: str | Path) -> dict[str, Any]:
     """Make the collection hold the photographs of an embedding and no others; returns how many were added, replaced, kept, removed.
 
-    Safe to kill at any moment: the collection is as before, or as after. Labels stay, and follow a photograph whose file was renamed.
+    Safe to kill at any moment: the collection is as before, or as after. Labels stay, and follow a photograph whose file was renamed
+    (where the kill came just before that, at the next call; until then they are on what has the old name now).
     An embedding by another encoder replaces every vector. Raises `ValueError` for a folder that holds no embedding, for parts that
     are damaged, name a photograph twice or hold vectors that are not finite, and where not one photograph of the collection is in it.
     """

@@ -60,7 +60,7 @@ class Store:
     def version(self) -> str:
         """Another one whenever the rows change, by whatever process, even if the collection was deleted and made anew.
 
-        Raises `ValueError` when it was deleted, or when LanceDB finds it damaged.
+        Raises `ValueError` when it was deleted, or when LanceDB can't read it.
         """
         try:
             is_another = self._place.stat().st_ino != self._identity
@@ -68,7 +68,7 @@ class Store:
             raise ValueError(f"{shown(self.folder)} was deleted; make it anew with  lodisc index DIR --collection DIR") from None
         if is_another:
             self._open()
-        with self._undamaged():
+        with self._reading():
             self._table.checkout_latest()
             return f"{self._identity}-{self._table.version}"
 
@@ -81,14 +81,14 @@ class Store:
         """The newest version and all its rows; raises as `version` does."""
         while True:
             version = self.version
-            with self._undamaged():
+            with self._reading():
                 rows = self._table.to_arrow()
             if version == self.version:
                 return version, rows
 
     def keys_and(self, column: str) -> dict[str, Any]:
         """One column by the key of its row."""
-        with self._undamaged():
+        with self._reading():
             rows = self._table.search().select(["key", column]).to_arrow()
         return dict(zip(rows["key"].to_pylist(), rows[column].to_pylist(), strict=True))
 
@@ -122,20 +122,21 @@ class Store:
         )  # fmt: skip
 
     def _open(self) -> None:
-        with self._undamaged():
+        with self._reading():
             self._table = self._database.open_table(TABLE)
         self._held = os.open(self._place, os.O_RDONLY)  # so that no other folder is given its number
         weakref.finalize(self._table, os.close, self._held)
         self._identity = os.fstat(self._held).st_ino
 
     @contextmanager
-    def _undamaged(self) -> Iterator[None]:
+    def _reading(self) -> Iterator[None]:
         """Say in one line what LanceDB finds wrong with its files."""
         try:
             yield
         except RuntimeError as error:
             raise ValueError(
-                f"{shown(self._place)} is damaged ({str(error).splitlines()[0][:120]}); delete it and run  lodisc index  again: labels stay"
+                f"{shown(self._place)} can't be read ({str(error).splitlines()[0][:120]}); "
+                "if it is damaged, delete it and run  lodisc index  again: labels stay"
             ) from None
 
     def tidy(self) -> None:
