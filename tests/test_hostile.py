@@ -77,6 +77,12 @@ def test_an_unknown_command_or_flag_is_a_mistake_of_its_own(capsys: pytest.Captu
     assert exit_.value.code == 2
 
 
+def test_too_little_memory_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = collection(tmp_path / "data", per_label=6)
+    status, out, messages = lodisc(capsys, "train", data, "--out", tmp_path / "run", *flags(hidden_dim=10**6))
+    assert status == 1 and out == "" and "not enough memory: " in messages and messages.count("\n") == 1
+
+
 @pytest.mark.parametrize("json", [False, True])
 def test_a_reader_that_goes_away_is_no_mistake(tmp_path: Path, json: bool) -> None:
     words = [sys.executable, "-m", "lodisc", "data", "list", *(["--json"] if json else [])]
