@@ -124,9 +124,9 @@ class Store:
     def _open(self) -> None:
         with self._reading():
             self._table = self._database.open_table(TABLE)
-        self._held = os.open(self._place, os.O_RDONLY)  # so that no other folder is given its number
-        weakref.finalize(self._table, os.close, self._held)
-        self._identity = os.fstat(self._held).st_ino
+        held = os.open(self._place, os.O_RDONLY)  # so that no other folder is given its number
+        weakref.finalize(self._table, os.close, held)
+        self._identity = os.fstat(held).st_ino
 
     @contextmanager
     def _reading(self) -> Iterator[None]:

@@ -48,8 +48,7 @@ def study(
 
     result: dict[str, Any] = {
         "study": name, "question": question.question, "data": str(data.resolve()), "fingerprint": runs.mark, "photographs": len(runs.test),
-        "seeds": list(seeds),
-        "settings": base.to_dict(), "titles": question.figures, "left_out": left_out, "versions": versions(),
+        "seeds": list(seeds), "settings": base.to_dict(), "titles": question.figures, "left_out": left_out, "versions": versions(),
         "rival": question.rival if question.rival in configs else None,
         "arms": _measured(runs, question, configs, base, seeds),
     }  # fmt: skip
