@@ -32,8 +32,8 @@ class TrainConfig:
     """Whole numbers for the timm constructor, such as: patch_size 8 depth 4."""
     init: str = "timm"
     """Starting weights: a .safetensors file, `timm` (downloads the pretrained ones) or `none` (random)."""
-    image_size: int = 128
-    """Side of the square views, in pixels."""
+    image_size: int = 0
+    """Side of the square views, in pixels; 0 is the encoder's own size, at most 224."""
 
     epochs: float | None = None
     """How often every photograph is seen; when not given 4 times and for at least 224 steps."""
@@ -113,7 +113,7 @@ class TrainConfig:
             "epochs": self.epochs is None or 0 < self.epochs < math.inf,
             "minutes": self.minutes is None or 0 < self.minutes < math.inf,
             "batch_size": self.batch_size >= 2,
-            "image_size": 16 <= self.image_size <= 4096,
+            "image_size": self.image_size == 0 or 16 <= self.image_size <= 4096,
             "lr": 0 < self.lr < math.inf,
             "weight_decay": 0 <= self.weight_decay < math.inf,
             "warmup": 0 <= self.warmup < 1,
@@ -155,8 +155,8 @@ def adapt(**changes: Any) -> TrainConfig:
 def scratch(**changes: Any) -> TrainConfig:
     """Many epochs from random weights by both branches, with the patch projection frozen."""
     base = TrainConfig(
-        recipe="scratch", init="none", epochs=100, lr=1.5e-3, weight_decay=0.1, objective="both", recolour=False, mask="pivotal",
-        keep_ratio=0.25, freeze_patch_embed=True,
+        recipe="scratch", init="none", image_size=128, epochs=100, lr=1.5e-3, weight_decay=0.1, objective="both", recolour=False,
+        mask="pivotal", keep_ratio=0.25, freeze_patch_embed=True,
     )  # fmt: skip
     return replace(base, **changes)
 

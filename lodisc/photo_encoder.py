@@ -17,7 +17,7 @@ from lodisc.data.decode import Unreadable, decode, to_rgb
 from lodisc.data.loader import most_pixels
 from lodisc.data.views import centre_view
 from lodisc.device import autocast, pick_device
-from lodisc.method.encoder import Encoder, build_encoder
+from lodisc.method.encoder import Encoder, build_encoder, native_size
 from lodisc.method.masking import FUSIONS
 from lodisc.training.checkpoint import is_run, load_encoder, load_weights
 
@@ -140,11 +140,3 @@ def load_start(run: str | Path, *, device: str = "auto") -> PhotoEncoder:
     if not is_run(Path(run)):
         raise ValueError(f"{run} is no run")
     return PhotoEncoder(load_encoder(Path(run) / "start"), name="untouched start", device=device)
-
-
-def native_size(name: str) -> int:
-    """The image size that a timm model was made for."""
-    from timm import get_pretrained_cfg
-
-    cfg = get_pretrained_cfg(name)
-    return cfg.input_size[-1] if cfg else 224

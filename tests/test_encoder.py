@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from safetensors.torch import save_file
 
 from lodisc.method.attention import FusedAttention
-from lodisc.method.encoder import Encoder, build_encoder
+from lodisc.method.encoder import Encoder, build_encoder, training_size
 from lodisc.training.checkpoint import load_weights
 
 FAMILIES = [
@@ -119,6 +119,21 @@ def test_unfused_attention_is_refused() -> None:
 def test_image_size_that_is_no_multiple_of_the_patch() -> None:
     with pytest.raises(ValueError, match="use 56 or 70"):
         build_encoder("vit_small_patch14_dinov2", image_size=64, args=SMALL)
+
+
+@pytest.mark.parametrize(
+    ("name", "args", "size"),
+    [
+        ("deit_tiny_patch16_224", {}, 224),
+        ("vit_small_patch14_reg4_dinov2.lvd142m", {}, 224),  # made for 518
+        ("vit_base_patch16_384", {}, 224),
+        ("vit_tiny_patch16_224", {"patch_size": 10}, 220),
+        ("vit_small_patch16_dinov3", {}, 224),  # made for 256
+        ("no_such_model", {}, 224),
+    ],
+)
+def test_training_takes_the_size_that_the_encoder_was_made_for(name: str, args: dict[str, int], size: int) -> None:
+    assert training_size(name, args) == size
 
 
 def test_bytes_are_normalised_as_the_model_wants() -> None:

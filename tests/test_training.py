@@ -155,6 +155,15 @@ def test_a_finished_run_has_nothing_to_do(photos: Path, tmp_path: Path, capsys) 
     assert "Nothing to do" in capsys.readouterr().err
 
 
+@pytest.mark.slow
+def test_a_run_learns_at_the_size_of_its_encoder_and_an_older_one_at_its_own(photos: Path, tmp_path: Path, capsys) -> None:
+    path = train(photos, tmp_path / "run", epochs=1, image_size=0, encoder_args={"depth": 1}) / "config.json"
+    assert read_json(path)["settings"]["image_size"] == 224
+    train(photos, tmp_path / "older", epochs=1, image_size=64)
+    train(photos, tmp_path / "older", epochs=1, image_size=0)
+    assert read_json(tmp_path / "older/config.json")["settings"]["image_size"] == 64 and "Nothing to do" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("name", "value"), [("lr", 0.01), ("keep_ratio", 0.5), ("seed", 3), ("epochs", 7), ("batch_size", 6), ("image_size", 64)]
 )

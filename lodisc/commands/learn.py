@@ -136,7 +136,7 @@ def study(
     """Answer a question about the method on DATA: train and measure every arm at equal compute, with seeds and intervals.
 
     Args:
-        name: branches, masks, keep-ratio, attention, direction, focus or start.
+        name: branches, masks, keep-ratio, attention, direction, focus, start or variants.
         data: Photographs with train/ and test/, sub-folders as labels; for focus the drawn finches.
         config: The recipe around which one thing is varied.
         out: Folder of the studies on DATA, which share their runs; studies/DATA when not given.

@@ -5,7 +5,7 @@ Axes: B batch, H heads, T tokens, P patches, K kept patches, L layers, D feature
 
 import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import timm
@@ -134,6 +134,22 @@ def _require_attention(encoder: Encoder) -> None:
     if [row.shape[1] for row in attention.rows_BT] != [tokens] * layers:
         name = type(encoder.trunk).__name__
         raise ValueError(f"{name} does not run one fused self-attention over all patches in each layer; use a timm vit_* or deit_* model")
+
+
+def native_size(name: str) -> int:
+    """The image size that a timm model was made for, in pixels; 224 where timm does not say."""
+    try:
+        cfg = timm.get_pretrained_cfg(name)
+    except RuntimeError:
+        return 224
+    return cfg.input_size[-1] if cfg else 224
+
+
+def training_size(name: str, args: Mapping[str, int]) -> int:
+    """The image size to train at unless told otherwise: the model's own, at most 224, a multiple of a patch size among its arguments."""
+    size = min(native_size(name), 224)
+    patch = args.get("patch_size") or 1
+    return size // patch * patch
 
 
 def build_encoder(name: str, *, image_size: int, args: dict[str, Any] | None = None, pretrained: bool = False) -> Encoder:

@@ -12,7 +12,8 @@ from lodisc.console import out as console
 from lodisc.console import say, table
 from lodisc.evaluation.paired import difference, mean_figure, stacked
 from lodisc.jsonfiles import read_json, write_json
-from lodisc.study import attention, branches, direction, focus, keep_ratio, masks, start
+from lodisc.method.encoder import training_size
+from lodisc.study import attention, branches, direction, focus, keep_ratio, masks, start, variants
 from lodisc.study.compute import of_equal_compute
 from lodisc.study.design import BASELINE, Arms, Study
 from lodisc.study.plot import draw
@@ -23,7 +24,7 @@ from lodisc.training.prepare import WeightsNotHad, steps_of_epochs
 
 STUDIES: dict[str, Study] = {
     "branches": branches.STUDY, "masks": masks.STUDY, "keep-ratio": keep_ratio.STUDY, "attention": attention.STUDY,
-    "direction": direction.STUDY, "focus": focus.STUDY, "start": start.STUDY,
+    "direction": direction.STUDY, "focus": focus.STUDY, "start": start.STUDY, "variants": variants.STUDY,
 }  # fmt: skip
 
 
@@ -41,7 +42,7 @@ def study(
     question = STUDIES[name]
     runs = Runs(data, out, base, figures=question.figures)
     _refuse_others(out / f"{name}.json", data, runs.mark)
-    base = replace(base, epochs=_epochs(base, runs.learnt))
+    base = replace(base, epochs=_epochs(base, runs.learnt), image_size=base.image_size or training_size(base.encoder, base.encoder_args))
     configs = of_equal_compute({BASELINE: replace(base, objective="global"), **question.arms(base)}, base)
     chosen = _chosen(question, configs, arms, done=lambda config: all(runs.is_done(replace(config, seed=seed)) for seed in seeds))
     configs, left_out = _train(runs, question, {arm: configs[arm] for arm in chosen}, seeds)

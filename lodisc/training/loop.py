@@ -17,7 +17,7 @@ from lodisc.method.lodisc import Step
 from lodisc.training import checkpoint, health, runlog
 from lodisc.training.distributed import Processes, processes
 from lodisc.training.learner import Learner
-from lodisc.training.prepare import batches_of, claim, plan, readable_photos, starting_encoder
+from lodisc.training.prepare import batches_of, claim, image_size_of, plan, readable_photos, starting_encoder
 
 
 class Stopped(Exception):
@@ -42,6 +42,7 @@ def train(data: str | Path, *, out: str | Path, recipe: str = "adapt", **setting
 def run_training(data: Path, out: Path, config: TrainConfig) -> Path:
     """`train` with a complete config."""
     config.check()
+    config = replace(config, image_size=image_size_of(out, config))
     if config.init not in {"timm", "none"}:
         config = replace(config, init=str(Path(config.init).resolve()))
     with processes(config.device) as world:

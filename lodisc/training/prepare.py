@@ -16,7 +16,7 @@ from lodisc.data.photo import Photo, shown
 from lodisc.data.sources import find_photos, fingerprint, split_photos, training_photos
 from lodisc.device import pick_precision
 from lodisc.jsonfiles import read_json, read_json_lines, write_json
-from lodisc.method.encoder import Encoder, build_encoder
+from lodisc.method.encoder import Encoder, build_encoder, training_size
 from lodisc.training import checkpoint
 from lodisc.training.distributed import Processes
 from lodisc.training.learner import Learner
@@ -49,6 +49,15 @@ def claim(out: Path) -> None:
     if out.is_dir() and not (out / "config.json").exists() and any(not path.name.startswith(ours) for path in out.iterdir()):
         raise ValueError(f"{out} is not empty and holds no run; choose another --out")
     out.mkdir(parents=True, exist_ok=True)
+
+
+def image_size_of(out: Path, config: TrainConfig) -> int:
+    """The side of the views: as given, that of the run which is there already, or the encoder's own."""
+    if config.image_size:
+        return config.image_size
+    if (out / "config.json").is_file():
+        return int(read_json(out / "config.json")["settings"]["image_size"])
+    return training_size(config.encoder, config.encoder_args)
 
 
 def readable_photos(data: Path, out: Path, config: TrainConfig, world: Processes) -> list[Photo]:
