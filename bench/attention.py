@@ -45,11 +45,30 @@ def main(settings: Settings) -> None:
     rows = []
     for length in track(LENGTHS, description="Lengths", total=len(LENGTHS)):
         batch = max(1, settings.tokens // length)
-        qkv = torch.randn(3, batch, settings.heads, length, settings.head_dim, dtype=torch.bfloat16, requires_grad=True)
-        taken = [(seconds(qkv, quick=False), seconds(qkv, quick=True)) for _ in range(settings.rounds + 1)][1:]
+        qkv = torch.randn(
+            3,
+            batch,
+            settings.heads,
+            length,
+            settings.head_dim,
+            dtype=torch.bfloat16,
+            requires_grad=True,
+        )
+        taken = [
+            (seconds(qkv, quick=False), seconds(qkv, quick=True))
+            for _ in range(settings.rounds + 1)
+        ][1:]
         fused, products = (statistics.median(column) for column in zip(*taken, strict=True))
         ratio = statistics.median(a / b for a, b in taken)
-        rows.append([str(length), str(batch), f"{1000 * fused:.1f}", f"{1000 * products:.1f}", f"{ratio:.2f}"])
+        rows.append(
+            [
+                str(length),
+                str(batch),
+                f"{1000 * fused:.1f}",
+                f"{1000 * products:.1f}",
+                f"{ratio:.2f}",
+            ]
+        )
     title = f"{settings.heads} heads of {settings.head_dim}, bf16, {torch.get_num_threads()} threads; milliseconds"
     table(title, ["tokens", "batch", "fused", "two products", "times quicker"], rows)
 

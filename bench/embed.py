@@ -18,13 +18,13 @@ import torch
 import tyro
 from safetensors.torch import save_file
 
-from lodisc.collection.embed import embed_shards, plan
 from lodisc.console import table
 from lodisc.data.loader import batches_of, evaluation_batches
 from lodisc.data.photo import Photo
 from lodisc.data.sources import find_photos
-from lodisc.method.encoder import build_encoder
-from lodisc.photo_encoder import PhotoEncoder, load, native_size
+from lodisc.embedding.embed import embed_shards, plan
+from lodisc.encoders import build_encoder, native_size
+from lodisc.photo_encoder import PhotoEncoder, load
 
 
 @dataclass
@@ -44,23 +44,37 @@ def main(settings: Settings) -> None:
     with tempfile.TemporaryDirectory() as temporary:
         if settings.source == "random":
             settings.source = str(random_weights(Path(temporary) / "random.safetensors", settings))
-        encoder = load(settings.source, encoder=settings.encoder, image_size=settings.image_size, device=settings.device)
+        encoder = load(
+            settings.source,
+            encoder=settings.encoder,
+            image_size=settings.image_size,
+            device=settings.device,
+        )
         photos = find_photos(settings.data).photos[: settings.photographs]
         assert len(photos) >= settings.batch_size, "not even one batch of photographs"
-        rounds = [one_round(encoder, photos, Path(temporary) / str(number), settings) for number in range(settings.rounds)]
+        rounds = [
+            one_round(encoder, photos, Path(temporary) / str(number), settings)
+            for number in range(settings.rounds)
+        ]
     speeds = {name: median(speeds[name] for speeds in rounds) for name in rounds[0]}
     model, reader = speeds["model alone"], speeds["reader alone"]
     on_cpu = encoder.device.type == "cpu"
-    speeds["at most, on shared cores" if on_cpu else "at most"] = 1 / (1 / model + 1 / reader) if on_cpu else min(model, reader)
+    speeds["at most, on shared cores" if on_cpu else "at most"] = (
+        1 / (1 / model + 1 / reader) if on_cpu else min(model, reader)
+    )
     rows = [[name, f"{speed:.0f}", f"{speed / model:.2f}"] for name, speed in speeds.items()]
     title = f"{len(photos):,} photographs, {encoder.image_size} px, {torch.get_num_threads()} threads, {settings.workers} workers"
     table(title, ["", "images/s", "to the model"], rows)
 
 
-def one_round(encoder: PhotoEncoder, photos: Sequence[Photo], folder: Path, settings: Settings) -> dict[str, float]:
+def one_round(
+    encoder: PhotoEncoder, photos: Sequence[Photo], folder: Path, settings: Settings
+) -> dict[str, float]:
     """Images a second by what was done."""
     size = settings.batch_size
-    still = torch.randint(0, 256, (size, 3, encoder.image_size, encoder.image_size), dtype=torch.uint8)
+    still = torch.randint(
+        0, 256, (size, 3, encoder.image_size, encoder.image_size), dtype=torch.uint8
+    )
     encoder.features(still)
     begun = time.perf_counter()
     for _ in range(len(photos) // size):
@@ -68,27 +82,43 @@ def one_round(encoder: PhotoEncoder, photos: Sequence[Photo], folder: Path, sett
     speeds = {"model alone": len(photos) // size * size / (time.perf_counter() - begun)}
 
     begun = time.perf_counter()
-    reader = evaluation_batches(batches_of(photos, size), image_size=encoder.image_size, workers=settings.workers)
-    speeds["reader alone"] = sum(len(read.photos) for read in reader) / (time.perf_counter() - begun)
+    reader = evaluation_batches(
+        batches_of(photos, size), image_size=encoder.image_size, workers=settings.workers
+    )
+    speeds["reader alone"] = sum(len(read.photos) for read in reader) / (
+        time.perf_counter() - begun
+    )
 
     embedded: list[tuple[float, int]] = []
     begun = time.perf_counter()
-    how = {"encoder": settings.encoder, "image_size": settings.image_size, "device": settings.device}
+    how = {
+        "encoder": settings.encoder,
+        "image_size": settings.image_size,
+        "device": settings.device,
+    }
     planned = plan(settings.source, settings.data, out=folder, dtype="float16", writes=True, **how)
     embed_shards(
-        {folder / "part-0.parquet": photos}, planned.encoder, settings=planned.settings, batch_size=size, workers=settings.workers,
+        {folder / "part-0.parquet": photos},
+        planned.encoder,
+        settings=planned.settings,
+        batch_size=size,
+        workers=settings.workers,
         advance=lambda count: embedded.append((time.perf_counter(), count)),
-    )  # fmt: skip
+    )
     whole = time.perf_counter() - begun
     (first, _), *later = embedded[1:]  # the very first says how many were there already
-    speeds["embed, from its first batch to its last"] = sum(count for _, count in later) / (later[-1][0] - first)
+    speeds["embed, from its first batch to its last"] = sum(count for _, count in later) / (
+        later[-1][0] - first
+    )
     speeds["embed, with loading and starting"] = len(photos) / whole
     return speeds
 
 
 def random_weights(path: Path, settings: Settings) -> Path:
     assert settings.encoder, "--encoder says what the random weights are of"
-    built = build_encoder(settings.encoder, image_size=settings.image_size or native_size(settings.encoder))
+    built = build_encoder(
+        settings.encoder, image_size=settings.image_size or native_size(settings.encoder)
+    )
     save_file(built.trunk.state_dict(), path)
     return path
 

@@ -14,7 +14,7 @@ from lodisc.config import adapt
 from lodisc.console import table
 from lodisc.data.sources import find_photos, training_photos
 from lodisc.device import pick_device
-from lodisc.method.encoder import build_encoder
+from lodisc.encoders import build_encoder
 from lodisc.training.distributed import Processes
 from lodisc.training.learner import Learner
 from lodisc.training.prepare import batches_of
@@ -32,14 +32,22 @@ class Settings:
 
 def main(settings: Settings) -> None:
     world = Processes(0, 1, pick_device("auto"))
-    config = adapt(batch_size=settings.batch_size, image_size=settings.image_size, workers=settings.workers)
+    config = adapt(
+        batch_size=settings.batch_size, image_size=settings.image_size, workers=settings.workers
+    )
     photos = training_photos(find_photos(settings.data).photos)
-    learner = Learner(build_encoder(settings.encoder, image_size=settings.image_size), config, world)
+    learner = Learner(
+        build_encoder(settings.encoder, image_size=settings.image_size), config, world
+    )
     size = settings.image_size
     still = torch.randint(0, 256, (2, settings.batch_size, 3, size, size), dtype=torch.uint8)
 
     def speed(learn: bool, load: bool) -> float:
-        batches = batches_of(photos, config, world, range(settings.steps + 2)) if load else iter([still] * (settings.steps + 2))
+        batches = (
+            batches_of(photos, config, world, range(settings.steps + 2))
+            if load
+            else iter([still] * (settings.steps + 2))
+        )
         begun = 0.0
         for number, views in enumerate(batches):
             if learn:
@@ -53,7 +61,11 @@ def main(settings: Settings) -> None:
         ["step alone", f"{speed(True, False):.1f}"],
         ["both together", f"{speed(True, True):.1f}"],
     ]
-    table(f"{settings.encoder}, {size} px, batch {settings.batch_size}, {settings.workers} workers", ["", "images/s"], rows)
+    table(
+        f"{settings.encoder}, {size} px, batch {settings.batch_size}, {settings.workers} workers",
+        ["", "images/s"],
+        rows,
+    )
 
 
 if __name__ == "__main__":

@@ -15,10 +15,10 @@ import numpy as np
 import tyro
 from starlette.testclient import TestClient
 
-from lodisc.collection.embed import embed
 from lodisc.collection.index import index
 from lodisc.console import table
-from lodisc.jsonfiles import read_json
+from lodisc.embedding.embed import embed
+from lodisc.files import read_json
 from lodisc.web.app import create_app
 
 
@@ -45,11 +45,26 @@ def main(settings: Settings) -> None:
             collection = Path(folder) / f"{arm}-collection"
             index(Path(folder) / arm, collection=collection)
             with TestClient(create_app(collection), base_url="http://127.0.0.1") as client:
-                figures = np.array([one_draw(client, labels=settings.labels, seed=seed) for seed in range(settings.draws)])
+                figures = np.array(
+                    [
+                        one_draw(client, labels=settings.labels, seed=seed)
+                        for seed in range(settings.draws)
+                    ]
+                )
             mean, deviation = figures.mean(0), figures.std(0, ddof=1)
-            rows.append([arm, *(f"{100 * m:.1f} ±{100 * d:.1f}" for m, d in zip(mean, deviation, strict=True))])
+            rows.append(
+                [
+                    arm,
+                    *(
+                        f"{100 * m:.1f} ±{100 * d:.1f}"
+                        for m, d in zip(mean, deviation, strict=True)
+                    ),
+                ]
+            )
     title = f"{settings.labels} labels a class given, {settings.draws} draws; percent of the others"
-    table(title, ["", "named right", "told by the probe", "confident (0.9)", "right of those"], rows)
+    table(
+        title, ["", "named right", "told by the probe", "confident (0.9)", "right of those"], rows
+    )
 
 
 def one_draw(client: TestClient, *, labels: int, seed: int) -> tuple[float, float, float, float]:
@@ -75,7 +90,12 @@ def photographs(client: TestClient, state: str) -> list[dict[str, Any]]:
     """All photographs in this state, page by page."""
     found: list[dict[str, Any]] = []
     while True:
-        page = ask(client, "GET", "/api/photos", params={"state": state, "offset": len(found), "limit": 500})
+        page = ask(
+            client,
+            "GET",
+            "/api/photos",
+            params={"state": state, "offset": len(found), "limit": 500},
+        )
         found += page["photos"]
         if len(found) >= page["total"]:
             return found

@@ -17,7 +17,9 @@ def main(photographs: int = 60_000, features: int = 384, classes: int = 500) -> 
     scores = retrieval_scores(vectors, labels)
     seconds = time.perf_counter() - begun
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    print(f"{photographs:,} x {features}, {classes} classes, {torch.get_num_threads()} threads: {seconds:.1f} s, peak {peak:.2f} GB")
+    print(
+        f"{photographs:,} x {features}, {classes} classes, {torch.get_num_threads()} threads: {seconds:.1f} s, peak {peak:.2f} GB"
+    )
     print(f"mAP {100 * scores[:, 2].mean():.2f}")
 
 

@@ -18,12 +18,12 @@ from pathlib import Path
 import numpy as np
 import tyro
 
-from lodisc.collection.approximate import look_alikes, measured_recall
 from lodisc.collection.collection import Collection
 from lodisc.collection.index import index
-from lodisc.collection.parts import ENCODER, SETTINGS, Row, write_part
+from lodisc.collection.lookalikes import look_alikes, measured_recall
 from lodisc.collection.where import rows_where
-from lodisc.console import out, table
+from lodisc.console import stdout, table
+from lodisc.embedding.parts import ENCODER, SETTINGS, Row, write_part
 
 FINGERPRINT = "f" * 64
 PART = 4096
@@ -47,20 +47,25 @@ def main(settings: Settings) -> None:
         indexing = time.perf_counter() - begun
         keys = np.random.default_rng(1).choice(settings.photographs, settings.starts, replace=False)
         lancedb = timed(lambda _: run("-c", "import lancedb"), times=settings.starts)
-        first = timed(lambda number: run("-m", "lodisc", "search", folder, f"{keys[number]:08}.jpg"), times=settings.starts)
+        first = timed(
+            lambda number: run("-m", "lodisc", "search", folder, f"{keys[number]:08}.jpg"),
+            times=settings.starts,
+        )
         collection = Collection(folder)
         recall = measured_recall(collection, collection.photos())
         rows = [
             ["Python that imports LanceDB", *figures(lancedb), "1.0"],
-            ["lodisc search C KEY, start to end", *figures(first), f"{np.median(first) / np.median(lancedb):.1f}"],
+            [
+                "lodisc search C KEY, start to end",
+                *figures(first),
+                f"{np.median(first) / np.median(lancedb):.1f}",
+            ],
             *later_answers(collection, settings),
         ]
-    title = (
-        f"{settings.photographs:,} x {settings.features}; indexed in {indexing:.1f} s, {settings.photographs / indexing:,.0f} photographs/s"
-    )
+    title = f"{settings.photographs:,} x {settings.features}; indexed in {indexing:.1f} s, {settings.photographs / indexing:,.0f} photographs/s"
     table(title, ["", "p50 ms", "p99 ms", "ratio"], rows)
     if recall:
-        out.print(recall.words)
+        stdout.print(recall.words)
 
 
 def later_answers(collection: Collection, settings: Settings) -> list[list[str]]:
@@ -71,17 +76,36 @@ def later_answers(collection: Collection, settings: Settings) -> list[list[str]]
     allowed_N = rows_where(photos, labels, "label = 'wren'")
     ways: dict[str, Callable[[int], object]] = {
         "matrix product alone": lambda number: photos.vectors @ photos.vectors[chosen[number]],
-        "look-alikes": lambda number: look_alikes(collection, photos, photos.vectors[chosen[number], None], top=settings.top),
+        "look-alikes": lambda number: look_alikes(
+            collection, photos, photos.vectors[chosen[number], None], top=settings.top
+        ),
         "look-alikes, one in ten allowed": lambda number: look_alikes(
-            collection, photos, photos.vectors[chosen[number], None], top=settings.top, allowed_N=allowed_N
+            collection,
+            photos,
+            photos.vectors[chosen[number], None],
+            top=settings.top,
+            allowed_N=allowed_N,
         ),
         "the condition in SQL": lambda _: rows_where(photos, labels, "label = 'wren'"),
-        "LanceDB's own scan": lambda number: collection.store.table.search(photos.vectors[chosen[number]], vector_column_name="vector")
-        .distance_type("cosine").select(["key", "_distance"]).limit(settings.top).to_arrow(),
-    }  # fmt: skip
-    spent = {name: timed(way, times=settings.queries if "look" in name or "alone" in name else 20) for name, way in ways.items()}
+        "LanceDB's own scan": lambda number: (
+            collection.store.table.search(
+                photos.vectors[chosen[number]], vector_column_name="vector"
+            )
+            .distance_type("cosine")
+            .select(["key", "_distance"])
+            .limit(settings.top)
+            .to_arrow()
+        ),
+    }
+    spent = {
+        name: timed(way, times=settings.queries if "look" in name or "alone" in name else 20)
+        for name, way in ways.items()
+    }
     limit = np.median(spent["matrix product alone"])
-    return [[name, *figures(seconds), f"{np.median(seconds) / limit:.1f}"] for name, seconds in spent.items()]
+    return [
+        [name, *figures(seconds), f"{np.median(seconds) / limit:.1f}"]
+        for name, seconds in spent.items()
+    ]
 
 
 def draw(parts: Path, *, photographs: int, features: int) -> None:
@@ -93,15 +117,30 @@ def draw(parts: Path, *, photographs: int, features: int) -> None:
     centres = random.standard_normal((500, features), np.float32)
     for number, first in enumerate(range(0, photographs, PART)):
         count = min(PART, photographs - first)
-        vectors = centres[random.integers(0, 500, count)] + random.standard_normal((count, features), np.float32)
+        vectors = centres[random.integers(0, 500, count)] + random.standard_normal(
+            (count, features), np.float32
+        )
         rows = [
             Row(
-                key=f"{row:08}.jpg", path=f"/photos/{row:08}.jpg", offset=None, label=None, split=None, bytes=1, digest=f"{row:064x}",
-                modified=1, vector=vector,
+                key=f"{row:08}.jpg",
+                path=f"/photos/{row:08}.jpg",
+                offset=None,
+                label=None,
+                split=None,
+                bytes=1,
+                digest=f"{row:064x}",
+                modified=1,
+                vector=vector,
             )
             for row, vector in enumerate(vectors.astype(np.float16), start=first)
-        ]  # fmt: skip
-        write_part(parts / f"part-{number:05}.parquet", rows, dim=features, dtype="float16", fingerprint=FINGERPRINT)
+        ]
+        write_part(
+            parts / f"part-{number:05}.parquet",
+            rows,
+            dim=features,
+            dtype="float16",
+            fingerprint=FINGERPRINT,
+        )
 
 
 def run(*words: object) -> None:

@@ -22,12 +22,13 @@ from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 
 from lodisc.collection.collection import Collection
-from lodisc.collection.embed import embed
-from lodisc.collection.groups import find_groups, save_groups
+from lodisc.collection.grouping import save_groups
 from lodisc.collection.index import index
 from lodisc.config import scratch
-from lodisc.data.finches import draw_finches
+from lodisc.embedding.embed import embed
+from lodisc.finches.finches import draw_finches
 from lodisc.training.loop import run_training
+from lodisc.vectors.clusters import find_groups
 
 DOCS = Path(__file__).parent
 SPECIES, TRAIN, TEST, LABELS = 12, 40, 12, 9
@@ -37,9 +38,17 @@ WIDTH, HEIGHT = 1360, 850
 def learnt(data: Path, run: Path) -> Path:
     """What a small transformer learns from the finches."""
     settings = scratch(
-        encoder="vit_tiny_patch16_224", encoder_args={"depth": 2, "patch_size": 8}, image_size=64, hidden_dim=512, out_dim=128,
-        epochs=40, lr=4e-3, momentum=0.9, freeze_patch_embed=False, checkpoint_minutes=0.5,
-    )  # fmt: skip
+        encoder="vit_tiny_patch16_224",
+        encoder_args={"depth": 2, "patch_size": 8},
+        image_size=64,
+        hidden_dim=512,
+        out_dim=128,
+        epochs=40,
+        lr=4e-3,
+        momentum=0.9,
+        freeze_patch_embed=False,
+        checkpoint_minutes=0.5,
+    )
     return run_training(data, run, settings)
 
 
@@ -55,7 +64,9 @@ def collection(folder: Path, run: Path | None) -> Path:
     save_groups(find_groups(photos.vectors, k=SPECIES, fingerprint=photos.fingerprint), opened)
     species = photos.table["folder"].to_pylist()
     first = [row for row, name in enumerate(species) if species[:row].count(name) < LABELS]
-    opened.labels.set_each({photos.keys[row]: species[row].replace("_", " ") for row in first}, how="typed")
+    opened.labels.set_each(
+        {photos.keys[row]: species[row].replace("_", " ") for row in first}, how="typed"
+    )
     return made
 
 
@@ -64,7 +75,9 @@ def served(made: Path) -> Iterator[str]:
     """The address of `lodisc serve` on a free port, while it runs."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    server = subprocess.Popen([sys.executable, "-m", "lodisc", "serve", str(made), "--port", str(port)])
+    server = subprocess.Popen(
+        [sys.executable, "-m", "lodisc", "serve", str(made), "--port", str(port)]
+    )
     address = f"http://127.0.0.1:{port}"
     try:
         for _ in range(120):
@@ -116,7 +129,14 @@ def tile_id(page: Page) -> str:
 
 def main(folder: Path, run: Path | None = None) -> None:
     """Make everything and write the pictures."""
-    chromium = next((found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None)
+    chromium = next(
+        (
+            found
+            for name in ("chromium", "chromium-browser", "google-chrome")
+            if (found := shutil.which(name))
+        ),
+        None,
+    )
     made = collection(folder, run)
     with served(made) as address, sync_playwright() as started:
         browser = started.chromium.launch(executable_path=chromium, args=["--no-sandbox"])

@@ -5,7 +5,11 @@ from typing import Any
 __version__ = "0.1.0"
 __all__ = ["__version__", "evaluate", "load", "train"]
 
-_HOME = {"train": "lodisc.training.loop", "load": "lodisc.photo_encoder", "evaluate": "lodisc.evaluation.benchmark"}
+_HOME = {
+    "train": "lodisc.training.loop",
+    "load": "lodisc.photo_encoder",
+    "evaluate": "lodisc.evaluation.benchmark",
+}
 
 
 def __getattr__(name: str) -> Any:

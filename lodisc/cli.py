@@ -13,7 +13,8 @@ from lodisc.commands import COMMANDS
 from lodisc.commands.learn import study, train
 from lodisc.commands.printing import print_line
 from lodisc.config import RECIPES, TrainConfig, adapt
-from lodisc.console import out, say
+from lodisc.console import note, stdout
+from lodisc.errors import Stopped, UserError
 
 GROUPS = {command.split()[0] for command in COMMANDS if " " in command}
 
@@ -24,32 +25,34 @@ def main(argv: list[str] | None = None) -> int:
     words = 2 if argv[:1] and argv[0] in GROUPS else 1
     name, rest = " ".join(argv[:words]), argv[words:]
     if name in {"--version", "version"}:
-        out.print(f"lodisc {__version__}")
+        stdout.print(f"lodisc {__version__}")
         return 0
     if name not in COMMANDS:
         return _overview(name)
     try:
         _run(name, rest)
     except KeyboardInterrupt:
-        say("lodisc: stopped")
+        note("lodisc: stopped")
         return 130
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
-    except (ValueError, OSError) as error:
+    except Stopped as stop:
+        note(f"lodisc {name}: {stop}")
+        return 128 + stop.signal
+    except (UserError, OSError) as error:
         if "LODISC_DEBUG" in os.environ:
             raise
-        say(f"lodisc {name}: {_one_line(error)}")
+        note(f"lodisc {name}: {_one_line(error)}")
         return 1
     except Exception as error:
-        number = getattr(error, "signal", None)
-        if _out_of_memory(error) and "LODISC_DEBUG" not in os.environ:
-            say(f"lodisc {name}: not enough memory: {_one_line(error)[:100]}; try a smaller --batch-size or model, or --device cpu")
-            return 1
-        if number is None:
+        if not _out_of_memory(error) or "LODISC_DEBUG" in os.environ:
             raise
-        say(f"lodisc {name}: {error}")
-        return 128 + number
+        note(
+            f"lodisc {name}: not enough memory: {_one_line(error)[:100]}; "
+            "try a smaller --batch-size or model, or --device cpu"
+        )
+        return 1
     return 0
 
 
@@ -70,24 +73,37 @@ def _recipe(arguments: list[str]) -> Callable[..., TrainConfig]:
 def _overview(name: str) -> int:
     first, _, rest = name.partition(" ")
     known = name in {"", "-h", "--help"} or (first in GROUPS and rest in {"", "-h", "--help"})
-    shown = {command: function for command, function in COMMANDS.items() if first not in GROUPS or command.startswith(f"{first} ")}
-    lines = [f"  {command:<14} {(function.__doc__ or '').splitlines()[0]}" for command, function in shown.items()]
+    shown = {
+        command: function
+        for command, function in COMMANDS.items()
+        if first not in GROUPS or command.startswith(f"{first} ")
+    }
+    lines = [
+        f"  {command:<14} {(function.__doc__ or '').splitlines()[0]}"
+        for command, function in shown.items()
+    ]
     usage = "\n".join(["usage: lodisc COMMAND …   (lodisc COMMAND --help says more)", "", *lines])
     if known:
         print_line(usage)
         return 0
-    say(f"lodisc: no command {name!r}\n{usage}")
+    note(f"lodisc: no command {name!r}\n{usage}")
     return 2
 
 
 def _out_of_memory(error: Exception) -> bool:
     """Whether Python, torch on a GPU or torch on a CPU asked for more memory than there is."""
-    return isinstance(error, MemoryError) or "out of memory" in str(error) or "can't allocate memory" in str(error)
+    return (
+        isinstance(error, MemoryError)
+        or "out of memory" in str(error)
+        or "can't allocate memory" in str(error)
+    )
 
 
 def _one_line(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
-        from lodisc.data.photo import shown
+        from lodisc.data.photo import printable
 
-        return f"{error.strerror}: {shown(error.filename)}" if error.filename else error.strerror
+        return (
+            f"{error.strerror}: {printable(error.filename)}" if error.filename else error.strerror
+        )
     return " ".join(str(error).split())

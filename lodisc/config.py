@@ -8,10 +8,12 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
+from lodisc.errors import UserError
+
 Objective = Literal["global", "local", "both"]
-Direction = Literal["key", "query"]
+MaskedSide = Literal["key", "query"]
 Positives = Literal["other", "both"]
-Attention = Literal["momentum", "student"]
+AttentionFrom = Literal["momentum", "student"]
 Mask = Literal["pivotal", "random", "grid", "block", "least"]
 MaskMode = Literal["drop", "zero"]
 Fusion = Literal["product", "mean", "last", "rollout"]
@@ -54,13 +56,13 @@ class TrainConfig:
     """Contrast whole photographs (global), regions of them with whole ones (local), or both."""
     local_weight: float = 1.0
     """Weight λ of the local loss beside the global one, with --objective both."""
-    direction: Direction = "query"
+    masked_side: MaskedSide = "query"
     """Which side of the local task sees only a region; the paper masks the `key`."""
     positives: Positives = "both"
     """Which views a region must find: the other one, as in the paper, or its own too."""
     recolour: bool = True
     """Change the colours of a region once more, so that it can't find its own view by them."""
-    attention: Attention = "momentum"
+    attention_from: AttentionFrom = "momentum"
     """The encoder whose attention chooses the patches, with the masks pivotal and least."""
     mask: Mask = "random"
     """How the patches of a region are chosen; the paper takes the `pivotal` ones, those with the most attention."""
@@ -103,11 +105,13 @@ class TrainConfig:
     """Minutes between two checkpoints."""
 
     def check(self) -> None:
-        """Raise a `ValueError` that names the first setting which is out of range."""
+        """Raise a `UserError` that names the first setting which is out of range."""
         for name, kind in get_type_hints(TrainConfig).items():
             if get_origin(kind) is Literal and getattr(self, name) not in get_args(kind):
                 flag = name.replace("_", "-")
-                raise ValueError(f"--{flag} {getattr(self, name)} is none of {', '.join(get_args(kind))}")
+                raise UserError(
+                    f"--{flag} {getattr(self, name)} is none of {', '.join(get_args(kind))}"
+                )
         for name, allowed in {
             "encoder_args": all(value >= 0 for value in self.encoder_args.values()),
             "epochs": self.epochs is None or 0 < self.epochs < math.inf,
@@ -134,17 +138,33 @@ class TrainConfig:
             "checkpoint_minutes": self.checkpoint_minutes > 0,
         }.items():
             if not allowed:
-                raise ValueError(f"{as_flag(name, getattr(self, name))} is out of range; `lodisc train --help` says what it means")
+                raise UserError(
+                    f"{as_flag(name, getattr(self, name))} is out of range; `lodisc train --help` says what it means"
+                )
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
 
 
 # What may differ between the first call and one that resumes, without changing the result.
-FREE_TO_CHANGE = frozenset({"workers", "log_every", "checkpoint_minutes", "device", "max_skipped", "minutes"})
+FREE_TO_CHANGE = frozenset(
+    {"workers", "log_every", "checkpoint_minutes", "device", "max_skipped", "minutes"}
+)
 
 # What the local task alone depends on: no part of a run with the objective global.
-LOCAL_SETTINGS = frozenset({"local_weight", "direction", "positives", "recolour", "attention", "mask", "keep_ratio", "mask_mode", "fusion"})
+LOCAL_SETTINGS = frozenset(
+    {
+        "local_weight",
+        "masked_side",
+        "positives",
+        "recolour",
+        "attention_from",
+        "mask",
+        "keep_ratio",
+        "mask_mode",
+        "fusion",
+    }
+)
 
 
 def adapt(**changes: Any) -> TrainConfig:
@@ -155,19 +175,41 @@ def adapt(**changes: Any) -> TrainConfig:
 def scratch(**changes: Any) -> TrainConfig:
     """Many epochs from random weights by both branches, with the patch projection frozen."""
     base = TrainConfig(
-        recipe="scratch", init="none", image_size=128, epochs=100, lr=1.5e-3, weight_decay=0.1, objective="both", recolour=False,
-        mask="pivotal", keep_ratio=0.25, freeze_patch_embed=True,
-    )  # fmt: skip
+        recipe="scratch",
+        init="none",
+        image_size=128,
+        epochs=100,
+        lr=1.5e-3,
+        weight_decay=0.1,
+        objective="both",
+        recolour=False,
+        mask="pivotal",
+        keep_ratio=0.25,
+        freeze_patch_embed=True,
+    )
     return replace(base, **changes)
 
 
 def paper(**changes: Any) -> TrainConfig:
     """The published settings: ViT-B/16 at 224 pixels from supervised ImageNet-1k weights, 100 epochs."""
     base = TrainConfig(
-        recipe="paper", encoder="vit_base_patch16_224.augreg_in1k", image_size=224, epochs=100, batch_size=32, lr=1e-3,
-        weight_decay=0.5, warmup=0.1, objective="both", direction="key", positives="other", recolour=False, mask="pivotal",
-        keep_ratio=0.3, mask_mode="zero", min_crop=0.08,
-    )  # fmt: skip
+        recipe="paper",
+        encoder="vit_base_patch16_224.augreg_in1k",
+        image_size=224,
+        epochs=100,
+        batch_size=32,
+        lr=1e-3,
+        weight_decay=0.5,
+        warmup=0.1,
+        objective="both",
+        masked_side="key",
+        positives="other",
+        recolour=False,
+        mask="pivotal",
+        keep_ratio=0.3,
+        mask_mode="zero",
+        min_crop=0.08,
+    )
     return replace(base, **changes)
 
 
@@ -179,7 +221,13 @@ def as_flag(name: str, value: object) -> str:
     flag = name.replace("_", "-")
     if isinstance(value, dict):
         value = " ".join(f"{key} {number}" for key, number in value.items())
-    return f"--{flag}" if value is True else f"--no-{flag}" if value is False else f"--{flag} {value}".rstrip()
+    return (
+        f"--{flag}"
+        if value is True
+        else f"--no-{flag}"
+        if value is False
+        else f"--{flag} {value}".rstrip()
+    )
 
 
 def split_seed(settings: Mapping[str, Any]) -> int:

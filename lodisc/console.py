@@ -6,7 +6,14 @@ from typing import TypeVar
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
 
 Element = TypeVar("Element")
@@ -18,23 +25,28 @@ class _Console(Console):
         raise BrokenPipeError
 
 
-out = _Console(highlight=False, emoji=False)
-err = _Console(stderr=True, highlight=False, emoji=False)
+stdout = _Console(highlight=False, emoji=False)
+stderr = _Console(stderr=True, highlight=False, emoji=False)
 
 
-def say(message: str) -> None:
+def note(message: str) -> None:
     """Print one line for people; on stderr, so that stdout stays clean for results and JSON."""
-    err.print(message, markup=False, soft_wrap=True)
+    stderr.print(message, markup=False, soft_wrap=True)
 
 
 @contextmanager
 def progress_bar() -> Iterator[Progress]:
     """A progress bar with time left and a free `note` field; silent where stderr is no terminal."""
     columns = (
-        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
-        TextColumn("{task.fields[note]}"), TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(),
-    )  # fmt: skip
-    with Progress(*columns, console=err, disable=not err.is_terminal) as progress:
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[note]}"),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=stderr, disable=not stderr.is_terminal) as progress:
         yield progress
 
 
@@ -49,9 +61,11 @@ def track(elements: Iterable[Element], *, description: str, total: int) -> Itera
 
 def table(title: str, columns: list[str], rows: list[list[str]]) -> None:
     """Print a table; the first column is text, the others are figures."""
-    drawn = Table(title=escape(title), title_justify="left", title_style="bold", box=None, pad_edge=False)
+    drawn = Table(
+        title=escape(title), title_justify="left", title_style="bold", box=None, pad_edge=False
+    )
     for index, column in enumerate(columns):
         drawn.add_column(column, justify="left" if index == 0 else "right")
     for row in rows:
         drawn.add_row(*map(escape, row))
-    out.print(drawn)
+    stdout.print(drawn)

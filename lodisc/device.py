@@ -5,20 +5,27 @@ from contextlib import AbstractContextManager
 import torch
 
 from lodisc.config import Precision
+from lodisc.errors import UserError
 
 
 def pick_device(name: str) -> torch.device:
-    """`auto` is the GPU where there is one; a `ValueError` says when the named device is not there."""
+    """`auto` is the GPU where there is one; a `UserError` says when the named device is not there."""
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     try:
         device = torch.device(name)
     except RuntimeError:
-        raise ValueError(f"--device {name}: no such kind of device; use auto, cpu, cuda or cuda:N") from None
+        raise UserError(
+            f"--device {name}: no such kind of device; use auto, cpu, cuda or cuda:N"
+        ) from None
     if device.type not in {"cpu", "cuda"}:
-        raise ValueError(f"--device {name}: lodisc computes on cpu and cuda alone; use auto, cpu, cuda or cuda:N")
+        raise UserError(
+            f"--device {name}: lodisc computes on cpu and cuda alone; use auto, cpu, cuda or cuda:N"
+        )
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise ValueError(f"--device {name}: this machine has {torch.cuda.device_count()} CUDA devices; use --device cpu")
+        raise UserError(
+            f"--device {name}: this machine has {torch.cuda.device_count()} CUDA devices; use --device cpu"
+        )
     return device
 
 

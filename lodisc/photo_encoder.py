@@ -17,9 +17,11 @@ from lodisc.data.decode import Unreadable, decode, to_rgb
 from lodisc.data.loader import most_pixels
 from lodisc.data.views import centre_view
 from lodisc.device import autocast, pick_device
-from lodisc.method.encoder import Encoder, build_encoder, native_size
+from lodisc.encoders import build_encoder, load_encoder, load_weights, native_size
+from lodisc.errors import UserError
+from lodisc.method.encoder import Encoder
 from lodisc.method.masking import FUSIONS
-from lodisc.training.checkpoint import is_run, load_encoder, load_weights
+from lodisc.training.checkpoint import is_run
 
 Photograph = str | Path | Image.Image | np.ndarray[Any, Any] | Tensor
 """A path, a PIL image, bytes [H, W, 3] or [H, W] as an array, or bytes [3, S, S] as a tensor."""
@@ -57,13 +59,22 @@ class PhotoEncoder(nn.Module):
     def embed(self, images: Sequence[Photograph], *, batch_size: int = 64) -> Tensor:
         """The [CLS] features [N, D] of photographs, fp32 on the CPU; not of unit length.
 
-        Raises `Unreadable`, a `ValueError` that names the file, for a photograph that can't be read.
+        Raises `Unreadable`, a `UserError` that names the file, for a photograph that can't be read.
         """
-        batches = [self._views(images[first : first + batch_size]) for first in range(0, len(images), batch_size)]
-        return torch.cat([self.features(views) for views in batches]) if batches else torch.empty(0, self.dim)
+        batches = [
+            self._views(images[first : first + batch_size])
+            for first in range(0, len(images), batch_size)
+        ]
+        return (
+            torch.cat([self.features(views) for views in batches])
+            if batches
+            else torch.empty(0, self.dim)
+        )
 
     @torch.inference_mode()
-    def attention(self, images: Sequence[Photograph], *, fusion: str = "product", batch_size: int = 16) -> Tensor:
+    def attention(
+        self, images: Sequence[Photograph], *, fusion: str = "product", batch_size: int = 16
+    ) -> Tensor:
         """The fused attention [N, rows, columns] that [CLS] pays to the patches, fp32 on the CPU; each map sums to 1.
 
         The product over L layers is shown by its L-th root, as one can't see anything in the product itself.
@@ -71,11 +82,18 @@ class PhotoEncoder(nn.Module):
         maps = []
         for first in range(0, len(images), batch_size):
             with autocast("auto", self.device):
-                _, rows_BLP = self.encoder.forward_with_attention(self._views(images[first : first + batch_size]).to(self.device))
+                _, rows_BLP = self.encoder.forward_with_attention(
+                    self._views(images[first : first + batch_size]).to(self.device)
+                )
             fused_BP = FUSIONS[fusion](rows_BLP)
             if fusion == "product":
                 fused_BP = (fused_BP / rows_BLP.shape[1]).softmax(dim=1)
-            maps.append((fused_BP / fused_BP.sum(dim=1, keepdim=True)).unflatten(1, self.encoder.grid).float().cpu())
+            maps.append(
+                (fused_BP / fused_BP.sum(dim=1, keepdim=True))
+                .unflatten(1, self.encoder.grid)
+                .float()
+                .cpu()
+            )
         return torch.cat(maps) if maps else torch.empty(0, *self.encoder.grid)
 
     @torch.inference_mode()
@@ -84,8 +102,12 @@ class PhotoEncoder(nn.Module):
         found = []
         for first in range(0, len(images), batch_size):
             with autocast("auto", self.device):
-                patches_BPD = self.encoder.patch_features(self._views(images[first : first + batch_size]).to(self.device))
-            found.append(F.normalize(patches_BPD.float(), dim=2).unflatten(1, self.encoder.grid).cpu())
+                patches_BPD = self.encoder.patch_features(
+                    self._views(images[first : first + batch_size]).to(self.device)
+                )
+            found.append(
+                F.normalize(patches_BPD.float(), dim=2).unflatten(1, self.encoder.grid).cpu()
+            )
         return torch.cat(found) if found else torch.empty(0, *self.encoder.grid, self.dim)
 
     def _views(self, images: Sequence[Photograph]) -> Tensor:
@@ -95,7 +117,9 @@ class PhotoEncoder(nn.Module):
         if isinstance(image, Tensor):
             expected = (3, self.image_size, self.image_size)
             if image.shape != expected or image.dtype != torch.uint8:
-                raise ValueError(f"a tensor must hold bytes of shape {expected}, not {image.dtype} of {tuple(image.shape)}")
+                raise UserError(
+                    f"a tensor must hold bytes of shape {expected}, not {image.dtype} of {tuple(image.shape)}"
+                )
             return image
         if isinstance(image, str | Path):
             try:
@@ -108,11 +132,16 @@ class PhotoEncoder(nn.Module):
 
 
 def load(
-    source: str | Path, *, momentum: bool = False, encoder: str | None = None, image_size: int | None = None, device: str = "auto"
+    source: str | Path,
+    *,
+    momentum: bool = False,
+    encoder: str | None = None,
+    image_size: int | None = None,
+    device: str = "auto",
 ) -> PhotoEncoder:
     """The student of a run (or its momentum encoder), `timm:NAME` with pretrained weights, or a weights file of the timm model `encoder`.
 
-    `image_size` is for the latter two; its default is the model's own. Raises `ValueError` for anything else.
+    `image_size` is for the latter two; its default is the model's own. Raises `UserError` for anything else.
     """
     path = Path(source)
     if str(source).startswith("timm:"):
@@ -120,23 +149,36 @@ def load(
         try:
             built = build_encoder(name, image_size=image_size or native_size(name), pretrained=True)
         except (OSError, RuntimeError) as error:
-            raise ValueError(f"the pretrained weights of {name} could not be had ({str(error).splitlines()[0][:100]})") from None
+            raise UserError(
+                f"the pretrained weights of {name} could not be had ({str(error).splitlines()[0][:100]})"
+            ) from None
         return PhotoEncoder(built, name=name, device=device)
     if path.suffix == ".safetensors":
         if encoder is None:
-            raise ValueError(f"{path} holds weights alone; name their timm model with --encoder")
+            raise UserError(f"{path} holds weights alone; name their timm model with --encoder")
         built = build_encoder(encoder, image_size=image_size or native_size(encoder))
         load_weights(built, path)
         return PhotoEncoder(built, name=path.stem, device=device)
     if not is_run(path):
-        raise ValueError(f"{source} is no run, no .safetensors file and no timm:NAME")
+        raise UserError(f"{source} is no run, no .safetensors file and no timm:NAME")
     if not (path / "encoder").is_dir():
-        raise ValueError(f"{path} has no encoder yet; its training has not reached a checkpoint")
-    return PhotoEncoder(load_encoder(path / ("momentum" if momentum else "encoder")), name=path.name, device=device)
+        raise UserError(f"{path} has no encoder yet; its training has not reached a checkpoint")
+    return PhotoEncoder(
+        load_encoder(path / ("momentum" if momentum else "encoder")), name=path.name, device=device
+    )
 
 
 def load_start(run: str | Path, *, device: str = "auto") -> PhotoEncoder:
     """The encoder that a run began with, untouched."""
     if not is_run(Path(run)):
-        raise ValueError(f"{run} is no run")
+        raise UserError(f"{run} is no run")
     return PhotoEncoder(load_encoder(Path(run) / "start"), name="untouched start", device=device)
+
+
+def require_finite(vectors: Tensor, keys: Sequence[str]) -> None:
+    """Raise a `UserError` that names the first photograph whose feature is not finite."""
+    bad = (~vectors.isfinite().all(1)).nonzero().flatten().tolist()
+    if bad:
+        raise UserError(
+            f"the feature of {keys[bad[0]]} is not finite: the encoder's weights are damaged; use an earlier checkpoint"
+        )

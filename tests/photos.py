@@ -12,7 +12,12 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-QUARTERS = ((200, 40, 40), (40, 160, 60), (40, 70, 190), (230, 210, 60))  # upper left, upper right, lower left, lower right
+QUARTERS = (
+    (200, 40, 40),
+    (40, 160, 60),
+    (40, 70, 190),
+    (230, 210, 60),
+)  # upper left, upper right, lower left, lower right
 
 
 def quarters(*, width: int = 32, height: int = 24) -> Image.Image:
@@ -56,14 +61,21 @@ def tar(path: Path, members: dict[str, bytes]) -> Path:
 
 
 def collection(
-    folder: Path, *, labels: Iterable[str] = ("finch", "wren"), per_label: int = 4, splits: Iterable[str] = ("",),
+    folder: Path,
+    *,
+    labels: Iterable[str] = ("finch", "wren"),
+    per_label: int = 4,
+    splits: Iterable[str] = ("",),
     size: tuple[int, int] = (32, 24),
-) -> Path:  # fmt: skip
+) -> Path:
     """Plain photographs LABEL/N.jpg, or SPLIT/LABEL/N.jpg, all different."""
     for outer, split in enumerate(splits):
         for middle, label in enumerate(labels):
             for number in range(per_label):
-                write(folder / split / label / f"{number}.jpg", encoded(texture(outer * 10_000 + middle * 100 + number, size=size)))
+                write(
+                    folder / split / label / f"{number}.jpg",
+                    encoded(texture(outer * 10_000 + middle * 100 + number, size=size)),
+                )
     return folder
 
 
@@ -71,22 +83,39 @@ def huge_png(*, width: int = 30_000, height: int = 30_000) -> bytes:
     """A PNG whose header promises this many pixels and whose body has hardly any."""
 
     def chunk(kind: bytes, body: bytes) -> bytes:
-        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+        return (
+            struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+        )
 
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(bytes(1000))) + chunk(b"IEND", b"")
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", header)
+        + chunk(b"IDAT", zlib.compress(bytes(1000)))
+        + chunk(b"IEND", b"")
+    )
 
 
 def turned(orientation: int, kind: str = "JPEG", **settings: Any) -> bytes:
     """`quarters`, stored so that EXIF `orientation` brings it upright."""
     undo = {
-        2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM, 5: Image.Transpose.TRANSPOSE,
-        6: Image.Transpose.ROTATE_90, 7: Image.Transpose.TRANSVERSE, 8: Image.Transpose.ROTATE_270,
-    }  # fmt: skip
+        2: Image.Transpose.FLIP_LEFT_RIGHT,
+        3: Image.Transpose.ROTATE_180,
+        4: Image.Transpose.FLIP_TOP_BOTTOM,
+        5: Image.Transpose.TRANSPOSE,
+        6: Image.Transpose.ROTATE_90,
+        7: Image.Transpose.TRANSVERSE,
+        8: Image.Transpose.ROTATE_270,
+    }
     image = quarters()
     exif = Image.Exif()
     exif[0x0112] = orientation
-    return encoded(image.transpose(undo[orientation]) if orientation in undo else image, kind, exif=exif, **settings)
+    return encoded(
+        image.transpose(undo[orientation]) if orientation in undo else image,
+        kind,
+        exif=exif,
+        **settings,
+    )
 
 
 def unreadable(folder: Path) -> dict[str, str]:
@@ -111,11 +140,22 @@ def odd(folder: Path) -> dict[str, tuple[int, int, int]]:
     palette.putpalette([0, 0, 0, 90, 150, 30])
     frames = [Image.new("RGB", (32, 24), colour) for colour in ((10, 20, 240), (240, 20, 10))]
     plain = {
-        "cmyk.jpg": (encoded(Image.new("CMYK", (32, 24), (0, 255, 255, 0)), quality=95), (255, 0, 0)),
+        "cmyk.jpg": (
+            encoded(Image.new("CMYK", (32, 24), (0, 255, 255, 0)), quality=95),
+            (255, 0, 0),
+        ),
         "deep.png": (encoded(grey, "PNG"), (100, 100, 100)),
         "clear.png": (encoded(palette, "PNG", transparency=1), (255, 255, 255)),
-        "moving.gif": (encoded(frames[0], "GIF", save_all=True, append_images=frames[1:]), (10, 20, 240)),
-        "turned.jpg": (encoded(Image.new("RGB", (32, 24), (40, 160, 60)), quality=95, exif=b"Exif\0\0" + _rotated()), (40, 160, 60)),
+        "moving.gif": (
+            encoded(frames[0], "GIF", save_all=True, append_images=frames[1:]),
+            (10, 20, 240),
+        ),
+        "turned.jpg": (
+            encoded(
+                Image.new("RGB", (32, 24), (40, 160, 60)), quality=95, exif=b"Exif\0\0" + _rotated()
+            ),
+            (40, 160, 60),
+        ),
     }
     for name, (data, _) in plain.items():
         write(folder / name, data)
@@ -129,6 +169,14 @@ def _rotated() -> bytes:
 
 
 ODD_NAMES = [
-    "two words.jpg", "quote's \"own\".jpg", "line\nbreak.jpg", "goldfinch-\N{BIRD}.jpg", "-rf.jpg", "#1.jpg", "50%,half;.jpg",
-    "[red]bold[/red].jpg", os.fsdecode(b"latin-\xe9.jpg"), "UPPER.JPG",
-]  # fmt: skip
+    "two words.jpg",
+    'quote\'s "own".jpg',
+    "line\nbreak.jpg",
+    "goldfinch-\N{BIRD}.jpg",
+    "-rf.jpg",
+    "#1.jpg",
+    "50%,half;.jpg",
+    "[red]bold[/red].jpg",
+    os.fsdecode(b"latin-\xe9.jpg"),
+    "UPPER.JPG",
+]

@@ -8,27 +8,51 @@ from typing import Any
 
 from safetensors.torch import load_file
 
-from lodisc.jsonfiles import read_json_lines
+from lodisc.files import read_json_lines
 
 TINY: dict[str, Any] = {
-    "encoder": "vit_tiny_patch16_224", "encoder_args": {"depth": 2, "embed_dim": 32, "num_heads": 2, "patch_size": 8}, "init": "none",
-    "image_size": 32, "batch_size": 4, "hidden_dim": 32, "out_dim": 16, "workers": 0, "log_every": 1, "precision": "fp32",
-}  # fmt: skip
+    "encoder": "vit_tiny_patch16_224",
+    "encoder_args": {"depth": 2, "embed_dim": 32, "num_heads": 2, "patch_size": 8},
+    "init": "none",
+    "image_size": 32,
+    "batch_size": 4,
+    "hidden_dim": 32,
+    "out_dim": 16,
+    "workers": 0,
+    "log_every": 1,
+    "precision": "fp32",
+}
 
 
 def flags(**settings: Any) -> list[str]:
     """Settings as words of the command line."""
     words = []
     for name, value in {**TINY, **settings}.items():
-        values = [word for pair in value.items() for word in pair] if isinstance(value, dict) else [value]
+        values = (
+            [word for pair in value.items() for word in pair]
+            if isinstance(value, dict)
+            else [value]
+        )
         words += [f"--{name.replace('_', '-')}", *map(str, values)]
     return words
 
 
 def command(*words: Any, **settings: Any) -> subprocess.Popen[str]:
     """Start `lodisc` in a process of its own."""
-    arguments = [sys.executable, "-m", "lodisc", *map(str, words), *(flags(**settings) if words[0] in ("train", "study") else [])]
-    return subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, "LC_ALL": "C.UTF-8"})
+    arguments = [
+        sys.executable,
+        "-m",
+        "lodisc",
+        *map(str, words),
+        *(flags(**settings) if words[0] in ("train", "study") else []),
+    ]
+    return subprocess.Popen(
+        arguments,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "LC_ALL": "C.UTF-8"},
+    )
 
 
 def run_command(*words: Any, timeout: float = 120, **settings: Any) -> tuple[int, str, str]:

@@ -8,21 +8,34 @@ from numpy.typing import NDArray
 
 from lodisc.collection.collection import Collection
 from lodisc.collection.index import index
-from lodisc.collection.parts import ENCODER, SETTINGS, Row, write_part
+from lodisc.embedding.parts import ENCODER, SETTINGS, Row, write_part
 
 
-def stored(folder: Path, vectors_ND: NDArray[np.float32], *, fingerprint: str = "f" * 64) -> Collection:
+def stored(
+    folder: Path, vectors_ND: NDArray[np.float32], *, fingerprint: str = "f" * 64
+) -> Collection:
     """A collection of these vectors in `folder / "C"`, in the order of the keys; again, with others in their place."""
     parts, count, dim = folder / "vectors", *vectors_ND.shape
     (parts / ENCODER).mkdir(parents=True, exist_ok=True)
-    (parts / SETTINGS).write_text(json.dumps({"encoder": "none", "fingerprint": fingerprint, "dim": dim, "dtype": "float32"}))
+    (parts / SETTINGS).write_text(
+        json.dumps({"encoder": "none", "fingerprint": fingerprint, "dim": dim, "dtype": "float32"})
+    )
     rows = [
         Row(
-            key=f"{row:06}.jpg", path=f"/photos/{row:06}.jpg", offset=None, label=None, split=None, bytes=1 + row, digest=str(row),
-            modified=1, vector=vectors_ND[row],
+            key=f"{row:06}.jpg",
+            path=f"/photos/{row:06}.jpg",
+            offset=None,
+            label=None,
+            split=None,
+            bytes=1 + row,
+            digest=str(row),
+            modified=1,
+            vector=vectors_ND[row],
         )
         for row in range(count)
-    ]  # fmt: skip
-    write_part(parts / "part-00000.parquet", rows, dim=dim, dtype="float32", fingerprint=fingerprint)
+    ]
+    write_part(
+        parts / "part-00000.parquet", rows, dim=dim, dtype="float32", fingerprint=fingerprint
+    )
     index(parts, collection=folder / "C")
     return Collection(folder / "C")

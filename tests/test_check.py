@@ -17,11 +17,15 @@ from lodisc.data.photo import Skipped
 from lodisc.data.sources import Listing, find_photos
 
 
-def test_every_bad_file_is_skipped_with_its_reason_and_every_odd_one_is_kept(tmp_path: Path) -> None:
+def test_every_bad_file_is_skipped_with_its_reason_and_every_odd_one_is_kept(
+    tmp_path: Path,
+) -> None:
     bad, fine = unreadable(tmp_path), odd(tmp_path)
     (tmp_path / "gone.jpg").symlink_to("nowhere")
     checked = check_photos(find_photos(tmp_path), workers=0, max_skipped=1)
-    assert {one.key: one.reason for one in checked.skipped} == bad | {"gone.jpg": "no such file or directory"}
+    assert {one.key: one.reason for one in checked.skipped} == bad | {
+        "gone.jpg": "no such file or directory"
+    }
     assert [photo.key for photo in checked.photos] == sorted(fine)
 
 
@@ -39,23 +43,32 @@ def test_too_many_skipped_stop_with_one_line(tmp_path: Path) -> None:
 
 def test_none_left_stops_whatever_is_allowed(tmp_path: Path) -> None:
     write(tmp_path / "a.jpg", b"text")
-    with pytest.raises(ValueError, match=r"^1 of 1 photographs can't be read \(a\.jpg: not an image\); `lodisc data check"):
+    with pytest.raises(
+        ValueError,
+        match=r"^1 of 1 photographs can't be read \(a\.jpg: not an image\); `lodisc data check",
+    ):
         check_photos(find_photos(tmp_path), workers=0, max_skipped=1)
 
 
 def test_one_photograph_is_enough(tmp_path: Path) -> None:
     write(tmp_path / "a.jpg", encoded(texture(0)))
-    assert [photo.key for photo in check_photos(find_photos(tmp_path), workers=2, max_skipped=0).photos] == ["a.jpg"]
+    assert [
+        photo.key for photo in check_photos(find_photos(tmp_path), workers=2, max_skipped=0).photos
+    ] == ["a.jpg"]
 
 
 def test_processes_find_what_one_process_finds(tmp_path: Path) -> None:
     collection(tmp_path, per_label=100)
     for number in range(0, 100, 9):
         write(tmp_path / "wren" / f"{number}.jpg", b"" if number % 2 else b"text")
-    alone, together = (check_photos(find_photos(tmp_path), workers=workers, max_skipped=1) for workers in (0, 2))
+    alone, together = (
+        check_photos(find_photos(tmp_path), workers=workers, max_skipped=1) for workers in (0, 2)
+    )
     assert alone == together
     assert len(alone.skipped) == 12 and len(alone.photos) == 188
-    assert [photo.key for photo in together.photos] == sorted(photo.key for photo in together.photos)
+    assert [photo.key for photo in together.photos] == sorted(
+        photo.key for photo in together.photos
+    )
 
 
 @pytest.mark.slow
@@ -76,7 +89,9 @@ def test_skipped_are_written_whatever_their_names(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["skipped.jsonl"]
 
 
-def test_a_failed_write_keeps_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_write_keeps_what_was_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     write_skipped(tmp_path / "skipped.jsonl", [Skipped("a", "b")])
     before = (tmp_path / "skipped.jsonl").read_bytes()
 
@@ -96,17 +111,29 @@ def test_a_data_set_is_described(tmp_path: Path) -> None:
     write(tmp_path / "test" / "wren" / "bad.jpg", b"")
     about = describe(tmp_path, workers=0)
     assert json.loads(json.dumps(about)) is not None
-    assert about["photographs"] == 13 and about["splits"] == {"train": 7, "test": 6} and about["unlabelled"] == 1
+    assert (
+        about["photographs"] == 13
+        and about["splits"] == {"train": 7, "test": 6}
+        and about["unlabelled"] == 1
+    )
     assert about["classes"] == {"finch": {"train": 3, "test": 3}, "wren": {"train": 3, "test": 3}}
-    assert about["skipped"] == [{"key": "test/wren/bad.jpg", "reason": "empty file"}] and about["reasons"] == {"empty file": 1}
+    assert about["skipped"] == [{"key": "test/wren/bad.jpg", "reason": "empty file"}] and about[
+        "reasons"
+    ] == {"empty file": 1}
     assert about["size"] == {"smallest": (32, 24), "median": (32, 24), "largest": (300, 200)}
     assert about["duplicates"] == {"within": [], "across": [], "near": []}
 
 
 def test_a_split_can_be_tried(tmp_path: Path) -> None:
     collection(tmp_path, per_label=10)
-    assert describe(tmp_path, workers=0)["classes"] == {"finch": {"photographs": 10}, "wren": {"photographs": 10}}
-    assert describe(tmp_path, train_split=0.7, workers=0)["classes"] == {"finch": {"train": 7, "test": 3}, "wren": {"train": 7, "test": 3}}
+    assert describe(tmp_path, workers=0)["classes"] == {
+        "finch": {"photographs": 10},
+        "wren": {"photographs": 10},
+    }
+    assert describe(tmp_path, train_split=0.7, workers=0)["classes"] == {
+        "finch": {"train": 7, "test": 3},
+        "wren": {"train": 7, "test": 3},
+    }
 
 
 def test_duplicates_inside_and_across_the_split_are_found(tmp_path: Path) -> None:
@@ -118,27 +145,40 @@ def test_duplicates_inside_and_across_the_split_are_found(tmp_path: Path) -> Non
     write(tmp_path / "train" / "wren" / "original.png", encoded(original, "PNG"))
     altered = ImageEnhance.Brightness(original.resize((150, 110))).enhance(1.1)
     write(tmp_path / "test" / "wren" / "altered.jpg", encoded(altered, quality=50))
-    write(tmp_path / "test" / "wren" / "mirrored.png", encoded(original.transpose(Image.Transpose.FLIP_LEFT_RIGHT), "PNG"))
+    write(
+        tmp_path / "test" / "wren" / "mirrored.png",
+        encoded(original.transpose(Image.Transpose.FLIP_LEFT_RIGHT), "PNG"),
+    )
     for split, level in (("train", 50), ("test", 51)):
         write(tmp_path / split / "plain.png", encoded(Image.new("L", (64, 64), level), "PNG"))
     found = describe(tmp_path, workers=2)["duplicates"]
     assert found["within"] == [["train/finch/again.jpg", "train/wren/same.jpg"]]
-    assert found["across"] == [["train/finch/again.jpg", "train/wren/same.jpg", "test/wren/leaked.jpg"]]
-    assert [(one["train"], one["test"]) for one in found["near"]] == [("train/wren/original.png", "test/wren/altered.jpg")]
+    assert found["across"] == [
+        ["train/finch/again.jpg", "train/wren/same.jpg", "test/wren/leaked.jpg"]
+    ]
+    assert [(one["train"], one["test"]) for one in found["near"]] == [
+        ("train/wren/original.png", "test/wren/altered.jpg")
+    ]
     assert 0.97 <= found["near"][0]["likeness"] <= 1
 
 
-def test_nothing_readable_is_still_described(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_nothing_readable_is_still_described(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     for number in range(15):
         write(tmp_path / f"{number}.jpg", b"")
     about = describe(tmp_path, workers=0)
-    assert about["photographs"] == 0 and about["reasons"] == {"empty file": 15} and about["size"] == {}
+    assert (
+        about["photographs"] == 0 and about["reasons"] == {"empty file": 15} and about["size"] == {}
+    )
     print_description(about)
     printed = capsys.readouterr().out
     assert "15, 15 empty file" in printed and "and 5 more; --json lists them all" in printed
 
 
-def test_the_description_survives_odd_names(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_description_survives_odd_names(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     same = encoded(texture(1))
     for name in ODD_NAMES:
         write(tmp_path / "train" / f"label {name}" / name, same)
@@ -147,7 +187,14 @@ def test_the_description_survives_odd_names(tmp_path: Path, capsys: pytest.Captu
     print_description(describe(tmp_path, workers=0))
     printed = capsys.readouterr().out
     printed.encode()
-    for words in ("line\\nbreak.jpg", "[red]bold[/red].jpg", "latin-\\udce9.jpg", "10 train, 1 test", "1 groups", "equal in train and"):
+    for words in (
+        "line\\nbreak.jpg",
+        "[red]bold[/red].jpg",
+        "latin-\\udce9.jpg",
+        "10 train, 1 test",
+        "1 groups",
+        "equal in train and",
+    ):
         assert words in printed, words
 
 

@@ -12,8 +12,8 @@ from test_index import synthetic
 
 from lodisc import cli
 from lodisc.collection.collection import Collection
-from lodisc.collection.embed import embed
 from lodisc.collection.index import index
+from lodisc.embedding.embed import embed
 
 pytest.importorskip("lancedb", reason="lancedb is not installed")
 
@@ -22,7 +22,9 @@ pytest.importorskip("lancedb", reason="lancedb is not installed")
 def birds(run: Path, tmp_path: Path) -> Path:
     """A collection of ten photographs in two sub-folders, one of them with an odd name."""
     collection(tmp_path / "photos", per_label=5)
-    (tmp_path / "photos" / "wren" / "0.jpg").rename(tmp_path / "photos" / "wren" / "[red]a 'b'\n.jpg")
+    (tmp_path / "photos" / "wren" / "0.jpg").rename(
+        tmp_path / "photos" / "wren" / "[red]a 'b'\n.jpg"
+    )
     embed(run, tmp_path / "photos", out=tmp_path / "vectors", workers=0)
     index(tmp_path / "vectors", collection=tmp_path / "birds")
     return tmp_path / "birds"
@@ -34,9 +36,13 @@ def lodisc_json(capsys: pytest.CaptureFixture[str], *words: Any) -> Any:
     return json.loads(capsys.readouterr().out)
 
 
-def test_labels_go_out_as_a_table_and_come_back(birds: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_labels_go_out_as_a_table_and_come_back(
+    birds: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert lodisc_json(capsys, "labels", "adopt", birds) == {"changed": 10}
-    assert lodisc_json(capsys, "labels", "export", birds, tmp_path / "labels.csv")["photographs"] == 10
+    assert (
+        lodisc_json(capsys, "labels", "export", birds, tmp_path / "labels.csv")["photographs"] == 10
+    )
     with (tmp_path / "labels.csv").open(encoding="utf-8-sig", newline="") as stream:
         rows = list(csv.DictReader(stream))
     assert {row["label"] for row in rows} == {"finch", "wren"}
@@ -53,7 +59,9 @@ def test_labels_go_out_as_a_table_and_come_back(birds: Path, tmp_path: Path, cap
     assert "goldfinch" in Collection(birds).labels.current().values()
 
 
-def test_labels_go_out_as_folders_and_come_back(birds: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_labels_go_out_as_folders_and_come_back(
+    birds: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     lodisc_json(capsys, "labels", "adopt", birds)
     assert lodisc_json(capsys, "labels", "export", birds, tmp_path / "sorted")["photographs"] == 10
     moved = min((tmp_path / "sorted" / "finch").iterdir())
@@ -66,7 +74,9 @@ def test_labels_go_out_as_folders_and_come_back(birds: Path, tmp_path: Path, cap
     assert "10 of 10 photographs have a label." in capsys.readouterr().out
 
 
-def test_labels_are_shown_as_they_were_typed(birds: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_labels_are_shown_as_they_were_typed(
+    birds: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     Collection(birds).labels.set(["finch/0.jpg"], "[red]wren[/red] \N{BIRD}")
     assert cli.main(["labels", "show", str(birds)]) == 0
     assert "[red]wren[/red] \N{BIRD}" in capsys.readouterr().out
@@ -83,19 +93,29 @@ def test_labels_are_shown_as_they_were_typed(birds: Path, capsys: pytest.Capture
         (["labels", "sing", "BIRDS"], "no command"),
         (["search", "BIRDS"], "name photographs to search by"),
         (["search", "BIRDS", "sparrow.jpg"], "neither the key of a photograph"),
-        (["search", "BIRDS", "wren/1.jpg", "--where", "colour = 'red'"], "there is no column colour"),
+        (
+            ["search", "BIRDS", "wren/1.jpg", "--where", "colour = 'red'"],
+            "there is no column colour",
+        ),
         (["search", "BIRDS", "wren/1.jpg", "--where", "group = 1"], "run lodisc group"),
         (["search", "BIRDS", "wren/1.jpg", "--top", "0"], "--top 0"),
         (["search", "BIRDS", "--outliers", "--top", "-3"], "--top -3"),
         (["search", "BIRDS", "wren/1.jpg", "--where", "key = ?"], "--where key = ?"),
-        (["search", "BIRDS", "wren/1.jpg", "--where", "key = 'a' limit 1"], "--where key = 'a' limit 1"),
+        (
+            ["search", "BIRDS", "wren/1.jpg", "--where", "key = 'a' limit 1"],
+            "--where key = 'a' limit 1",
+        ),
         (["labels", "export", "BIRDS", "nowhere/labels.csv"], "no such folder"),
         (["group", "BIRDS", "--k", "0"], "--k must be at least 1"),
         (["serve", "nowhere"], "no collection"),
     ],
 )
 def test_a_mistake_is_one_clear_line(
-    birds: Path, words: list[str], message: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    birds: Path,
+    words: list[str],
+    message: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(birds.parent)
     assert cli.main([str(birds) if word == "BIRDS" else word for word in words]) != 0
@@ -103,11 +123,17 @@ def test_a_mistake_is_one_clear_line(
     assert message in error and "Traceback" not in error
 
 
-def test_search_by_key_and_by_file(birds: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_search_by_key_and_by_file(
+    birds: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     here = Collection(birds).photos()
     key = "wren/[red]a 'b'\n.jpg"
     row = here.position[key]
-    expected = [here.keys[other] for other in np.argsort(-(here.vectors @ here.vectors[row]), kind="stable") if other != row]
+    expected = [
+        here.keys[other]
+        for other in np.argsort(-(here.vectors @ here.vectors[row]), kind="stable")
+        if other != row
+    ]
     copy = tmp_path / "copy.jpg"
     copy.write_bytes(here.photo(row).read())
     by_key, by_file = lodisc_json(capsys, "search", birds, key, copy, "--top", 4)["answers"]
@@ -125,7 +151,10 @@ def test_a_file_that_is_called_like_a_key_is_told_from_it(
     (tmp_path / "finch" / "1.jpg").write_bytes(Collection(birds).photos().photo(0).read())
     monkeypatch.chdir(tmp_path)
     assert cli.main(["search", str(birds), "finch/1.jpg"]) == 0
-    assert "note: finch/1.jpg is taken for the photograph with that key; say ./finch/1.jpg for the file" in capsys.readouterr().err
+    assert (
+        "note: finch/1.jpg is taken for the photograph with that key; say ./finch/1.jpg for the file"
+        in capsys.readouterr().err
+    )
     assert cli.main(["search", str(birds), "./finch/1.jpg"]) == 0
     assert "note" not in capsys.readouterr().err
 
@@ -133,14 +162,27 @@ def test_a_file_that_is_called_like_a_key_is_told_from_it(
 def test_search_under_a_condition(birds: Path, capsys: pytest.CaptureFixture[str]) -> None:
     Collection(birds).labels.set(["finch/1.jpg", "finch/2.jpg"], "goldfinch")
     found = lodisc_json(capsys, "search", birds, "wren/1.jpg", "--where", "label = 'goldfinch'")
-    assert found["allowed"] == 2 and {one["key"] for one in found["answers"][0]["found"]} == {"finch/1.jpg", "finch/2.jpg"}
-    assert lodisc_json(capsys, "search", birds, "wren/1.jpg", "--where", "folder = 'finch' and label is null")["allowed"] == 3
+    assert found["allowed"] == 2 and {one["key"] for one in found["answers"][0]["found"]} == {
+        "finch/1.jpg",
+        "finch/2.jpg",
+    }
+    assert (
+        lodisc_json(
+            capsys, "search", birds, "wren/1.jpg", "--where", "folder = 'finch' and label is null"
+        )["allowed"]
+        == 3
+    )
 
 
 def test_groups_duplicates_and_outliers(birds: Path, capsys: pytest.CaptureFixture[str]) -> None:
     grouped = lodisc_json(capsys, "group", birds, "--k", 3)
-    assert sum(one["photographs"] for one in grouped["groups"]) == 10 and len(grouped["groups"]) == 3
-    assert cli.main(["group", str(birds)]) == 0 and "groups of 10 photographs" in capsys.readouterr().out
+    assert (
+        sum(one["photographs"] for one in grouped["groups"]) == 10 and len(grouped["groups"]) == 3
+    )
+    assert (
+        cli.main(["group", str(birds)]) == 0
+        and "groups of 10 photographs" in capsys.readouterr().out
+    )
     in_first = lodisc_json(capsys, "search", birds, "wren/1.jpg", "--where", "group = 1")["allowed"]
     assert in_first == lodisc_json(capsys, "group", birds)["groups"][0]["photographs"]
     assert lodisc_json(capsys, "search", birds, "--duplicates")["photographs"] == 10
@@ -151,11 +193,14 @@ def test_groups_duplicates_and_outliers(birds: Path, capsys: pytest.CaptureFixtu
 def test_an_index_is_made_where_there_are_too_many_photographs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("lodisc.collection.approximate.EXACT_UP_TO", 1000)
+    monkeypatch.setattr("lodisc.collection.lookalikes.EXACT_UP_TO", 1000)
     vectors = synthetic(tmp_path / "vectors", rows=3000)
     done = lodisc_json(capsys, "index", vectors, "--collection", tmp_path / "c")
     assert done["recall"]["photographs"] == 3000 and done["recall"]["share"] > 0.9
     found = lodisc_json(capsys, "search", tmp_path / "c", "000007.jpg")
-    assert found["recall"]["share"] == done["recall"]["share"] and len(found["answers"][0]["found"]) == 12
+    assert (
+        found["recall"]["share"] == done["recall"]["share"]
+        and len(found["answers"][0]["found"]) == 12
+    )
     assert cli.main(["search", str(tmp_path / "c"), "000007.jpg"]) == 0
     assert "% of the 12 exact look-alikes" in capsys.readouterr().out

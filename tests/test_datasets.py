@@ -16,7 +16,10 @@ def cub(root: Path) -> None:
     names = ["001.Wren/w_1.jpg", "001.Wren/w_2.jpg", "002.Finch/f_1.jpg"]
     for name in names:
         write(root / "images" / name, JPEG)
-    write(root / "images.txt", "".join(f"{number} {name}\n" for number, name in enumerate(names, 1)).encode())
+    write(
+        root / "images.txt",
+        "".join(f"{number} {name}\n" for number, name in enumerate(names, 1)).encode(),
+    )
     write(root / "image_class_labels.txt", b"1 1\n2 1\n3 2\n")
     write(root / "classes.txt", b"1 001.Wren\n2 002.Finch\n")
     write(root / "train_test_split.txt", b"1 1\n2 0\n3 1\n")
@@ -32,7 +35,10 @@ def aircraft(root: Path) -> None:
 def pets(root: Path) -> None:
     for name in ("Abyssinian_1", "german_shorthaired_2", "Abyssinian_30"):
         write(root / "images" / f"{name}.jpg", JPEG)
-    write(root / "annotations" / "trainval.txt", b"#Image CLASS-ID SPECIES BREED ID\nAbyssinian_1 1 1 1\ngerman_shorthaired_2 2 2 1\n")
+    write(
+        root / "annotations" / "trainval.txt",
+        b"#Image CLASS-ID SPECIES BREED ID\nAbyssinian_1 1 1 1\ngerman_shorthaired_2 2 2 1\n",
+    )
     write(root / "annotations" / "test.txt", b"Abyssinian_30 1 1 1\n")
 
 
@@ -52,19 +58,37 @@ def divided(root: Path) -> None:
 
 LAYOUTS = {
     "cub200": (cub, ["test/001.Wren/w_2.jpg", "train/001.Wren/w_1.jpg", "train/002.Finch/f_1.jpg"]),
-    "fgvc_aircraft": (aircraft, ["test/F-16A_B/0003.jpg", "train/Boeing 707-320/0002.jpg", "train/F-16A_B/0001.jpg"]),
-    "oxford_pets": (pets, ["test/Abyssinian/Abyssinian_30.jpg", "train/Abyssinian/Abyssinian_1.jpg",
-                           "train/german_shorthaired/german_shorthaired_2.jpg"]),
-    "flowers102": (flowers, ["test/007/image_00002.jpg", "test/102/image_00004.jpg",
-                             "train/007/image_00001.jpg", "train/102/image_00003.jpg"]),
+    "fgvc_aircraft": (
+        aircraft,
+        ["test/F-16A_B/0003.jpg", "train/Boeing 707-320/0002.jpg", "train/F-16A_B/0001.jpg"],
+    ),
+    "oxford_pets": (
+        pets,
+        [
+            "test/Abyssinian/Abyssinian_30.jpg",
+            "train/Abyssinian/Abyssinian_1.jpg",
+            "train/german_shorthaired/german_shorthaired_2.jpg",
+        ],
+    ),
+    "flowers102": (
+        flowers,
+        [
+            "test/007/image_00002.jpg",
+            "test/102/image_00004.jpg",
+            "train/007/image_00001.jpg",
+            "train/102/image_00003.jpg",
+        ],
+    ),
     "stanford_cars": (divided, ["test/wren/0.jpg", "train/wren/0.jpg"]),
     "caltech101": (divided, ["test/wren/0.jpg", "train/wren/0.jpg"]),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", list(DATASETS))
 @pytest.mark.parametrize("packed", [False, True])
-def test_known_data_sets_are_arranged_by_their_split(tmp_path: Path, name: str, packed: bool) -> None:
+def test_known_data_sets_are_arranged_by_their_split(
+    tmp_path: Path, name: str, packed: bool
+) -> None:
     make, wanted = LAYOUTS[name]
     source = tmp_path / "from" / "wrapper"
     source.mkdir(parents=True)
@@ -73,7 +97,9 @@ def test_known_data_sets_are_arranged_by_their_split(tmp_path: Path, name: str, 
         with tarfile.open(tmp_path / "download.tgz", "w:gz") as archive:
             archive.add(source, "wrapper")
     (tmp_path / "out").mkdir()
-    count = prepare(name, source=tmp_path / "download.tgz" if packed else source.parent, out=tmp_path / "out")
+    count = prepare(
+        name, source=tmp_path / "download.tgz" if packed else source.parent, out=tmp_path / "out"
+    )
     photos = find_photos(tmp_path / "out").photos
     assert [photo.key for photo in photos] == wanted and count == len(wanted)
     assert {path.name for path in tmp_path.iterdir()} <= {"from", "out", "download.tgz"}

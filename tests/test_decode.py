@@ -24,7 +24,9 @@ def middle(image: Image.Image) -> Colour:
 def corners(image: Image.Image) -> np.ndarray:
     pixels = np.asarray(image).astype(int)
     height, width = pixels.shape[:2]
-    return np.stack([pixels[y, x] for y in (height // 4, 3 * height // 4) for x in (width // 4, 3 * width // 4)])
+    return np.stack(
+        [pixels[y, x] for y in (height // 4, 3 * height // 4) for x in (width // 4, 3 * width // 4)]
+    )
 
 
 def test_what_cannot_be_read_is_refused_with_its_reason(tmp_path: Path) -> None:
@@ -42,7 +44,9 @@ def test_unusual_photographs_have_their_colours(tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF", "WEBP"])
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("at_least", [None, 10])
-def test_every_exif_orientation_comes_upright(kind: str, orientation: int, at_least: int | None) -> None:
+def test_every_exif_orientation_comes_upright(
+    kind: str, orientation: int, at_least: int | None
+) -> None:
     settings = {"quality": 95, "subsampling": 0} if kind == "JPEG" else {}
     image = decode(turned(orientation, kind, **settings), at_least=at_least)
     assert image.size == ((32, 24) if at_least is None else (16, 12))
@@ -62,11 +66,21 @@ def test_damaged_exif_does_not_cost_the_photograph() -> None:
         (Image.new("LA", (16, 16), (100, 0)), "PNG", {}, (255, 255, 255)),
         (Image.new("RGBA", (16, 16), (200, 0, 0, 51)), "PNG", {}, (244, 204, 204)),
         (Image.new("RGBA", (16, 16), (200, 0, 0, 0)), "WEBP", {"lossless": True}, (255, 255, 255)),
-        (Image.new("RGB", (16, 16), (1, 2, 3)), "PNG", {"transparency": (1, 2, 3)}, (255, 255, 255)),
+        (
+            Image.new("RGB", (16, 16), (1, 2, 3)),
+            "PNG",
+            {"transparency": (1, 2, 3)},
+            (255, 255, 255),
+        ),
         (Image.new("L", (16, 16), 9), "PNG", {"transparency": 9}, (255, 255, 255)),
         (Image.new("RGB", (16, 16), (250, 10, 20)).quantize(2), "GIF", {}, (250, 10, 20)),
         (Image.new("CMYK", (16, 16), (255, 0, 0, 0)), "TIFF", {}, (0, 255, 255)),
-        (Image.new("RGB", (16, 16), (30, 90, 200)).convert("YCbCr"), "TIFF", {"compression": "tiff_lzw"}, (30, 90, 200)),
+        (
+            Image.new("RGB", (16, 16), (30, 90, 200)).convert("YCbCr"),
+            "TIFF",
+            {"compression": "tiff_lzw"},
+            (30, 90, 200),
+        ),
         (Image.new("LAB", (16, 16), (101, 128 + 14, 128 - 64)), "TIFF", {}, (30, 90, 200)),
         (Image.fromarray(np.full((16, 16), 257 * 77, ">u2")), "TIFF", {}, (77, 77, 77)),
         (Image.fromarray(np.full((16, 16), 65535, np.uint16)), "PNG", {}, (255, 255, 255)),
@@ -75,8 +89,10 @@ def test_damaged_exif_does_not_cost_the_photograph() -> None:
         (Image.fromarray(np.full((16, 16), 0.5, np.float32)), "TIFF", {}, (128, 128, 128)),
         (Image.fromarray(np.full((16, 16), 64.0, np.float32)), "TIFF", {}, (64, 64, 64)),
     ],
-)  # fmt: skip
-def test_every_mode_and_depth_becomes_rgb(image: Image.Image, kind: str, settings: dict[str, object], colour: Colour) -> None:
+)
+def test_every_mode_and_depth_becomes_rgb(
+    image: Image.Image, kind: str, settings: dict[str, object], colour: Colour
+) -> None:
     assert middle(decode(encoded(image, kind, **settings))) == pytest.approx(colour, abs=4)
 
 
@@ -91,7 +107,9 @@ def test_values_beyond_eight_bits_are_stretched() -> None:
 
 def test_sixteen_bit_grey_keeps_its_order_and_its_ends() -> None:
     ramp = np.tile(np.arange(0, 65536, 256, dtype=np.uint16), (16, 1))
-    np.testing.assert_array_equal(np.asarray(decode(encoded(Image.fromarray(ramp), "PNG")))[8, :, 0], np.rint(ramp[8] / 257))
+    np.testing.assert_array_equal(
+        np.asarray(decode(encoded(Image.fromarray(ramp), "PNG")))[8, :, 0], np.rint(ramp[8] / 257)
+    )
 
 
 def test_bombs_are_refused_before_they_are_decoded() -> None:
@@ -137,21 +155,39 @@ def test_dimensions_need_the_header_only() -> None:
 
 @pytest.mark.parametrize(
     ("kind", "settings"),
-    [("JPEG", {}), ("JPEG", {"progressive": True}), ("PNG", {}), ("GIF", {}), ("TIFF", {}), ("TIFF", {"compression": "tiff_lzw"}),
-     ("WEBP", {}), ("BMP", {}), ("AVIF", {}), ("JPEG2000", {})],
-)  # fmt: skip
-def test_damage_gives_rgb_or_a_reason_and_nothing_else(kind: str, settings: dict[str, object], capfd: pytest.CaptureFixture[str]) -> None:
+    [
+        ("JPEG", {}),
+        ("JPEG", {"progressive": True}),
+        ("PNG", {}),
+        ("GIF", {}),
+        ("TIFF", {}),
+        ("TIFF", {"compression": "tiff_lzw"}),
+        ("WEBP", {}),
+        ("BMP", {}),
+        ("AVIF", {}),
+        ("JPEG2000", {}),
+    ],
+)
+def test_damage_gives_rgb_or_a_reason_and_nothing_else(
+    kind: str, settings: dict[str, object], capfd: pytest.CaptureFixture[str]
+) -> None:
     Image.init()
     if kind not in Image.SAVE:
         pytest.skip(f"this Pillow writes no {kind}")
-    exif = {} if kind in ("GIF", "BMP", "JPEG2000") else {"exif": b"Exif\0\0" + turned(6).split(b"Exif\0\0")[1][:26]}
+    exif = (
+        {}
+        if kind in ("GIF", "BMP", "JPEG2000")
+        else {"exif": b"Exif\0\0" + turned(6).split(b"Exif\0\0")[1][:26]}
+    )
     whole = encoded(texture(5, size=(48, 40)), kind, **settings, **exif)
     rng = np.random.default_rng(0)
     reasons = set()
     for attempt in range(120):
         data = bytearray(whole)
         if attempt % 3:
-            for place in rng.integers(0, len(data) if attempt % 2 else min(len(data), 200), rng.integers(1, 12)):
+            for place in rng.integers(
+                0, len(data) if attempt % 2 else min(len(data), 200), rng.integers(1, 12)
+            ):
                 data[place] = rng.integers(0, 256)
         if attempt % 3 != 1:
             data = data[: rng.integers(0, len(data))]

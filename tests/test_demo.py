@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from runs import run_command
 
-from lodisc.jsonfiles import read_json_lines
+from lodisc.files import read_json_lines
 
 
 @pytest.mark.slow

@@ -17,10 +17,10 @@ from photos import collection, encoded, odd, tar, texture, unreadable, write
 from runs import run_command
 
 import lodisc
-from lodisc.collection import embed as embedding
-from lodisc.collection.embed import embed
-from lodisc.collection.parts import vectors_of
-from lodisc.jsonfiles import read_json_lines
+from lodisc.embedding import embed as embedding
+from lodisc.embedding.embed import embed
+from lodisc.embedding.parts import vectors_of
+from lodisc.files import read_json_lines
 
 
 @pytest.fixture
@@ -33,7 +33,11 @@ def parts(folder: Path) -> dict[str, bytes]:
 
 
 def rows(folder: Path) -> dict[str, dict[str, Any]]:
-    return {row["key"]: row for path in folder.glob("part-*.parquet") for row in pq.read_table(path).to_pylist()}
+    return {
+        row["key"]: row
+        for path in folder.glob("part-*.parquet")
+        for row in pq.read_table(path).to_pylist()
+    }
 
 
 def test_from_the_command_line(run: Path, photos: Path, tmp_path: Path) -> None:
@@ -43,9 +47,16 @@ def test_from_the_command_line(run: Path, photos: Path, tmp_path: Path) -> None:
     assert "10 photographs embedded, 1 could not be read (listed in its _*.jsonl); 1 parts" in out
     status, out, _ = run_command("embed", run, photos, "--out", tmp_path / "vectors", "--json")
     assert json.loads(out) == {
-        "out": str(tmp_path / "vectors"), "parts": 1, "photographs": 11, "embedded": 0, "kept": 10, "skipped": 1,
-    }  # fmt: skip
-    assert len(pq.read_table(tmp_path / "vectors")) == 10, "the folder as a whole is read as Parquet"
+        "out": str(tmp_path / "vectors"),
+        "parts": 1,
+        "photographs": 11,
+        "embedded": 0,
+        "kept": 10,
+        "skipped": 1,
+    }
+    assert len(pq.read_table(tmp_path / "vectors")) == 10, (
+        "the folder as a whole is read as Parquet"
+    )
     (skipped,) = read_json_lines(tmp_path / "vectors" / "_part-00000.jsonl")
     assert skipped["key"] == "wren/cut.jpg" and "not an image" in skipped["reason"]
 
@@ -60,7 +71,9 @@ def test_a_part_holds_what_load_gives(run: Path, photos: Path, tmp_path: Path, d
     expected = lodisc.load(run).embed([photos / key for key in keys]).numpy()
     vectors = vectors_of(table)
     assert vectors.dtype == dtype and vectors.shape == expected.shape
-    np.testing.assert_allclose(vectors, expected, atol=2e-2 if dtype == "float16" else 1e-5, rtol=1e-2)
+    np.testing.assert_allclose(
+        vectors, expected, atol=2e-2 if dtype == "float16" else 1e-5, rtol=1e-2
+    )
 
 
 def test_only_what_is_new_or_changed_is_embedded(run: Path, photos: Path, tmp_path: Path) -> None:
@@ -76,10 +89,15 @@ def test_only_what_is_new_or_changed_is_embedded(run: Path, photos: Path, tmp_pa
     second = rows(out)
     assert second.keys() == (first.keys() | {"wren/new.jpg"}) - {"finch/1.jpg"}
     changed = {key for key in first.keys() & second.keys() if first[key] != second[key]}
-    assert changed == {"wren/0.jpg"} and first["wren/0.jpg"]["digest"] != second["wren/0.jpg"]["digest"]
+    assert (
+        changed == {"wren/0.jpg"}
+        and first["wren/0.jpg"]["digest"] != second["wren/0.jpg"]["digest"]
+    )
 
 
-def test_slices_stay_apart_when_photographs_come_and_go(run: Path, photos: Path, tmp_path: Path, monkeypatch) -> None:
+def test_slices_stay_apart_when_photographs_come_and_go(
+    run: Path, photos: Path, tmp_path: Path, monkeypatch
+) -> None:
     monkeypatch.setattr(embedding, "SLICE", 3)
     out = tmp_path / "out"
     assert embed(run, photos, out=out, workers=0)["parts"] > 1
@@ -87,7 +105,10 @@ def test_slices_stay_apart_when_photographs_come_and_go(run: Path, photos: Path,
     write(photos / "wren" / "new.jpg", encoded(texture(77)))
     embed(run, photos, out=out, workers=0)
     after = parts(out)
-    assert len({name for name in before.keys() | after.keys() if before.get(name) != after.get(name)}) == 1
+    assert (
+        len({name for name in before.keys() | after.keys() if before.get(name) != after.get(name)})
+        == 1
+    )
     assert len(rows(out)) == 11
 
 
@@ -102,7 +123,9 @@ def test_a_folder_of_other_photographs_is_refused(run: Path, photos: Path, tmp_p
 
 def test_labels_of_a_list_are_brought_up_to_date(run: Path, photos: Path, tmp_path: Path) -> None:
     listed = tmp_path / "list.csv"
-    listed.write_text(f"path,label\n{photos / 'wren' / '0.jpg'},wren\n{photos / 'wren' / '1.jpg'},wren\n")
+    listed.write_text(
+        f"path,label\n{photos / 'wren' / '0.jpg'},wren\n{photos / 'wren' / '1.jpg'},wren\n"
+    )
     embed(run, listed, out=tmp_path / "out", workers=0)
     listed.write_text(listed.read_text().replace("wren\n", "owl\n", 1))
     assert embed(run, listed, out=tmp_path / "out", workers=0)["embedded"] == 0
@@ -141,8 +164,14 @@ def test_photographs_of_every_kind(run: Path, tmp_path: Path) -> None:
     good, bad = odd(data / "odd"), unreadable(data / "bad")
     done = embed(run, data, out=tmp_path / "out", workers=0)
     assert done["embedded"] == len(good)
-    listed = [entry["key"] for path in (tmp_path / "out").glob("*.jsonl") for entry in read_json_lines(path)]
-    assert {Path(key).name for key in listed} >= {Path(name).name for name in bad} and len(listed) == done["skipped"]
+    listed = [
+        entry["key"]
+        for path in (tmp_path / "out").glob("*.jsonl")
+        for entry in read_json_lines(path)
+    ]
+    assert {Path(key).name for key in listed} >= {Path(name).name for name in bad} and len(
+        listed
+    ) == done["skipped"]
 
 
 def test_a_file_of_the_far_future_is_a_file(run: Path, photos: Path, tmp_path: Path) -> None:
@@ -151,22 +180,34 @@ def test_a_file_of_the_far_future_is_a_file(run: Path, photos: Path, tmp_path: P
     assert embed(run, photos, out=tmp_path / "out", workers=0)["embedded"] == 0
 
 
-def test_a_name_that_is_no_text_is_skipped_and_listed(run: Path, photos: Path, tmp_path: Path) -> None:
+def test_a_name_that_is_no_text_is_skipped_and_listed(
+    run: Path, photos: Path, tmp_path: Path
+) -> None:
     write(Path(os.fsdecode(os.fsencode(photos) + b"/wren/\xe9.jpg")), encoded(texture(5)))
     done = embed(run, photos, out=tmp_path / "out", workers=0)
     assert (done["embedded"], done["skipped"]) == (10, 1)
-    assert read_json_lines(tmp_path / "out" / "_skipped.jsonl")[0]["reason"] == "its name is not UTF-8"
+    assert (
+        read_json_lines(tmp_path / "out" / "_skipped.jsonl")[0]["reason"] == "its name is not UTF-8"
+    )
 
 
 def shards(folder: Path) -> Path:
     for number in range(6):
-        tar(folder / f"shard-{number}.tar", {f"{number}-{i}.jpg": encoded(texture(10 * number + i)) for i in range(7)})
+        tar(
+            folder / f"shard-{number}.tar",
+            {f"{number}-{i}.jpg": encoded(texture(10 * number + i)) for i in range(7)},
+        )
     return folder
 
 
 def process(rank: int, *words: object) -> subprocess.Popen[str]:
     env = {**os.environ, "RANK": str(rank), "WORLD_SIZE": "2", "LOCAL_RANK": str(rank)}
-    return subprocess.Popen([sys.executable, "-m", "lodisc", *map(str, words)], env=env, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(
+        [sys.executable, "-m", "lodisc", *map(str, words)],
+        env=env,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
 
 
 @pytest.mark.slow
@@ -189,8 +230,13 @@ def test_two_processes_one_of_them_killed_give_the_same_bytes(run: Path, tmp_pat
     assert not list((tmp_path / "two").glob(".part-*.parquet*"))
 
 
-def test_vectors_that_are_not_finite_are_refused_by_name(run: Path, photos: Path, tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.setattr("lodisc.photo_encoder.PhotoEncoder.features", lambda self, images: torch.full((len(images), self.dim), torch.nan))
+def test_vectors_that_are_not_finite_are_refused_by_name(
+    run: Path, photos: Path, tmp_path: Path, monkeypatch
+) -> None:
+    monkeypatch.setattr(
+        "lodisc.photo_encoder.PhotoEncoder.features",
+        lambda self, images: torch.full((len(images), self.dim), torch.nan),
+    )
     with pytest.raises(ValueError, match=r"finch/0\.jpg is not finite"):
         embed(run, photos, out=tmp_path / "out", workers=0)
     assert parts(tmp_path / "out") == {}

@@ -8,9 +8,9 @@ import torch
 import torch.nn.functional as F
 from safetensors.torch import save_file
 
+from lodisc.encoders import build_encoder, load_weights, training_size
 from lodisc.method.attention import FusedAttention
-from lodisc.method.encoder import Encoder, build_encoder, training_size
-from lodisc.training.checkpoint import load_weights
+from lodisc.method.encoder import Encoder
 
 FAMILIES = [
     ("vit_tiny_patch16_224", 64),
@@ -36,7 +36,13 @@ def small_encoder(name: str, size: int) -> Encoder:
 
 
 def images(size: int, count: int = 2) -> torch.Tensor:
-    return torch.randint(0, 256, (count, 3, size, size), generator=torch.Generator().manual_seed(1), dtype=torch.uint8)
+    return torch.randint(
+        0,
+        256,
+        (count, 3, size, size),
+        generator=torch.Generator().manual_seed(1),
+        dtype=torch.uint8,
+    )
 
 
 @pytest.mark.parametrize(("name", "size"), FAMILIES)
@@ -47,10 +53,14 @@ def test_rows_equal_the_unfused_softmax(name: str, size: int) -> None:
     seen = []
     for block in encoder.trunk.blocks:
         block.attn.fused_attn = False
-        block.attn.attn_drop.register_forward_hook(lambda module, args, output: seen.append(args[0]))
+        block.attn.attn_drop.register_forward_hook(
+            lambda module, args, output: seen.append(args[0])
+        )
     with torch.no_grad():
         encoder(images(size))
-    expected_BLP = torch.stack([a_BHTT.mean(1)[:, 0, encoder.trunk.num_prefix_tokens :] for a_BHTT in seen], 1)
+    expected_BLP = torch.stack(
+        [a_BHTT.mean(1)[:, 0, encoder.trunk.num_prefix_tokens :] for a_BHTT in seen], 1
+    )
 
     assert rows_BLP.shape == (2, 3, encoder.patches)
     torch.testing.assert_close(rows_BLP, expected_BLP, atol=1e-5, rtol=0)
@@ -70,9 +80,18 @@ def test_patch_features_are_those_of_the_last_layer(name: str, size: int) -> Non
     encoder = small_encoder(name, size)
     with torch.no_grad():
         (last_BPD,) = encoder.trunk.forward_intermediates(
-            encoder.normalise(images(size)), indices=1, norm=True, output_fmt="NLC", intermediates_only=True
+            encoder.normalise(images(size)),
+            indices=1,
+            norm=True,
+            output_fmt="NLC",
+            intermediates_only=True,
         )
-        torch.testing.assert_close(encoder.patch_features(images(size)), encoder.trunk.fc_norm(last_BPD), atol=1e-5, rtol=1e-5)
+        torch.testing.assert_close(
+            encoder.patch_features(images(size)),
+            encoder.trunk.fc_norm(last_BPD),
+            atol=1e-5,
+            rtol=1e-5,
+        )
     assert last_BPD.shape == (2, encoder.patches, encoder.dim)
 
 
@@ -86,9 +105,13 @@ def test_subset_equals_a_full_forward_that_masks_the_rest(name: str, size: int) 
     allowed.scatter_(1, keep_BK + prefix, True)
     with torch.no_grad():
         subset_BD = encoder(images(size), keep_BK=keep_BK)
-        masked_BTD = encoder.trunk.forward_features(encoder.normalise(images(size)), attn_mask=allowed[:, None, None, :])
+        masked_BTD = encoder.trunk.forward_features(
+            encoder.normalise(images(size)), attn_mask=allowed[:, None, None, :]
+        )
         whole_BD = encoder(images(size))
-    torch.testing.assert_close(subset_BD, encoder.trunk.fc_norm(masked_BTD[:, 0]), atol=2e-5, rtol=1e-4)
+    torch.testing.assert_close(
+        subset_BD, encoder.trunk.fc_norm(masked_BTD[:, 0]), atol=2e-5, rtol=1e-4
+    )
     assert (subset_BD - whole_BD).abs().max() > 1e-2
 
 
@@ -132,7 +155,9 @@ def test_image_size_that_is_no_multiple_of_the_patch() -> None:
         ("no_such_model", {}, 224),
     ],
 )
-def test_training_takes_the_size_that_the_encoder_was_made_for(name: str, args: dict[str, int], size: int) -> None:
+def test_training_takes_the_size_that_the_encoder_was_made_for(
+    name: str, args: dict[str, int], size: int
+) -> None:
     assert training_size(name, args) == size
 
 
@@ -177,12 +202,16 @@ def test_weights_that_do_not_fit_are_refused_whole(tmp_path) -> None:
 
 
 def test_the_quick_attention_equals_the_fused_one() -> None:
-    query, key, value = torch.randn(3, 2, 3, 17, 8, generator=torch.Generator().manual_seed(0)).to(torch.bfloat16)
+    query, key, value = torch.randn(3, 2, 3, 17, 8, generator=torch.Generator().manual_seed(0)).to(
+        torch.bfloat16
+    )
     exact = F.scaled_dot_product_attention(query.double(), key.double(), value.double())
     with FusedAttention() as attention:
         quick = F.scaled_dot_product_attention(query, key, value)
         scaled = F.scaled_dot_product_attention(query, key, value, scale=0.1)
-        masked = F.scaled_dot_product_attention(query, key, value, attn_mask=torch.ones(17, 17, dtype=torch.bool).tril())
+        masked = F.scaled_dot_product_attention(
+            query, key, value, attn_mask=torch.ones(17, 17, dtype=torch.bool).tril()
+        )
     torch.testing.assert_close(quick.double(), exact, atol=2e-2, rtol=2e-2)
     assert (scaled - quick).abs().max() > 0.05
     torch.testing.assert_close(masked[:, :, 0], value[:, :, 0], atol=1e-2, rtol=1e-2)

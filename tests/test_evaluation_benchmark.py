@@ -13,11 +13,10 @@ from torch import Tensor
 
 import lodisc
 from lodisc.data.sources import find_photos
+from lodisc.encoders import build_encoder, save_encoder
 from lodisc.evaluation.benchmark import DEFAULT_PROTOCOLS, measure, print_table
 from lodisc.evaluation.features import Pixels, extract
-from lodisc.jsonfiles import write_json
-from lodisc.method.encoder import build_encoder
-from lodisc.training.checkpoint import save_encoder
+from lodisc.files import write_json
 
 ENCODER = "vit_tiny_patch16_224"
 SPLITS = ("train", "test")
@@ -27,7 +26,13 @@ SPLITS = ("train", "test")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.manual_seed(0)
     path = tmp_path_factory.mktemp("weights") / "tiny.safetensors"
-    save_file({name: tensor.contiguous() for name, tensor in build_encoder(ENCODER, image_size=32).trunk.state_dict().items()}, path)
+    save_file(
+        {
+            name: tensor.contiguous()
+            for name, tensor in build_encoder(ENCODER, image_size=32).trunk.state_dict().items()
+        },
+        path,
+    )
     return path
 
 
@@ -51,20 +56,34 @@ def test_a_weights_file_is_measured_alone(weights: Path, tmp_path: Path) -> None
     result = evaluate(weights, data, encoder=ENCODER, image_size=32)
     assert list(result["arms"]) == ["run"] and tuple(result["arms"]["run"]) == DEFAULT_PROTOCOLS
     assert (result["classes"], result["train"], result["test"], result["skipped"]) == (2, 8, 8, 0)
-    assert set(result["arms"]["run"]["retrieval"]) == {"rank1", "rank5", "map", "r_precision", "map_at_r"}
+    assert set(result["arms"]["run"]["retrieval"]) == {
+        "rank1",
+        "rank5",
+        "map",
+        "r_precision",
+        "map_at_r",
+    }
     assert set(result["arms"]["run"]["linear"]["top1"]) == {"value", "low", "high"}
     assert "deviation" in result["arms"]["run"]["fewshot"]["shots5"]
     again = evaluate(weights, data, encoder=ENCODER, image_size=32)
     assert again["arms"] == result["arms"]
 
 
-def test_a_run_is_measured_beside_its_start_and_keeps_the_figures(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_run_is_measured_beside_its_start_and_keeps_the_figures(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     data = collection(tmp_path, splits=SPLITS)
     result = evaluate(run, data, protocols=["knn", "retrieval"])
-    assert list(result["arms"]) == ["run", "start"] and list(result["arms"]["start"]) == ["knn", "retrieval"]
+    assert list(result["arms"]) == ["run", "start"] and list(result["arms"]["start"]) == [
+        "knn",
+        "retrieval",
+    ]
     assert json.loads((run / "evaluation.json").read_text()) == result
     assert not list(run.glob("*.tmp"))
-    assert result["arms"]["run"] != evaluate(run, data, protocols=["knn", "retrieval"], momentum=True)["arms"]["run"]
+    assert (
+        result["arms"]["run"]
+        != evaluate(run, data, protocols=["knn", "retrieval"], momentum=True)["arms"]["run"]
+    )
     print_table(result)
     printed = capsys.readouterr().out
     assert "Retrieval mAP@R" in printed and "gain" in printed and "Linear" not in printed
@@ -72,8 +91,19 @@ def test_a_run_is_measured_beside_its_start_and_keeps_the_figures(run: Path, tmp
 
 def test_the_table_of_three_arms_fits_eighty_columns(capsys: pytest.CaptureFixture[str]) -> None:
     figure = {"value": 100.0, "low": 98.7, "high": 100.0}
-    arm = {"retrieval": {"r_precision": figure}, "linear_paper": {"top1": figure}, "fewshot": {"shots10": figure | {"deviation": 1.0}}}
-    print_table({"classes": 100, "train": 2999, "test": 2903, "arms": {"run": arm, "start": arm, "pixels": arm}})
+    arm = {
+        "retrieval": {"r_precision": figure},
+        "linear_paper": {"top1": figure},
+        "fewshot": {"shots10": figure | {"deviation": 1.0}},
+    }
+    print_table(
+        {
+            "classes": 100,
+            "train": 2999,
+            "test": 2903,
+            "arms": {"run": arm, "start": arm, "pixels": arm},
+        }
+    )
     lines = capsys.readouterr().out.splitlines()
     assert max(map(len, lines)) <= 80 and sum("100 (98.7–100)" in line for line in lines) == 3
 
@@ -82,11 +112,16 @@ def test_data_without_a_division_needs_a_share(run: Path, weights: Path, tmp_pat
     data = collection(tmp_path / "data", per_label=10)
     with pytest.raises(ValueError, match="--train-split"):
         evaluate(weights, data, encoder=ENCODER, image_size=32)
-    result = evaluate(weights, data, encoder=ENCODER, image_size=32, train_split=0.7, protocols=["knn"])
+    result = evaluate(
+        weights, data, encoder=ENCODER, image_size=32, train_split=0.7, protocols=["knn"]
+    )
     assert (result["train"], result["test"]) == (14, 6)
     divided = tmp_path / "run"
     shutil.copytree(run, divided)
-    for seeds in ({"split_seed": 4, "seed": 0}, {"seed": 4}):  # the second as versions without --split-seed wrote it
+    for seeds in (
+        {"split_seed": 4, "seed": 0},
+        {"seed": 4},
+    ):  # the second as versions without --split-seed wrote it
         write_json(divided / "config.json", {"settings": {"train_split": 0.8, **seeds}})
         result = evaluate(divided, data, protocols=["knn"])
         assert (result["train"], result["test"]) == (16, 4)
@@ -96,12 +131,16 @@ def test_a_train_folder_alone_can_be_divided(weights: Path, tmp_path: Path) -> N
     data = collection(tmp_path, per_label=10, splits=["train"])
     with pytest.raises(ValueError, match="has no test/; give --train-split"):
         evaluate(weights, data, encoder=ENCODER, image_size=32)
-    result = evaluate(weights, data, encoder=ENCODER, image_size=32, train_split=0.7, protocols=["knn"])
+    result = evaluate(
+        weights, data, encoder=ENCODER, image_size=32, train_split=0.7, protocols=["knn"]
+    )
     assert (result["train"], result["test"]) == (14, 6)
 
 
 @pytest.mark.parametrize(("setting", "value"), [("max_skipped", -1.0), ("workers", -1)])
-def test_settings_out_of_range_are_refused(weights: Path, tmp_path: Path, setting: str, value: float) -> None:
+def test_settings_out_of_range_are_refused(
+    weights: Path, tmp_path: Path, setting: str, value: float
+) -> None:
     data = collection(tmp_path, splits=SPLITS)
     with pytest.raises(ValueError, match=rf"--{setting.replace('_', '-')} {value} is out of range"):
         lodisc.evaluate(weights, data, encoder=ENCODER, image_size=32, **{setting: value})
@@ -110,9 +149,14 @@ def test_settings_out_of_range_are_refused(weights: Path, tmp_path: Path, settin
 def test_unreadable_photographs_are_counted_up_to_a_share(weights: Path, tmp_path: Path) -> None:
     data = collection(tmp_path, splits=SPLITS)
     write(data / "test" / "wren" / "cut.jpg", b"nothing")
-    result = evaluate(weights, data, encoder=ENCODER, image_size=32, protocols=["knn"], max_skipped=0.1)
+    result = evaluate(
+        weights, data, encoder=ENCODER, image_size=32, protocols=["knn"], max_skipped=0.1
+    )
     assert (result["train"], result["test"], result["skipped"]) == (8, 8, 1)
-    with pytest.raises(ValueError, match=r"1 of 17 photographs .* --max-skipped 0.05; the first is test/wren/cut.jpg: not an image"):
+    with pytest.raises(
+        ValueError,
+        match=r"1 of 17 photographs .* --max-skipped 0.05; the first is test/wren/cut.jpg: not an image",
+    ):
         evaluate(weights, data, encoder=ENCODER, image_size=32, protocols=["knn"])
 
 
@@ -121,15 +165,24 @@ def test_with_every_photograph_of_a_part_unreadable_nothing_is_measured(tmp_path
     for path in data.glob("train/*/*"):
         path.write_bytes(b"nothing")
     with pytest.raises(ValueError, match="too few photographs can be read"):
-        measure({"pixels": Pixels(32)}, find_photos(data).photos, data=data, workers=0, max_skipped=1.0)
+        measure(
+            {"pixels": Pixels(32)}, find_photos(data).photos, data=data, workers=0, max_skipped=1.0
+        )
 
 
-def test_photographs_without_a_label_or_of_an_unknown_class_are_left_out_and_counted(tmp_path: Path) -> None:
+def test_photographs_without_a_label_or_of_an_unknown_class_are_left_out_and_counted(
+    tmp_path: Path,
+) -> None:
     data = collection(tmp_path, splits=SPLITS)
     collection(data / "test", labels=["robin"], per_label=3)
     shutil.copy(data / "test" / "wren" / "0.jpg", data / "test" / "loose.jpg")
     result = measure({"pixels": Pixels(32)}, find_photos(data).photos, data=data, workers=0)
-    assert (result["classes"], result["test"], result["unseen"], result["unlabelled"]) == (3, 11, 3, 1)
+    assert (result["classes"], result["test"], result["unseen"], result["unlabelled"]) == (
+        3,
+        11,
+        3,
+        1,
+    )
 
 
 @pytest.mark.parametrize(
@@ -137,12 +190,17 @@ def test_photographs_without_a_label_or_of_an_unknown_class_are_left_out_and_cou
     [
         ({"train": ["wren", "finch"], "test": ["wren"]}, "at least two classes"),
         ({"train": ["wren"], "test": ["wren", "finch"]}, "train has fewer than two classes"),
-        ({"train": ["wren", "finch"], "test": ["robin", "owl"]}, "train has none of the classes of test"),
+        (
+            {"train": ["wren", "finch"], "test": ["robin", "owl"]},
+            "train has none of the classes of test",
+        ),
         ({"train": [""], "test": [""]}, "no photograph has a label"),
         ({"train": ["wren", "finch"], "test": [""]}, "no test photograph has a label"),
     ],
 )
-def test_data_that_cannot_be_measured_is_refused_in_one_line(labels: dict[str, list[str]], reason: str, tmp_path: Path) -> None:
+def test_data_that_cannot_be_measured_is_refused_in_one_line(
+    labels: dict[str, list[str]], reason: str, tmp_path: Path
+) -> None:
     for split, names in labels.items():
         collection(tmp_path / split, labels=names, per_label=2)
     with pytest.raises(ValueError, match=reason) as refusal:
@@ -153,13 +211,23 @@ def test_data_that_cannot_be_measured_is_refused_in_one_line(labels: dict[str, l
 def test_classes_that_train_lacks_can_still_be_retrieved(tmp_path: Path) -> None:
     for split, names in {"train": ["wren", "finch"], "test": ["robin", "owl"]}.items():
         collection(tmp_path / split, labels=names)
-    result = measure({"pixels": Pixels(32)}, find_photos(tmp_path).photos, data=tmp_path, protocols=["retrieval", "clustering"], workers=0)
+    result = measure(
+        {"pixels": Pixels(32)},
+        find_photos(tmp_path).photos,
+        data=tmp_path,
+        protocols=["retrieval", "clustering"],
+        workers=0,
+    )
     assert (result["train"], result["test"]) == (0, 8)
 
 
-def test_settings_that_do_not_go_together_are_refused(run: Path, weights: Path, tmp_path: Path) -> None:
+def test_settings_that_do_not_go_together_are_refused(
+    run: Path, weights: Path, tmp_path: Path
+) -> None:
     data = collection(tmp_path, splits=SPLITS)
-    with pytest.raises(ValueError, match="--protocols magic: no such protocol; there are retrieval, linear"):
+    with pytest.raises(
+        ValueError, match="--protocols magic: no such protocol; there are retrieval, linear"
+    ):
         evaluate(run, data, protocols=["magic"])
     with pytest.raises(ValueError, match="--image-size"):
         evaluate(run, data, image_size=64)
@@ -173,15 +241,29 @@ def test_a_feature_that_is_not_finite_is_named(tmp_path: Path) -> None:
             return super().features(images) / 0
 
     with pytest.raises(ValueError, match=r"the feature of finch/0.jpg is not finite"):
-        extract(Broken(32), find_photos(collection(tmp_path)).photos, classes=["finch", "wren"], description="", workers=0)
+        extract(
+            Broken(32),
+            find_photos(collection(tmp_path)).photos,
+            classes=["finch", "wren"],
+            description="",
+            workers=0,
+        )
 
 
-def test_features_keep_the_order_of_the_photographs_for_any_number_of_workers(tmp_path: Path) -> None:
+def test_features_keep_the_order_of_the_photographs_for_any_number_of_workers(
+    tmp_path: Path,
+) -> None:
     data = collection(tmp_path, per_label=5)
     write(data / "finch" / "2.jpg", b"nothing")
     photos = find_photos(data).photos
-    alone, shared = (extract(Pixels(32), photos, classes=["finch"], description="", batch_size=3, workers=n) for n in (0, 2))
-    assert torch.equal(alone.vectors, shared.vectors) and alone.photos == shared.photos == [*photos[:2], *photos[3:]]
+    alone, shared = (
+        extract(Pixels(32), photos, classes=["finch"], description="", batch_size=3, workers=n)
+        for n in (0, 2)
+    )
+    assert torch.equal(alone.vectors, shared.vectors) and alone.photos == shared.photos == [
+        *photos[:2],
+        *photos[3:],
+    ]
     assert alone.labels.tolist() == [0] * 4 + [-1] * 5
     assert [(one.key, one.reason) for one in alone.skipped] == [("finch/2.jpg", "not an image")]
 
@@ -189,4 +271,7 @@ def test_features_keep_the_order_of_the_photographs_for_any_number_of_workers(tm
 def test_pixels_are_the_photograph_at_32(tmp_path: Path) -> None:
     images = torch.randint(0, 256, (2, 3, 32, 32), dtype=torch.uint8)
     assert torch.allclose(Pixels(32).features(images), images.flatten(1) / 255, atol=1e-6)
-    assert Pixels(64).features(torch.full((1, 3, 64, 64), 255, dtype=torch.uint8)).shape == (1, 3072)
+    assert Pixels(64).features(torch.full((1, 3, 64, 64), 255, dtype=torch.uint8)).shape == (
+        1,
+        3072,
+    )

@@ -19,11 +19,17 @@ def test_the_mean_and_its_interval_equal_a_plain_loop() -> None:
     for column, estimate in enumerate(mean_estimates(scores, seed=3)):
         means = []
         for resample in counts:
-            drawn = [score for score, times in zip(scores[:, column], resample, strict=True) for _ in range(int(times))]
+            drawn = [
+                score
+                for score, times in zip(scores[:, column], resample, strict=True)
+                for _ in range(int(times))
+            ]
             assert len(drawn) == 50
             means.append(100 * sum(drawn) / 50)
         assert estimate.value == pytest.approx(100 * scores[:, column].mean())
-        assert (estimate.low, estimate.high) == pytest.approx(tuple(np.percentile(means, (2.5, 97.5))))
+        assert (estimate.low, estimate.high) == pytest.approx(
+            tuple(np.percentile(means, (2.5, 97.5)))
+        )
 
 
 def test_resamples_are_as_many_as_asked_for_when_they_come_in_blocks() -> None:
@@ -50,9 +56,15 @@ def test_the_class_mean_equals_a_plain_loop() -> None:
     assert estimate.value == pytest.approx(100 * expected, abs=1e-4)
     figures = []
     for counts in np.concatenate([*resample_counts(40, seed=0)]):
-        means = [np.average(scores[labels == c], weights=counts[labels == c]) for c in set(labels) if counts[labels == c].sum()]
+        means = [
+            np.average(scores[labels == c], weights=counts[labels == c])
+            for c in set(labels)
+            if counts[labels == c].sum()
+        ]
         figures.append(100 * np.mean(means))
-    assert (estimate.low, estimate.high) == pytest.approx(tuple(np.percentile(figures, (2.5, 97.5))), abs=1e-4)
+    assert (estimate.low, estimate.high) == pytest.approx(
+        tuple(np.percentile(figures, (2.5, 97.5))), abs=1e-4
+    )
 
 
 def test_draws_widen_the_interval_and_give_the_deviation() -> None:
@@ -60,15 +72,21 @@ def test_draws_widen_the_interval_and_give_the_deviation() -> None:
     same = np.repeat((rng.random((1, 100)) < 0.5).astype(float), 10, axis=0)
     (plain,) = mean_estimates(same[0][:, None], seed=0)
     steady = draws_estimate(same, seed=0)
-    assert (steady.low, steady.high, steady.deviation) == pytest.approx((plain.low, plain.high, 0.0), abs=1e-4)
-    unsteady = draws_estimate((rng.random((10, 100)) < np.linspace(0, 1, 10)[:, None]).astype(float), seed=0)
+    assert (steady.low, steady.high, steady.deviation) == pytest.approx(
+        (plain.low, plain.high, 0.0), abs=1e-4
+    )
+    unsteady = draws_estimate(
+        (rng.random((10, 100)) < np.linspace(0, 1, 10)[:, None]).astype(float), seed=0
+    )
     assert unsteady.high - unsteady.low > steady.high - steady.low
     assert set(unsteady.to_dict()) == {"value", "low", "high", "deviation"}
 
 
 def test_figures_of_indices_lie_inside_their_interval() -> None:
     labels = np.random.default_rng(0).integers(0, 30, 90)
-    (biased,) = index_estimates(lambda indices: np.array([len(np.unique(labels[indices])) / 30]), 90, seed=0)
+    (biased,) = index_estimates(
+        lambda indices: np.array([len(np.unique(labels[indices])) / 30]), 90, seed=0
+    )
     assert biased.low < biased.value <= biased.high <= 100
 
 

@@ -11,12 +11,13 @@ from runs import TINY
 
 import lodisc
 from lodisc.collection.collection import Collection
-from lodisc.collection.embed import embed
-from lodisc.collection.exchange import COLUMNS, adopt_folders, export_csv, import_csv
-from lodisc.collection.groups import find_groups, save_groups
+from lodisc.collection.grouping import save_groups
 from lodisc.collection.index import index
 from lodisc.collection.labels import Labels
+from lodisc.collection.labels_csv import COLUMNS, adopt_folders, export_csv, import_csv
 from lodisc.data.sources import find_photos
+from lodisc.embedding.embed import embed
+from lodisc.vectors.clusters import find_groups
 
 pytest.importorskip("lancedb", reason="lancedb is not installed")
 
@@ -72,7 +73,11 @@ def test_a_line_for_each_photograph(birds: Collection, photos: Path, tmp_path: P
     wren = rows[str(photos / "wren" / "0.jpg")]
     assert (wren["key"], wren["folder"], wren["label"]) == ("wren/0.jpg", "wren", "wren")
     unlabelled = rows[str(photos / "wren" / "3.jpg")]
-    assert unlabelled["label"] == "" and unlabelled["name"] in ("wren", "finch, the") and 0.4 < float(unlabelled["confidence"]) < 1
+    assert (
+        unlabelled["label"] == ""
+        and unlabelled["name"] in ("wren", "finch, the")
+        and 0.4 < float(unlabelled["confidence"]) < 1
+    )
     assert {row["group"] for row in rows.values()} == {"1", "2"}
     assert (tmp_path / "out.csv").read_bytes().count(b"\r\n") >= 24
 
@@ -80,17 +85,37 @@ def test_a_line_for_each_photograph(birds: Collection, photos: Path, tmp_path: P
 def test_before_there_is_anything_to_name_by(birds: Collection, tmp_path: Path) -> None:
     birds.labels.set(["wren/0.jpg"], "wren")
     export_csv(birds, tmp_path / "out.csv")
-    assert {(row["name"], row["confidence"], row["group"]) for row in table(tmp_path / "out.csv")} == {("", "", "")}
+    assert {
+        (row["name"], row["confidence"], row["group"]) for row in table(tmp_path / "out.csv")
+    } == {("", "", "")}
 
 
-def test_out_and_in_again_changes_nothing_and_loses_nothing(birds: Collection, tmp_path: Path) -> None:
-    odd = ["two words", 'quote\'s "own"', "a, b; c", "\N{BIRD}", "-1", "=SUM(A1)", "'=x", "'quoted'", "Ærø"]
+def test_out_and_in_again_changes_nothing_and_loses_nothing(
+    birds: Collection, tmp_path: Path
+) -> None:
+    odd = [
+        "two words",
+        'quote\'s "own"',
+        "a, b; c",
+        "\N{BIRD}",
+        "-1",
+        "=SUM(A1)",
+        "'=x",
+        "'quoted'",
+        "Ærø",
+    ]
     keys = [key for key in birds.photos().keys if key.startswith("odd")]
-    birds.labels.set_each({key: odd[number % len(odd)] for number, key in enumerate(keys)}, how="typed")
+    birds.labels.set_each(
+        {key: odd[number % len(odd)] for number, key in enumerate(keys)}, how="typed"
+    )
     before = birds.labels.current()
     export_csv(birds, tmp_path / "out.csv")
     text = (tmp_path / "out.csv").read_text("utf-8-sig")
-    assert not any(cell.startswith(("=", "+", "-", "@")) for row in csv.reader(io.StringIO(text, newline="")) for cell in row)
+    assert not any(
+        cell.startswith(("=", "+", "-", "@"))
+        for row in csv.reader(io.StringIO(text, newline=""))
+        for cell in row
+    )
     done = import_csv(birds, tmp_path / "out.csv")
     assert done == {"rows": 23, "changed": 0, "unknown": 0, "unknown_keys": []}
     birds.labels.set(list(before), None)
@@ -102,7 +127,9 @@ def test_out_and_in_again_changes_nothing_and_loses_nothing(birds: Collection, t
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
 @pytest.mark.parametrize("separator", [",", ";", "\t"])
 @pytest.mark.parametrize("line", ["\n", "\r\n"])
-def test_as_spreadsheets_write_it(birds: Collection, tmp_path: Path, encoding: str, separator: str, line: str) -> None:
+def test_as_spreadsheets_write_it(
+    birds: Collection, tmp_path: Path, encoding: str, separator: str, line: str
+) -> None:
     rows = [
         ["Label ", "KEY", "note"],
         [" Zaunkönig ", "wren/0.jpg", f'"a{separator} b"'],
@@ -117,7 +144,9 @@ def test_as_spreadsheets_write_it(birds: Collection, tmp_path: Path, encoding: s
     assert birds.labels.current() == {}
 
 
-def test_an_empty_label_takes_a_label_away_only_when_asked_to(birds: Collection, tmp_path: Path) -> None:
+def test_an_empty_label_takes_a_label_away_only_when_asked_to(
+    birds: Collection, tmp_path: Path
+) -> None:
     birds.labels.set(["wren/0.jpg", "wren/1.jpg"], "wren")
     path = save(tmp_path / "in.csv", "key,label\nwren/0.jpg,\nwren/1.jpg,finch\n")
     assert import_csv(birds, path)["changed"] == 1
@@ -136,12 +165,19 @@ def test_by_path_and_photographs_that_are_not_there(birds: Collection, photos: P
         f"{photos},wren",
     ]
     done = import_csv(birds, save(photos.parent / "in.csv", "\n".join(lines)))
-    assert done == {"rows": 5, "changed": 3, "unknown": 2, "unknown_keys": ["photos/gone.jpg", str(photos)]}
+    assert done == {
+        "rows": 5,
+        "changed": 3,
+        "unknown": 2,
+        "unknown_keys": ["photos/gone.jpg", str(photos)],
+    }
     assert birds.labels.current() == {f"wren/{number}.jpg": "wren" for number in range(3)}
 
 
 def test_of_many_unknown_photographs_the_first_are_named(birds: Collection, tmp_path: Path) -> None:
-    path = save(tmp_path / "in.csv", "key,label\n" + "".join(f"{number}.jpg,owl\n" for number in range(30)))
+    path = save(
+        tmp_path / "in.csv", "key,label\n" + "".join(f"{number}.jpg,owl\n" for number in range(30))
+    )
     done = import_csv(birds, path)
     assert (done["changed"], done["unknown"], len(done["unknown_keys"])) == (0, 30, 10)
 
@@ -156,12 +192,20 @@ def test_of_many_unknown_photographs_the_first_are_named(birds: Collection, tmp_
         ("key,label,label\nwren/0.jpg,a,b\n", "the column label is there twice"),
         ("key,label\nwren/1.jpg,finch\nwren/0.jpg,wren,the\n", "line 3: more cells than columns"),
         ("key,label\nwren/1.jpg,finch\nwren/0.jpg,a\x07b\n", r"line 3: the label a\\x07b has"),
-        (f"key,label\nwren/1.jpg,finch\nwren/0.jpg,{'x' * 201}\n", "line 3: a label has 201 characters"),
-        ("key,label\nwren/1.jpg,finch\nwren/1.jpg,wren\n", "line 3: wren/1.jpg has another label further up"),
+        (
+            f"key,label\nwren/1.jpg,finch\nwren/0.jpg,{'x' * 201}\n",
+            "line 3: a label has 201 characters",
+        ),
+        (
+            "key,label\nwren/1.jpg,finch\nwren/1.jpg,wren\n",
+            "line 3: wren/1.jpg has another label further up",
+        ),
         (f'key,label\nwren/1.jpg,"{"x" * 200_000}\n', "line 2: field larger than field limit"),
     ],
 )
-def test_what_is_no_such_table_is_refused_and_changes_nothing(birds: Collection, tmp_path: Path, text: str, reason: str) -> None:
+def test_what_is_no_such_table_is_refused_and_changes_nothing(
+    birds: Collection, tmp_path: Path, text: str, reason: str
+) -> None:
     birds.labels.set(["wren/0.jpg"], "owl")
     with pytest.raises(ValueError, match=reason) as caught:
         import_csv(birds, save(tmp_path / "in.csv", text))
@@ -178,10 +222,15 @@ def test_files_that_can_not_be_read(birds: Collection, tmp_path: Path) -> None:
         import_csv(birds, tmp_path)
 
 
-def test_a_file_is_replaced_whole_or_not_at_all(birds: Collection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_is_replaced_whole_or_not_at_all(
+    birds: Collection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = save(tmp_path / "out.csv", "mine")
     with monkeypatch.context() as patch:
-        patch.setattr("lodisc.collection.exchange.os.fsync", lambda number: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+        patch.setattr(
+            "lodisc.collection.labels_csv.os.fsync",
+            lambda number: (_ for _ in ()).throw(OSError(28, "No space left on device")),
+        )
         with pytest.raises(OSError, match="No space left"):
             export_csv(birds, path)
     assert path.read_text() == "mine" and not list(tmp_path.glob(".*"))
@@ -193,17 +242,27 @@ def test_a_table_is_a_list_that_other_commands_take(birds: Collection, tmp_path:
     birds.labels.set(["wren/0.jpg"], "Zaunkönig")
     export_csv(birds, tmp_path / "out.csv")
     listed = find_photos(tmp_path / "out.csv")
-    assert {photo.label for photo in listed.photos} == {None, "Zaunkönig"} and len(listed.photos) == 23
+    assert {photo.label for photo in listed.photos} == {None, "Zaunkönig"} and len(
+        listed.photos
+    ) == 23
 
 
 def test_sub_folders_become_the_labels_of_those_without_one(birds: Collection) -> None:
     birds.labels.set(["wren/0.jpg"], "owl")
     assert adopt_folders(birds) == 22
     current = birds.labels.current()
-    assert current["wren/0.jpg"] == "owl" and current["wren/1.jpg"] == "wren" and current["finch/0.jpg"] == "finch"
+    assert (
+        current["wren/0.jpg"] == "owl"
+        and current["wren/1.jpg"] == "wren"
+        and current["finch/0.jpg"] == "finch"
+    )
     assert adopt_folders(birds) == 0
     action = birds.labels.undo()
-    assert action is not None and action.how == "from sub-folders" and birds.labels.current() == {"wren/0.jpg": "owl"}
+    assert (
+        action is not None
+        and action.how == "from sub-folders"
+        and birds.labels.current() == {"wren/0.jpg": "owl"}
+    )
 
 
 def test_a_folder_whose_name_is_no_label_does_not_keep_the_others_from_theirs(
@@ -222,17 +281,27 @@ def test_a_folder_whose_name_is_no_label_does_not_keep_the_others_from_theirs(
         return set_each(labels, *args, **kwargs)
 
     monkeypatch.setattr(Labels, "set_each", another_is_quicker)
-    assert adopt_folders(birds) == 1 and birds.labels.current() == {"wren/a.jpg": "wren", "wren/b.jpg": "owl"}
+    assert adopt_folders(birds) == 1 and birds.labels.current() == {
+        "wren/a.jpg": "wren",
+        "wren/b.jpg": "owl",
+    }
     said = capfd.readouterr().err
     assert "folders called “ ”: a label is empty" in said and "a label has 230 characters" in said
 
 
 def test_photographs_in_no_folder_and_in_tars(run: Path, tmp_path: Path) -> None:
-    members = {name: encoded(texture(number)) for number, name in enumerate(["a.jpg", "wren/b.jpg", "wren/c.jpg"])}
+    members = {
+        name: encoded(texture(number))
+        for number, name in enumerate(["a.jpg", "wren/b.jpg", "wren/c.jpg"])
+    }
     tar(tmp_path / "photos.tar", members)
     embed(run, tmp_path / "photos.tar", out=tmp_path / "vectors", workers=0)
     index(tmp_path / "vectors", collection=tmp_path / "birds")
     birds = Collection(tmp_path / "birds")
     assert adopt_folders(birds) == 2
-    done = import_csv(birds, save(tmp_path / "in.csv", f"path,label\n{tmp_path / 'photos.tar'},owl\n"))
-    assert (done["changed"], done["unknown"]) == (0, 1), "the file alone does not say which photograph"
+    done = import_csv(
+        birds, save(tmp_path / "in.csv", f"path,label\n{tmp_path / 'photos.tar'},owl\n")
+    )
+    assert (done["changed"], done["unknown"]) == (0, 1), (
+        "the file alone does not say which photograph"
+    )

@@ -12,21 +12,29 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from lodisc.data.decode import decode
-from lodisc.data.finches import draw_finches
 from lodisc.data.sources import find_photos
 from lodisc.data.views import centre_view, to_bytes
+from lodisc.encoders import build_encoder
 from lodisc.evaluation.focus import focus
 from lodisc.explain import explain, look, sheet, tiles
 from lodisc.explain.overlay import heat, region, view_square
-from lodisc.method.encoder import build_encoder
+from lodisc.finches.finches import draw_finches
 from lodisc.method.masking import choose_patches, product
 from lodisc.photo_encoder import PhotoEncoder, load, load_start
 from lodisc.training.loop import train
 
 TINY: dict[str, Any] = {
-    "encoder": "vit_tiny_patch16_224", "encoder_args": {"depth": 2, "embed_dim": 32, "num_heads": 2, "patch_size": 8}, "init": "none",
-    "image_size": 32, "epochs": 1, "batch_size": 4, "hidden_dim": 32, "out_dim": 16, "workers": 0, "device": "cpu",
-}  # fmt: skip
+    "encoder": "vit_tiny_patch16_224",
+    "encoder_args": {"depth": 2, "embed_dim": 32, "num_heads": 2, "patch_size": 8},
+    "init": "none",
+    "image_size": 32,
+    "epochs": 1,
+    "batch_size": 4,
+    "hidden_dim": 32,
+    "out_dim": 16,
+    "workers": 0,
+    "device": "cpu",
+}
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +52,9 @@ def test_the_pivotal_region_is_the_one_that_training_would_keep(encoder: PhotoEn
     images = [texture(seed) for seed in range(3)]
     views = torch.stack([centre_view(image, image_size=32) for image in images])
     _, rows = encoder.encoder.forward_with_attention(views)
-    keep = choose_patches(product(rows), mask="pivotal", keep_ratio=0.25, grid=(4, 4), lot_BP=torch.zeros(3, 16))
+    keep = choose_patches(
+        product(rows), mask="pivotal", keep_ratio=0.25, grid=(4, 4), noise_BP=torch.zeros(3, 16)
+    )
     for one, kept in zip(look(encoder, images), keep, strict=True):
         assert one.attention.shape == (4, 4)
         assert math.isclose(one.attention.sum(), 1, rel_tol=1e-5)
@@ -59,21 +69,31 @@ def test_patch_features_are_unit_vectors_by_place(encoder: PhotoEncoder) -> None
     torch.testing.assert_close(features.norm(dim=3), torch.ones(3, 4, 4))
     views = torch.stack([centre_view(image, image_size=32) for image in images])
     expected = torch.nn.functional.normalize(encoder.encoder.patch_features(views), dim=2)
-    assert (features.flatten(1, 2) * expected).sum(2).min() > 0.9999  # not more, where the processor has bf16
+    assert (features.flatten(1, 2) * expected).sum(
+        2
+    ).min() > 0.9999  # not more, where the processor has bf16
     assert encoder.patch_features([]).shape == (0, 4, 4, 32)
 
 
 def test_the_photograph_is_cut_as_the_encoder_sees_it() -> None:
     image = texture(1, size=(90, 60))
-    assert torch.equal(to_bytes(view_square(image, image_size=32, side=32)), centre_view(image, image_size=32))
+    assert torch.equal(
+        to_bytes(view_square(image, image_size=32, side=32)), centre_view(image, image_size=32)
+    )
 
 
 def test_heat_is_bright_where_attention_is() -> None:
     attention = np.full((4, 4), 0.01, np.float32)
     attention[3, 0] = 0.85
-    picture = np.asarray(heat(Image.new("RGB", (64, 64), (90, 90, 90)), attention, low=0.01, high=0.85)).astype(int)
+    picture = np.asarray(
+        heat(Image.new("RGB", (64, 64), (90, 90, 90)), attention, low=0.01, high=0.85)
+    ).astype(int)
     assert picture[60, 4].sum() > 2 * picture[4, 60].sum()
-    even = np.asarray(heat(Image.new("RGB", (64, 64)), np.full((4, 4), 1 / 16, np.float32), low=1 / 16, high=1 / 16))
+    even = np.asarray(
+        heat(
+            Image.new("RGB", (64, 64)), np.full((4, 4), 1 / 16, np.float32), low=1 / 16, high=1 / 16
+        )
+    )
     assert even.std() < 60  # an attention without any difference is drawn, not divided by
 
 
@@ -98,12 +118,17 @@ def test_explain_writes_one_picture_for_every_image_into_the_run(run: Path) -> N
     expected = sheet(arms, [decode(images[0].read_bytes(), at_least=512)])
     assert picture.tobytes() == expected.tobytes()
     assert explain(run, images, device="cpu") == written
-    assert sorted(path.name for path in (run / "explain").iterdir()) == ["0-explain.png", "1-explain.png"]
+    assert sorted(path.name for path in (run / "explain").iterdir()) == [
+        "0-explain.png",
+        "1-explain.png",
+    ]
 
 
 def test_a_sheet_has_a_row_for_every_photograph(encoder: PhotoEncoder) -> None:
     arms = {"start": encoder, "run": encoder}
-    one, three = (sheet(arms, [texture(seed) for seed in range(count)], tile=64) for count in (1, 3))
+    one, three = (
+        sheet(arms, [texture(seed) for seed in range(count)], tile=64) for count in (1, 3)
+    )
     assert one.width == three.width
     assert three.height - one.height == 2 * (64 + 4)
     assert tiles(arms, [], tile=64) == []
@@ -112,20 +137,33 @@ def test_a_sheet_has_a_row_for_every_photograph(encoder: PhotoEncoder) -> None:
 def test_images_of_odd_names_get_plain_ones_of_their_own(run: Path, tmp_path: Path) -> None:
     images = [write(tmp_path / "a" / name, encoded(texture(3))) for name in ODD_NAMES]
     images += [write(tmp_path / name / "two words.jpg", encoded(texture(4))) for name in "bc"]
-    images += [write(tmp_path / "Upper.jpg", encoded(texture(5))), write(tmp_path / ("ö" * 120 + ".jpg"), encoded(texture(6)))]
+    images += [
+        write(tmp_path / "Upper.jpg", encoded(texture(5))),
+        write(tmp_path / ("ö" * 120 + ".jpg"), encoded(texture(6))),
+    ]
     written = explain(run, images, out=tmp_path / "out", device="cpu")
     names = [path.name for path in written]
-    assert len({name.casefold() for name in names}) == len(images) == len(list((tmp_path / "out").iterdir()))
+    assert (
+        len({name.casefold() for name in names})
+        == len(images)
+        == len(list((tmp_path / "out").iterdir()))
+    )
     assert names[0] == "two_words-explain.png"
     assert "two_words-2-explain.png" in names
-    assert all(name.isprintable() and len(name.encode()) < 255 and "/" not in name for name in names)
+    assert all(
+        name.isprintable() and len(name.encode()) < 255 and "/" not in name for name in names
+    )
 
 
-def test_images_that_cannot_be_read_are_skipped_with_a_line_each(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_images_that_cannot_be_read_are_skipped_with_a_line_each(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     bad = [tmp_path / name for name in unreadable(tmp_path)]
     good = write(tmp_path / "good.jpg", encoded(texture(3)))
     images = [*bad, good, tmp_path / "gone.jpg", tmp_path]
-    assert explain(run, images, out=tmp_path / "out", device="cpu") == [tmp_path / "out" / "good-explain.png"]
+    assert explain(run, images, out=tmp_path / "out", device="cpu") == [
+        tmp_path / "out" / "good-explain.png"
+    ]
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == len(images)
     assert any("zero.jpg: empty file" in line for line in lines)
@@ -139,15 +177,21 @@ def test_images_that_cannot_be_read_are_skipped_with_a_line_each(run: Path, tmp_
 
 def test_a_weights_file_stands_alone(tmp_path: Path) -> None:
     name = "vit_tiny_patch16_224"
-    save_file(build_encoder(name, image_size=224).trunk.state_dict(), tmp_path / "weights.safetensors")
+    save_file(
+        build_encoder(name, image_size=224).trunk.state_dict(), tmp_path / "weights.safetensors"
+    )
     image = write(tmp_path / "bird.jpg", encoded(texture(1, size=(64, 48))))
-    (written,) = explain(tmp_path / "weights.safetensors", [image], encoder=name, out=tmp_path / "out", device="cpu")
+    (written,) = explain(
+        tmp_path / "weights.safetensors", [image], encoder=name, out=tmp_path / "out", device="cpu"
+    )
     assert 3 * 256 < decode(written.read_bytes()).width < 3.6 * 256
     with pytest.raises(ValueError, match="name their timm model"):
         explain(tmp_path / "weights.safetensors", [image], out=tmp_path / "out", device="cpu")
 
 
-def test_focus_is_the_attention_that_falls_on_the_masks(encoder: PhotoEncoder, tmp_path: Path) -> None:
+def test_focus_is_the_attention_that_falls_on_the_masks(
+    encoder: PhotoEncoder, tmp_path: Path
+) -> None:
     draw_finches(tmp_path / "finches", species=2, train=1, test=3, image_size=64)
     photos = [photo for photo in find_photos(tmp_path / "finches").photos if photo.split == "test"]
     found = focus(encoder, photos, tmp_path / "finches" / "masks")
@@ -155,8 +199,12 @@ def test_focus_is_the_attention_that_falls_on_the_masks(encoder: PhotoEncoder, t
     on_part, covered = [], []
     for photo in photos:
         (one,) = look(encoder, [decode(photo.read())])
-        mask = decode((tmp_path / "finches" / "masks" / photo.key.replace(".jpg", ".png")).read_bytes()).convert("L")
-        view = view_square(mask.point([255 * (value >= 192) for value in range(256)]), image_size=32, side=32)
+        mask = decode(
+            (tmp_path / "finches" / "masks" / photo.key.replace(".jpg", ".png")).read_bytes()
+        ).convert("L")
+        view = view_square(
+            mask.point([255 * (value >= 192) for value in range(256)]), image_size=32, side=32
+        )
         part = np.asarray(view, dtype=np.float64).reshape(4, 8, 4, 8).mean((1, 3)) / 255
         on_part.append((part * one.attention).sum())
         covered.append((part * one.pivotal).sum() / part.sum())
@@ -166,16 +214,25 @@ def test_focus_is_the_attention_that_falls_on_the_masks(encoder: PhotoEncoder, t
     assert 0 < found["part_area"].value < found["object_area"].value < 100
 
 
-def test_focus_on_masks_that_cover_everything_or_nothing(encoder: PhotoEncoder, tmp_path: Path) -> None:
+def test_focus_on_masks_that_cover_everything_or_nothing(
+    encoder: PhotoEncoder, tmp_path: Path
+) -> None:
     photos = find_photos(collection(tmp_path / "birds", splits=("test",), per_label=2)).photos
     masks = tmp_path / "masks"
     for photo in photos:
-        write(masks / photo.key.replace(".jpg", ".png"), encoded(Image.new("L", (32, 24), 255), "PNG"))
+        write(
+            masks / photo.key.replace(".jpg", ".png"), encoded(Image.new("L", (32, 24), 255), "PNG")
+        )
     found = focus(encoder, photos, masks)
-    assert all(math.isclose(found[name].value, 100, rel_tol=1e-5) for name in ("object", "part", "object_area", "part_area"))
+    assert all(
+        math.isclose(found[name].value, 100, rel_tol=1e-5)
+        for name in ("object", "part", "object_area", "part_area")
+    )
     assert math.isclose(found["part_covered"].value, 100 * 4 / 16, rel_tol=1e-5)
     for photo in photos:
-        write(masks / photo.key.replace(".jpg", ".png"), encoded(Image.new("L", (32, 24), 128), "PNG"))
+        write(
+            masks / photo.key.replace(".jpg", ".png"), encoded(Image.new("L", (32, 24), 128), "PNG")
+        )
     with pytest.raises(ValueError, match="no mask shows a discriminative part"):
         focus(encoder, photos, masks)
     (masks / photos[0].key.replace(".jpg", ".png")).unlink()

@@ -7,17 +7,26 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFilter
 
-from lodisc.data import finches
-from lodisc.data.finch_drawing import draw_finch
-from lodisc.data.finches import draw_finches, species_name, species_parts, vivid_parts
+from lodisc.finches import finches
+from lodisc.finches.drawing import draw_finch
+from lodisc.finches.finches import draw_finches, species_name, species_parts, vivid_parts
 
 
 def _files(folder: Path) -> dict[str, bytes]:
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
 
 
-def _pair(first: int, second: int, seed: int, size: int = 128) -> list[tuple[np.ndarray, np.ndarray]]:
-    drawn = (draw_finch(species_parts(species), np.random.default_rng(seed), size) for species in (first, second))
+def _pair(
+    first: int, second: int, seed: int, size: int = 128
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    drawn = (
+        draw_finch(species_parts(species), np.random.default_rng(seed), size)
+        for species in (first, second)
+    )
     return [(np.asarray(picture, np.int16), np.asarray(mask)) for picture, mask in drawn]
 
 
@@ -25,15 +34,44 @@ def test_layout_and_settings(tmp_path: Path) -> None:
     draw_finches(tmp_path / "new" / "finches", species=3, train=2, test=1, image_size=64, seed=5)
     files = _files(tmp_path / "new" / "finches")
     names = [species_name(kind) for kind in range(3)]
-    pictures = {f"{split}/{name}/{index:04d}" for split, count in (("train", 2), ("test", 1)) for name in names for index in range(count)}
-    assert files.keys() == {f"{key}.jpg" for key in pictures} | {f"masks/{key}.png" for key in pictures} | {"finches.json"}
+    pictures = {
+        f"{split}/{name}/{index:04d}"
+        for split, count in (("train", 2), ("test", 1))
+        for name in names
+        for index in range(count)
+    }
+    assert files.keys() == {f"{key}.jpg" for key in pictures} | {
+        f"masks/{key}.png" for key in pictures
+    } | {"finches.json"}
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["finches"]
     record = json.loads(files["finches.json"])
-    assert record["settings"] == {"species": 3, "train": 2, "test": 1, "image_size": 64, "seed": 5, "vivid": False, "part": None}
-    assert list(record["parts"]) == names and set(record["parts"][names[0]]) == {"beak", "eye_ring", "wing_bars", "crown", "tail"}
+    assert record["settings"] == {
+        "species": 3,
+        "train": 2,
+        "test": 1,
+        "image_size": 64,
+        "seed": 5,
+        "vivid": False,
+        "part": None,
+    }
+    assert list(record["parts"]) == names and set(record["parts"][names[0]]) == {
+        "beak",
+        "eye_ring",
+        "wing_bars",
+        "crown",
+        "tail",
+    }
     for key in pictures:
-        with Image.open(tmp_path / f"new/finches/{key}.jpg") as picture, Image.open(tmp_path / f"new/finches/masks/{key}.png") as mask:
-            assert (picture.size, picture.mode, mask.size, mask.mode) == ((64, 64), "RGB", (64, 64), "L")
+        with (
+            Image.open(tmp_path / f"new/finches/{key}.jpg") as picture,
+            Image.open(tmp_path / f"new/finches/masks/{key}.png") as mask,
+        ):
+            assert (picture.size, picture.mode, mask.size, mask.mode) == (
+                (64, 64),
+                "RGB",
+                (64, 64),
+                "L",
+            )
             assert set(np.unique(np.asarray(mask))) == {0, 128, 255}
 
 
@@ -53,7 +91,10 @@ def test_same_seed_same_bytes_whatever_the_numbers(tmp_path: Path) -> None:
 @pytest.mark.parametrize("species", [3, 8, 40, 512])
 def test_each_pair_of_species_differs_in_two_parts(species: int) -> None:
     codes = [species_parts(kind) for kind in range(species)]
-    differences = [sum(a != b for a, b in zip(one, other, strict=True)) for one, other in combinations(codes, 2)]
+    differences = [
+        sum(a != b for a, b in zip(one, other, strict=True))
+        for one, other in combinations(codes, 2)
+    ]
     assert min(differences) >= 2
     if species == 8:
         assert np.mean(differences) < 3
@@ -62,7 +103,9 @@ def test_each_pair_of_species_differs_in_two_parts(species: int) -> None:
 
 def test_the_first_eight_vivid_species_differ_in_every_part() -> None:
     codes = [vivid_parts(kind) for kind in range(8)]
-    assert all(a != b for one, other in combinations(codes, 2) for a, b in zip(one, other, strict=True))
+    assert all(
+        a != b for one, other in combinations(codes, 2) for a, b in zip(one, other, strict=True)
+    )
     assert len({vivid_parts(kind) for kind in range(finches.MOST_SPECIES)}) == finches.MOST_SPECIES
 
 
@@ -89,12 +132,20 @@ def test_every_variant_of_a_part_shows() -> None:
     for part in range(5):
         for variant in range(1, 8):
             changed = (*plain[:part], variant, *plain[part + 1 :])
-            one, other = (np.asarray(draw_finch(code, np.random.default_rng(3), 128)[0], np.int16) for code in (plain, changed))
+            one, other = (
+                np.asarray(draw_finch(code, np.random.default_rng(3), 128)[0], np.int16)
+                for code in (plain, changed)
+            )
             assert (np.abs(one - other).max(-1) > 40).sum() > 20
 
 
 def test_parts_are_small_and_birds_fill_the_frame() -> None:
-    masks = np.stack([np.asarray(draw_finch(species_parts(i % 8), np.random.default_rng(i), 96)[1]) for i in range(120)])
+    masks = np.stack(
+        [
+            np.asarray(draw_finch(species_parts(i % 8), np.random.default_rng(i), 96)[1])
+            for i in range(120)
+        ]
+    )
     part, bird = (masks == 255).mean((1, 2)), (masks > 0).mean((1, 2))
     assert 0.03 < np.median(part) < 0.08 and part.min() > 0.015 and part.max() < 0.13
     assert bird.min() > 0.08
@@ -122,10 +173,25 @@ def test_an_empty_out_is_filled(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("setting", "value"), [("species", 0), ("species", 1 << 16), ("train", 0), ("test", -1), ("image_size", 8), ("seed", -1)]
+    ("setting", "value"),
+    [
+        ("species", 0),
+        ("species", 1 << 16),
+        ("train", 0),
+        ("test", -1),
+        ("image_size", 8),
+        ("seed", -1),
+    ],
 )
 def test_settings_out_of_range_are_refused(tmp_path: Path, setting: str, value: int) -> None:
-    settings: dict[str, Any] = {"species": 2, "train": 1, "test": 1, "image_size": 32, "seed": 0, setting: value}
+    settings: dict[str, Any] = {
+        "species": 2,
+        "train": 1,
+        "test": 1,
+        "image_size": 32,
+        "seed": 0,
+        setting: value,
+    }
     with pytest.raises(ValueError, match=f"--{setting.replace('_', '-')} {value} is out of range"):
         draw_finches(tmp_path / "finches", **settings)
 
@@ -163,13 +229,21 @@ def test_raw_pixels_and_colours_are_near_chance(tmp_path: Path) -> None:
     def features(split: str) -> tuple[np.ndarray, np.ndarray, list[str]]:
         paths = sorted((tmp_path / "finches" / split).rglob("*.jpg"))
         pictures = [Image.open(path) for path in paths]
-        pixels = [np.asarray(picture.resize((32, 32), Image.Resampling.BOX), np.float32).ravel() for picture in pictures]
-        colours = [np.sqrt(np.bincount((np.asarray(picture) // 64 @ [16, 4, 1]).ravel(), minlength=64)) for picture in pictures]
+        pixels = [
+            np.asarray(picture.resize((32, 32), Image.Resampling.BOX), np.float32).ravel()
+            for picture in pictures
+        ]
+        colours = [
+            np.sqrt(np.bincount((np.asarray(picture) // 64 @ [16, 4, 1]).ravel(), minlength=64))
+            for picture in pictures
+        ]
         return np.stack(pixels), np.stack(colours), [path.parent.name for path in paths]
 
     train_pixels, train_colours, train_labels = features("train")
     test_pixels, test_colours, test_labels = features("test")
-    by_pixels = make_pipeline(StandardScaler(), PCA(64, random_state=0), LogisticRegression(C=0.01, max_iter=1000))
+    by_pixels = make_pipeline(
+        StandardScaler(), PCA(64, random_state=0), LogisticRegression(C=0.01, max_iter=1000)
+    )
     assert by_pixels.fit(train_pixels, train_labels).score(test_pixels, test_labels) < 0.25
     by_colours = make_pipeline(StandardScaler(), LogisticRegression(C=0.01, max_iter=1000))
     assert by_colours.fit(train_colours, train_labels).score(test_colours, test_labels) < 0.25
@@ -182,11 +256,15 @@ def test_species_that_differ_in_one_part(tmp_path: Path) -> None:
         assert {parts[part] for parts in record["parts"].values()} == {0}
     assert sorted(parts["crown"] for parts in record["parts"].values()) == list(range(8))
     (cap, cap_mask), (crest, crest_mask) = (
-        draw_finch((0, 0, 0, variant, 0), np.random.default_rng(1), 128, differing=["crown"]) for variant in (0, 1)
+        draw_finch((0, 0, 0, variant, 0), np.random.default_rng(1), 128, differing=["crown"])
+        for variant in (0, 1)
     )
     changed = np.abs(np.asarray(cap, np.int16) - np.asarray(crest, np.int16)).max(-1) > 0
     shown = (np.asarray(cap_mask) == 255) | (np.asarray(crest_mask) == 255)
-    around = np.asarray(Image.fromarray(shown.astype(np.uint8) * 255).filter(ImageFilter.MaxFilter(5))) > 0
+    around = (
+        np.asarray(Image.fromarray(shown.astype(np.uint8) * 255).filter(ImageFilter.MaxFilter(5)))
+        > 0
+    )
     assert 20 < shown.sum() < 900 and changed.sum() > 40 and (changed & ~around).sum() <= 1
     with pytest.raises(ValueError, match="use 1 to 8"):
         draw_finches(tmp_path / "more", species=9, part="crown")

@@ -8,20 +8,25 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from lodisc.collection import groups
-from lodisc.collection.components import principal_components
-from lodisc.collection.groups import assign, choose_k, describe, find_groups, held_out_likelihoods, load_groups, save_groups
-from lodisc.collection.search import unit_rows
+from lodisc.collection.grouping import GROUPS, load_groups, save_groups
+from lodisc.vectors import clusters
+from lodisc.vectors.clusters import assign, choose_k, describe, find_groups, held_out_likelihoods
+from lodisc.vectors.components import principal_components
+from lodisc.vectors.nearest import unit_rows
 
 Vectors = NDArray[np.float32]
 
 
-def clouds(count: int, *, each: int = 30, dim: int = 16, noise: float = 0.3, seed: int = 0) -> tuple[Vectors, NDArray[np.int64]]:
+def clouds(
+    count: int, *, each: int = 30, dim: int = 16, noise: float = 0.3, seed: int = 0
+) -> tuple[Vectors, NDArray[np.int64]]:
     """Round clouds about random directions, and the cloud of each vector; every cloud is two smaller than the one before."""
     rng = np.random.default_rng(seed)
     cloud_N = np.repeat(np.arange(count), [each + 2 * (count - cloud) for cloud in range(count)])
     centres = rng.standard_normal((count, dim))
-    return unit_rows((centres[cloud_N] + noise * rng.standard_normal((len(cloud_N), dim))).astype(np.float32)), cloud_N
+    return unit_rows(
+        (centres[cloud_N] + noise * rng.standard_normal((len(cloud_N), dim))).astype(np.float32)
+    ), cloud_N
 
 
 @pytest.mark.parametrize("count", [1, 2, 7])
@@ -50,13 +55,24 @@ def test_a_centroid_is_the_mean_direction_of_its_group() -> None:
     grouping = find_groups(vectors_ND, k=5)
     group_N, _ = assign(vectors_ND, grouping)
     for group, centroid_D in enumerate(grouping.centroids, start=1):
-        mean_D = sum(vector_D.astype(np.float64) for vector_D, number in zip(vectors_ND, group_N, strict=True) if number == group)
-        np.testing.assert_allclose(centroid_D, mean_D / math.sqrt(float(mean_D @ mean_D)), atol=1e-5)
+        mean_D = sum(
+            vector_D.astype(np.float64)
+            for vector_D, number in zip(vectors_ND, group_N, strict=True)
+            if number == group
+        )
+        np.testing.assert_allclose(
+            centroid_D, mean_D / math.sqrt(float(mean_D @ mean_D)), atol=1e-5
+        )
 
 
 def test_the_fewest_groups_that_are_as_good_as_the_best_are_chosen() -> None:
-    assert choose_k({1: (0.0, 0.3), 2: (0.79, 0.1), 3: (0.81, 0.1), 4: (1.0, 0.0), 5: (0.97, 0.1)}) == 3, "within two standard errors"
-    assert choose_k({1: (2.0, 0.3), 2: (2.94, 0.01), 3: (2.96, 0.01), 4: (3.0, 0.0)}) == 3, "95 % of the gain"
+    assert (
+        choose_k({1: (0.0, 0.3), 2: (0.79, 0.1), 3: (0.81, 0.1), 4: (1.0, 0.0), 5: (0.97, 0.1)})
+        == 3
+    ), "within two standard errors"
+    assert choose_k({1: (2.0, 0.3), 2: (2.94, 0.01), 3: (2.96, 0.01), 4: (3.0, 0.0)}) == 3, (
+        "95 % of the gain"
+    )
     assert choose_k({1: (0.0, 0.0)}) == 1 and choose_k({1: (0.0, 0.0), 2: (-1.0, 0.1)}) == 1
 
 
@@ -64,7 +80,7 @@ def test_the_criterion_is_that_of_plain_loops() -> None:
     vectors_ND, _ = clouds(2, each=40)
     tried = held_out_likelihoods(vectors_ND, seed=3)
     order = np.random.default_rng(3).permutation(len(vectors_ND))
-    points_NP = principal_components(vectors_ND[order], groups.COMPONENTS).astype(np.float64)
+    points_NP = principal_components(vectors_ND[order], clusters.COMPONENTS).astype(np.float64)
     side_N = points_NP[:, 0] > 0  # two clouds far apart
     dim = points_NP.shape[1]
     scores: dict[int, list[float]] = {1: [], 2: []}
@@ -73,17 +89,30 @@ def test_the_criterion_is_that_of_plain_loops() -> None:
         for k in (1, 2):
             members = [[row for row in known if k == 1 or side_N[row] == side] for side in range(k)]
             centres = [points_NP[rows].mean(0) for rows in members]
-            spread = sum(float(((points_NP[row] - centres[group]) ** 2).sum()) for group, rows in enumerate(members) for row in rows)
+            spread = sum(
+                float(((points_NP[row] - centres[group]) ** 2).sum())
+                for group, rows in enumerate(members)
+                for row in rows
+            )
             variance = spread / (dim * (len(known) - k))
             for row in fold:
                 density = 0.0
                 for centre, rows in zip(centres, members, strict=True):
                     square = float(((points_NP[row] - centre) ** 2).sum())
-                    density += len(rows) / len(known) * math.exp(-square / (2 * variance)) / (2 * math.pi * variance) ** (dim / 2)
+                    density += (
+                        len(rows)
+                        / len(known)
+                        * math.exp(-square / (2 * variance))
+                        / (2 * math.pi * variance) ** (dim / 2)
+                    )
                 scores[k].append(math.log(density) / dim)
     differences = np.array(scores[2]) - np.array(scores[1])
-    assert tried[1][0] == pytest.approx(np.mean(scores[1]), rel=1e-4) and tried[2][0] == pytest.approx(np.mean(scores[2]), rel=1e-4)
-    assert tried[2][1] == 0 and tried[1][1] == pytest.approx(differences.std() / math.sqrt(len(differences)), rel=1e-3)
+    assert tried[1][0] == pytest.approx(np.mean(scores[1]), rel=1e-4) and tried[2][
+        0
+    ] == pytest.approx(np.mean(scores[2]), rel=1e-4)
+    assert tried[2][1] == 0 and tried[1][1] == pytest.approx(
+        differences.std() / math.sqrt(len(differences)), rel=1e-3
+    )
 
 
 def test_doubt_is_the_distance_to_the_own_centroid_over_that_to_the_next() -> None:
@@ -93,7 +122,9 @@ def test_doubt_is_the_distance_to_the_own_centroid_over_that_to_the_next() -> No
     for vector_D, group, doubt in zip(vectors_ND, group_N, doubt_N, strict=True):
         distances = [math.dist(vector_D, centroid_D) for centroid_D in grouping.centroids]
         nearest, second = sorted(distances)[:2]
-        assert distances[group - 1] == nearest and doubt == pytest.approx(nearest / second, abs=1e-3)
+        assert distances[group - 1] == nearest and doubt == pytest.approx(
+            nearest / second, abs=1e-3
+        )
     assert assign(vectors_ND, find_groups(vectors_ND, k=1))[1].tolist() == [0] * len(vectors_ND)
 
 
@@ -104,11 +135,15 @@ def test_the_representative_is_nearest_and_the_doubtful_come_in_order() -> None:
     for one in describe(vectors_ND, grouping, doubtful=4):
         rows = [row for row in range(len(vectors_ND)) if group_N[row] == one.group]
         assert one.size == len(rows)
-        assert one.representative == max(rows, key=lambda row: float(vectors_ND[row] @ grouping.centroids[one.group - 1]))
+        assert one.representative == max(
+            rows, key=lambda row: float(vectors_ND[row] @ grouping.centroids[one.group - 1])
+        )
         others = [row for row in rows if row != one.representative]
         assert one.doubtful == sorted(others, key=lambda row: -doubt_N[row])[:4]
     few = vectors_ND[group_N == 2][:1]
-    assert [tuple(one) for one in describe(few, grouping)] == [(2, 1, 0, [])], "groups that hold nothing now are left out"
+    assert [tuple(one) for one in describe(few, grouping)] == [(2, 1, 0, [])], (
+        "groups that hold nothing now are left out"
+    )
 
 
 @pytest.mark.parametrize("k", [None, 1, 3, 50])
@@ -120,13 +155,17 @@ def test_equal_and_few_photographs_are_one_group_or_few(count: int, k: int | Non
         assert len(grouping) == 1 and np.isfinite(grouping.centroids).all()
         assert assign(same_ND, grouping)[0].tolist() == [1] * count
         assert [one.size for one in describe(same_ND, grouping)] == [count]
-    different_ND = unit_rows(np.random.default_rng(0).standard_normal((count, 4)).astype(np.float32))
+    different_ND = unit_rows(
+        np.random.default_rng(0).standard_normal((count, 4)).astype(np.float32)
+    )
     assert len(find_groups(different_ND, k=k)) <= min(count, k or count)
 
 
 @pytest.mark.parametrize("k", [None, 30])
 def test_there_are_no_more_groups_than_different_photographs(k: int | None) -> None:
-    three_ND = np.repeat(unit_rows(np.random.default_rng(0).standard_normal((3, 8)).astype(np.float32)), 20, axis=0)
+    three_ND = np.repeat(
+        unit_rows(np.random.default_rng(0).standard_normal((3, 8)).astype(np.float32)), 20, axis=0
+    )
     grouping = find_groups(three_ND, k=k)
     assert sorted(one.size for one in describe(three_ND, grouping)) == [20, 20, 20]
 
@@ -149,19 +188,33 @@ def test_a_grouping_is_kept_and_a_damaged_one_is_named(tmp_path: Path) -> None:
     made = find_groups(photos.vectors, seed=5, fingerprint=photos.fingerprint)
     save_groups(made, collection)
     read = load_groups(collection)
-    assert read is not None and (read.seed, read.fingerprint, read.tried) == (5, photos.fingerprint, made.tried)
+    assert read is not None and (read.seed, read.fingerprint, read.tried) == (
+        5,
+        photos.fingerprint,
+        made.tried,
+    )
     np.testing.assert_array_equal(read.centroids, made.centroids)
 
-    path = collection.path / groups.GROUPS
+    path = collection.path / GROUPS
     whole = json.loads(path.read_text())
     damaged = [
-        path.read_text()[:-40], "[]", "null", json.dumps({**whole, "groups": 4}), json.dumps({**whole, "centroids": "?"}),
-        json.dumps({**whole, "tried": [1]}), json.dumps({name: value for name, value in whole.items() if name != "seed"}),
-        json.dumps({**whole, "tried": {"1": 2}}), "\ud800".encode("utf-8", "surrogatepass").decode("latin-1"),
-    ]  # fmt: skip
+        path.read_text()[:-40],
+        "[]",
+        "null",
+        json.dumps({**whole, "groups": 4}),
+        json.dumps({**whole, "centroids": "?"}),
+        json.dumps({**whole, "tried": [1]}),
+        json.dumps({name: value for name, value in whole.items() if name != "seed"}),
+        json.dumps({**whole, "tried": {"1": 2}}),
+        "\ud800".encode("utf-8", "surrogatepass").decode("latin-1"),
+    ]
     for text in damaged:
         path.write_text(text)
-        with pytest.raises(ValueError, match=r"groups\.json is damaged .* run {2}lodisc group {2}again"):
+        with pytest.raises(
+            ValueError, match=r"groups\.json is damaged .* run {2}lodisc group {2}again"
+        ):
             load_groups(collection)
     save_groups(made, collection)
-    assert load_groups(stored(tmp_path, vectors_ND, fingerprint="e" * 64)) is None, "groups of another encoder's vectors are none"
+    assert load_groups(stored(tmp_path, vectors_ND, fingerprint="e" * 64)) is None, (
+        "groups of another encoder's vectors are none"
+    )

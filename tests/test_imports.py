@@ -18,11 +18,13 @@ LAYERS: list[list[set[str]]] = [
     [{"commands"}],
     [{"demo"}, {"web"}],
     [{"report"}, {"study"}, {"collection"}],
-    [{"evaluation"}, {"explain"}],
+    [{"embedding"}, {"evaluation"}, {"explain"}],
     [{"photo_encoder"}],
     [{"training"}],
-    [{"data"}, {"method"}],
-    [{"config", "console", "device", "jsonfiles"}],
+    [{"encoders"}],
+    [{"data"}, {"finches"}, {"method"}, {"run"}, {"vectors"}],
+    [{"files"}],
+    [{"config", "console", "device", "errors"}],
 ]
 METHOD_MAY_IMPORT = {"torch", "timm"} | sys.stdlib_module_names
 
@@ -33,7 +35,10 @@ def unit_of(path: str) -> str:
 
 
 def place(unit: str) -> tuple[int, set[str]] | None:
-    return next(((depth, peers) for depth, layer in enumerate(LAYERS) for peers in layer if unit in peers), None)
+    return next(
+        ((depth, peers) for depth, layer in enumerate(LAYERS) for peers in layer if unit in peers),
+        None,
+    )
 
 
 def resolve(node: ast.ImportFrom, *, path: str) -> str:
@@ -41,7 +46,9 @@ def resolve(node: ast.ImportFrom, *, path: str) -> str:
     if node.level == 0:
         return node.module or ""
     folder = ["lodisc", *path.split("/")[:-1]]
-    return ".".join([*folder[: len(folder) - node.level + 1], *([node.module] if node.module else [])])
+    return ".".join(
+        [*folder[: len(folder) - node.level + 1], *([node.module] if node.module else [])]
+    )
 
 
 def imports_of(source: str, *, path: str, units: Iterable[str]) -> Iterator[tuple[int, str]]:
@@ -74,13 +81,21 @@ def unit_violation(unit: str, *, name: str) -> str | None:
     here, there = place(unit), place(target)
     if here is None or there is None:
         return f"{target if here else unit} stands in no layer of tests/test_imports.py"
-    return None if there[0] > here[0] or target in here[1] else f"{unit} stands no higher than {target}"
+    return (
+        None
+        if there[0] > here[0] or target in here[1]
+        else f"{unit} stands no higher than {target}"
+    )
 
 
 def violations(files: dict[str, str]) -> list[str]:
     """One line for each import that goes up; `files` are sources by their path inside the package."""
     units = {unit_of(path) for path in files}
-    found = [f"{path}: stands in no layer of tests/test_imports.py" for path in files if place(unit_of(path)) is None]
+    found = [
+        f"{path}: stands in no layer of tests/test_imports.py"
+        for path in files
+        if place(unit_of(path)) is None
+    ]
     for path, source in files.items():
         for line, name in imports_of(source, path=path, units=units):
             if why := unit_violation(unit_of(path), name=name):
@@ -89,7 +104,10 @@ def violations(files: dict[str, str]) -> list[str]:
 
 
 def test_imports_only_go_down() -> None:
-    files = {path.relative_to(PACKAGE).as_posix(): path.read_text() for path in sorted(PACKAGE.rglob("*.py"))}
+    files = {
+        path.relative_to(PACKAGE).as_posix(): path.read_text()
+        for path in sorted(PACKAGE.rglob("*.py"))
+    }
     assert {"__init__.py", "config.py"} <= files.keys()
     assert violations(files) == []
 
@@ -108,14 +126,34 @@ ALLOWED = {
     ("path", "source", "reason"),
     [
         ("config.py", "from lodisc.data.sources import Photo", "config stands no higher than data"),
-        ("data/loader.py", "def go():\n    from lodisc.training import loop", "data stands no higher than training"),
+        (
+            "data/loader.py",
+            "def go():\n    from lodisc.training import loop",
+            "data stands no higher than training",
+        ),
         ("data/views.py", "from ..method import masking", "data stands no higher than method"),
-        ("evaluation/knn.py", "import lodisc.explain.maps", "evaluation stands no higher than explain"),
-        ("explain/maps.py", "from lodisc.evaluation.focus import share", "explain stands no higher than evaluation"),
+        (
+            "evaluation/knn.py",
+            "import lodisc.explain.attention",
+            "evaluation stands no higher than explain",
+        ),
+        (
+            "explain/maps.py",
+            "from lodisc.evaluation.focus import share",
+            "explain stands no higher than evaluation",
+        ),
         ("training/loop.py", "from lodisc import cli", "training stands no higher than cli"),
         ("report/page.py", "from lodisc import evaluate", "report stands no higher than __init__"),
-        ("method/masking.py", "import numpy", "method/ imports torch, timm and the standard library only"),
-        ("method/masking.py", "from lodisc.config import Mask", "method/ imports nothing else of lodisc"),
+        (
+            "method/masking.py",
+            "import numpy",
+            "method/ imports torch, timm and the standard library only",
+        ),
+        (
+            "method/masking.py",
+            "from lodisc.config import Mask",
+            "method/ imports nothing else of lodisc",
+        ),
         ("utils.py", "import math", "stands in no layer"),
         ("report/page.py", "import lodisc.utils", "utils stands in no layer"),
     ],
@@ -131,4 +169,6 @@ def test_the_command_line_starts_without_torch() -> None:
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     loaded = {module.split(".")[0] for module in ran.stdout.split()}
     assert "lodisc" in loaded
-    assert loaded.isdisjoint({"torch", "torchvision", "timm", "sklearn", "matplotlib", "lancedb", "fastapi"})
+    assert loaded.isdisjoint(
+        {"torch", "torchvision", "timm", "sklearn", "matplotlib", "lancedb", "fastapi"}
+    )

@@ -19,9 +19,9 @@ from runs import TINY, run_command
 
 import lodisc
 from lodisc.collection.collection import Collection, photo_id
-from lodisc.collection.embed import embed
 from lodisc.collection.index import index, print_summary
-from lodisc.collection.parts import FINGERPRINT, SETTINGS
+from lodisc.embedding.embed import embed
+from lodisc.embedding.parts import FINGERPRINT, SETTINGS
 
 pytest.importorskip("lancedb", reason="lancedb is not installed")
 
@@ -39,44 +39,80 @@ def indexed(run: Path, photos: Path) -> Path:
     return folder
 
 
-def synthetic(folder: Path, *, rows: int, dim: int = 8, parts: int = 1, seed: int = 0, digests: str = "") -> Path:
+def synthetic(
+    folder: Path, *, rows: int, dim: int = 8, parts: int = 1, seed: int = 0, digests: str = ""
+) -> Path:
     """An embedding of random vectors without photographs."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "_encoder").mkdir(exist_ok=True)
-    (folder / SETTINGS).write_text(json.dumps({"encoder": "none", "fingerprint": "f" * 64, "dim": dim, "dtype": "float32"}))
+    (folder / SETTINGS).write_text(
+        json.dumps({"encoder": "none", "fingerprint": "f" * 64, "dim": dim, "dtype": "float32"})
+    )
     vectors = np.random.default_rng(seed).standard_normal((rows, dim), np.float32)
     for part, chosen in enumerate(np.array_split(np.arange(rows), parts)):
         keys = [f"{number:06}.jpg" for number in chosen]
-        pq.write_table(pa.table({
-            "key": keys, "path": [str(folder / key) for key in keys], "offset": pa.nulls(len(keys), pa.int64()),
-            "label": pa.nulls(len(keys), pa.string()), "split": pa.nulls(len(keys), pa.string()), "bytes": [1] * len(keys),
-            "digest": [f"{digests}{key}" for key in keys], "modified": [1] * len(keys),
-            "vector": pa.FixedSizeListArray.from_arrays(pa.array(vectors[chosen].ravel()), dim),
-        }).replace_schema_metadata({FINGERPRINT: b"f" * 64}), folder / f"part-{part:05}.parquet")  # fmt: skip
+        pq.write_table(
+            pa.table(
+                {
+                    "key": keys,
+                    "path": [str(folder / key) for key in keys],
+                    "offset": pa.nulls(len(keys), pa.int64()),
+                    "label": pa.nulls(len(keys), pa.string()),
+                    "split": pa.nulls(len(keys), pa.string()),
+                    "bytes": [1] * len(keys),
+                    "digest": [f"{digests}{key}" for key in keys],
+                    "modified": [1] * len(keys),
+                    "vector": pa.FixedSizeListArray.from_arrays(
+                        pa.array(vectors[chosen].ravel()), dim
+                    ),
+                }
+            ).replace_schema_metadata({FINGERPRINT: b"f" * 64}),
+            folder / f"part-{part:05}.parquet",
+        )
     return folder
 
 
 def test_from_the_command_line(run: Path, photos: Path, tmp_path: Path) -> None:
     write(photos / "wren" / "cut.jpg", b"nothing")
     assert run_command("embed", run, photos, "--out", tmp_path / "vectors")[0] == 0
-    status, out, messages = run_command("index", tmp_path / "vectors", "--collection", tmp_path / "birds")
+    status, out, messages = run_command(
+        "index", tmp_path / "vectors", "--collection", tmp_path / "birds"
+    )
     assert status == 0, messages
     assert "10 photographs (10 added)" in out
-    status, out, _ = run_command("index", tmp_path / "vectors", "--collection", tmp_path / "birds", "--json")
+    status, out, _ = run_command(
+        "index", tmp_path / "vectors", "--collection", tmp_path / "birds", "--json"
+    )
     assert json.loads(out) == {
-        "collection": str(tmp_path / "birds"), "photographs": 10, "added": 0, "replaced": 0, "kept": 10, "removed": 0,
-        "labels_carried": 0, "labels_of_edited": 0, "skipped": 1, "recall": None,
-    }  # fmt: skip
+        "collection": str(tmp_path / "birds"),
+        "photographs": 10,
+        "added": 0,
+        "replaced": 0,
+        "kept": 10,
+        "removed": 0,
+        "labels_carried": 0,
+        "labels_of_edited": 0,
+        "skipped": 1,
+        "recall": None,
+    }
     assert [one.key for one in Collection(tmp_path / "birds").skipped()] == ["wren/cut.jpg"]
 
 
 def test_a_collection_holds_what_was_embedded(run: Path, photos: Path) -> None:
     opened = Collection(indexed(run, photos))
     here = opened.photos()
-    assert here.keys == sorted(here.keys) and len(here) == 10 and set(here.table["folder"].to_pylist()) == {"finch", "wren"}
+    assert (
+        here.keys == sorted(here.keys)
+        and len(here) == 10
+        and set(here.table["folder"].to_pylist()) == {"finch", "wren"}
+    )
     expected = lodisc.load(run).embed([photos / key for key in here.keys]).numpy()
-    np.testing.assert_allclose(here.vectors, expected / np.linalg.norm(expected, axis=1, keepdims=True), atol=2e-3)
-    np.testing.assert_allclose(opened.encoder().embed([photos / here.keys[3]])[0], expected[3], atol=1e-5)
+    np.testing.assert_allclose(
+        here.vectors, expected / np.linalg.norm(expected, axis=1, keepdims=True), atol=2e-3
+    )
+    np.testing.assert_allclose(
+        opened.encoder().embed([photos / here.keys[3]])[0], expected[3], atol=1e-5
+    )
     assert here.photo(3).read() == (photos / here.keys[3]).read_bytes()
     assert here.by_id[photo_id(here.keys[3])] == 3
     assert opened.settings["fusion"] == "product" and opened.settings["data"] == str(photos)
@@ -93,13 +129,18 @@ def test_it_mirrors_what_comes_changes_and_goes(run: Path, photos: Path) -> None
     after = opened.photos()
     assert set(after.keys) == (set(before.keys) | {"wren/new.jpg"}) - {"finch/1.jpg"}
     changed = {
-        key for key in set(before.keys) & set(after.keys)
-        if not np.array_equal(before.vectors[before.position[key]], after.vectors[after.position[key]])
-    }  # fmt: skip
+        key
+        for key in set(before.keys) & set(after.keys)
+        if not np.array_equal(
+            before.vectors[before.position[key]], after.vectors[after.position[key]]
+        )
+    }
     assert changed == {"wren/0.jpg"}
 
 
-def test_labels_follow_a_renamed_photograph_and_wait_for_one_that_comes_back(run: Path, photos: Path) -> None:
+def test_labels_follow_a_renamed_photograph_and_wait_for_one_that_comes_back(
+    run: Path, photos: Path
+) -> None:
     opened = Collection(indexed(run, photos))
     opened.labels.set(["wren/0.jpg", "wren/1.jpg"], "house wren")
     (photos / "wren" / "0.jpg").rename(photos / "wren" / "first.jpg")
@@ -112,7 +153,9 @@ def test_labels_follow_a_renamed_photograph_and_wait_for_one_that_comes_back(run
     assert opened.labels.current()["wren/1.jpg"] == "house wren"
 
 
-def test_labels_follow_photographs_that_changed_names_with_each_other(run: Path, photos: Path) -> None:
+def test_labels_follow_photographs_that_changed_names_with_each_other(
+    run: Path, photos: Path
+) -> None:
     opened = Collection(indexed(run, photos))
     for number in range(3):
         opened.labels.set([f"wren/{number}.jpg"], f"bird {number}")
@@ -121,7 +164,11 @@ def test_labels_follow_photographs_that_changed_names_with_each_other(run: Path,
         (wren / f"{old}.jpg").rename(wren / f"{new}.jpg")
     (wren / "3.jpg").rename(wren / "9.jpg")
     indexed(run, photos)
-    assert opened.labels.current() == {"wren/1.jpg": "bird 0", "wren/2.jpg": "bird 1", "wren/0.jpg": "bird 2"}
+    assert opened.labels.current() == {
+        "wren/1.jpg": "bird 0",
+        "wren/2.jpg": "bird 1",
+        "wren/0.jpg": "bird 2",
+    }
     opened.labels.undo()
     assert opened.labels.current() == {"wren/1.jpg": "bird 0", "wren/2.jpg": "bird 1"}
 
@@ -136,20 +183,30 @@ def test_labels_of_copies_follow_each_to_its_own(run: Path, photos: Path) -> Non
     assert opened.labels.current() == {"b/1.jpg": "twin", "b/2.jpg": "twin"}
 
 
-def test_a_photograph_that_was_edited_in_its_place_keeps_its_label(run: Path, photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_photograph_that_was_edited_in_its_place_keeps_its_label(
+    run: Path, photos: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     opened = Collection(indexed(run, photos))
     opened.labels.set(["wren/0.jpg"], "house wren")
     write(photos / "wren" / "0.jpg", encoded(texture(501)))
     embed(run, photos, out=photos.parent / "vectors", workers=0)
     done = index(photos.parent / "vectors", collection=opened.path)
     assert opened.labels.current() == {"wren/0.jpg": "house wren"}
-    assert done["labels_of_edited"] == 1 and index(photos.parent / "vectors", collection=opened.path)["labels_of_edited"] == 0
+    assert (
+        done["labels_of_edited"] == 1
+        and index(photos.parent / "vectors", collection=opened.path)["labels_of_edited"] == 0
+    )
     print_summary(done)
-    assert "1 labels stayed with files of the same name and other content" in capsys.readouterr().out
+    assert (
+        "1 labels stayed with files of the same name and other content" in capsys.readouterr().out
+    )
 
 
 def test_a_collection_that_was_deleted_and_made_anew_is_seen(tmp_path: Path) -> None:
-    one, two = synthetic(tmp_path / "one", rows=5), synthetic(tmp_path / "two", rows=5, seed=1, digests="two")
+    one, two = (
+        synthetic(tmp_path / "one", rows=5),
+        synthetic(tmp_path / "two", rows=5, seed=1, digests="two"),
+    )
     index(one, collection=tmp_path / "c")
     opened = Collection(tmp_path / "c")
     before = opened.photos()
@@ -168,7 +225,8 @@ def test_a_damaged_collection_is_one_line_and_can_be_made_anew(tmp_path: Path) -
     for path in (tmp_path / "c" / "photos.lance" / "data").iterdir():
         path.write_bytes(path.read_bytes()[:50])
     with pytest.raises(
-        ValueError, match=r"photos\.lance can't be read .*; if it is damaged, delete it and run  lodisc index  again: labels stay"
+        ValueError,
+        match=r"photos\.lance can't be read .*; if it is damaged, delete it and run  lodisc index  again: labels stay",
     ) as refusal:
         Collection(tmp_path / "c").photos()
     assert "\n" not in str(refusal.value)
@@ -177,7 +235,9 @@ def test_a_damaged_collection_is_one_line_and_can_be_made_anew(tmp_path: Path) -
     assert len(Collection(tmp_path / "c").photos()) == 5
 
 
-def test_a_collection_may_have_a_name_that_others_take_for_a_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_collection_may_have_a_name_that_others_take_for_a_home(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     vectors = synthetic(tmp_path / "one", rows=5)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
@@ -186,7 +246,9 @@ def test_a_collection_may_have_a_name_that_others_take_for_a_home(tmp_path: Path
     assert len(Collection("~/birds").photos()) == 5 and not (tmp_path / "home").exists()
 
 
-def test_labels_of_an_indexing_that_failed_stay_where_they_are(run: Path, photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_labels_of_an_indexing_that_failed_stay_where_they_are(
+    run: Path, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder = indexed(run, photos)
     labels = Collection(folder).labels
     labels.set(["wren/0.jpg", "wren/1.jpg"], "house wren")
@@ -208,14 +270,23 @@ def test_labels_of_an_indexing_that_failed_stay_where_they_are(run: Path, photos
     assert set(labels.current()) == {"wren/1.jpg", "wren/first.jpg"}
 
 
-def test_another_encoder_replaces_the_vectors_and_leaves_the_labels(run: Path, photos: Path, tmp_path: Path) -> None:
+def test_another_encoder_replaces_the_vectors_and_leaves_the_labels(
+    run: Path, photos: Path, tmp_path: Path
+) -> None:
     folder = indexed(run, photos)
     opened = Collection(folder)
     before = opened.photos()
     opened.encoder()
     opened.labels.set(["wren/0.jpg"], "house wren")
     other = lodisc.train(
-        photos, out=tmp_path / "other", **{**TINY, "epochs": 1, "seed": 9, "encoder_args": {**TINY["encoder_args"], "embed_dim": 48}}
+        photos,
+        out=tmp_path / "other",
+        **{
+            **TINY,
+            "epochs": 1,
+            "seed": 9,
+            "encoder_args": {**TINY["encoder_args"], "embed_dim": 48},
+        },
     )
     embed(other, photos, out=tmp_path / "vectors-of-other", workers=0)
     done = index(tmp_path / "vectors-of-other", collection=folder)
@@ -228,14 +299,22 @@ def test_another_encoder_replaces_the_vectors_and_leaves_the_labels(run: Path, p
 
 def test_photographs_in_a_tar_and_under_odd_names(run: Path, tmp_path: Path) -> None:
     names = [name for name in ODD_NAMES if name.isprintable() or "\n" in name]
-    tar(tmp_path / "photos" / "a.tar", {f"kind/{number}.jpg": encoded(texture(number)) for number in range(3)})
+    tar(
+        tmp_path / "photos" / "a.tar",
+        {f"kind/{number}.jpg": encoded(texture(number)) for number in range(3)},
+    )
     here = Collection(indexed(run, tmp_path / "photos")).photos()
-    assert [here.photo(row).read() for row in range(3)] == [encoded(texture(number)) for number in range(3)]
+    assert [here.photo(row).read() for row in range(3)] == [
+        encoded(texture(number)) for number in range(3)
+    ]
     for number, name in enumerate(names):
         write(tmp_path / "odd" / "photos" / name, encoded(texture(number)))
     here = Collection(indexed(run, tmp_path / "odd" / "photos")).photos()
     assert set(here.keys) == set(names)
-    assert all(here.photo(row).read() == (tmp_path / "odd" / "photos" / key).read_bytes() for row, key in enumerate(here.keys))
+    assert all(
+        here.photo(row).read() == (tmp_path / "odd" / "photos" / key).read_bytes()
+        for row, key in enumerate(here.keys)
+    )
 
 
 def test_one_photograph_is_a_collection(run: Path, tmp_path: Path) -> None:
@@ -260,8 +339,13 @@ def twice(folder: Path) -> None:
 def not_finite(folder: Path) -> None:
     part = folder / "part-00000.parquet"
     rows = pq.read_table(part)
-    vectors = pa.FixedSizeListArray.from_arrays(pa.array([float("nan")] * 8 * len(rows), pa.float32()), 8)
-    pq.write_table(rows.set_column(rows.column_names.index("vector"), rows.schema.field("vector"), vectors), part)
+    vectors = pa.FixedSizeListArray.from_arrays(
+        pa.array([float("nan")] * 8 * len(rows), pa.float32()), 8
+    )
+    pq.write_table(
+        rows.set_column(rows.column_names.index("vector"), rows.schema.field("vector"), vectors),
+        part,
+    )
 
 
 def no_longer_there(folder: Path) -> None:
@@ -271,11 +355,16 @@ def no_longer_there(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("harm", "message"),
     [
-        (damaged, "part-00000.parquet is damaged"), (of_another_encoder, "made by another encoder"), (twice, "in another part too"),
-        (not_finite, "not finite"), (no_longer_there, "holds no embedding"),
+        (damaged, "part-00000.parquet is damaged"),
+        (of_another_encoder, "made by another encoder"),
+        (twice, "in another part too"),
+        (not_finite, "not finite"),
+        (no_longer_there, "holds no embedding"),
     ],
-)  # fmt: skip
-def test_parts_that_cannot_be_trusted_are_refused_and_the_collection_stays(tmp_path: Path, harm: Any, message: str) -> None:
+)
+def test_parts_that_cannot_be_trusted_are_refused_and_the_collection_stays(
+    tmp_path: Path, harm: Any, message: str
+) -> None:
     index(synthetic(tmp_path / "vectors", rows=20), collection=tmp_path / "c")
     before = Collection(tmp_path / "c").photos()
     harm(synthetic(tmp_path / "vectors", rows=20, seed=1, digests="changed"))
@@ -295,7 +384,11 @@ def test_a_folder_of_other_photographs_is_refused(run: Path, photos: Path, tmp_p
 
 def begin(vectors: Path, folder: Path) -> subprocess.Popen[bytes]:
     code = "import sys; from lodisc.collection.index import index; print('go', flush=True); index(sys.argv[1], collection=sys.argv[2])"
-    process = subprocess.Popen([sys.executable, "-c", code, str(vectors), str(folder)], stdout=subprocess.PIPE, env={**os.environ})
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, str(vectors), str(folder)],
+        stdout=subprocess.PIPE,
+        env={**os.environ},
+    )
     assert process.stdout is not None
     with process.stdout as stream:
         assert stream.readline() == b"go\n"
@@ -304,7 +397,9 @@ def begin(vectors: Path, folder: Path) -> subprocess.Popen[bytes]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("begun", [False, True], ids=["a new collection", "one that is there"])
-def test_indexing_killed_at_any_moment_loses_and_doubles_nothing(tmp_path: Path, begun: bool) -> None:
+def test_indexing_killed_at_any_moment_loses_and_doubles_nothing(
+    tmp_path: Path, begun: bool
+) -> None:
     rows, dim = 20_000, 64
     folder = tmp_path / "c"
     if begun:
@@ -333,12 +428,17 @@ def test_indexing_killed_at_any_moment_loses_and_doubles_nothing(tmp_path: Path,
 @pytest.mark.slow
 def test_two_processes_index_while_a_third_reads(tmp_path: Path) -> None:
     rows = 3000
-    one, two = synthetic(tmp_path / "one", rows=rows), synthetic(tmp_path / "two", rows=rows - 500, seed=1, digests="two")
+    one, two = (
+        synthetic(tmp_path / "one", rows=rows),
+        synthetic(tmp_path / "two", rows=rows - 500, seed=1, digests="two"),
+    )
     index(one, collection=tmp_path / "c")
     expected = {}
     for vectors in (one, two):
         index(vectors, collection=tmp_path / "c")
-        expected[len(Collection(tmp_path / "c").photos())] = Collection(tmp_path / "c").photos().vectors
+        expected[len(Collection(tmp_path / "c").photos())] = (
+            Collection(tmp_path / "c").photos().vectors
+        )
     reader = Collection(tmp_path / "c")
     seen = set()
     for _ in range(2):

@@ -16,7 +16,12 @@ def labels(tmp_path: Path) -> Labels:
 
 
 def test_set_change_and_take_away(labels: Labels) -> None:
-    assert labels.current() == {} and labels.version == 0 and labels.history() == [] and not labels.path.exists()
+    assert (
+        labels.current() == {}
+        and labels.version == 0
+        and labels.history() == []
+        and not labels.path.exists()
+    )
     assert labels.set(["a", "b", "a"], " wren ") == 2
     assert labels.set(["b", "c"], "finch") == 2
     assert labels.set(["a"], "wren") == 0, "nothing changed, so there is nothing to undo"
@@ -24,9 +29,13 @@ def test_set_change_and_take_away(labels: Labels) -> None:
     assert labels.set([], "wren") == 0
     assert labels.current() == {"a": "wren", "b": "finch"}
     assert [(action.label, action.count, action.how) for action in labels.history()] == [
-        ("", 1, "typed"), ("finch", 2, "typed"), ("wren", 2, "typed")
-    ]  # fmt: skip
-    assert [path.name for path in labels.path.parent.iterdir()] == ["labels.sqlite"], "a copy of the one file is a backup"
+        ("", 1, "typed"),
+        ("finch", 2, "typed"),
+        ("wren", 2, "typed"),
+    ]
+    assert [path.name for path in labels.path.parent.iterdir()] == ["labels.sqlite"], (
+        "a copy of the one file is a backup"
+    )
 
 
 def test_what_current_gives_is_the_callers_own(labels: Labels) -> None:
@@ -56,7 +65,11 @@ def test_undo_and_redo_are_exact_however_often(labels: Labels) -> None:
         if kind == "set":
             keys = draw.sample("abcdefgh", draw.randint(1, 4))
             label = draw.choice(["wren", "finch", None])
-            wanted = {key: value for key, value in {**states[position], **dict.fromkeys(keys, label)}.items() if value is not None}
+            wanted = {
+                key: value
+                for key, value in {**states[position], **dict.fromkeys(keys, label)}.items()
+                if value is not None
+            }
             if labels.set(keys, label):
                 states, position = [*states[: position + 1], wanted], position + 1
         elif kind == "undo":
@@ -66,7 +79,10 @@ def test_undo_and_redo_are_exact_however_often(labels: Labels) -> None:
             assert (labels.redo() is None) == (position == len(states) - 1)
             position = min(len(states) - 1, position + 1)
         assert labels.current() == states[position]
-        assert (labels.undoable() is None, labels.redoable() is None) == (position == 0, position == len(states) - 1)
+        assert (labels.undoable() is None, labels.redoable() is None) == (
+            position == 0,
+            position == len(states) - 1,
+        )
 
 
 def test_what_was_undone_stays_in_the_history(labels: Labels) -> None:
@@ -77,7 +93,11 @@ def test_what_was_undone_stays_in_the_history(labels: Labels) -> None:
     assert labels.redoable() == undone
     labels.set(["b"], "owl")
     assert labels.redo() is None and labels.redoable() is None
-    assert [(action.label, action.undone) for action in labels.history()] == [("owl", False), ("finch", True), ("wren", False)]
+    assert [(action.label, action.undone) for action in labels.history()] == [
+        ("owl", False),
+        ("finch", True),
+        ("wren", False),
+    ]
     assert labels.history(limit=1)[0].label == "owl"
     assert [(labels.undo() or undone).label for _ in range(2)] == ["owl", "wren"]
     assert labels.undo() is None and labels.current() == {}
@@ -86,7 +106,13 @@ def test_what_was_undone_stays_in_the_history(labels: Labels) -> None:
 def test_the_version_grows_with_every_change_by_anyone(labels: Labels) -> None:
     other = Labels(labels.path)
     seen = [labels.version]
-    for change in (lambda: labels.set(["a"], "x"), lambda: other.set(["b"], "y"), other.undo, labels.redo, lambda: other.carry({"a": "c"})):
+    for change in (
+        lambda: labels.set(["a"], "x"),
+        lambda: other.set(["b"], "y"),
+        other.undo,
+        labels.redo,
+        lambda: other.carry({"a": "c"}),
+    ):
         change()
         seen.append(labels.version)
     assert seen == sorted(set(seen)) and other.version == seen[-1]
@@ -125,7 +151,15 @@ def test_a_name_that_is_used_again_keeps_the_actions_apart(labels: Labels) -> No
 
 
 @pytest.mark.parametrize(
-    "label", ["two words", 'quote\'s "own"', "a/b\\c", "\N{BIRD}\N{ZERO WIDTH JOINER}\N{BIRD}", "'; DROP TABLE labels", "x" * 200]
+    "label",
+    [
+        "two words",
+        'quote\'s "own"',
+        "a/b\\c",
+        "\N{BIRD}\N{ZERO WIDTH JOINER}\N{BIRD}",
+        "'; DROP TABLE labels",
+        "x" * 200,
+    ],
 )
 def test_odd_labels_and_keys(labels: Labels, label: str) -> None:
     keys = ["two words.jpg", "line\nbreak.jpg", "../up.jpg", "", "goldfinch-\N{BIRD}.jpg", label]
@@ -141,10 +175,15 @@ def test_the_same_letters_are_the_same_label(labels: Labels) -> None:
 @pytest.mark.parametrize(
     ("label", "reason"),
     [
-        ("", "a label is empty"), (" \t\n", "a label is empty"), ("x" * 201, "201 characters"), ("a\nb", r"label a\\nb has line breaks"),
-        ("a\x00b", "control characters"), ("a\N{LINE SEPARATOR}b", "line breaks"), ("a\udce9b", "stray bytes"),
+        ("", "a label is empty"),
+        (" \t\n", "a label is empty"),
+        ("x" * 201, "201 characters"),
+        ("a\nb", r"label a\\nb has line breaks"),
+        ("a\x00b", "control characters"),
+        ("a\N{LINE SEPARATOR}b", "line breaks"),
+        ("a\udce9b", "stray bytes"),
     ],
-)  # fmt: skip
+)
 def test_what_is_no_label_is_refused(labels: Labels, label: str, reason: str) -> None:
     labels.set(["a"], "wren")
     with pytest.raises(ValueError, match=reason):
@@ -159,5 +198,8 @@ def test_what_is_no_label_is_refused(labels: Labels, label: str, reason: str) ->
 def test_only_what_nobody_has_labelled_by_now(tmp_path: Path) -> None:
     labels = Labels(tmp_path / "labels.sqlite")
     labels.set(["a"], "wren")
-    assert labels.set_each({"a": "finch", "b": "finch"}, how="names accepted", only_unlabelled=True) == 1
+    assert (
+        labels.set_each({"a": "finch", "b": "finch"}, how="names accepted", only_unlabelled=True)
+        == 1
+    )
     assert labels.current() == {"a": "wren", "b": "finch"}

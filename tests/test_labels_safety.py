@@ -34,13 +34,21 @@ for number in range(int(sys.argv[3])):
 
 def type_labels(path: Path, name: str, count: int) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-c", TYPE, str(path), name, str(count)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-c", TYPE, str(path), name, str(count)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )
 
 
 def test_two_processes_and_four_threads_write_at_once(labels: Labels) -> None:
     processes = [type_labels(labels.path, name, 20) for name in "ab"]
-    threads = [threading.Thread(target=lambda name=name: [labels.set([f"{name}-{i}"], "owl") for i in range(10)]) for name in "cdef"]
+    threads = [
+        threading.Thread(
+            target=lambda name=name: [labels.set([f"{name}-{i}"], "owl") for i in range(10)]
+        )
+        for name in "cdef"
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -98,7 +106,10 @@ def from_a_newer_one(path: Path) -> None:
 @pytest.mark.parametrize(
     ("make", "reason"),
     [
-        (lambda path: path.write_bytes(b"Dear diary, today I saw a finch.\n" * 99), "no database of labels; move it away"),
+        (
+            lambda path: path.write_bytes(b"Dear diary, today I saw a finch.\n" * 99),
+            "no database of labels; move it away",
+        ),
         (lambda path: path.write_bytes(b"short"), "no database of labels; move it away"),
         (another_program, "a database of another program; move it away"),
         (from_a_newer_one, r"by a newer lodisc \(format 99\); update lodisc"),
@@ -108,20 +119,33 @@ def test_a_file_that_is_none_is_refused_and_not_touched(tmp_path: Path, make, re
     path = tmp_path / "labels.sqlite"
     make(path)
     before = path.read_bytes()
-    for use in (lambda: Labels(path).current(), lambda: Labels(path).set(["a"], "owl"), Labels(path).undo, Labels(path).history):
+    for use in (
+        lambda: Labels(path).current(),
+        lambda: Labels(path).set(["a"], "owl"),
+        Labels(path).undo,
+        Labels(path).history,
+    ):
         with pytest.raises(ValueError, match=reason) as caught:
             use()
         assert "labels.sqlite" in str(caught.value) and "\n" not in str(caught.value)
-    assert path.read_bytes() == before and [one.name for one in tmp_path.iterdir()] == ["labels.sqlite"]
+    assert path.read_bytes() == before and [one.name for one in tmp_path.iterdir()] == [
+        "labels.sqlite"
+    ]
 
 
 def test_an_empty_file_is_a_beginning(tmp_path: Path) -> None:
     (tmp_path / "labels.sqlite").touch()
     labels = Labels(tmp_path / "labels.sqlite")
-    assert labels.current() == {} and labels.set(["a"], "wren") == 1 and labels.current() == {"a": "wren"}
+    assert (
+        labels.current() == {}
+        and labels.set(["a"], "wren") == 1
+        and labels.current() == {"a": "wren"}
+    )
 
 
-def test_the_first_label_may_be_typed_while_another_one_reads(labels: Labels, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_first_label_may_be_typed_while_another_one_reads(
+    labels: Labels, monkeypatch: pytest.MonkeyPatch
+) -> None:
     labels.path.touch()
     writer = threading.Thread(target=lambda: labels.set(["a"], "owl"))
 
@@ -133,7 +157,9 @@ def test_the_first_label_may_be_typed_while_another_one_reads(labels: Labels, mo
             return super().execute(sql, *values)
 
     connect = sqlite3.connect
-    monkeypatch.setattr(sqlite3, "connect", lambda *place, **settings: connect(*place, factory=Reader, **settings))
+    monkeypatch.setattr(
+        sqlite3, "connect", lambda *place, **settings: connect(*place, factory=Reader, **settings)
+    )
     assert labels.current() == {}
     writer.join()
     assert labels.current() == {"a": "owl"}
@@ -163,10 +189,21 @@ except OSError as error:
 
 def test_a_full_disk_changes_nothing(labels: Labels) -> None:
     labels.set(["a"], "wren")
-    ran = subprocess.run([sys.executable, "-c", FULL, str(labels.path), "100000"], capture_output=True, text=True, timeout=60)
-    assert ran.returncode == 1 and "nothing was changed" in ran.stderr and "disk is full" in ran.stderr
+    ran = subprocess.run(
+        [sys.executable, "-c", FULL, str(labels.path), "100000"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (
+        ran.returncode == 1 and "nothing was changed" in ran.stderr and "disk is full" in ran.stderr
+    )
     assert len(ran.stderr.strip().splitlines()) == 1
-    assert labels.current() == {"a": "wren"} and len(labels.history()) == 1 and labels.set(["b"], "owl") == 1
+    assert (
+        labels.current() == {"a": "wren"}
+        and len(labels.history()) == 1
+        and labels.set(["b"], "owl") == 1
+    )
 
 
 READ_ONLY = """
@@ -193,22 +230,32 @@ def test_a_collection_that_may_only_be_read_is_read(labels: Labels) -> None:
     labels.path.parent.chmod(0o555)
     try:
         ran = subprocess.run(
-            [sys.executable, "-c", READ_ONLY, str(labels.path)], capture_output=True, text=True, timeout=60, preexec_fn=obey_permissions
+            [sys.executable, "-c", READ_ONLY, str(labels.path)],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            preexec_fn=obey_permissions,
         )
     finally:
         labels.path.parent.chmod(0o755)
-    assert ran.returncode == 1 and ran.stderr.strip().endswith("the file or its folder may only be read"), ran.stderr
+    assert ran.returncode == 1 and ran.stderr.strip().endswith(
+        "the file or its folder may only be read"
+    ), ran.stderr
     assert labels.current() == {"a": "wren"}
 
 
 def test_a_folder_that_is_missing_is_named(tmp_path: Path) -> None:
     labels = Labels(tmp_path / "missing" / "labels.sqlite")
     assert labels.current() == {} and labels.undoable() is None
-    with pytest.raises(OSError, match=r"missing/labels\.sqlite: nothing was changed: .* its folder exists"):
+    with pytest.raises(
+        OSError, match=r"missing/labels\.sqlite: nothing was changed: .* its folder exists"
+    ):
         labels.set(["a"], "wren")
 
 
-def test_a_program_that_keeps_it_busy_is_waited_for_and_then_named(labels: Labels, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_program_that_keeps_it_busy_is_waited_for_and_then_named(
+    labels: Labels, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("lodisc.collection.labels.PATIENCE", 0.2)
     labels.set(["a"], "wren")
     other = sqlite3.connect(labels.path, isolation_level=None)

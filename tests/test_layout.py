@@ -5,9 +5,9 @@ import importlib.util
 import numpy as np
 import pytest
 
-from lodisc.collection import layout as module
-from lodisc.collection.layout import Method, layout
-from lodisc.collection.search import unit_rows
+from lodisc.vectors import projection as module
+from lodisc.vectors.nearest import unit_rows
+from lodisc.vectors.projection import Method, layout
 
 METHODS: list[Method] = ["pca", "tsne"]
 
@@ -32,7 +32,9 @@ def test_look_alikes_are_near(method: Method, sample: int, monkeypatch: pytest.M
     monkeypatch.setattr(module, "SAMPLE", sample)
     places = layout(crowds(40), method=method)
     assert places.shape == (160, 2) and places.dtype == np.float32
-    assert places.min() >= 0 and places.max() <= 1 and np.ptp(places, axis=0).max() == pytest.approx(1)
+    assert (
+        places.min() >= 0 and places.max() <= 1 and np.ptp(places, axis=0).max() == pytest.approx(1)
+    )
     assert share_beside_their_own(places, 40) > 0.95
     np.testing.assert_array_equal(places, layout(crowds(40), method=method))
 

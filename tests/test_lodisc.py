@@ -7,15 +7,23 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from lodisc.method.encoder import build_encoder
+from lodisc.encoders import build_encoder
 from lodisc.method.lodisc import LoDisc
 from lodisc.method.masking import FUSIONS, choose_patches
 
 TINY = {"depth": 2, "embed_dim": 32, "num_heads": 2, "patch_size": 8}
 AS_PUBLISHED: dict[str, Any] = {
-    "objective": "both", "local_weight": 1.0, "direction": "key", "positives": "other",
-    "attention": "momentum", "mask": "pivotal", "keep_ratio": 0.3, "mask_mode": "drop", "fusion": "product", "temperature": 0.2,
-}  # fmt: skip
+    "objective": "both",
+    "local_weight": 1.0,
+    "masked_side": "key",
+    "positives": "other",
+    "attention": "momentum",
+    "mask": "pivotal",
+    "keep_ratio": 0.3,
+    "mask_mode": "drop",
+    "fusion": "product",
+    "temperature": 0.2,
+}
 
 
 def tiny(**settings) -> LoDisc:
@@ -23,12 +31,17 @@ def tiny(**settings) -> LoDisc:
     encoder = build_encoder("vit_tiny_patch16_224", image_size=32, args=TINY)
     model = LoDisc(encoder, hidden_dim=48, out_dim=16, **{**AS_PUBLISHED, **settings})
     for parameter in model.momentum_encoder.parameters():
-        parameter.add_(torch.randn(parameter.shape, generator=torch.Generator().manual_seed(parameter.numel())) * 0.02)
+        parameter.add_(
+            torch.randn(parameter.shape, generator=torch.Generator().manual_seed(parameter.numel()))
+            * 0.02
+        )
     return model
 
 
 def views(batch: int = 6) -> torch.Tensor:
-    return torch.randint(0, 256, (2, batch, 3, 32, 32), generator=torch.Generator().manual_seed(3), dtype=torch.uint8)
+    return torch.randint(
+        0, 256, (2, batch, 3, 32, 32), generator=torch.Generator().manual_seed(3), dtype=torch.uint8
+    )
 
 
 def lot(batch: int = 6) -> torch.Tensor:
@@ -36,13 +49,16 @@ def lot(batch: int = 6) -> torch.Tensor:
 
 
 def step(model: LoDisc, batch: int = 6):
-    return model(views(batch), lot_VBP=lot(batch))
+    return model(views(batch), noise_VBP=lot(batch))
 
 
 def ctr(q: torch.Tensor, k: torch.Tensor, temperature: float = 0.2) -> torch.Tensor:
     q, k = q / q.norm(dim=1, keepdim=True), k / k.norm(dim=1, keepdim=True)
     terms = [
-        -torch.log(torch.exp(q[i] @ k[i] / temperature) / sum(torch.exp(q[i] @ k[j] / temperature) for j in range(len(k))))
+        -torch.log(
+            torch.exp(q[i] @ k[i] / temperature)
+            / sum(torch.exp(q[i] @ k[j] / temperature) for j in range(len(k)))
+        )
         for i in range(len(q))
     ]
     return 2 * temperature * torch.stack(terms).mean()
@@ -50,23 +66,39 @@ def ctr(q: torch.Tensor, k: torch.Tensor, temperature: float = 0.2) -> torch.Ten
 
 @pytest.mark.parametrize("attention", ["momentum", "student"])
 @pytest.mark.parametrize("positives", ["other", "both"])
-@pytest.mark.parametrize(("direction", "mode", "weight"), [*product(["key", "query"], ["drop", "zero"], [1.0, 0.5])])
-def test_losses_equal_the_formula_written_view_by_view(direction: str, mode: str, weight: float, positives: str, attention: str) -> None:
+@pytest.mark.parametrize(
+    ("masked_side", "mode", "weight"), [*product(["key", "query"], ["drop", "zero"], [1.0, 0.5])]
+)
+def test_losses_equal_the_formula_written_view_by_view(
+    masked_side: str, mode: str, weight: float, positives: str, attention: str
+) -> None:
     """L = ctr(q, k') + ctr(q', k) + λ·(ctr(q, k'_l) + ctr(q', k_l)), or with masked queries, one view at a time.
 
     With both positives the local loss is the mean of that and ctr(q, k_l) + ctr(q', k'_l).
     """
-    settings = {"direction": direction, "mask_mode": mode, "positives": positives, "attention": attention}
+    settings = {
+        "masked_side": masked_side,
+        "mask_mode": mode,
+        "positives": positives,
+        "attention_from": attention,
+    }
     model = tiny(local_weight=weight, keep_ratio=0.3, **settings)
     with torch.no_grad():
         for parameter in model.encoder.parameters():
-            parameter.add_(0.05 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(parameter.numel())))
+            parameter.add_(
+                0.05
+                * torch.randn(
+                    parameter.shape, generator=torch.Generator().manual_seed(parameter.numel())
+                )
+            )
     f, h = model.encoder, model.predictor
     fk, gk = model.momentum_encoder, model.momentum_projector
 
     def masked(encoder, x):
         _, rows = (f if attention == "student" else fk).forward_with_attention(x)
-        keep = choose_patches(FUSIONS["product"](rows), mask="pivotal", keep_ratio=0.3, grid=(4, 4), lot_BP=lot()[0])
+        keep = choose_patches(
+            FUSIONS["product"](rows), mask="pivotal", keep_ratio=0.3, grid=(4, 4), noise_BP=lot()[0]
+        )
         if mode == "drop":
             return encoder(x, keep_BK=keep)
         image = encoder.normalise(x).clone()
@@ -80,49 +112,81 @@ def test_losses_equal_the_formula_written_view_by_view(direction: str, mode: str
         q = [h(model.projector(f(x)[None]))[0] for x in (x1, x2)]
         k = [gk(fk(x)[None])[0] for x in (x1, x2)]
         loss_global = ctr(q[0], k[1]) + ctr(q[1], k[0])
-        if direction == "key":
+        if masked_side == "key":
             kl = [gk(masked(fk, x)[None])[0] for x in (x1, x2)]
-            loss_local, own = ctr(q[0], kl[1]) + ctr(q[1], kl[0]), ctr(q[0], kl[0]) + ctr(q[1], kl[1])
+            loss_local, own = (
+                ctr(q[0], kl[1]) + ctr(q[1], kl[0]),
+                ctr(q[0], kl[0]) + ctr(q[1], kl[1]),
+            )
         else:
             ql = [h(model.projector(masked(f, x)[None]))[0] for x in (x1, x2)]
-            loss_local, own = ctr(ql[0], k[1]) + ctr(ql[1], k[0]), ctr(ql[0], k[0]) + ctr(ql[1], k[1])
+            loss_local, own = (
+                ctr(ql[0], k[1]) + ctr(ql[1], k[0]),
+                ctr(ql[0], k[0]) + ctr(ql[1], k[1]),
+            )
         loss_local = (loss_local + own) / 2 if positives == "both" else loss_local
     got = step(model)
     torch.testing.assert_close(got.loss_global, loss_global, rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(got.loss_local, loss_local, rtol=1e-4, atol=1e-5)
-    torch.testing.assert_close(got.loss.detach(), loss_global + weight * loss_local, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(
+        got.loss.detach(), loss_global + weight * loss_local, rtol=1e-4, atol=1e-5
+    )
 
 
-@pytest.mark.parametrize("direction", ["key", "query"])
-def test_regions_are_cut_from_the_recoloured_views_where_attention_to_the_views_says(direction: str) -> None:
-    model = tiny(objective="local", direction=direction)
+@pytest.mark.parametrize("masked_side", ["key", "query"])
+def test_regions_are_cut_from_the_recoloured_views_where_attention_to_the_views_says(
+    masked_side: str,
+) -> None:
+    model = tiny(objective="local", masked_side=masked_side)
     plain, recoloured = views(), 255 - views()
-    got = model(torch.cat([plain, recoloured]), lot_VBP=lot())
+    got = model(torch.cat([plain, recoloured]), noise_VBP=lot())
     with torch.no_grad():
-        keep = [choose_patches(FUSIONS["product"](model.momentum_encoder.forward_with_attention(x)[1]), mask="pivotal", keep_ratio=0.3,
-                               grid=(4, 4), lot_BP=lot()[0]) for x in plain]  # fmt: skip
+        keep = [
+            choose_patches(
+                FUSIONS["product"](model.momentum_encoder.forward_with_attention(x)[1]),
+                mask="pivotal",
+                keep_ratio=0.3,
+                grid=(4, 4),
+                noise_BP=lot()[0],
+            )
+            for x in plain
+        ]
         f, fk = model.encoder, model.momentum_encoder
-        if direction == "key":
+        if masked_side == "key":
             q = [model.predictor(model.projector(f(x)[None]))[0] for x in plain]
-            k = [model.momentum_projector(fk(x, keep_BK=kept)[None])[0] for x, kept in zip(recoloured, keep, strict=True)]
+            k = [
+                model.momentum_projector(fk(x, keep_BK=kept)[None])[0]
+                for x, kept in zip(recoloured, keep, strict=True)
+            ]
         else:
-            q = [model.predictor(model.projector(f(x, keep_BK=kept)[None]))[0] for x, kept in zip(recoloured, keep, strict=True)]
+            q = [
+                model.predictor(model.projector(f(x, keep_BK=kept)[None]))[0]
+                for x, kept in zip(recoloured, keep, strict=True)
+            ]
             k = [model.momentum_projector(fk(x)[None])[0] for x in plain]
-        torch.testing.assert_close(got.loss, ctr(q[0], k[1]) + ctr(q[1], k[0]), rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(
+            got.loss, ctr(q[0], k[1]) + ctr(q[1], k[0]), rtol=1e-4, atol=1e-5
+        )
     assert not torch.allclose(got.loss, step(model).loss)
-    torch.testing.assert_close(model(torch.cat([plain, plain]), lot_VBP=lot()).loss, step(model).loss)
+    torch.testing.assert_close(
+        model(torch.cat([plain, plain]), noise_VBP=lot()).loss, step(model).loss
+    )
 
 
 def test_global_and_local_alone() -> None:
-    both, only_global, only_local = (step(tiny(objective=name)) for name in ("both", "global", "local"))
+    both, only_global, only_local = (
+        step(tiny(objective=name)) for name in ("both", "global", "local")
+    )
     torch.testing.assert_close(only_global.loss, both.loss_global)
     torch.testing.assert_close(only_local.loss, both.loss_local)
     assert only_global.loss_local == 0 and only_local.loss_global == 0
 
 
-@pytest.mark.parametrize(("objective", "direction"), [*product(["global", "local", "both"], ["key", "query"])])
-def test_gradients_reach_the_student_only(objective: str, direction: str) -> None:
-    model = tiny(objective=objective, direction=direction)
+@pytest.mark.parametrize(
+    ("objective", "masked_side"), [*product(["global", "local", "both"], ["key", "query"])]
+)
+def test_gradients_reach_the_student_only(objective: str, masked_side: str) -> None:
+    model = tiny(objective=objective, masked_side=masked_side)
     step(model).loss.backward()
     for name, parameter in model.named_parameters():
         if name.startswith("momentum"):
@@ -132,17 +196,20 @@ def test_gradients_reach_the_student_only(objective: str, direction: str) -> Non
 
 
 def test_whole_regions_make_the_local_task_a_copy_of_the_global_one() -> None:
-    for direction in ("key", "query"):
-        got = step(tiny(keep_ratio=1.0, direction=direction))
+    for masked_side in ("key", "query"):
+        got = step(tiny(keep_ratio=1.0, masked_side=masked_side))
         torch.testing.assert_close(got.loss_local, got.loss_global)
 
 
 PASSES: list[tuple[dict[str, Any], list[str]]] = [
     ({"objective": "global"}, ["student whole", "momentum whole"]),
-    ({"direction": "key"}, ["student whole", "momentum whole", "momentum part"]),
-    ({"direction": "query"}, ["student whole", "momentum whole", "student part"]),
-    ({"objective": "local", "direction": "query"}, ["momentum whole", "student part"]),
-    ({"objective": "local", "direction": "key"}, ["student whole", "momentum whole", "momentum part"]),
+    ({"masked_side": "key"}, ["student whole", "momentum whole", "momentum part"]),
+    ({"masked_side": "query"}, ["student whole", "momentum whole", "student part"]),
+    ({"objective": "local", "masked_side": "query"}, ["momentum whole", "student part"]),
+    (
+        {"objective": "local", "masked_side": "key"},
+        ["student whole", "momentum whole", "momentum part"],
+    ),
 ]
 
 
@@ -154,7 +221,9 @@ def test_passes_of_a_step(settings: dict[str, Any], expected: list[str]) -> None
     shapes = {(12, 1 + 16): "whole", (12, 1 + 5): "part"}
     for name, encoder in (("student", model.encoder), ("momentum", model.momentum_encoder)):
         encoder.trunk.blocks[0].register_forward_hook(
-            lambda module, args, output, name=name: passes.append(f"{name} {shapes[tuple(args[0].shape[:2])]}")
+            lambda module, args, output, name=name: passes.append(
+                f"{name} {shapes[tuple(args[0].shape[:2])]}"
+            )
         )
     step(model)
     assert sorted(passes) == sorted(expected)
@@ -174,7 +243,7 @@ def test_momentum_is_an_average_of_before_and_student() -> None:
 
 def test_same_seed_same_step_to_the_bit() -> None:
     def golden() -> list[torch.Tensor]:
-        model = tiny(direction="query", mask="random")
+        model = tiny(masked_side="query", mask="random")
         optimiser = torch.optim.AdamW(model.parameters(), lr=1e-3)
         step(model).loss.backward()
         optimiser.step()
@@ -189,5 +258,7 @@ def test_features_and_attention_are_reported_as_they_were() -> None:
     got = step(model)
     with torch.no_grad():
         torch.testing.assert_close(got.features_VBD[0], model.encoder(views()[0]))
-    torch.testing.assert_close(got.rows_BLP, model.momentum_encoder.forward_with_attention(views()[0])[1])
+    torch.testing.assert_close(
+        got.rows_BLP, model.momentum_encoder.forward_with_attention(views()[0])[1]
+    )
     assert not F.normalize(got.queries_VBD, dim=-1).requires_grad

@@ -5,7 +5,14 @@ import math
 import pytest
 import torch
 
-from lodisc.method.masking import FUSIONS, MASKS, choose_patches, kept_count, pivotal_region, zero_patches
+from lodisc.method.masking import (
+    FUSIONS,
+    MASKS,
+    choose_patches,
+    kept_count,
+    pivotal_region,
+    zero_patches,
+)
 
 GRID = (4, 5)
 PATCHES = 20
@@ -22,7 +29,7 @@ def generator(seed: int = 0) -> torch.Generator:
 
 def choose(score: torch.Tensor, mask: str, keep_ratio: float, seed: int = 0) -> torch.Tensor:
     lot = torch.rand(score.shape, generator=generator(seed))
-    return choose_patches(score, mask=mask, keep_ratio=keep_ratio, grid=GRID, lot_BP=lot)
+    return choose_patches(score, mask=mask, keep_ratio=keep_ratio, grid=GRID, noise_BP=lot)
 
 
 def test_product_is_the_log_of_the_plain_product() -> None:
@@ -72,8 +79,14 @@ def test_rollout_equals_the_product_of_whole_matrices() -> None:
 @pytest.mark.parametrize("mask", MASKS)
 @pytest.mark.parametrize("keep_ratio", [0.01, 0.1, 0.3, 0.5, 0.77, 1.0])
 @pytest.mark.parametrize("kind", ["ties", "random", "infinite"])
-def test_exactly_the_asked_number_of_different_patches(mask: str, keep_ratio: float, kind: str) -> None:
-    score = {"ties": torch.zeros(3, PATCHES), "random": torch.rand(3, PATCHES), "infinite": torch.full((3, PATCHES), -torch.inf)}[kind]
+def test_exactly_the_asked_number_of_different_patches(
+    mask: str, keep_ratio: float, kind: str
+) -> None:
+    score = {
+        "ties": torch.zeros(3, PATCHES),
+        "random": torch.rand(3, PATCHES),
+        "infinite": torch.full((3, PATCHES), -torch.inf),
+    }[kind]
     keep = choose(score, mask, keep_ratio)
     assert keep.shape == (3, math.ceil(keep_ratio * PATCHES - 1e-9))
     for positions in keep.tolist():
@@ -100,8 +113,14 @@ def test_block_is_contiguous_and_moves() -> None:
 
 
 def test_grid_is_spread_over_all_quarters() -> None:
-    keep = choose_patches(torch.zeros(1, 64), mask="grid", keep_ratio=0.25, grid=(8, 8), lot_BP=torch.zeros(1, 64))[0].tolist()
-    quarters = [sum((p // 8 >= 4) == down and (p % 8 >= 4) == right for p in keep) for down in (False, True) for right in (False, True)]
+    keep = choose_patches(
+        torch.zeros(1, 64), mask="grid", keep_ratio=0.25, grid=(8, 8), noise_BP=torch.zeros(1, 64)
+    )[0].tolist()
+    quarters = [
+        sum((p // 8 >= 4) == down and (p % 8 >= 4) == right for p in keep)
+        for down in (False, True)
+        for right in (False, True)
+    ]
     assert all(3 <= quarter <= 5 for quarter in quarters)
 
 
@@ -115,11 +134,19 @@ def test_random_depends_on_the_lot_alone() -> None:
 def test_the_pivotal_region_is_the_quarter_that_training_would_keep() -> None:
     score = FUSIONS["product"](rows())
     region = pivotal_region(score)
-    assert [one.nonzero().flatten().tolist() for one in region] == choose(score, "pivotal", 0.25).tolist()
+    assert [one.nonzero().flatten().tolist() for one in region] == choose(
+        score, "pivotal", 0.25
+    ).tolist()
 
 
 def test_counts_round_up_but_not_on_float_dust() -> None:
-    assert [kept_count(196, 0.3), kept_count(64, 0.25), kept_count(30, 0.1), kept_count(100, 0.07), kept_count(64, 0.001)] == [
+    assert [
+        kept_count(196, 0.3),
+        kept_count(64, 0.25),
+        kept_count(30, 0.1),
+        kept_count(100, 0.07),
+        kept_count(64, 0.001),
+    ] == [
         59,
         16,
         3,
@@ -139,4 +166,6 @@ def test_zero_patches_equals_plain_loops() -> None:
         for y in range(8):
             for x in range(10):
                 kept = (y // 2) * 5 + x // 2 in keep[b].tolist()
-                assert torch.equal(masked[b, :, y, x], images[b, :, y, x] if kept else torch.zeros(3))
+                assert torch.equal(
+                    masked[b, :, y, x], images[b, :, y, x] if kept else torch.zeros(3)
+                )

@@ -3,16 +3,20 @@
 import numpy as np
 import pytest
 
-from lodisc.collection import naming
-from lodisc.collection.naming import name_photos
-from lodisc.collection.proposals import propose
+from lodisc.vectors import classifier
+from lodisc.vectors.classifier import name_photos
+from lodisc.vectors.proposals import propose
 
 
-def overlapping(*, classes: int = 10, each: int = 200, dim: int = 24, spread: float = 0.6, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+def overlapping(
+    *, classes: int = 10, each: int = 200, dim: int = 24, spread: float = 0.6, seed: int = 0
+) -> tuple[np.ndarray, np.ndarray]:
     """Vectors [N, D] of classes that overlap, far from the origin as features are, and the class of each."""
     rng = np.random.default_rng(seed)
     truth = np.repeat(np.arange(classes), each)
-    vectors = 3 + rng.normal(size=(classes, dim))[truth] * spread + rng.normal(size=(len(truth), dim))
+    vectors = (
+        3 + rng.normal(size=(classes, dim))[truth] * spread + rng.normal(size=(len(truth), dim))
+    )
     return vectors.astype(np.float32), truth
 
 
@@ -25,13 +29,17 @@ def some_labels(truth: np.ndarray, *, each: int, seed: int = 0) -> list[str | No
     return labels
 
 
-def right(names: naming.Names, truth: np.ndarray) -> np.ndarray:
+def right(names: classifier.Names, truth: np.ndarray) -> np.ndarray:
     return np.array([name == f"kind {kind}" for name, kind in zip(names.names, truth, strict=True)])
 
 
 def calibration_error(confidence: np.ndarray, hits: np.ndarray, *, bins: int = 10) -> float:
     place = np.minimum((confidence * bins).astype(int), bins - 1)
-    return sum(abs(confidence[place == index].mean() - hits[place == index].mean()) * (place == index).mean() for index in np.unique(place))
+    return sum(
+        abs(confidence[place == index].mean() - hits[place == index].mean())
+        * (place == index).mean()
+        for index in np.unique(place)
+    )
 
 
 @pytest.mark.parametrize("spread", [0.4, 0.7, 1.2])
@@ -75,9 +83,13 @@ def test_twice_gives_the_same_and_memory_in_blocks_too(monkeypatch: pytest.Monke
     vectors, truth = overlapping(each=40)
     labels = some_labels(truth, each=5)
     first, second = name_photos(vectors, labels, seed=3), name_photos(vectors, labels, seed=3)
-    assert first.names == second.names and first.proposals == second.proposals and first.accuracy == second.accuracy
+    assert (
+        first.names == second.names
+        and first.proposals == second.proposals
+        and first.accuracy == second.accuracy
+    )
     assert np.array_equal(first.confidence, second.confidence)
-    monkeypatch.setattr(naming, "_BLOCK", 7)
+    monkeypatch.setattr(classifier, "_BLOCK", 7)
     pieces = name_photos(vectors, labels, seed=3)
     assert pieces.names == first.names
     np.testing.assert_allclose(pieces.confidence, first.confidence, atol=1e-5)
@@ -97,7 +109,9 @@ def test_a_wrong_label_stands_out() -> None:
     labels[wrong] = "kind 7"
     names = name_photos(vectors, labels)
     assert names.names[wrong] == "kind 3"
-    assert [row for row, label in enumerate(labels) if label is not None and names.names[row] != label] == [wrong]
+    assert [
+        row for row, label in enumerate(labels) if label is not None and names.names[row] != label
+    ] == [wrong]
 
 
 def test_a_few_right_answers_make_no_certainty() -> None:
@@ -113,13 +127,24 @@ def test_a_few_right_answers_make_no_certainty() -> None:
     ("labels", "classes", "reason"),
     [
         ([None] * 6, [], "No photograph has a label yet; give labels of two kinds"),
-        (["wren", "wren", None, None, None, None], ["wren"], "All labels are “wren”; label a photograph of a second kind"),
+        (
+            ["wren", "wren", None, None, None, None],
+            ["wren"],
+            "All labels are “wren”; label a photograph of a second kind",
+        ),
     ],
 )
-def test_fewer_than_two_kinds_give_no_names(labels: list[str | None], classes: list[str], reason: str) -> None:
+def test_fewer_than_two_kinds_give_no_names(
+    labels: list[str | None], classes: list[str], reason: str
+) -> None:
     vectors, _ = overlapping(classes=2, each=3)
     names = name_photos(vectors, labels)
-    assert names.classes == classes and names.names == [None] * 6 and not names.confidence.any() and names.accuracy is None
+    assert (
+        names.classes == classes
+        and names.names == [None] * 6
+        and not names.confidence.any()
+        and names.accuracy is None
+    )
     assert names.reason is not None and names.reason.startswith(reason)
     assert sorted(names.proposals) == [row for row in range(6) if labels[row] is None]
 
@@ -127,21 +152,32 @@ def test_fewer_than_two_kinds_give_no_names(labels: list[str | None], classes: l
 def test_kinds_with_one_label_are_named_but_not_measured() -> None:
     vectors, truth = overlapping(classes=3, each=30, spread=4)
     one_each = name_photos(vectors, some_labels(truth, each=1))
-    assert one_each.accuracy is None and one_each.reason is not None and one_each.reason.startswith("Every kind has one label only")
+    assert (
+        one_each.accuracy is None
+        and one_each.reason is not None
+        and one_each.reason.startswith("Every kind has one label only")
+    )
     assert right(one_each, truth).mean() > 0.9 and one_each.confidence.max() < 0.8
     labels = some_labels(truth, each=4)
     for row in [row for row, label in enumerate(labels) if label == "kind 1"][1:]:
         labels[row] = None
     names = name_photos(vectors, labels)
     assert names.accuracy is not None and names.accuracy.n == 8
-    assert names.reason == "1 kind has one label only and can't be measured: “kind 1”; give each a second one"
+    assert (
+        names.reason
+        == "1 kind has one label only and can't be measured: “kind 1”; give each a second one"
+    )
     assert right(names, truth)[truth == 1].mean() > 0.9
 
 
 def test_degenerate_collections() -> None:
     labels = ["a", "a", "b", "b", None, None]
     same = name_photos(np.ones((6, 4), np.float32), labels)
-    assert same.accuracy is not None and np.isfinite(same.confidence).all() and same.confidence.max() < 0.75
+    assert (
+        same.accuracy is not None
+        and np.isfinite(same.confidence).all()
+        and same.confidence.max() < 0.75
+    )
     assert sorted(same.proposals) == [4, 5]
     zeros = name_photos(np.zeros((6, 4), np.float32), labels)
     assert np.isfinite(zeros.confidence).all()
@@ -166,7 +202,7 @@ def test_what_is_not_finite_is_refused_by_its_row() -> None:
 
 
 def test_many_labels_are_learnt_from_class_by_class(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(naming, "MOST_LEARNT", 8)
+    monkeypatch.setattr(classifier, "MOST_LEARNT", 8)
     vectors, truth = overlapping(classes=4, each=50, spread=4)
     labels: list[str | None] = [f"kind {kind}" for kind in truth]
     for row in np.flatnonzero(truth == 2)[2:]:
@@ -195,7 +231,9 @@ def test_proposals_are_doubtful_and_unlike_each_other() -> None:
     for row in (0, 1, 2, 3, 60, 61, 62, 63):
         labels[row] = f"kind {truth[row]}"
     proposals = name_photos(vectors, labels).proposals
-    assert len(proposals) == len(set(proposals)) == 24 and all(labels[row] is None for row in proposals)
+    assert len(proposals) == len(set(proposals)) == 24 and all(
+        labels[row] is None for row in proposals
+    )
     assert (truth[proposals[:5]] == 2).all()
     assert sum(row >= 169 for row in proposals) <= 1
 
@@ -209,7 +247,10 @@ def test_what_is_proposed_teaches_more_than_chance() -> None:
         keep = np.random.default_rng(seed).random(len(truth)) < np.where(truth % 2, 1.0, 0.15)
         vectors, truth = vectors[keep], truth[keep]
         drawn = np.random.default_rng(seed).permutation(len(truth))[:24]
-        for how, rows in (("proposed", propose(vectors, np.zeros(len(truth), bool), seed=seed)), ("drawn", drawn)):
+        for how, rows in (
+            ("proposed", propose(vectors, np.zeros(len(truth), bool), seed=seed)),
+            ("drawn", drawn),
+        ):
             labels: list[str | None] = [None] * len(truth)
             for row in rows:
                 labels[row] = f"kind {truth[row]}"

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from lodisc.collection import neighbours
-from lodisc.collection.neighbours import duplicates, outliers
-from lodisc.collection.search import unit_rows
+from lodisc.vectors import neighbours
+from lodisc.vectors.nearest import unit_rows
+from lodisc.vectors.neighbours import duplicates, outliers
 
 
 def vectors(count: int, dim: int = 16, seed: int = 0) -> np.ndarray:
@@ -20,7 +20,12 @@ def by_loops(vectors_ND: np.ndarray, digests: list[str], threshold: float) -> li
         while waiting:
             row = waiting.pop()
             reached.add(row)
-            near = {other for other in left if digests[other] == digests[row] or float(vectors_ND[other] @ vectors_ND[row]) >= threshold}
+            near = {
+                other
+                for other in left
+                if digests[other] == digests[row]
+                or float(vectors_ND[other] @ vectors_ND[row]) >= threshold
+            }
             waiting += near - reached
         left -= reached
         if len(reached) > 1:
@@ -33,7 +38,9 @@ def test_duplicates_are_those_of_plain_loops(block: int, monkeypatch: pytest.Mon
     monkeypatch.setattr(neighbours, "_BLOCK", block)
     rng = np.random.default_rng(1)
     originals = vectors(40)
-    copies = unit_rows(originals[rng.integers(0, 40, 30)] + 0.08 * rng.standard_normal((30, 16), np.float32))
+    copies = unit_rows(
+        originals[rng.integers(0, 40, 30)] + 0.08 * rng.standard_normal((30, 16), np.float32)
+    )
     both = np.concatenate([originals, copies])
     digests = [f"{number}" for number in range(69)] + ["5"]
     found = duplicates(both, digests)
@@ -54,13 +61,18 @@ def test_equal_files_are_duplicates_whatever_their_vectors() -> None:
 def test_outliers_are_those_of_plain_loops(block: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(neighbours, "_BLOCK", block)
     some = vectors(30)
-    expected = [1 - np.sort([some[row] @ some[other] for other in range(30) if other != row])[-5:].mean() for row in range(30)]
+    expected = [
+        1 - np.sort([some[row] @ some[other] for other in range(30) if other != row])[-5:].mean()
+        for row in range(30)
+    ]
     np.testing.assert_allclose(outliers(some), expected, atol=1e-5)
 
 
 def test_what_was_planted_comes_first_in_a_sample_too(monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(2)
-    crowds = unit_rows(np.repeat(vectors(4), 50, axis=0) + 0.1 * rng.standard_normal((200, 16), np.float32))
+    crowds = unit_rows(
+        np.repeat(vectors(4), 50, axis=0) + 0.1 * rng.standard_normal((200, 16), np.float32)
+    )
     planted = np.concatenate([crowds, vectors(3, seed=9)])
     for sample in (1000, 60):
         monkeypatch.setattr(neighbours, "SAMPLE", sample)

@@ -16,9 +16,13 @@ def test_info_nce_equals_plain_loops() -> None:
     q, k, temperature = torch.randn(5, 8), torch.randn(5, 8), 0.2
     total = 0.0
     for i in range(5):
-        similar = [sum((q[i] / q[i].norm()) * (k[j] / k[j].norm())).item() / temperature for j in range(5)]
+        similar = [
+            sum((q[i] / q[i].norm()) * (k[j] / k[j].norm())).item() / temperature for j in range(5)
+        ]
         total += -(similar[i] - math.log(sum(math.exp(s) for s in similar)))
-    assert info_nce(q, k, temperature=temperature).item() == pytest.approx(2 * temperature * total / 5, rel=1e-5)
+    assert info_nce(q, k, temperature=temperature).item() == pytest.approx(
+        2 * temperature * total / 5, rel=1e-5
+    )
 
 
 def test_info_nce_over_gathered_keys() -> None:
@@ -30,7 +34,9 @@ def test_info_nce_over_gathered_keys() -> None:
         info_nce(q[:3], k[:3], temperature=0.2, gather=lambda _: (unit, 0)),
         info_nce(q[3:], k[3:], temperature=0.2, gather=lambda _: (unit, 3)),
     ]
-    assert torch.stack(parts).mean().item() == pytest.approx(info_nce(q, k, temperature=0.2).item(), rel=1e-6)
+    assert torch.stack(parts).mean().item() == pytest.approx(
+        info_nce(q, k, temperature=0.2).item(), rel=1e-6
+    )
 
 
 def test_keys_get_no_gradient() -> None:
@@ -53,30 +59,54 @@ def test_batch_norm_equals_torch_in_each_view() -> None:
 
 
 def test_heads_have_the_published_shape() -> None:
-    linear = lambda head: [(m.in_features, m.out_features) for m in head if isinstance(m, nn.Linear)]  # noqa: E731
-    assert linear(projector(192, hidden_dim=4096, out_dim=256)) == [(192, 4096), (4096, 4096), (4096, 256)]
+    def linear(head: nn.Module) -> list[tuple[int, int]]:
+        layers = [layer for layer in head.children() if isinstance(layer, nn.Linear)]
+        return [(layer.in_features, layer.out_features) for layer in layers]
+
+    assert linear(projector(192, hidden_dim=4096, out_dim=256)) == [
+        (192, 4096),
+        (4096, 4096),
+        (4096, 256),
+    ]
     head = predictor(hidden_dim=4096, out_dim=256)
     assert linear(head) == [(256, 4096), (4096, 256)]
-    assert [type(m).__name__ for m in head] == ["Linear", "ViewBatchNorm", "ReLU", "Linear", "ViewBatchNorm"]
+    assert [type(m).__name__ for m in head] == [
+        "Linear",
+        "ViewBatchNorm",
+        "ReLU",
+        "Linear",
+        "ViewBatchNorm",
+    ]
     assert head[1].weight is not None and head[4].weight is None
 
 
 def test_schedules_equal_their_formulas() -> None:
     steps, peak, warm = 100, 0.5, 10
     for step in range(steps):
-        plain = peak * (step + 1) / warm if step < warm else peak * (1 + math.cos(math.pi * (step - warm) / (steps - warm))) / 2
+        plain = (
+            peak * (step + 1) / warm
+            if step < warm
+            else peak * (1 + math.cos(math.pi * (step - warm) / (steps - warm))) / 2
+        )
         assert learning_rate(step, steps=steps, peak=peak, warmup=0.1) == pytest.approx(plain)
-        assert momentum(step, steps=steps, start=0.99) == pytest.approx(1 - 0.01 * (1 + math.cos(math.pi * step / steps)) / 2)
+        assert momentum(step, steps=steps, start=0.99) == pytest.approx(
+            1 - 0.01 * (1 + math.cos(math.pi * step / steps)) / 2
+        )
     assert learning_rate(0, steps=1, peak=peak, warmup=0.0) == peak
-    assert cosine(5, steps=0, start=1.0, end=0.0) == pytest.approx(1.0) or cosine(5, steps=0, start=1.0, end=0.0) == 1.0
+    assert (
+        cosine(5, steps=0, start=1.0, end=0.0) == pytest.approx(1.0)
+        or cosine(5, steps=0, start=1.0, end=0.0) == 1.0
+    )
 
 
 def test_no_weight_decay_on_norms_biases_and_tokens() -> None:
-    from lodisc.method.encoder import build_encoder
+    from lodisc.encoders import build_encoder
 
     encoder = build_encoder("vit_small_patch14_reg4_dinov2", image_size=28, args={"depth": 1})
     encoder.trunk.patch_embed.requires_grad_(False)
-    decayed, free = ({id(p) for p in group["params"]} for group in adamw(encoder, weight_decay=0.1).param_groups)
+    decayed, free = (
+        {id(p) for p in group["params"]} for group in adamw(encoder, weight_decay=0.1).param_groups
+    )
     for name, parameter in encoder.named_parameters():
         if "patch_embed" in name:
             assert id(parameter) not in decayed | free

@@ -12,7 +12,18 @@ import yaml
 import lodisc
 
 ROOT = Path(__file__).parent.parent
-COMMANDS = ["demo", "train", "evaluate", "explain", "report", "data", "data list", "data check", "data prepare", "data finches"]
+COMMANDS = [
+    "demo",
+    "train",
+    "evaluate",
+    "explain",
+    "report",
+    "data",
+    "data list",
+    "data check",
+    "data prepare",
+    "data finches",
+]
 
 PATH_OF_A_MACHINE = re.compile(r"(?<![\w.])/(?:work|root|home|opt|Users|tmp)/\w")
 
@@ -20,7 +31,11 @@ PATH_OF_A_MACHINE = re.compile(r"(?<![\w.])/(?:work|root|home|opt|Users|tmp)/\w"
 def lodisc_command(*arguments: str) -> str:
     """What the console script prints; the same call through Python where lodisc is not installed."""
     script = Path(sys.executable).parent / "lodisc"
-    start = [str(script)] if script.exists() else [sys.executable, "-c", "import lodisc.cli; lodisc.cli.main()"]
+    start = (
+        [str(script)]
+        if script.exists()
+        else [sys.executable, "-c", "import lodisc.cli; lodisc.cli.main()"]
+    )
     ran = subprocess.run([*start, *arguments], capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stderr
     return ran.stdout
@@ -28,7 +43,16 @@ def lodisc_command(*arguments: str) -> str:
 
 def repository_files() -> list[Path]:
     """Every file of the repository, not yet committed ones too."""
-    command = ["git", "-C", str(ROOT), "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    command = [
+        "git",
+        "-C",
+        str(ROOT),
+        "ls-files",
+        "-z",
+        "--cached",
+        "--others",
+        "--exclude-standard",
+    ]
     ran = subprocess.run(command, capture_output=True, text=True, check=False)
     if ran.returncode != 0:
         pytest.skip("not a git checkout")
@@ -56,7 +80,10 @@ def test_no_file_names_a_path_of_a_machine() -> None:
             text = path.read_text(encoding="utf-8")
         except UnicodeDecodeError:
             continue
-        found += [f"{path.relative_to(ROOT)}: {match.group()}" for match in PATH_OF_A_MACHINE.finditer(text)]
+        found += [
+            f"{path.relative_to(ROOT)}: {match.group()}"
+            for match in PATH_OF_A_MACHINE.finditer(text)
+        ]
     assert found == []
 
 
@@ -70,10 +97,22 @@ def test_citation_names_the_software_and_the_paper() -> None:
 
 
 def test_constraints_fix_every_dependency_by_name_and_version_only() -> None:
-    lines = [line for line in (ROOT / "constraints.txt").read_text().splitlines() if not line.startswith("#")]
+    lines = [
+        line
+        for line in (ROOT / "constraints.txt").read_text().splitlines()
+        if not line.startswith("#")
+    ]
     assert [line for line in lines if not re.fullmatch(r"[\w.-]+==[\w.]+", line)] == []
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
-    lines_wanted = [*project["dependencies"], *extras["dev"], *extras["collection"], *extras["web"], *extras["ray"]]
-    wanted = {requirement_name(line) for line in lines_wanted} - {"lodisc"}  # an extra that takes in another one
+    lines_wanted = [
+        *project["dependencies"],
+        *extras["dev"],
+        *extras["collection"],
+        *extras["web"],
+        *extras["ray"],
+    ]
+    wanted = {requirement_name(line) for line in lines_wanted} - {
+        "lodisc"
+    }  # an extra that takes in another one
     assert wanted <= {requirement_name(line) for line in lines}

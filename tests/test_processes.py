@@ -51,14 +51,18 @@ def test_killed_at_several_steps_ends_as_if_never_stopped(photos: Path, tmp_path
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_saves_what_was_learnt(photos: Path, tmp_path: Path, number: signal.Signals) -> None:
+def test_a_signal_saves_what_was_learnt(
+    photos: Path, tmp_path: Path, number: signal.Signals
+) -> None:
     run = tmp_path / "run"
     process = command("train", photos, "--out", run, **{**SETTINGS, "epochs": 5000, "workers": 1})
     wait_for_step(run, 3)
     process.send_signal(number)
     _, messages = process.communicate(timeout=60)
     assert process.returncode == 128 + number
-    assert "run the same command to go on" in messages.splitlines()[-1] and "Traceback" not in messages
+    assert (
+        "run the same command to go on" in messages.splitlines()[-1] and "Traceback" not in messages
+    )
     reached = logged_steps(run)[-1]
     assert (run / "checkpoint" / f"step-{reached:08d}").is_dir() and is_run(run)
 
@@ -66,7 +70,7 @@ def test_a_signal_saves_what_was_learnt(photos: Path, tmp_path: Path, number: si
 SCRIPT = """
 import sys, torch
 from lodisc.config import TrainConfig
-from lodisc.method.encoder import build_encoder
+from lodisc.encoders import build_encoder
 from lodisc.training.distributed import processes
 from lodisc.training.learner import Learner
 torch.set_num_threads(1)
@@ -74,8 +78,8 @@ torch.set_default_dtype(torch.float64)
 torch.manual_seed(0)
 encoder = build_encoder("vit_tiny_patch16_224", image_size=32, args={"depth": 2, "embed_dim": 32, "num_heads": 2, "patch_size": 8})
 views = torch.randn(2, 8, 3, 32, 32, generator=torch.Generator().manual_seed(1))
-direction, objective, mask = sys.argv[2:]
-chosen = {"direction": direction, "objective": objective, "mask": mask}
+masked_side, objective, mask = sys.argv[2:]
+chosen = {"masked_side": masked_side, "objective": objective, "mask": mask}
 config = TrainConfig(init="none", hidden_dim=32, out_dim=16, batch_size=8, precision="fp32", **chosen)
 with processes("cpu") as world:
     learner = Learner(encoder, config, world)
@@ -90,9 +94,12 @@ with processes("cpu") as world:
 
 
 @pytest.mark.parametrize(
-    ("direction", "objective", "mask"), [("key", "both", "pivotal"), ("query", "both", "pivotal"), ("query", "local", "random")]
+    ("masked_side", "objective", "mask"),
+    [("key", "both", "pivotal"), ("query", "both", "pivotal"), ("query", "local", "random")],
 )
-def test_one_process_equals_two(tmp_path: Path, direction: str, objective: str, mask: str) -> None:
+def test_one_process_equals_two(
+    tmp_path: Path, masked_side: str, objective: str, mask: str
+) -> None:
     script = tmp_path / "step.py"
     script.write_text(SCRIPT)
     results = []
@@ -106,12 +113,16 @@ def test_one_process_equals_two(tmp_path: Path, direction: str, objective: str, 
             f"--nproc-per-node={count}",
             str(script),
             str(out),
-            direction,
+            masked_side,
             objective,
             mask,
         ]
         done = subprocess.run(
-            launch, capture_output=True, text=True, timeout=120, env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+            launch,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
         )
         assert done.returncode == 0, done.stderr[-2000:]
         results.append(torch.load(out, weights_only=True))
@@ -123,9 +134,24 @@ def test_one_process_equals_two(tmp_path: Path, direction: str, objective: str, 
 
 @pytest.mark.slow
 def test_torchrun_trains_the_same_run(photos: Path, tmp_path: Path) -> None:
-    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m", "lodisc", "train", str(photos)]
+    launch = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--standalone",
+        "--nproc-per-node=2",
+        "-m",
+        "lodisc",
+        "train",
+        str(photos),
+    ]
     settings: dict[str, Any] = {"epochs": 2, "batch_size": 4}
-    done = subprocess.run([*launch, "--out", str(tmp_path / "two"), *flags(**settings)], capture_output=True, text=True, timeout=240)
+    done = subprocess.run(
+        [*launch, "--out", str(tmp_path / "two"), *flags(**settings)],
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )
     assert done.returncode == 0, done.stderr[-2000:]
     assert run_command("train", photos, "--out", tmp_path / "one", **settings)[0] == 0
     one, two = last_state(tmp_path / "one"), last_state(tmp_path / "two")
@@ -140,11 +166,15 @@ def limited(megabytes: float, *words: str) -> subprocess.CompletedProcess[str]:
         f"resource.setrlimit(resource.RLIMIT_FSIZE, ({int(megabytes * 1e6)},) * 2); "
         "from lodisc.cli import main; sys.exit(main(sys.argv[1:]))"
     )
-    return subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, timeout=120)
+    return subprocess.run(
+        [sys.executable, "-c", code, *words], capture_output=True, text=True, timeout=120
+    )
 
 
 @pytest.mark.parametrize("megabytes", [0.0, 0.02, 0.2])
-def test_a_full_disk_is_one_line_and_loses_nothing(photos: Path, tmp_path: Path, megabytes: float) -> None:
+def test_a_full_disk_is_one_line_and_loses_nothing(
+    photos: Path, tmp_path: Path, megabytes: float
+) -> None:
     run = tmp_path / "run"
     words = ["train", str(photos), "--out", str(run), *flags(**SETTINGS)]
     done = limited(megabytes, *words)

@@ -11,18 +11,27 @@ import pytest
 from photos import ODD_NAMES, collection, encoded, texture, write
 
 from lodisc.data.sources import find_photos, fingerprint, split_photos, training_photos
-from lodisc.jsonfiles import read_json, write_json
+from lodisc.files import read_json, write_json
 from lodisc.photo_encoder import load, load_start
 from lodisc.report import write_report
-from lodisc.report.figures import Interval, Line, interval_plot, line_chart, ticks
+from lodisc.report.charts import Interval, Line, interval_plot, line_chart, ticks
 from lodisc.report.lookalikes import find_lookalikes
 from lodisc.report.measures import evaluation_tables, focus_table
 from lodisc.training.loop import train
 
 TINY: dict[str, Any] = {
-    "encoder": "vit_tiny_patch16_224", "encoder_args": {"depth": 2, "embed_dim": 32, "num_heads": 2, "patch_size": 8}, "init": "none",
-    "image_size": 32, "epochs": 2, "batch_size": 4, "hidden_dim": 32, "out_dim": 16, "workers": 0, "device": "cpu", "log_every": 1,
-}  # fmt: skip
+    "encoder": "vit_tiny_patch16_224",
+    "encoder_args": {"depth": 2, "embed_dim": 32, "num_heads": 2, "patch_size": 8},
+    "init": "none",
+    "image_size": 32,
+    "epochs": 2,
+    "batch_size": 4,
+    "hidden_dim": 32,
+    "out_dim": 16,
+    "workers": 0,
+    "device": "cpu",
+    "log_every": 1,
+}
 ODD_LABELS = ("<script>alert(1)<", "goldfinch-\N{BIRD}", "line\nbreak", "{{ 7*7 }}")
 
 
@@ -78,13 +87,25 @@ def estimate(value: float) -> dict[str, float]:
 def evaluation(**arms: float) -> dict[str, Any]:
     figures = {
         name: {
-            "retrieval": {"rank1": estimate(value), "map": estimate(value / 2), "r_precision": estimate(value / 3)},
+            "retrieval": {
+                "rank1": estimate(value),
+                "map": estimate(value / 2),
+                "r_precision": estimate(value / 3),
+            },
             "linear": {"top1": estimate(value + 10), "top5": estimate(value + 20)},
             "clustering": {"nmi": estimate(value)},
         }
         for name, value in arms.items()
     }
-    return {"data": "birds", "classes": 4, "train": 12, "test": 12, "seed": 0, "skipped": 0, "arms": figures}
+    return {
+        "data": "birds",
+        "classes": 4,
+        "train": 12,
+        "test": 12,
+        "seed": 0,
+        "skipped": 0,
+        "arms": figures,
+    }
 
 
 def test_a_report_stands_alone_and_shows_everything(run: Path) -> None:
@@ -95,10 +116,17 @@ def test_a_report_stands_alone_and_shows_everything(run: Path) -> None:
     assert path.stat().st_size < 3_000_000
     assert [path.name for path in run.iterdir() if path.suffix == ".tmp"] == []
     assert page.count("script") == 0
-    links = [value or "" for _, found in page.tags for name, value in found.items() if name in ("src", "href", "srcset", "poster", "data")]
+    links = [
+        value or ""
+        for _, found in page.tags
+        for name, value in found.items()
+        if name in ("src", "href", "srcset", "poster", "data")
+    ]
     assert all(link.startswith(("data:", "#")) for link in links)
     assert "url(" not in page.html and "@import" not in page.html
-    assert {found["href"] for tag, found in page.tags if tag == "a"} <= {f"#{found['id']}" for _, found in page.tags if "id" in found}
+    assert {found["href"] for tag, found in page.tags if tag == "a"} <= {
+        f"#{found['id']}" for _, found in page.tags if "id" in found
+    }
     assert page.count("svg", role="img") == 6
     assert page.count("img") == 8 * 11 + 4 * 5
     assert all(found.get("alt") for tag, found in page.tags if tag == "img")
@@ -115,18 +143,35 @@ def test_a_report_stands_alone_and_shows_everything(run: Path) -> None:
 
 
 def test_names_are_text_and_nothing_else(run: Path, tmp_path: Path) -> None:
-    entries = [{"key": f"train/{name}", "reason": "<b>truncated</b>"} for name in ("<img src=x onerror=alert(1)>", *ODD_NAMES[-3:])]
+    entries = [
+        {"key": f"train/{name}", "reason": "<b>truncated</b>"}
+        for name in ("<img src=x onerror=alert(1)>", *ODD_NAMES[-3:])
+    ]
     (run / "skipped.jsonl").write_text("".join(json.dumps(entry) + "\n" for entry in entries))
     page = Page(write_report(run, device="cpu"))
-    assert page.count("script") == page.count("b", onerror="alert(1)") == page.count("img", src="x") == 0
-    for words in ("<script>alert(1)<", "goldfinch-\N{BIRD}", r"line\nbreak", "{{ 7*7 }}", "<b>truncated</b>", r"latin-\udce9.jpg"):
+    assert (
+        page.count("script")
+        == page.count("b", onerror="alert(1)")
+        == page.count("img", src="x")
+        == 0
+    )
+    for words in (
+        "<script>alert(1)<",
+        "goldfinch-\N{BIRD}",
+        r"line\nbreak",
+        "{{ 7*7 }}",
+        "<b>truncated</b>",
+        r"latin-\udce9.jpg",
+    ):
         assert words in page.text.replace("\n", " ") or words in str(page.tags)
     shutil.rmtree(tmp_path / "run" / "encoder")
     strange = (tmp_path / "run").rename(tmp_path / "<i>run\n")
     assert r"<i>run\n" in Page(write_report(strange, device="cpu")).text
 
 
-def test_frames_tell_right_from_wrong_and_are_left_out_without_labels(run: Path, tmp_path: Path) -> None:
+def test_frames_tell_right_from_wrong_and_are_left_out_without_labels(
+    run: Path, tmp_path: Path
+) -> None:
     page = Page(write_report(run, device="cpu"))
     right, wrong = page.count("li", **{"class": "right"}), page.count("li", **{"class": "wrong"})
     assert right + wrong == 8 * 2 * 5
@@ -143,7 +188,9 @@ def test_frames_tell_right_from_wrong_and_are_left_out_without_labels(run: Path,
 def test_queries_are_drawn_by_lot_from_test_one_of_each_class_first(run: Path) -> None:
     config = read_json(run / "config.json")
     arms = {"before": load_start(run, device="cpu"), "after": load(run, device="cpu")}
-    found, again = (find_lookalikes(arms, Path(config["data"]["path"]), config["settings"]) for _ in range(2))
+    found, again = (
+        find_lookalikes(arms, Path(config["data"]["path"]), config["settings"]) for _ in range(2)
+    )
     assert [query.photo for query in found.queries] == [query.photo for query in again.queries]
     assert {query.photo.split for query in found.queries} == {"test"}
     assert {query.photo.label for query in found.queries[:4]} == set(ODD_LABELS)
@@ -152,7 +199,9 @@ def test_queries_are_drawn_by_lot_from_test_one_of_each_class_first(run: Path) -
             assert query.photo not in near and len(set(near)) == 5
     first = found.queries[0]
     embedded = arms["after"].embed([photo.path for photo in (first.photo, *first.nearest["after"])])
-    similarity = (embedded / embedded.norm(dim=1, keepdim=True))[1:] @ (embedded[0] / embedded[0].norm())
+    similarity = (embedded / embedded.norm(dim=1, keepdim=True))[1:] @ (
+        embedded[0] / embedded[0].norm()
+    )
     assert similarity.tolist() == sorted(similarity.tolist(), reverse=True)
 
 
@@ -163,7 +212,9 @@ def test_a_report_divides_the_photographs_as_the_run_did(tmp_path: Path) -> None
     found = find_lookalikes({"after": load(run, device="cpu")}, data, config["settings"])
     photos = split_photos(find_photos(data).photos, train_split=0.5, seed=0)
     assert fingerprint(training_photos(photos)) == config["data"]["fingerprint"]
-    shown = {photo.key for query in found.queries for photo in (query.photo, *query.nearest["after"])}
+    shown = {
+        photo.key for query in found.queries for photo in (query.photo, *query.nearest["after"])
+    }
     assert shown <= {photo.key for photo in photos if photo.split == "test"}
 
 
@@ -173,7 +224,12 @@ def test_a_report_says_what_there_is_not_and_how_to_get_it(run: Path) -> None:
     (run / "log.jsonl").write_text("".join(lines[:2]) + lines[2][:20])
     page = Page(write_report(run, device="cpu"))
     assert page.count("img") == 0
-    for words in ("2 of 6 steps are done", "has not reached its first checkpoint", f"lodisc evaluate {run}", "Starting"):
+    for words in (
+        "2 of 6 steps are done",
+        "has not reached its first checkpoint",
+        f"lodisc evaluate {run}",
+        "Starting",
+    ):
         assert words in page.text
     (run / "log.jsonl").unlink()
     page = Page(write_report(run, device="cpu"))
@@ -235,7 +291,9 @@ def test_the_focus_stands_beside_an_even_look() -> None:
     result = evaluation(run=65.2, start=51.6)
     for name, shift in (("start", 0), ("run", 20)):
         shares = {"object": 26, "part": 8, "part_covered": 30}
-        result["arms"][name]["focus"] = {key: estimate(value + shift) for key, value in shares.items()}
+        result["arms"][name]["focus"] = {
+            key: estimate(value + shift) for key, value in shares.items()
+        }
         result["arms"][name]["focus"] |= {"object_area": estimate(25), "part_area": estimate(7)}
     table = focus_table(result)
     assert table is not None
@@ -247,7 +305,14 @@ def test_the_focus_stands_beside_an_even_look() -> None:
 
 def test_charts_stand_any_values() -> None:
     nan = float("nan")
-    gaps = Line("loss", "run", [(step, None if step % 7 == 0 else nan if step % 11 == 0 else 1 / step) for step in range(1, 5000)])
+    gaps = Line(
+        "loss",
+        "run",
+        [
+            (step, None if step % 7 == 0 else nan if step % 11 == 0 else 1 / step)
+            for step in range(1, 5000)
+        ],
+    )
     drawn = line_chart([gaps], title="<Loss>")
     assert "nan" not in drawn and "&lt;Loss&gt;" in drawn
     assert all(len(points.split()) <= 160 for points in re.findall(r'points="([^"]*)"', drawn))
@@ -259,7 +324,9 @@ def test_charts_stand_any_values() -> None:
     assert 'cx="100.00%"' in interval_plot([Interval("run", 100.0, 99.0, 101.0)])
 
 
-@pytest.mark.parametrize(("low", "high"), [(0, 1), (0, 0), (-0.1, 0.4), (3, 3.0001), (1e-7, 3e-4), (-5, -5), (0, 12345)])
+@pytest.mark.parametrize(
+    ("low", "high"), [(0, 1), (0, 0), (-0.1, 0.4), (3, 3.0001), (1e-7, 3e-4), (-5, -5), (0, 12345)]
+)
 def test_ticks_are_few_and_hold_the_range(low: float, high: float) -> None:
     marks = ticks(low, high)
     assert 2 <= len(marks) <= 7

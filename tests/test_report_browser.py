@@ -13,15 +13,28 @@ from lodisc.report import write_report
 from lodisc.training.loop import train
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-CHROMIUM = next((found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None)
+CHROMIUM = next(
+    (
+        found
+        for name in ("chromium", "chromium-browser", "google-chrome")
+        if (found := shutil.which(name))
+    ),
+    None,
+)
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium")
 
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("browser")
-    labels = ("a_very_long_name_of_a_class_without_end_and_without_a_space" * 3, "wren", "Supercalifragilisticexpialidocious" * 4)
-    run = train(collection(folder / "birds", labels=labels), out=folder / "run", device="cpu", **TINY)
+    labels = (
+        "a_very_long_name_of_a_class_without_end_and_without_a_space" * 3,
+        "wren",
+        "Supercalifragilisticexpialidocious" * 4,
+    )
+    run = train(
+        collection(folder / "birds", labels=labels), out=folder / "run", device="cpu", **TINY
+    )
     return write_report(run, device="cpu")
 
 
@@ -47,7 +60,13 @@ def test_it_opens_clean_at_any_width(report: Path, browser: Any, width: int, sch
     assert [url for url in asked if not url.startswith("data:")] == [report.as_uri()]
     headings = page.locator("h1, h2").all_inner_texts()
     assert headings[0] == "Learnt from 12 photographs, without labels"
-    assert headings[1:] == ["Before and after", "How the training went", "Five nearest look-alikes", "Where it looks", "Settings"]
+    assert headings[1:] == [
+        "Before and after",
+        "How the training went",
+        "Five nearest look-alikes",
+        "Where it looks",
+        "Settings",
+    ]
     sizes = page.evaluate("[...document.images].map(image => image.complete && image.naturalWidth)")
     assert sizes and all(sizes)
     for summary in page.locator("summary").all():

@@ -9,11 +9,12 @@ import pyarrow as pa
 import pytest
 from numpy.typing import NDArray
 
-from lodisc.collection import approximate, search
-from lodisc.collection.approximate import RECALL, TOP, keep_index, look_alikes, measured_recall
+from lodisc.collection import lookalikes
 from lodisc.collection.collection import Photos
-from lodisc.collection.search import nearest, unit_rows
+from lodisc.collection.lookalikes import RECALL, TOP, keep_index, look_alikes, measured_recall
 from lodisc.collection.where import LONGEST, rows_where
+from lodisc.vectors import nearest as exact
+from lodisc.vectors.nearest import nearest, unit_rows
 
 pytest.importorskip("lancedb", reason="lancedb is not installed")
 
@@ -27,53 +28,77 @@ def random_rows(count: int, dim: int = 16, *, seed: int = 0) -> NDArray[np.float
 def photos_of(vectors_ND: NDArray[np.float32], keys: list[str] | None = None) -> Photos:
     """Photographs in memory, with these vectors."""
     keys = keys or [f"{row:05}.jpg" for row in range(len(vectors_ND))]
-    texts = {"path": [f"/photos/{key}" for key in keys], "folder": [key.split("/")[0] if "/" in key else None for key in keys]}
-    table = pa.table({"key": keys, **texts, "split": pa.nulls(len(keys), pa.string()), "bytes": list(range(100, 100 + len(keys)))})
+    texts = {
+        "path": [f"/photos/{key}" for key in keys],
+        "folder": [key.split("/")[0] if "/" in key else None for key in keys],
+    }
+    table = pa.table(
+        {
+            "key": keys,
+            **texts,
+            "split": pa.nulls(len(keys), pa.string()),
+            "bytes": list(range(100, 100 + len(keys))),
+        }
+    )
     return Photos(version="1", fingerprint="f", table=table, vectors=vectors_ND)
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32])
 def test_rows_get_length_one(dtype: Any) -> None:
-    rows_ND = (100 * random_rows(search._ROWS + 3, 5)).astype(dtype)
+    rows_ND = (100 * random_rows(exact._ROWS + 3, 5)).astype(dtype)
     rows_ND[7] = 0
     units_ND = unit_rows(rows_ND)
     assert units_ND.dtype == np.float32 and rows_ND.dtype == dtype
     for row_D, unit_D in zip(rows_ND.astype(np.float64), units_ND, strict=True):
-        np.testing.assert_allclose(unit_D, row_D / (math.sqrt(sum(value**2 for value in row_D)) or 1), atol=1e-6)
+        np.testing.assert_allclose(
+            unit_D, row_D / (math.sqrt(sum(value**2 for value in row_D)) or 1), atol=1e-6
+        )
     assert unit_rows(rows_ND[:0]).shape == (0, 5)
     for bad in (np.nan, np.inf):
-        rows_ND[search._ROWS + 1, 2] = bad
+        rows_ND[exact._ROWS + 1, 2] = bad
         with pytest.raises(AssertionError, match="not finite"):
             unit_rows(rows_ND)
 
 
-@pytest.mark.parametrize("block", [1, 200, search._BLOCK])
+@pytest.mark.parametrize("block", [1, 200, exact._BLOCK])
 @pytest.mark.parametrize("allowed", [None, 0.5, 0.0])
 @pytest.mark.parametrize("top", [1, 7, 1000])
 def test_nearest_is_exact_and_ties_keep_the_order_of_rows(
     block: int, allowed: float | None, top: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(search, "_BLOCK", block)
-    vectors_ND = unit_rows(np.repeat(random_rows(23), 4, axis=0)[np.random.default_rng(1).permutation(92)])
+    monkeypatch.setattr(exact, "_BLOCK", block)
+    vectors_ND = unit_rows(
+        np.repeat(random_rows(23), 4, axis=0)[np.random.default_rng(1).permutation(92)]
+    )
     queries_QD = unit_rows(np.concatenate([vectors_ND[:3], random_rows(2, seed=5)]))
     allowed_N = None if allowed is None else np.random.default_rng(2).random(92) < allowed
-    rows_QK, scores_QK = nearest(photos_of(vectors_ND), queries_QD, top=top, allowed_N=allowed_N)
+    rows_QK, scores_QK = nearest(vectors_ND, queries_QD, top=top, allowed_N=allowed_N)
     candidates = [row for row in range(92) if allowed_N is None or allowed_N[row]]
     assert rows_QK.shape == scores_QK.shape == (5, min(top, len(candidates)))
     for query_D, rows, scores in zip(queries_QD, rows_QK, scores_QK, strict=True):
-        cosine = {row: math.fsum(float(a) * float(b) for a, b in zip(vectors_ND[row], query_D, strict=True)) for row in candidates}
-        assert rows.tolist() == sorted(candidates, key=lambda row: (-round(cosine[row], 9), row))[:top]
+        cosine = {
+            row: math.fsum(
+                float(a) * float(b) for a, b in zip(vectors_ND[row], query_D, strict=True)
+            )
+            for row in candidates
+        }
+        assert (
+            rows.tolist() == sorted(candidates, key=lambda row: (-round(cosine[row], 9), row))[:top]
+        )
         np.testing.assert_allclose(scores, [cosine[row] for row in rows], atol=1e-6)
 
 
 def test_equal_photographs_come_in_the_order_of_rows_wherever_they_lie() -> None:
     vectors_ND = unit_rows(np.ones((5_001, 37), np.float32))
-    assert nearest(photos_of(vectors_ND), vectors_ND[:2], top=5_001)[0].tolist() == [list(range(5_001))] * 2
+    assert nearest(vectors_ND, vectors_ND[:2], top=5_001)[0].tolist() == [list(range(5_001))] * 2
 
 
 def test_nothing_is_found_among_nothing() -> None:
-    for vectors_ND, queries_QD in ((random_rows(0), random_rows(2)), (random_rows(3), random_rows(0))):
-        rows_QK, scores_QK = nearest(photos_of(vectors_ND), queries_QD, top=5)
+    for vectors_ND, queries_QD in (
+        (random_rows(0), random_rows(2)),
+        (random_rows(3), random_rows(0)),
+    ):
+        rows_QK, scores_QK = nearest(vectors_ND, queries_QD, top=5)
         assert rows_QK.shape == scores_QK.shape == (len(queries_QD), min(5, len(vectors_ND)))
 
 
@@ -100,7 +125,11 @@ def test_nothing_is_found_among_nothing() -> None:
 def test_a_condition_in_sql_chooses_rows(where: str, rows: list[int]) -> None:
     labels = {KEYS[0]: 'it\'s a "finch"', KEYS[1]: "wren", KEYS[3]: "🐦", "gone.jpg": "wren"}
     met_N = rows_where(
-        photos_of(random_rows(5), KEYS), labels, where, groups=np.array([1, 2, 3, 1, 2]), names=["finch", "wren", "finch", "wren", "wren"]
+        photos_of(random_rows(5), KEYS),
+        labels,
+        where,
+        groups=np.array([1, 2, 3, 1, 2]),
+        names=["finch", "wren", "finch", "wren", "wren"],
     )
     assert met_N.dtype == np.bool_ and np.flatnonzero(met_N).tolist() == rows
 
@@ -112,7 +141,10 @@ def test_a_condition_in_sql_chooses_rows(where: str, rows: list[int]) -> None:
         ("label =", "an expression"),
         ("true; drop table photos", "Expected"),
         ("true order by key", "Expected"),
-        ("nonsense = 'x'", "there is no column nonsense; there are key, path, folder, split, bytes, label"),
+        (
+            "nonsense = 'x'",
+            "there is no column nonsense; there are key, path, folder, split, bytes, label",
+        ),
         ('label = "wren"', "no column wren; .* 'single quotes'"),
         ("group = 1", "there are no groups yet; run {2}lodisc group"),
         ("name = 'x'", "names once some are labelled"),
@@ -134,7 +166,12 @@ def test_what_is_no_condition_is_said_in_one_line(where: str, reason: str) -> No
     with pytest.raises(ValueError, match=reason) as caught:
         rows_where(photos_of(random_rows(5), KEYS), {}, where)
     message = str(caught.value)
-    assert message.startswith("--where") and message.isprintable() and len(message) < 400 and "/root/" not in message
+    assert (
+        message.startswith("--where")
+        and message.isprintable()
+        and len(message) < 400
+        and "/root/" not in message
+    )
 
 
 def test_the_longest_condition_does_no_harm() -> None:
@@ -153,30 +190,39 @@ def test_a_large_collection_is_searched_by_an_index_whose_recall_is_known(
 
     vectors_ND = unit_rows(np.repeat(random_rows(30), 20, axis=0) + 0.4 * random_rows(600, seed=1))
     collection = stored(tmp_path, vectors_ND)
-    assert keep_index(collection) is None and measured_recall(collection, collection.photos()) is None
-    monkeypatch.setattr(approximate, "EXACT_UP_TO", 500)
-    assert measured_recall(collection, collection.photos()) is None, "before there is an index, search is exact"
+    assert (
+        keep_index(collection) is None and measured_recall(collection, collection.photos()) is None
+    )
+    monkeypatch.setattr(lookalikes, "EXACT_UP_TO", 500)
+    assert measured_recall(collection, collection.photos()) is None, (
+        "before there is an index, search is exact"
+    )
     recall = keep_index(collection)
     photos = collection.photos()
     assert recall is not None and recall == measured_recall(collection, photos)
     assert 0.8 < recall.share <= 1 and (recall.queries, recall.photographs) == (200, 600)
     assert f"{100 * recall.share:.1f} %" in recall.words and str(TOP) in recall.words
 
-    monkeypatch.setattr(approximate, "nearest", None)  # what follows is found by the index
-    exact_QK, exact_scores_QK = nearest(photos, photos.vectors[:50], top=5)
+    monkeypatch.setattr(lookalikes, "nearest", None)  # what follows is found by the index
+    exact_QK, exact_scores_QK = nearest(photos.vectors, photos.vectors[:50], top=5)
     rows_QK, scores_QK = look_alikes(collection, photos, photos.vectors[:50], top=5)
     assert rows_QK[:, 0].tolist() == list(range(50)) and (rows_QK == exact_QK).mean() > 0.8
-    np.testing.assert_allclose(scores_QK[rows_QK == exact_QK], exact_scores_QK[rows_QK == exact_QK], atol=1e-6)
+    np.testing.assert_allclose(
+        scores_QK[rows_QK == exact_QK], exact_scores_QK[rows_QK == exact_QK], atol=1e-6
+    )
     assert (
-        look_alikes(collection, photos, photos.vectors[:1], top=600)[0].tolist() == nearest(photos, photos.vectors[:1], top=600)[0].tolist()
+        look_alikes(collection, photos, photos.vectors[:1], top=600)[0].tolist()
+        == nearest(photos.vectors, photos.vectors[:1], top=600)[0].tolist()
     )
 
 
-def test_what_comes_after_the_index_is_found_and_what_goes_is_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_comes_after_the_index_is_found_and_what_goes_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from stored import stored
 
     vectors_ND = unit_rows(random_rows(400))
-    monkeypatch.setattr(approximate, "EXACT_UP_TO", 100)
+    monkeypatch.setattr(lookalikes, "EXACT_UP_TO", 100)
     assert keep_index(stored(tmp_path, vectors_ND)) is not None
     for count in (450, 300):
         collection = stored(tmp_path, unit_rows(random_rows(450))[:count])
@@ -187,16 +233,20 @@ def test_what_comes_after_the_index_is_found_and_what_goes_is_not(tmp_path: Path
         np.testing.assert_allclose(scores_QK[:, 0], 1, atol=1e-6)
 
 
-def test_search_is_exact_where_the_recall_is_not_known_or_something_is_forbidden(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_search_is_exact_where_the_recall_is_not_known_or_something_is_forbidden(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from stored import stored
 
     collection = stored(tmp_path, unit_rows(random_rows(300)))
-    monkeypatch.setattr(approximate, "EXACT_UP_TO", 100)
+    monkeypatch.setattr(lookalikes, "EXACT_UP_TO", 100)
     assert keep_index(collection) is not None
-    monkeypatch.setattr(approximate, "_by_index", None)  # what follows is exact
+    monkeypatch.setattr(lookalikes, "_by_index", None)  # what follows is exact
     photos, even_N = collection.photos(), np.arange(300) % 2 == 0
     found = look_alikes(collection, photos, photos.vectors[:9], top=4, allowed_N=even_N)
-    np.testing.assert_array_equal(found[0], nearest(photos, photos.vectors[:9], top=4, allowed_N=even_N)[0])
+    np.testing.assert_array_equal(
+        found[0], nearest(photos.vectors, photos.vectors[:9], top=4, allowed_N=even_N)[0]
+    )
     whole = (collection.path / RECALL).read_text()
     for damage in ("", "[]", '{"share": 1}', "{"):
         (collection.path / RECALL).write_text(damage)
@@ -204,4 +254,6 @@ def test_search_is_exact_where_the_recall_is_not_known_or_something_is_forbidden
     (collection.path / RECALL).write_text(whole)
     assert measured_recall(collection, photos) is not None
     monkeypatch.undo()
-    assert measured_recall(collection, photos) is None, "a collection that has shrunk is searched exactly"
+    assert measured_recall(collection, photos) is None, (
+        "a collection that has shrunk is searched exactly"
+    )

@@ -12,7 +12,7 @@ import pytest
 from photos import ODD_NAMES, collection, encoded, tar, texture, write
 
 from lodisc.data.decode import Unreadable
-from lodisc.data.photo import Photo, shown
+from lodisc.data.photo import Photo, printable
 from lodisc.data.sources import find_photos, training_photos
 
 JPEG = encoded(texture(0))
@@ -32,40 +32,72 @@ def reasons(data: Path) -> dict[str, str]:
 def test_sub_folders_are_labels_and_other_files_are_ignored(tmp_path: Path) -> None:
     for name in ("wren/a.jpg", "wren/deep/er/b.PNG", "finch/c.webp", "d.jpeg"):
         write(tmp_path / name, JPEG)
-    ignored = ("README.txt", "Thumbs.db", "wren/.hidden.jpg", ".git/e.jpg", "wren/movie.mpg", "finch/birds.tar", "paper.pdf", "figure.eps")
+    ignored = (
+        "README.txt",
+        "Thumbs.db",
+        "wren/.hidden.jpg",
+        ".git/e.jpg",
+        "wren/movie.mpg",
+        "finch/birds.tar",
+        "paper.pdf",
+        "figure.eps",
+    )
     for name in ignored:
         write(tmp_path / name, JPEG)
     listing = find_photos(str(tmp_path))
     assert listing.skipped == []
     assert places(listing.photos) == {
-        "d.jpeg": (None, None), "finch/c.webp": (None, "finch"), "wren/a.jpg": (None, "wren"), "wren/deep/er/b.PNG": (None, "wren"),
-    }  # fmt: skip
+        "d.jpeg": (None, None),
+        "finch/c.webp": (None, "finch"),
+        "wren/a.jpg": (None, "wren"),
+        "wren/deep/er/b.PNG": (None, "wren"),
+    }
     assert [photo.key for photo in listing.photos] == sorted(photo.key for photo in listing.photos)
     assert listing.photos[0].read() == JPEG
 
 
 def test_train_and_test_are_splits_and_nothing_beside_them_is_read(tmp_path: Path) -> None:
-    for name in ("train/wren/a.jpg", "train/b.jpg", "test/wren/x/c.jpg", "val/wren/d.jpg", "masks/train/e.png", "f.jpg"):
+    for name in (
+        "train/wren/a.jpg",
+        "train/b.jpg",
+        "test/wren/x/c.jpg",
+        "val/wren/d.jpg",
+        "masks/train/e.png",
+        "f.jpg",
+    ):
         write(tmp_path / name, JPEG)
     listing = find_photos(tmp_path)
     assert places(listing.photos) == {
-        "test/wren/x/c.jpg": ("test", "wren"), "train/b.jpg": ("train", None), "train/wren/a.jpg": ("train", "wren"),
-    }  # fmt: skip
-    assert [photo.key for photo in training_photos(listing.photos)] == ["train/b.jpg", "train/wren/a.jpg"]
+        "test/wren/x/c.jpg": ("test", "wren"),
+        "train/b.jpg": ("train", None),
+        "train/wren/a.jpg": ("train", "wren"),
+    }
+    assert [photo.key for photo in training_photos(listing.photos)] == [
+        "train/b.jpg",
+        "train/wren/a.jpg",
+    ]
 
 
-def test_what_people_may_take_for_photographs_and_is_not_read_is_said(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_what_people_may_take_for_photographs_and_is_not_read_is_said(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     for name in ("bus/a.jpg", "car/b.jpg", "train/c.jpg", "loose.jpg", "val/d.jpg", "notes.txt"):
         write(tmp_path / "vehicles" / name, JPEG)
     assert [photo.key for photo in find_photos(tmp_path / "vehicles").photos] == ["train/c.jpg"]
-    assert capfd.readouterr().err == f"note: not read in {tmp_path}/vehicles: bus, car, loose.jpg, neither train nor test\n"
+    assert (
+        capfd.readouterr().err
+        == f"note: not read in {tmp_path}/vehicles: bus, car, loose.jpg, neither train nor test\n"
+    )
     for name in ("a.jpg", "b.HEIC", *(f"raw/{number}.NEF" for number in range(5)), "part.tar"):
         write(tmp_path / "camera" / name, JPEG)
     listing = find_photos(tmp_path / "camera")
     assert [photo.key for photo in listing.photos] == ["a.jpg"] and listing.skipped == []
     said = capfd.readouterr().err
     assert "b.HEIC, .heic files, which lodisc can't decode; convert them to .jpg" in said
-    assert "raw/0.NEF, raw/1.NEF, raw/2.NEF and 2 more, .nef files" in said and "part.tar, tars beside photographs" in said
+    assert (
+        "raw/0.NEF, raw/1.NEF, raw/2.NEF and 2 more, .nef files" in said
+        and "part.tar, tars beside photographs" in said
+    )
 
 
 def test_what_lodisc_keeps_among_the_photographs_is_no_photograph(tmp_path: Path) -> None:
@@ -84,11 +116,11 @@ def test_odd_names_are_kept_and_shown_on_one_line(tmp_path: Path) -> None:
     assert {photo.key for photo in photos} == {f"a label/{name}" for name in ODD_NAMES}
     assert all(photo.read() == JPEG and photo.label == "a label" for photo in photos)
     for photo in photos:
-        assert shown(photo.key).isprintable()
-        shown(photo.key).encode()
-    assert shown("line\nbreak.jpg") == "line\\nbreak.jpg"
-    assert shown(os.fsdecode(b"latin-\xe9.jpg")) == "latin-\\udce9.jpg"
-    assert shown("goldfinch-\N{BIRD}.jpg") == "goldfinch-\N{BIRD}.jpg"
+        assert printable(photo.key).isprintable()
+        printable(photo.key).encode()
+    assert printable("line\nbreak.jpg") == "line\\nbreak.jpg"
+    assert printable(os.fsdecode(b"latin-\xe9.jpg")) == "latin-\\udce9.jpg"
+    assert printable("goldfinch-\N{BIRD}.jpg") == "goldfinch-\N{BIRD}.jpg"
 
 
 def test_links_are_followed_but_never_in_a_circle(tmp_path: Path) -> None:
@@ -104,12 +136,17 @@ def test_links_are_followed_but_never_in_a_circle(tmp_path: Path) -> None:
     (tmp_path / "elsewhere" / "back").symlink_to(data)
     assert set(places(find_photos(data).photos)) == {"wren/a.jpg", "finch/b.jpg", "linked.jpg"}
     assert reasons(data) == {
-        "gone.jpg": "no such file or directory", "self.jpg": "too many levels of symbolic links",
-        "wren/up": "link loop", "wren/here": "link loop", "finch/back": "link loop",
-    }  # fmt: skip
+        "gone.jpg": "no such file or directory",
+        "self.jpg": "too many levels of symbolic links",
+        "wren/up": "link loop",
+        "wren/here": "link loop",
+        "finch/back": "link loop",
+    }
 
 
-def test_pipes_and_sockets_are_never_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pipes_and_sockets_are_never_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     write(tmp_path / "a.jpg", JPEG)
     os.mkfifo(tmp_path / "pipe.jpg")
     monkeypatch.chdir(tmp_path)  # names of sockets are short
@@ -138,11 +175,19 @@ print([photo.key for photo in checked.photos], [(one.key, one.reason) for one in
 """
     package = Path(__file__).parents[1]
     tmp_path.chmod(0o755)
-    ran = subprocess.run([sys.executable, "-c", script, str(tmp_path)], cwd=package, env={**os.environ, "PYTHONPATH": str(package)},
-                         capture_output=True, text=True)  # fmt: skip
+    ran = subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path)],
+        cwd=package,
+        env={**os.environ, "PYTHONPATH": str(package)},
+        capture_output=True,
+        text=True,
+    )
     (tmp_path / "closed").chmod(0o755)
     assert ran.returncode == 0, ran.stderr
-    assert ran.stdout.strip() == "['open/a.jpg'] [('closed/', 'permission denied'), ('open/secret.jpg', 'permission denied')]"
+    assert (
+        ran.stdout.strip()
+        == "['open/a.jpg'] [('closed/', 'permission denied'), ('open/secret.jpg', 'permission denied')]"
+    )
 
 
 def test_a_file_that_is_gone_or_has_grown_is_unreadable(tmp_path: Path) -> None:
@@ -155,12 +200,20 @@ def test_a_file_that_is_gone_or_has_grown_is_unreadable(tmp_path: Path) -> None:
 
 
 def test_one_photograph_is_enough_and_none_is_one_line(tmp_path: Path) -> None:
-    for empty in (tmp_path, write(tmp_path / "list.txt", b"\n"), tar(tmp_path / "none.tar", {"a.txt": b""})):
-        with pytest.raises(ValueError, match=r"^no photographs in .*; looked for \.jpg, .*endings$"):
+    for empty in (
+        tmp_path,
+        write(tmp_path / "list.txt", b"\n"),
+        tar(tmp_path / "none.tar", {"a.txt": b""}),
+    ):
+        with pytest.raises(
+            ValueError, match=r"^no photographs in .*; looked for \.jpg, .*endings$"
+        ):
             find_photos(empty)
     with pytest.raises(ValueError, match=r"does not exist; give a folder of photographs"):
         find_photos(tmp_path / "nowhere")
-    with pytest.raises(ValueError, match=r"is no folder, \.txt or \.csv list or uncompressed \.tar"):
+    with pytest.raises(
+        ValueError, match=r"is no folder, \.txt or \.csv list or uncompressed \.tar"
+    ):
         find_photos(write(tmp_path / "birds.tgz", b""))
     with pytest.raises(ValueError, match=r"line\\nbreak does not exist") as missing:
         find_photos(tmp_path / "line\nbreak")
@@ -184,19 +237,28 @@ def test_a_text_list_is_relative_to_its_folder(tmp_path: Path) -> None:
     write(tmp_path / "in" / "list.txt", "\r\n".join(lines).encode())
     listing = find_photos(tmp_path / "in" / "list.txt")
     assert places(listing.photos) == {
-        "wren/a b.jpg": (None, "wren"), "#1.jpg": (None, None), "finch/no-ending": (None, "finch"), str(absolute): (None, None),
+        "wren/a b.jpg": (None, "wren"),
+        "#1.jpg": (None, None),
+        "finch/no-ending": (None, "finch"),
+        str(absolute): (None, None),
         "../in/wren/a b.jpg": (None, None),
-    }  # fmt: skip
+    }
     assert all(photo.read() == JPEG for photo in listing.photos)
     assert reasons(tmp_path / "in" / "list.txt") == {
-        "wren/a b.jpg": "named twice", "gone.jpg": "no such file or directory", "nul\0.jpg": "not a name of a file", "wren": "not a file",
-    }  # fmt: skip
+        "wren/a b.jpg": "named twice",
+        "gone.jpg": "no such file or directory",
+        "nul\0.jpg": "not a name of a file",
+        "wren": "not a file",
+    }
 
 
 def test_a_text_list_knows_splits(tmp_path: Path) -> None:
     collection(tmp_path, labels=["wren"], per_label=1, splits=["train", "test", "other"])
     write(tmp_path / "list.txt", b"train/wren/0.jpg\ntest/wren/0.jpg\nother/wren/0.jpg\n")
-    assert places(find_photos(tmp_path / "list.txt").photos) == {"train/wren/0.jpg": ("train", "wren"), "test/wren/0.jpg": ("test", "wren")}
+    assert places(find_photos(tmp_path / "list.txt").photos) == {
+        "train/wren/0.jpg": ("train", "wren"),
+        "test/wren/0.jpg": ("test", "wren"),
+    }
     assert reasons(tmp_path / "list.txt") == {"other/wren/0.jpg": "neither in train nor in test"}
 
 
@@ -205,14 +267,26 @@ def test_a_csv_names_labels_and_splits(tmp_path: Path) -> None:
         write(tmp_path / name, JPEG)
     text = '\ufeffPath, Label,split,note\n"a,b.jpg",wren,train,1\nx/c.jpg,,TEST,2\nd.jpg,finch,val\ne.jpg,finch\n\n'
     write(tmp_path / "l.csv", text.encode())
-    assert places(find_photos(tmp_path / "l.csv").photos) == {"a,b.jpg": ("train", "wren"), "x/c.jpg": ("test", None)}
+    assert places(find_photos(tmp_path / "l.csv").photos) == {
+        "a,b.jpg": ("train", "wren"),
+        "x/c.jpg": ("test", None),
+    }
     assert reasons(tmp_path / "l.csv") == {"e.jpg": "neither in train nor in test"}
     write(tmp_path / "spaced.csv", b"path,label\nx/c.jpg, wren \nd.jpg,  \n")
-    assert places(find_photos(tmp_path / "spaced.csv").photos) == {"d.jpg": (None, None), "x/c.jpg": (None, "wren")}
+    assert places(find_photos(tmp_path / "spaced.csv").photos) == {
+        "d.jpg": (None, None),
+        "x/c.jpg": (None, "wren"),
+    }
     write(tmp_path / "no_label.csv", b"path,split\nx/c.jpg,train\nd.jpg,test\n")
-    assert places(find_photos(tmp_path / "no_label.csv").photos) == {"d.jpg": ("test", None), "x/c.jpg": ("train", "x")}
+    assert places(find_photos(tmp_path / "no_label.csv").photos) == {
+        "d.jpg": ("test", None),
+        "x/c.jpg": ("train", "x"),
+    }
     write(tmp_path / "path.csv", b"path\nx/c.jpg\nd.jpg\n")
-    assert places(find_photos(tmp_path / "path.csv").photos) == {"d.jpg": (None, None), "x/c.jpg": (None, "x")}
+    assert places(find_photos(tmp_path / "path.csv").photos) == {
+        "d.jpg": (None, None),
+        "x/c.jpg": (None, "x"),
+    }
 
 
 def test_a_wrong_csv_is_one_line(tmp_path: Path) -> None:
@@ -232,12 +306,23 @@ def test_a_wrong_csv_is_one_line(tmp_path: Path) -> None:
 
 def test_a_tar_is_read_in_place(tmp_path: Path) -> None:
     other = encoded(texture(1))
-    members = {"./train/wren/a.jpg": JPEG, "./test/wren/b.jpg": other, "./._x.jpg": b"", "README.txt": b"", "c.jpg": JPEG}
+    members = {
+        "./train/wren/a.jpg": JPEG,
+        "./test/wren/b.jpg": other,
+        "./._x.jpg": b"",
+        "README.txt": b"",
+        "c.jpg": JPEG,
+    }
     path = tar(tmp_path / "birds.tar", members)
     listing = find_photos(path)
-    assert places(listing.photos) == {"test/wren/b.jpg": ("test", "wren"), "train/wren/a.jpg": ("train", "wren")}
+    assert places(listing.photos) == {
+        "test/wren/b.jpg": ("test", "wren"),
+        "train/wren/a.jpg": ("train", "wren"),
+    }
     assert [photo.read() for photo in listing.photos] == [other, JPEG]
-    wrapped = tar(tmp_path / "wrapped.tar", {"birds/train/wren/a.jpg": JPEG, "birds/test/wren/b.jpg": JPEG})
+    wrapped = tar(
+        tmp_path / "wrapped.tar", {"birds/train/wren/a.jpg": JPEG, "birds/test/wren/b.jpg": JPEG}
+    )
     assert set(places(find_photos(wrapped).photos)) == {"test/wren/b.jpg", "train/wren/a.jpg"}
 
 
@@ -246,17 +331,27 @@ def test_shards_in_a_folder_count_as_unpacked_where_they_lie(tmp_path: Path) -> 
     tar(tmp_path / "flat" / "1.tar", {"wren/a.jpg": encoded(texture(2)), "finch/c.jpg": JPEG})
     photos = find_photos(tmp_path / "flat").photos
     assert places(photos) == {
-        "0.tar/wren/a.jpg": (None, "wren"), "1.tar/wren/a.jpg": (None, "wren"),
-        "wren/b.jpg": (None, "wren"), "finch/c.jpg": (None, "finch"),
-    }  # fmt: skip
+        "0.tar/wren/a.jpg": (None, "wren"),
+        "1.tar/wren/a.jpg": (None, "wren"),
+        "wren/b.jpg": (None, "wren"),
+        "finch/c.jpg": (None, "finch"),
+    }
     assert photos[0].read() != photos[1].read()
     tar(tmp_path / "split" / "train" / "0.tar", {"wren/a.jpg": JPEG})
     tar(tmp_path / "split" / "test" / "0.tar", {"wren/a.jpg": JPEG})
-    assert places(find_photos(tmp_path / "split").photos) == {"test/wren/a.jpg": ("test", "wren"), "train/wren/a.jpg": ("train", "wren")}
+    assert places(find_photos(tmp_path / "split").photos) == {
+        "test/wren/a.jpg": ("test", "wren"),
+        "train/wren/a.jpg": ("train", "wren"),
+    }
 
 
 def test_names_inside_a_tar_are_only_names(tmp_path: Path) -> None:
-    names = ["../../escape.jpg", "line\nbreak.jpg", os.fsdecode(b"latin-\xe9/x.jpg"), "dir.jpg/y.jpg"]
+    names = [
+        "../../escape.jpg",
+        "line\nbreak.jpg",
+        os.fsdecode(b"latin-\xe9/x.jpg"),
+        "dir.jpg/y.jpg",
+    ]
     photos = find_photos(tar(tmp_path / "odd.tar", dict.fromkeys(names, JPEG))).photos
     assert {photo.key for photo in photos} == set(names)
     assert all(photo.read() == JPEG for photo in photos)
@@ -277,7 +372,10 @@ def test_damaged_tars_give_what_they_have(tmp_path: Path) -> None:
     step = len(whole[:512]) + -(-len(JPEG) // 512) * 512
     cut = write(tmp_path / "cut.tar", whole[: 2 * step + 700])
     assert set(places(find_photos(cut).photos)) == {"0.jpg", "1.jpg"}
-    assert reasons(cut) == {"2.jpg": "truncated", "cut.tar": "truncated tar: the rest of it can't be read"}
+    assert reasons(cut) == {
+        "2.jpg": "truncated",
+        "cut.tar": "truncated tar: the rest of it can't be read",
+    }
     scratched = bytearray(whole)
     scratched[step : step + 100] = b"\xff" * 100
     broken = write(tmp_path / "broken.tar", bytes(scratched))
@@ -289,7 +387,11 @@ def test_lying_sizes_and_links_in_a_tar_are_skipped(tmp_path: Path) -> None:
     path = tar(tmp_path / "lies.tar", {"a.jpg": JPEG})
     blocks = path.read_bytes().rstrip(b"\0")
     blocks += bytes(-len(blocks) % 512)
-    for name, kind, size in (("link.jpg", tarfile.SYMTYPE, 0), ("pipe.jpg", tarfile.FIFOTYPE, 0), ("minus.jpg", tarfile.REGTYPE, -4096)):
+    for name, kind, size in (
+        ("link.jpg", tarfile.SYMTYPE, 0),
+        ("pipe.jpg", tarfile.FIFOTYPE, 0),
+        ("minus.jpg", tarfile.REGTYPE, -4096),
+    ):
         member = tarfile.TarInfo(name)
         member.type, member.size, member.linkname = kind, size, "/etc/passwd"
         blocks += member.tobuf(tarfile.GNU_FORMAT)
@@ -298,7 +400,10 @@ def test_lying_sizes_and_links_in_a_tar_are_skipped(tmp_path: Path) -> None:
     found = reasons(path)
     assert found.pop("link.jpg") == "link inside a tar"
     assert found.pop("pipe.jpg") == "not a file"
-    assert found.pop("lies.tar", "damaged tar: the rest of it can't be read") == "damaged tar: the rest of it can't be read"
+    assert (
+        found.pop("lies.tar", "damaged tar: the rest of it can't be read")
+        == "damaged tar: the rest of it can't be read"
+    )
     assert found in ({}, {"minus.jpg": "truncated"})
     text = write(tmp_path / "text.tar", b"not a tar at all" * 100)
     with pytest.raises(ValueError, match=r"text\.tar was skipped: damaged tar"):

@@ -15,16 +15,16 @@ from runs import TINY, run_command
 
 import lodisc
 from lodisc.config import TrainConfig
-from lodisc.data.finches import draw_finches
+from lodisc.encoders import build_encoder
 from lodisc.evaluation.paired import difference, mean_figure
-from lodisc.method.encoder import build_encoder
+from lodisc.finches.finches import draw_finches
 from lodisc.study import STUDIES, print_study, study
 from lodisc.study.compute import of_equal_compute, operations
 from lodisc.study.runs import Runs, Scores
 from lodisc.study.words import findings
 from lodisc.training import checkpoint
 from lodisc.training.learner import Learner
-from lodisc.training.prepare import WeightsNotHad
+from lodisc.training.prepare import WeightsUnavailable
 
 BASE = TrainConfig(**{**TINY, "epochs": 2.0, "objective": "both"})
 
@@ -39,21 +39,32 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_study_from_the_command_line(photos: Path, tmp_path: Path) -> None:
     settings: dict[str, Any] = {"epochs": 2, "keep_ratio": 0.25, "objective": "both"}
-    words = ["study", "direction", photos, "--out", tmp_path / "studies", "--seeds", "0,1"]
+    words = ["study", "masked-side", photos, "--out", tmp_path / "studies", "--seeds", "0,1"]
     status, out, messages = run_command(*words, **settings)
     assert status == 0, messages
-    result = json.loads((tmp_path / "studies" / "direction.json").read_text())
+    result = json.loads((tmp_path / "studies" / "masked-side.json").read_text())
     assert list(result["arms"]) == [
-        "start", "global", "masked key, other view", "masked key, both views", "masked query, other view", "masked query, both views",
-    ]  # fmt: skip
-    assert (tmp_path / "studies" / "direction.png").stat().st_size > 10_000
+        "start",
+        "global",
+        "masked key, other view",
+        "masked key, both views",
+        "masked query, other view",
+        "masked query, both views",
+    ]
+    assert (tmp_path / "studies" / "masked-side.png").stat().st_size > 10_000
     assert "run 1 of 10: global, seed 0" in messages and "min left" in messages
     assert result["findings"] in " ".join(out.split()) and "masked query, both views" in out
     assert max(map(len, out.splitlines()[1:18])) <= 80
     arm = result["arms"]["masked query, both views"]
-    assert arm["differences"]["map"]["low"] <= arm["differences"]["map"]["value"] <= arm["differences"]["map"]["high"]
+    assert (
+        arm["differences"]["map"]["low"]
+        <= arm["differences"]["map"]["value"]
+        <= arm["differences"]["map"]["high"]
+    )
     assert not list((tmp_path / "studies").rglob("checkpoint")), "measured runs keep no checkpoints"
-    assert result["arms"]["global"]["steps"] > arm["steps"], "global only is cheaper, so it is trained for longer"
+    assert result["arms"]["global"]["steps"] > arm["steps"], (
+        "global only is cheaper, so it is trained for longer"
+    )
 
     status, out, messages = run_command(*words, "--json", **settings)
     assert status == 0 and "run 1" not in messages, "nothing is trained twice"
@@ -61,15 +72,23 @@ def test_a_study_from_the_command_line(photos: Path, tmp_path: Path) -> None:
     assert again["arms"] == result["arms"]
 
 
-@pytest.mark.parametrize(("objective", "varied"), [("local", "local"), ("both", "both"), ("global", "both")])
-def test_studies_vary_one_thing_around_the_objective_of_their_base(objective: str, varied: str) -> None:
+@pytest.mark.parametrize(
+    ("objective", "varied"), [("local", "local"), ("both", "both"), ("global", "both")]
+)
+def test_studies_vary_one_thing_around_the_objective_of_their_base(
+    objective: str, varied: str
+) -> None:
     base = replace(BASE, objective=objective)  # type: ignore[arg-type]
-    for name in ("masks", "keep-ratio", "attention", "direction"):
+    for name in ("masks", "keep-ratio", "attention", "masked-side"):
         assert {config.objective for config in STUDIES[name].arms(base).values()} == {varied}
     for name in ("focus", "start"):
         arms = STUDIES[name].arms(base)
         assert {config.objective for config in arms.values()} == {"global", varied}
-        assert all(arms[against].objective == "global" for arm in arms if (against := STUDIES[name].against(arm)) not in (None, "global"))
+        assert all(
+            arms[against].objective == "global"
+            for arm in arms
+            if (against := STUDIES[name].against(arm)) not in (None, "global")
+        )
         assert STUDIES[name].against(varied) == "global" and STUDIES[name].against("global") is None
 
 
@@ -79,14 +98,34 @@ def test_studies_share_their_runs(photos: Path, tmp_path: Path, capfd) -> None:
     study("masks", photos, out=tmp_path, base=BASE, seeds=[0])
     assert "run 4 of 4" in capfd.readouterr().err
     study("keep-ratio", photos, out=tmp_path, base=BASE, seeds=[0])
-    assert "run 4 of 4" in capfd.readouterr().err, "the baseline and the arm with the base's own ratio are there"
-    study("branches", photos, out=tmp_path, base=replace(BASE, local_weight=2.0), seeds=[0], arms=["both"])
-    assert "run 1 of 1: both" in capfd.readouterr().err, "global only does not depend on the weight of the local loss"
+    assert "run 4 of 4" in capfd.readouterr().err, (
+        "the baseline and the arm with the base's own ratio are there"
+    )
+    study(
+        "branches",
+        photos,
+        out=tmp_path,
+        base=replace(BASE, local_weight=2.0),
+        seeds=[0],
+        arms=["both"],
+    )
+    assert "run 1 of 1: both" in capfd.readouterr().err, (
+        "global only does not depend on the weight of the local loss"
+    )
     begun = next((tmp_path / "runs").glob("global-*/seed-0"))
     (begun / "recognition.safetensors").unlink()
     (begun / "log.jsonl").unlink()
-    study("branches", photos, out=tmp_path, base=replace(BASE, local_weight=3.0), seeds=[0], arms=["both"])
-    assert "run 2 of 2: both" in capfd.readouterr().err, "a run of global only that was begun by one study is finished by another"
+    study(
+        "branches",
+        photos,
+        out=tmp_path,
+        base=replace(BASE, local_weight=3.0),
+        seeds=[0],
+        arms=["both"],
+    )
+    assert "run 2 of 2: both" in capfd.readouterr().err, (
+        "a run of global only that was begun by one study is finished by another"
+    )
 
 
 def test_masks_are_held_against_chance_too(photos: Path, tmp_path: Path, capfd) -> None:
@@ -95,27 +134,42 @@ def test_masks_are_held_against_chance_too(photos: Path, tmp_path: Path, capfd) 
     result = study("masks", photos, out=tmp_path, base=BASE, seeds=[0], arms=["random"])
     pivotal, chance = (result["arms"][arm] for arm in ("pivotal", "random"))
     gain = pivotal["figures"]["map"]["mean"] - chance["figures"]["map"]["mean"]
-    assert pivotal["beyond_rival"]["map"]["value"] == pytest.approx(gain, abs=1e-2) and "beyond_rival" not in chance
+    assert (
+        pivotal["beyond_rival"]["map"]["value"] == pytest.approx(gain, abs=1e-2)
+        and "beyond_rival" not in chance
+    )
     capfd.readouterr()
     print_study(result)
     shown = capfd.readouterr().out
-    assert "points above global only" in shown and "points above random" in shown and "Against random" in " ".join(shown.split())
+    assert (
+        "points above global only" in shown
+        and "points above random" in shown
+        and "Against random" in " ".join(shown.split())
+    )
 
 
 def test_an_interrupted_study_goes_on(photos: Path, tmp_path: Path, capfd) -> None:
     whole = study("branches", photos, out=tmp_path / "whole", base=BASE, seeds=[0])
     study("branches", photos, out=tmp_path / "cut", base=BASE, seeds=[0])
-    measured = {path.parts[-3].split("-")[0]: path for path in (tmp_path / "cut").rglob("seed-0/recognition.safetensors")}
+    measured = {
+        path.parts[-3].split("-")[0]: path
+        for path in (tmp_path / "cut").rglob("seed-0/recognition.safetensors")
+    }
     measured["local"].unlink()
     shutil.rmtree(measured["both"].parent)
     capfd.readouterr()
     again = study("branches", photos, out=tmp_path / "cut", base=BASE, seeds=[0])
     assert "run 1 of 2" in capfd.readouterr().err
-    figures = [{arm: entry["figures"] for arm, entry in result["arms"].items()} for result in (whole, again)]
+    figures = [
+        {arm: entry["figures"] for arm, entry in result["arms"].items()}
+        for result in (whole, again)
+    ]
     assert figures[0] == figures[1]
 
 
-def test_a_run_that_was_cut_off_as_it_saved_its_end_is_trained_to_it(photos: Path, tmp_path: Path, monkeypatch) -> None:
+def test_a_run_that_was_cut_off_as_it_saved_its_end_is_trained_to_it(
+    photos: Path, tmp_path: Path, monkeypatch
+) -> None:
     whole = study("branches", photos, out=tmp_path / "whole", base=BASE, seeds=[0], arms=["both"])
     last, save = whole["arms"]["both"]["steps"], checkpoint.save_checkpoint
 
@@ -126,7 +180,14 @@ def test_a_run_that_was_cut_off_as_it_saved_its_end_is_trained_to_it(photos: Pat
 
     monkeypatch.setattr(checkpoint, "save_checkpoint", fail_at_the_end)
     with pytest.raises(KeyboardInterrupt):
-        study("branches", photos, out=tmp_path / "cut", base=replace(BASE, checkpoint_minutes=1e-9), seeds=[0], arms=["both"])
+        study(
+            "branches",
+            photos,
+            out=tmp_path / "cut",
+            base=replace(BASE, checkpoint_minutes=1e-9),
+            seeds=[0],
+            arms=["both"],
+        )
     run = next((tmp_path / "cut" / "runs").glob("both-*/seed-0"))
     for name in ("encoder", "momentum"):  # as versions left them that wrote the checkpoint first
         shutil.copytree(run / "start", run / name, dirs_exist_ok=True)
@@ -135,7 +196,9 @@ def test_a_run_that_was_cut_off_as_it_saved_its_end_is_trained_to_it(photos: Pat
     assert again["arms"]["both"]["figures"] == whole["arms"]["both"]["figures"]
 
 
-def test_photographs_without_labels_tell_runs_apart_too(photos: Path, tmp_path: Path, capfd) -> None:
+def test_photographs_without_labels_tell_runs_apart_too(
+    photos: Path, tmp_path: Path, capfd
+) -> None:
     data = tmp_path / "data"
     shutil.copytree(photos, data)
     study("branches", data, out=tmp_path / "out", base=BASE, seeds=[0], arms=["both"])
@@ -146,8 +209,14 @@ def test_photographs_without_labels_tell_runs_apart_too(photos: Path, tmp_path: 
     assert "run 2 of 2" in capfd.readouterr().err, "both learn from more photographs now"
 
 
-def test_a_study_goes_on_after_the_weights_have_moved(photos: Path, tmp_path: Path, monkeypatch) -> None:
-    weights = lodisc.train(photos, out=tmp_path / "start", **{**TINY, "epochs": 1}) / "encoder" / "model.safetensors"
+def test_a_study_goes_on_after_the_weights_have_moved(
+    photos: Path, tmp_path: Path, monkeypatch
+) -> None:
+    weights = (
+        lodisc.train(photos, out=tmp_path / "start", **{**TINY, "epochs": 1})
+        / "encoder"
+        / "model.safetensors"
+    )
     base = replace(BASE, init=str(weights))
     learn = Learner.step
 
@@ -162,9 +231,17 @@ def test_a_study_goes_on_after_the_weights_have_moved(photos: Path, tmp_path: Pa
     monkeypatch.undo()
     weights.rename(tmp_path / "moved.safetensors")
     result = study(
-        "branches", photos, out=tmp_path / "out", base=replace(base, init=str(tmp_path / "moved.safetensors")), seeds=[0], arms=["both"]
+        "branches",
+        photos,
+        out=tmp_path / "out",
+        base=replace(base, init=str(tmp_path / "moved.safetensors")),
+        seeds=[0],
+        arms=["both"],
     )
-    assert set(result["arms"]) == {"start", "global", "both"} and len(list((tmp_path / "out" / "runs").glob("global-*"))) == 1
+    assert (
+        set(result["arms"]) == {"start", "global", "both"}
+        and len(list((tmp_path / "out" / "runs").glob("global-*"))) == 1
+    )
 
 
 @pytest.mark.parametrize("name", ["a$b_{c$", os.fsdecode(b"latin-\xe9")])
@@ -174,30 +251,69 @@ def test_a_folder_may_have_any_name(photos: Path, tmp_path: Path, name: str) -> 
     assert (tmp_path / "out" / "branches.png").stat().st_size > 10_000
 
 
-def test_what_was_found_on_other_photographs_is_not_overwritten(photos: Path, tmp_path: Path) -> None:
+def test_what_was_found_on_other_photographs_is_not_overwritten(
+    photos: Path, tmp_path: Path
+) -> None:
     first = study("branches", photos, out=tmp_path / "out", base=BASE, seeds=[0], arms=["both"])
     shutil.copytree(photos, tmp_path / "moved")
-    assert study("branches", tmp_path / "moved", out=tmp_path / "out", base=BASE, seeds=[0], arms=["both"])["arms"] == first["arms"]
+    assert (
+        study(
+            "branches",
+            tmp_path / "moved",
+            out=tmp_path / "out",
+            base=BASE,
+            seeds=[0],
+            arms=["both"],
+        )["arms"]
+        == first["arms"]
+    )
     (tmp_path / "moved" / "train" / "wren" / "0.jpg").unlink()
     (tmp_path / "moved").rename(tmp_path / "fewer")
     with pytest.raises(ValueError, match=r"is of other photographs, .*choose another --out"):
-        study("branches", tmp_path / "fewer", out=tmp_path / "out", base=BASE, seeds=[0], arms=["both"])
+        study(
+            "branches",
+            tmp_path / "fewer",
+            out=tmp_path / "out",
+            base=BASE,
+            seeds=[0],
+            arms=["both"],
+        )
 
 
 def test_focus_needs_masks_and_measures_them(photos: Path, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no masks/"):
         study("focus", photos, out=tmp_path, base=BASE, seeds=[0])
     draw_finches(tmp_path / "finches", species=2, train=8, test=4, image_size=48)
-    result = study("focus", tmp_path / "finches", out=tmp_path / "out", base=replace(BASE, epochs=4.0), seeds=[0])
-    assert list(result["arms"]) == ["start", "global", "global, a quarter", "both, a quarter", "global, half", "both, half", "both"]
+    result = study(
+        "focus",
+        tmp_path / "finches",
+        out=tmp_path / "out",
+        base=replace(BASE, epochs=4.0),
+        seeds=[0],
+    )
+    assert list(result["arms"]) == [
+        "start",
+        "global",
+        "global, a quarter",
+        "both, a quarter",
+        "global, half",
+        "both, half",
+        "both",
+    ]
     against = {arm: entry.get("against") for arm, entry in result["arms"].items()}
-    assert against["both"] == "global" and against["both, half"] == "global, half" and against["global, half"] is None
+    assert (
+        against["both"] == "global"
+        and against["both, half"] == "global, half"
+        and against["global, half"] is None
+    )
     shares = result["arms"]["both"]["figures"]
     assert 0 < shares["part"]["mean"] < shares["object"]["mean"] < 100
     assert result["arms"]["both, half"]["steps"] < result["arms"]["both"]["steps"]
 
 
-def test_a_start_that_cannot_be_had_is_left_out_and_said(photos: Path, tmp_path: Path, monkeypatch) -> None:
+def test_a_start_that_cannot_be_had_is_left_out_and_said(
+    photos: Path, tmp_path: Path, monkeypatch
+) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     result = study("start", photos, out=tmp_path, base=BASE, seeds=[0])
     assert set(result["left_out"]) == {"global, self-supervised", "both, self-supervised"}
@@ -208,24 +324,43 @@ def test_a_start_that_cannot_be_had_is_left_out_and_said(photos: Path, tmp_path:
     assert odd["both"].image_size == 28 and odd["global, self-supervised"].image_size == 32
 
 
-def test_an_arm_is_left_out_with_the_global_only_of_its_start(photos: Path, tmp_path: Path, monkeypatch) -> None:
+def test_an_arm_is_left_out_with_the_global_only_of_its_start(
+    photos: Path, tmp_path: Path, monkeypatch
+) -> None:
     class Hub(Runs):
         def scores(self, config: TrainConfig) -> Scores:
             if config.init == "timm" and config.objective == "global":
-                raise WeightsNotHad("the hub is away")
+                raise WeightsUnavailable("the hub is away")
             return super().scores(replace(config, init="none") if config.init == "timm" else config)
 
-    monkeypatch.setattr(sys.modules["lodisc.study.study"], "Runs", Hub)  # the package has a function of that name
-    result = study("start", photos, out=tmp_path, base=BASE, seeds=[0], arms=["both, self-supervised"])
-    left_out = {"global, self-supervised": "the hub is away", "both, self-supervised": "global, self-supervised was left out"}
+    monkeypatch.setattr(
+        sys.modules["lodisc.study.study"], "Runs", Hub
+    )  # the package has a function of that name
+    result = study(
+        "start", photos, out=tmp_path, base=BASE, seeds=[0], arms=["both, self-supervised"]
+    )
+    left_out = {
+        "global, self-supervised": "the hub is away",
+        "both, self-supervised": "global, self-supervised was left out",
+    }
     assert result["left_out"] == left_out and set(result["arms"]) == {"start", "global"}
 
 
 def test_the_division_does_not_follow_the_seed(tmp_path: Path) -> None:
     collection(tmp_path / "photos", per_label=9)
-    result = study("branches", tmp_path / "photos", out=tmp_path / "out", base=replace(BASE, train_split=0.5), seeds=[0, 1], arms=["both"])
+    result = study(
+        "branches",
+        tmp_path / "photos",
+        out=tmp_path / "out",
+        base=replace(BASE, train_split=0.5),
+        seeds=[0, 1],
+        arms=["both"],
+    )
     assert result["photographs"] == 10
-    records = [json.loads(path.read_text())["data"]["fingerprint"] for path in (tmp_path / "out").rglob("seed-*/config.json")]
+    records = [
+        json.loads(path.read_text())["data"]["fingerprint"]
+        for path in (tmp_path / "out").rglob("seed-*/config.json")
+    ]
     assert len(records) == 4 and len(set(records)) == 1
 
 
@@ -243,7 +378,9 @@ def test_the_division_does_not_follow_the_seed(tmp_path: Path) -> None:
     ],
 )
 def test_mistakes_are_one_line(photos: Path, tmp_path: Path, words: list[str], reason: str) -> None:
-    status, out, messages = run_command("study", *[word.format(photos=photos) for word in words], "--out", tmp_path / "out")
+    status, out, messages = run_command(
+        "study", *[word.format(photos=photos) for word in words], "--out", tmp_path / "out"
+    )
     assert status == 1 and out == ""
     assert reason in messages and messages.count("\n") == 1
 
@@ -258,23 +395,33 @@ def test_compute_is_counted() -> None:
 
     def passes(tokens: int, *, learns: bool) -> float:
         layers = tokens * block + 2 * 2 * tokens**2 * 32
-        return patches * (2 if learns else 1) + (3 if learns else 1) * (layers + heads["projector"] + (heads["predictor"] if learns else 0))
+        return patches * (2 if learns else 1) + (3 if learns else 1) * (
+            layers + heads["projector"] + (heads["predictor"] if learns else 0)
+        )
 
     whole, kept = encoder.patches + 1, 4 + 1  # a quarter of 16 patches
     for changes, expected in (
         ({"objective": "global"}, passes(whole, learns=True) + passes(whole, learns=False)),
-        ({"direction": "query"}, passes(whole, learns=True) + passes(whole, learns=False) + passes(kept, learns=True)),
         (
-            {"direction": "key"},
+            {"masked_side": "query"},
+            passes(whole, learns=True) + passes(whole, learns=False) + passes(kept, learns=True),
+        ),
+        (
+            {"masked_side": "key"},
             passes(whole, learns=True) + passes(whole, learns=False) + passes(kept, learns=False),
         ),
-        ({"objective": "local", "direction": "query"}, passes(whole, learns=False) + passes(kept, learns=True)),
+        (
+            {"objective": "local", "masked_side": "query"},
+            passes(whole, learns=False) + passes(kept, learns=True),
+        ),
     ):
         config = replace(base, **changes)  # type: ignore[arg-type]
         views_and_sums = 4 * 2  # two photographs, two views; a multiplication and an addition
         assert operations(config) == pytest.approx(views_and_sums * expected, rel=0.02)
         epochs = of_equal_compute({"arm": config}, base)["arm"].epochs
-        assert epochs is not None and epochs * operations(config) == pytest.approx(2 * operations(base))
+        assert epochs is not None and epochs * operations(config) == pytest.approx(
+            2 * operations(base)
+        )
 
 
 def test_differences_are_paired() -> None:
@@ -283,17 +430,27 @@ def test_differences_are_paired() -> None:
     better = baseline + 0.02
     better[:, 7] = np.nan
     found = difference(better, baseline)
-    assert found.value == pytest.approx(2) and found.low == pytest.approx(2) and found.high == pytest.approx(2)
+    assert (
+        found.value == pytest.approx(2)
+        and found.low == pytest.approx(2)
+        and found.high == pytest.approx(2)
+    )
     figure = mean_figure(better)
     assert figure["mean"] == pytest.approx(100 * np.nanmean(better), abs=1e-3)
-    assert figure["deviation"] == pytest.approx(100 * np.nanmean(better, axis=1).std(ddof=1), abs=1e-3)
+    assert figure["deviation"] == pytest.approx(
+        100 * np.nanmean(better, axis=1).std(ddof=1), abs=1e-3
+    )
     assert mean_figure(better[:1])["deviation"] is None
     with pytest.raises(ValueError, match="same trainings"):
         difference(better[:2], baseline)
 
 
-@pytest.mark.parametrize(("photo_noise", "seed_noise"), [(0.4, 0.0), (0.4, 0.02), (0.05, 0.05), (0.0, 0.05)])
-def test_intervals_hold_the_truth_as_often_as_they_say(photo_noise: float, seed_noise: float) -> None:
+@pytest.mark.parametrize(
+    ("photo_noise", "seed_noise"), [(0.4, 0.0), (0.4, 0.02), (0.05, 0.05), (0.0, 0.05)]
+)
+def test_intervals_hold_the_truth_as_often_as_they_say(
+    photo_noise: float, seed_noise: float
+) -> None:
     rng = np.random.default_rng(0)
     held = 0
     for _ in range(300):
@@ -318,13 +475,27 @@ def test_findings_say_what_the_intervals_say() -> None:
         "b": entry(-2, -3, -1),
         "c": entry(0.5, -1, 1),
     }
-    text = findings({"seeds": [0, 1], "titles": {"rank1": "Rank-1", "map": "mAP"}, "arms": arms, "left_out": {"d": "no weights"}})
+    text = findings(
+        {
+            "seeds": [0, 1],
+            "titles": {"rank1": "Rank-1", "map": "mAP"},
+            "arms": arms,
+            "left_out": {"d": "no weights"},
+        }
+    )
     assert "over 2 trainings of each" in text
     assert "Rank-1 is higher: a (+2.0); lower: b (-2.0); not clearly different: c (+0.5)." in text
     assert " mAP is higher: a" in text
     assert "Highest is a: Rank-1 52.0 % where its untouched start has 41.0 %." in text
     assert "Of these 6 comparisons" in text and "d was left out: no weights." in text
-    alone = findings({"seeds": [0], "titles": {"rank1": "Rank-1"}, "arms": {"start": arms["start"], "global": baseline}, "left_out": {}})
+    alone = findings(
+        {
+            "seeds": [0],
+            "titles": {"rank1": "Rank-1"},
+            "arms": {"start": arms["start"], "global": baseline},
+            "left_out": {},
+        }
+    )
     assert alone == (
         "Highest is global: Rank-1 50.0 % where its untouched start has 41.0 %. "
         "Another seed may differ by more than these intervals say: repeat with several."
@@ -332,4 +503,6 @@ def test_findings_say_what_the_intervals_say() -> None:
 
 
 def test_every_study_asks_a_question() -> None:
-    assert all(question.question.endswith("?") and question.arms(BASE) for question in STUDIES.values())
+    assert all(
+        question.question.endswith("?") and question.arms(BASE) for question in STUDIES.values()
+    )

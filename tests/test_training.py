@@ -17,10 +17,10 @@ from safetensors.torch import load_file
 import lodisc
 from lodisc.config import RECIPES
 from lodisc.data import loader
-from lodisc.jsonfiles import read_json, read_json_lines, write_json
+from lodisc.errors import Stopped
+from lodisc.files import locked, read_json, read_json_lines, write_json
 from lodisc.training import checkpoint
 from lodisc.training.learner import Learner
-from lodisc.training.loop import Stopped
 from lodisc.training.prepare import NEWER, steps_of_epochs
 
 
@@ -40,12 +40,27 @@ def same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
 def test_a_run_explains_itself(photos: Path, tmp_path: Path) -> None:
     run = train(photos, tmp_path / "run", objective="both", local_weight=2.0)
     config = json.loads((run / "config.json").read_text())
-    assert config["settings"]["encoder"] == TINY["encoder"] and config["steps"] == 6 and config["data"]["photos"] == 12
+    assert (
+        config["settings"]["encoder"] == TINY["encoder"]
+        and config["steps"] == 6
+        and config["data"]["photos"] == 12
+    )
     assert {"torch", "timm", "lodisc", "python"} <= config["versions"].keys()
     assert logged_steps(run) == [1, 2, 3, 4, 5, 6]
     entry = json.loads((run / "log.jsonl").read_text().splitlines()[-1])
-    assert entry["loss"] == pytest.approx(entry["loss_global"] + 2 * entry["loss_local"], rel=1e-5) and entry["loss_global"] > 0
-    assert {"images_per_second", "spread", "effective_rank", "agreement", "attention_entropy", "health", "advice"} <= entry.keys()
+    assert (
+        entry["loss"] == pytest.approx(entry["loss_global"] + 2 * entry["loss_local"], rel=1e-5)
+        and entry["loss_global"] > 0
+    )
+    assert {
+        "images_per_second",
+        "spread",
+        "effective_rank",
+        "agreement",
+        "attention_entropy",
+        "health",
+        "advice",
+    } <= entry.keys()
     assert sorted(path.name for path in (run / "checkpoint").iterdir()) == ["step-00000006"]
     assert not list(run.rglob("*.tmp"))
 
@@ -58,13 +73,23 @@ def test_encoders_are_timm_directories(photos: Path, tmp_path: Path) -> None:
         tensors[folder] = model.state_dict()
         state = last_state(run)
         if folder == "encoder":
-            assert all(torch.equal(t, state[f"model.encoder.trunk.{name}"]) for name, t in tensors[folder].items())
+            assert all(
+                torch.equal(t, state[f"model.encoder.trunk.{name}"])
+                for name, t in tensors[folder].items()
+            )
         if folder == "momentum":
-            assert all(torch.equal(t, state[f"model.momentum_encoder.trunk.{name}"]) for name, t in tensors[folder].items())
-    assert not same(tensors["start"], tensors["encoder"]) and not same(tensors["encoder"], tensors["momentum"])
+            assert all(
+                torch.equal(t, state[f"model.momentum_encoder.trunk.{name}"])
+                for name, t in tensors[folder].items()
+            )
+    assert not same(tensors["start"], tensors["encoder"]) and not same(
+        tensors["encoder"], tensors["momentum"]
+    )
 
 
-def test_the_same_seed_gives_the_same_run_with_any_number_of_workers(photos: Path, tmp_path: Path) -> None:
+def test_the_same_seed_gives_the_same_run_with_any_number_of_workers(
+    photos: Path, tmp_path: Path
+) -> None:
     first = last_state(train(photos, tmp_path / "a"))
     assert same(first, last_state(train(photos, tmp_path / "b", workers=2)))
     assert not same(first, last_state(train(photos, tmp_path / "c", seed=1)))
@@ -75,11 +100,13 @@ def test_the_same_seed_gives_the_same_run_with_any_number_of_workers(photos: Pat
     [
         {},
         {"objective": "both", "mask": "pivotal", "recolour": False},
-        {"objective": "both", "direction": "key", "mask_mode": "zero"},
+        {"objective": "both", "masked_side": "key", "mask_mode": "zero"},
         {"objective": "global"},
     ],
 )
-def test_a_run_stopped_by_an_error_goes_on_to_the_same_end(photos: Path, tmp_path: Path, monkeypatch, settings) -> None:
+def test_a_run_stopped_by_an_error_goes_on_to_the_same_end(
+    photos: Path, tmp_path: Path, monkeypatch, settings
+) -> None:
     whole = train(photos, tmp_path / "whole", **settings)
     learn = Learner.step
 
@@ -109,7 +136,9 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before(photos: Path, tmp_pat
 
 
 @pytest.mark.parametrize("unwritten", ["save_checkpoint", "save_encoder"])
-def test_a_run_that_could_not_save_its_end_is_not_finished(photos: Path, tmp_path: Path, monkeypatch, unwritten: str) -> None:
+def test_a_run_that_could_not_save_its_end_is_not_finished(
+    photos: Path, tmp_path: Path, monkeypatch, unwritten: str
+) -> None:
     whole = train(photos, tmp_path / "whole")
     learn, save, stepped = Learner.step, getattr(checkpoint, unwritten), []
 
@@ -133,7 +162,9 @@ def test_a_run_that_could_not_save_its_end_is_not_finished(photos: Path, tmp_pat
     assert same(last_state(whole), last_state(run))
 
 
-def test_a_signal_while_the_last_checkpoint_is_written_is_heard(photos: Path, tmp_path: Path, monkeypatch, capsys) -> None:
+def test_a_signal_while_the_last_checkpoint_is_written_is_heard(
+    photos: Path, tmp_path: Path, monkeypatch, capsys
+) -> None:
     save = checkpoint.save_checkpoint
 
     def interrupt(*args, step: int, **kwargs) -> None:
@@ -156,25 +187,49 @@ def test_a_finished_run_has_nothing_to_do(photos: Path, tmp_path: Path, capsys) 
 
 
 @pytest.mark.slow
-def test_a_run_learns_at_the_size_of_its_encoder_and_an_older_one_at_its_own(photos: Path, tmp_path: Path, capsys) -> None:
-    path = train(photos, tmp_path / "run", epochs=1, image_size=0, encoder_args={"depth": 1}) / "config.json"
+def test_a_run_learns_at_the_size_of_its_encoder_and_an_older_one_at_its_own(
+    photos: Path, tmp_path: Path, capsys
+) -> None:
+    path = (
+        train(photos, tmp_path / "run", epochs=1, image_size=0, encoder_args={"depth": 1})
+        / "config.json"
+    )
     assert read_json(path)["settings"]["image_size"] == 224
     train(photos, tmp_path / "older", epochs=1, image_size=64)
     train(photos, tmp_path / "older", epochs=1, image_size=0)
-    assert read_json(tmp_path / "older/config.json")["settings"]["image_size"] == 64 and "Nothing to do" in capsys.readouterr().err
+    assert (
+        read_json(tmp_path / "older/config.json")["settings"]["image_size"] == 64
+        and "Nothing to do" in capsys.readouterr().err
+    )
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("lr", 0.01), ("keep_ratio", 0.5), ("seed", 3), ("epochs", 7), ("batch_size", 6), ("image_size", 64)]
+    ("name", "value"),
+    [
+        ("lr", 0.01),
+        ("keep_ratio", 0.5),
+        ("seed", 3),
+        ("epochs", 7),
+        ("batch_size", 6),
+        ("image_size", 64),
+    ],
 )
-def test_other_settings_are_refused_by_name(photos: Path, tmp_path: Path, name: str, value: float) -> None:
+def test_other_settings_are_refused_by_name(
+    photos: Path, tmp_path: Path, name: str, value: float
+) -> None:
     train(photos, tmp_path / "run", epochs=1)
-    with pytest.raises(ValueError, match=rf"begun with --{name.replace('_', '-')} .*, not --.* {value};"):
+    with pytest.raises(
+        ValueError, match=rf"begun with --{name.replace('_', '-')} .*, not --.* {value};"
+    ):
         train(photos, tmp_path / "run", **{"epochs": 1, name: value})
 
 
-def test_a_run_of_an_older_version_goes_on_without_the_settings_that_it_did_not_know(photos: Path, tmp_path: Path, capsys) -> None:
-    path = train(photos, tmp_path / "run", epochs=1, positives="other", recolour=False) / "config.json"
+def test_a_run_of_an_older_version_goes_on_without_the_settings_that_it_did_not_know(
+    photos: Path, tmp_path: Path, capsys
+) -> None:
+    path = (
+        train(photos, tmp_path / "run", epochs=1, positives="other", recolour=False) / "config.json"
+    )
     config = read_json(path)
     for name in [*NEWER, "split_seed"]:
         del config["settings"][name]
@@ -182,17 +237,28 @@ def test_a_run_of_an_older_version_goes_on_without_the_settings_that_it_did_not_
     write_json(path, config)
     train(photos, tmp_path / "run", epochs=1, positives="other", recolour=False)
     assert "Nothing to do" in capsys.readouterr().err
-    with pytest.raises(ValueError, match="begun with --positives other --no-recolour, not --positives both --recolour; use that"):
+    with pytest.raises(
+        ValueError,
+        match="begun with --positives other --no-recolour, not --positives both --recolour; use that",
+    ):
         train(photos, tmp_path / "run", epochs=1)
 
 
 @pytest.mark.parametrize(("value", "goes_on"), [(1, True), (4, False)])
-def test_a_run_by_a_setting_that_is_gone_is_refused_where_it_had_an_effect(photos: Path, tmp_path: Path, value: int, goes_on: bool) -> None:
+def test_a_run_by_a_setting_that_is_gone_is_refused_where_it_had_an_effect(
+    photos: Path, tmp_path: Path, value: int, goes_on: bool
+) -> None:
     path = train(photos, tmp_path / "run", epochs=1) / "config.json"
     config = read_json(path)
     config["settings"]["whole_every"] = value
     write_json(path, config)
-    with nullcontext() if goes_on else pytest.raises(ValueError, match="begun with --whole-every 4, which this version does not have"):
+    with (
+        nullcontext()
+        if goes_on
+        else pytest.raises(
+            ValueError, match="begun with --whole-every 4, which this version does not have"
+        )
+    ):
         train(photos, tmp_path / "run", epochs=1)
 
 
@@ -205,7 +271,10 @@ def test_other_photographs_are_refused(photos: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("settings", "reason"),
     [
-        ({"batch_size": 13}, r"--batch-size 13 is more than the 12 photographs .*use --batch-size 12 or less"),
+        (
+            {"batch_size": 13},
+            r"--batch-size 13 is more than the 12 photographs .*use --batch-size 12 or less",
+        ),
         ({"keep_ratio": 0.0}, "--keep-ratio 0.0 is out of range"),
         ({"batch_size": 1}, "--batch-size 1 is out of range"),
         ({"lr": -1.0}, "--lr -1.0 is out of range"),
@@ -225,12 +294,16 @@ def test_other_photographs_are_refused(photos: Path, tmp_path: Path) -> None:
         ),
     ],
 )
-def test_mistakes_are_refused_in_one_line(photos: Path, tmp_path: Path, settings, reason: str) -> None:
+def test_mistakes_are_refused_in_one_line(
+    photos: Path, tmp_path: Path, settings, reason: str
+) -> None:
     with pytest.raises(ValueError, match=reason) as refusal:
         train(photos, tmp_path / "run", **settings)
     assert "\n" not in str(refusal.value)
     assert not (tmp_path / "run" / "config.json").exists()
-    train(photos, tmp_path / "run", epochs=1)  # the refused call left nothing that stands in the way
+    train(
+        photos, tmp_path / "run", epochs=1
+    )  # the refused call left nothing that stands in the way
 
 
 def test_an_out_that_holds_something_else_is_refused(photos: Path, tmp_path: Path) -> None:
@@ -248,15 +321,25 @@ def test_unreadable_photographs_are_skipped_counted_and_named(tmp_path: Path) ->
     photos = collection(tmp_path / "photos", per_label=10)
     write(photos / "wren" / "torn \n one.jpg", encoded(texture(1))[:200])
     run = train(photos, tmp_path / "run")
-    assert [entry["key"] for entry in read_json_lines(run / "skipped.jsonl")] == ["wren/torn \n one.jpg"]
-    assert json.loads((run / "config.json").read_text())["data"] | {"path": "", "fingerprint": ""} == {
-        "path": "", "photos": 20, "skipped": 1, "fingerprint": "",
-    }  # fmt: skip
+    assert [entry["key"] for entry in read_json_lines(run / "skipped.jsonl")] == [
+        "wren/torn \n one.jpg"
+    ]
+    assert json.loads((run / "config.json").read_text())["data"] | {
+        "path": "",
+        "fingerprint": "",
+    } == {
+        "path": "",
+        "photos": 20,
+        "skipped": 1,
+        "fingerprint": "",
+    }
     with pytest.raises(ValueError, match="max-skipped"):
         train(photos, tmp_path / "strict", max_skipped=0.01)
 
 
-def test_a_photograph_that_goes_away_while_training_stops_with_its_name(tmp_path: Path, monkeypatch) -> None:
+def test_a_photograph_that_goes_away_while_training_stops_with_its_name(
+    tmp_path: Path, monkeypatch
+) -> None:
     photos = collection(tmp_path / "photos", per_label=6)
     order = loader.epoch_order
 
@@ -269,7 +352,9 @@ def test_a_photograph_that_goes_away_while_training_stops_with_its_name(tmp_path
         train(photos, tmp_path / "run")
 
 
-def test_a_loss_that_is_no_number_skips_the_step_and_stops_after_a_few(photos: Path, tmp_path: Path, monkeypatch) -> None:
+def test_a_loss_that_is_no_number_skips_the_step_and_stops_after_a_few(
+    photos: Path, tmp_path: Path, monkeypatch
+) -> None:
     learn, poisoned = Learner.step, {1}
 
     def poison(self, views, *, step, steps):
@@ -296,12 +381,15 @@ def test_a_loss_that_is_no_number_skips_the_step_and_stops_after_a_few(photos: P
 def test_an_encoder_that_a_step_has_spoilt_is_not_kept(photos: Path, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="the features have become no finite numbers; lower --lr"):
         train(photos, tmp_path / "run", lr=1e30, epochs=1)
-    assert not (tmp_path / "run" / "encoder").exists() and not (tmp_path / "run" / "checkpoint").exists()
+    assert (
+        not (tmp_path / "run" / "encoder").exists()
+        and not (tmp_path / "run" / "checkpoint").exists()
+    )
 
 
 def test_two_trainings_do_not_share_a_folder(photos: Path, tmp_path: Path) -> None:
     run = train(photos, tmp_path / "run")
-    with checkpoint.locked(run), pytest.raises(ValueError, match="another process"):
+    with locked(run), pytest.raises(ValueError, match="another process"):
         train(photos, run)
 
 
@@ -335,7 +423,11 @@ def test_load_embeds_what_people_have(photos: Path, tmp_path: Path) -> None:
 
     image = Image.open(path)
     vectors = encoder.embed([path, str(path), image])
-    assert vectors.shape == (3, 32) and torch.equal(vectors[0], vectors[1]) and torch.allclose(vectors[0], vectors[2], atol=1e-4)
+    assert (
+        vectors.shape == (3, 32)
+        and torch.equal(vectors[0], vectors[1])
+        and torch.allclose(vectors[0], vectors[2], atol=1e-4)
+    )
     maps = encoder.attention([path, image.convert("CMYK").convert("L")])
     assert maps.shape == (2, 4, 4) and torch.allclose(maps.sum((1, 2)), torch.ones(2))
     assert not torch.equal(vectors[0], lodisc.load(run, momentum=True).embed([path])[0])
@@ -347,7 +439,9 @@ def test_load_embeds_what_people_have(photos: Path, tmp_path: Path) -> None:
         encoder.embed([photos / "gone.jpg"])
 
 
-def test_a_size_far_below_the_pretrained_one_is_warned_of(photos: Path, tmp_path: Path, capfd) -> None:
+def test_a_size_far_below_the_pretrained_one_is_warned_of(
+    photos: Path, tmp_path: Path, capfd
+) -> None:
     start = train(photos, tmp_path / "start", epochs=1) / "encoder" / "model.safetensors"
     capfd.readouterr()
     train(photos, tmp_path / "run", epochs=1, init=str(start))
@@ -369,8 +463,23 @@ def test_a_small_set_is_seen_more_often() -> None:
 def test_the_paper_recipe_is_as_published() -> None:
     """ViT-B at 224 pixels, 100 epochs, batch 32, both branches, the key masked to the 0.3 highest patches, the other view to find, λ 1."""
     published = {
-        "encoder": "vit_base_patch16_224.augreg_in1k", "image_size": 224, "epochs": 100, "batch_size": 32, "lr": 1e-3, "weight_decay": 0.5,
-        "objective": "both", "local_weight": 1.0, "direction": "key", "positives": "other", "attention": "momentum", "mask": "pivotal",
-        "recolour": False, "keep_ratio": 0.3, "mask_mode": "zero", "fusion": "product", "temperature": 0.2, "momentum": 0.99,
-    }  # fmt: skip
+        "encoder": "vit_base_patch16_224.augreg_in1k",
+        "image_size": 224,
+        "epochs": 100,
+        "batch_size": 32,
+        "lr": 1e-3,
+        "weight_decay": 0.5,
+        "objective": "both",
+        "local_weight": 1.0,
+        "masked_side": "key",
+        "positives": "other",
+        "attention_from": "momentum",
+        "mask": "pivotal",
+        "recolour": False,
+        "keep_ratio": 0.3,
+        "mask_mode": "zero",
+        "fusion": "product",
+        "temperature": 0.2,
+        "momentum": 0.99,
+    }
     assert published.items() <= RECIPES["paper"]().to_dict().items()

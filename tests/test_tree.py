@@ -11,9 +11,9 @@ from runs import TINY
 
 import lodisc
 from lodisc.collection.collection import Collection
-from lodisc.collection.embed import embed
 from lodisc.collection.index import index
-from lodisc.collection.tree import export_tree, import_tree, safe_name, unlike_names
+from lodisc.collection.labels_folders import export_tree, import_tree, safe_name, unlike_names
+from lodisc.embedding.embed import embed
 
 pytest.importorskip("lancedb", reason="lancedb is not installed")
 
@@ -52,25 +52,63 @@ def opened(folder: Path) -> Collection:
 
 def links(out: Path) -> dict[str, str]:
     """Where the links of a tree point, by their place."""
-    return {str(path.relative_to(out)): str(path.readlink()) for path in out.rglob("*") if path.is_symlink()}
+    return {
+        str(path.relative_to(out)): str(path.readlink())
+        for path in out.rglob("*")
+        if path.is_symlink()
+    }
 
 
 def test_a_folder_for_each_label(birds: Collection, made: Path, tmp_path: Path) -> None:
     birds.labels.set(["wren/0.jpg", "finch/0.jpg", "finch/1.jpg"], "wren")
     birds.labels.set(["wren/1.jpg"], "finch")
-    assert export_tree(birds, tmp_path / "out") == {"photographs": 4, "added": 4, "removed": 0, "unreadable": []}
+    assert export_tree(birds, tmp_path / "out") == {
+        "photographs": 4,
+        "added": 4,
+        "removed": 0,
+        "unreadable": [],
+    }
     found = links(tmp_path / "out")
     photos = made / "photos"
-    assert set(found.values()) == {str(photos / key) for key in ("wren/0.jpg", "wren/1.jpg", "finch/0.jpg", "finch/1.jpg")}
-    assert found["finch/1.jpg"] == str(photos / "wren/1.jpg") and found["wren/1.jpg"] == str(photos / "finch/1.jpg")
-    assert len([place for place in found if place.startswith("wren/0")]) == 2, "two photographs of one name keep apart"
-    assert import_tree(birds, tmp_path / "out") == {"photographs": 4, "changed": 0, "unknown": 0, "unknown_files": []}
+    assert set(found.values()) == {
+        str(photos / key) for key in ("wren/0.jpg", "wren/1.jpg", "finch/0.jpg", "finch/1.jpg")
+    }
+    assert found["finch/1.jpg"] == str(photos / "wren/1.jpg") and found["wren/1.jpg"] == str(
+        photos / "finch/1.jpg"
+    )
+    assert len([place for place in found if place.startswith("wren/0")]) == 2, (
+        "two photographs of one name keep apart"
+    )
+    assert import_tree(birds, tmp_path / "out") == {
+        "photographs": 4,
+        "changed": 0,
+        "unknown": 0,
+        "unknown_files": [],
+    }
 
 
 def test_odd_labels_and_names_come_back_as_they_were(birds: Collection, tmp_path: Path) -> None:
     keys = birds.photos().keys
-    odd = ["a/b", "a_b", "a\\b", "..", ".", "/", "Wren", "wren", "WREN", "con", "nul.txt", ".hidden", "x" * 200, "é" * 200, "x" * 199 + "y",
-           "_labels.json", "ends with.", "\N{BIRD}"]  # fmt: skip
+    odd = [
+        "a/b",
+        "a_b",
+        "a\\b",
+        "..",
+        ".",
+        "/",
+        "Wren",
+        "wren",
+        "WREN",
+        "con",
+        "nul.txt",
+        ".hidden",
+        "x" * 200,
+        "é" * 200,
+        "x" * 199 + "y",
+        "_labels.json",
+        "ends with.",
+        "\N{BIRD}",
+    ]
     wanted = dict(zip(keys, odd, strict=False))
     assert len(wanted) == len(odd)
     birds.labels.set_each(wanted, how="typed")
@@ -92,12 +130,21 @@ def test_links_that_people_moved(birds: Collection, tmp_path: Path) -> None:
     (out / "wren" / "0.jpg").rename(out / "owl" / "0.jpg")
     (out / "wren" / "1.jpg").rename(out / "owl" / "renamed by hand.jpg")
     (out / "wren" / "2.jpg").unlink()
-    os.symlink(os.path.relpath((out / "wren" / "3.jpg").readlink(), out / "owl"), out / "owl" / "3.jpg")  # noqa: PTH211
+    os.symlink(
+        os.path.relpath((out / "wren" / "3.jpg").readlink(), out / "owl"), out / "owl" / "3.jpg"
+    )
     (out / "wren" / "3.jpg").unlink()
     write(out / "owl" / ".DS_Store", b"")
     write(out / "owl" / "notes.txt", b"mine")
-    assert import_tree(birds, out) == {"photographs": 3, "changed": 3, "unknown": 0, "unknown_files": []}
-    assert birds.labels.current() == {f"wren/{number}.jpg": "wren" if number == 2 else "owl" for number in range(4)}
+    assert import_tree(birds, out) == {
+        "photographs": 3,
+        "changed": 3,
+        "unknown": 0,
+        "unknown_files": [],
+    }
+    assert birds.labels.current() == {
+        f"wren/{number}.jpg": "wren" if number == 2 else "owl" for number in range(4)
+    }
     assert birds.labels.history()[0].how == "imported from folders"
     export_tree(birds, out)
     assert set(links(out)) == {"owl/0.jpg", "owl/1.jpg", "owl/3.jpg", "wren/2.jpg"}
@@ -107,14 +154,19 @@ def test_links_that_people_moved(birds: Collection, tmp_path: Path) -> None:
     assert set(links(out)) == {f"wren/{number}.jpg" for number in range(4)}
 
 
-def test_what_people_moved_is_not_undone_by_another_export(birds: Collection, tmp_path: Path) -> None:
+def test_what_people_moved_is_not_undone_by_another_export(
+    birds: Collection, tmp_path: Path
+) -> None:
     out = tmp_path / "out"
     birds.labels.set(["wren/0.jpg", "wren/1.jpg"], "wren")
     export_tree(birds, out)
     (out / "owl").mkdir()
     (out / "wren" / "0.jpg").rename(out / "owl" / "0.jpg")
     before = links(out)
-    with pytest.raises(ValueError, match=r"1 photograph was moved by hand, owl/0\.jpg to begin with; import the tree first"):
+    with pytest.raises(
+        ValueError,
+        match=r"1 photograph was moved by hand, owl/0\.jpg to begin with; import the tree first",
+    ):
         export_tree(birds, out)
     assert links(out) == before
 
@@ -130,7 +182,11 @@ def test_a_second_export_brings_the_tree_up_to_date(birds: Collection, tmp_path:
     birds.labels.set(["wren/1.jpg", "finch/0.jpg"], "owl")
     (out / "wren" / "2.jpg").unlink()
     done = export_tree(birds, out)
-    assert (done["added"], done["removed"]) == (3, 2) and set(links(out)) == {"owl/1.jpg", "owl/0.jpg", "wren/2.jpg"}
+    assert (done["added"], done["removed"]) == (3, 2) and set(links(out)) == {
+        "owl/1.jpg",
+        "owl/0.jpg",
+        "wren/2.jpg",
+    }
     birds.labels.set(["wren/2.jpg"], None)
     export_tree(birds, out)
     assert not (out / "wren").exists()
@@ -146,13 +202,18 @@ def test_what_it_did_not_write_is_left_alone(birds: Collection, tmp_path: Path) 
     export_tree(birds, out)
     assert {path.name for path in (out / "wren").iterdir()} == {"mine.jpg", "also mine.jpg"}
     assert import_tree(birds, out) == {
-        "photographs": 1, "changed": 0, "unknown": 2, "unknown_files": ["wren/also mine.jpg", "wren/mine.jpg"]
-    }  # fmt: skip
+        "photographs": 1,
+        "changed": 0,
+        "unknown": 2,
+        "unknown_files": ["wren/also mine.jpg", "wren/mine.jpg"],
+    }
     write(out / "finch" / "1.jpg", b"not a photograph")
     birds.labels.set(["finch/1.jpg"], "finch")
     with pytest.raises(ValueError, match=r"finch/1\.jpg is in the way; move it out"):
         export_tree(birds, out)
-    assert (out / "finch" / "1.jpg").read_bytes() == b"not a photograph" and (out / "owl" / "0.jpg").is_symlink()
+    assert (out / "finch" / "1.jpg").read_bytes() == b"not a photograph" and (
+        out / "owl" / "0.jpg"
+    ).is_symlink()
     (out / "finch" / "1.jpg").unlink()
     (out / "finch" / "1.jpg").symlink_to(tmp_path / "elsewhere.jpg")
     with pytest.raises(ValueError, match="in the way"):
@@ -177,11 +238,17 @@ def test_folders_that_hold_something_else_are_refused(birds: Collection, tmp_pat
     write(tmp_path / "file", b"mine")
     write(tmp_path / "damaged" / "_labels.json", b"{")
     write(tmp_path / "other" / "_labels.json", b'{"format": 99}')
-    write(tmp_path / "odd" / "_labels.json", json.dumps({"format": 1, "folders": {}, "links": {"a": ["b"]}}).encode())
+    write(
+        tmp_path / "odd" / "_labels.json",
+        json.dumps({"format": 1, "folders": {}, "links": {"a": ["b"]}}).encode(),
+    )
     for name, reason in {
-        "full": "is not empty and is no earlier export", "file": "not a directory|is not empty", "damaged": "is damaged",
-        "other": "is none of this lodisc", "odd": "is none of this lodisc",
-    }.items():  # fmt: skip
+        "full": "is not empty and is no earlier export",
+        "file": "not a directory|is not empty",
+        "damaged": "is damaged",
+        "other": "is none of this lodisc",
+        "odd": "is none of this lodisc",
+    }.items():
         with pytest.raises(ValueError, match=reason) as caught:
             export_tree(birds, tmp_path / name)
         assert "\n" not in str(caught.value)
@@ -191,12 +258,16 @@ def test_folders_that_hold_something_else_are_refused(birds: Collection, tmp_pat
         import_tree(birds, tmp_path / "gone")
 
 
-def test_a_photograph_in_two_folders_and_a_name_that_is_no_label(birds: Collection, tmp_path: Path) -> None:
+def test_a_photograph_in_two_folders_and_a_name_that_is_no_label(
+    birds: Collection, tmp_path: Path
+) -> None:
     out = tmp_path / "out"
     birds.labels.set(["wren/0.jpg", "wren/1.jpg"], "wren")
     export_tree(birds, out)
     shutil.copytree(out / "wren", out / "owl", symlinks=True)
-    with pytest.raises(ValueError, match=r"wren/0\.jpg and owl/0\.jpg are the same photograph; remove one"):
+    with pytest.raises(
+        ValueError, match=r"wren/0\.jpg and owl/0\.jpg are the same photograph; remove one"
+    ):
         import_tree(birds, out)
     shutil.rmtree(out / "wren")
     (out / "owl").rename(out / "line\nbreak")
@@ -208,10 +279,19 @@ def test_a_photograph_in_two_folders_and_a_name_that_is_no_label(birds: Collecti
 def test_a_tree_of_copies_is_told_by_content(birds: Collection, made: Path, tmp_path: Path) -> None:
     """As people make it without links, or as a file manager copies it."""
     for number in range(3):
-        write(tmp_path / "sorted" / "owl" / f"IMG {number}.jpg", (made / "photos" / "wren" / f"{number}.jpg").read_bytes())
-    write(tmp_path / "sorted" / "owl" / "deeper" / "3.jpg", (made / "photos" / "wren" / "3.jpg").read_bytes())
+        write(
+            tmp_path / "sorted" / "owl" / f"IMG {number}.jpg",
+            (made / "photos" / "wren" / f"{number}.jpg").read_bytes(),
+        )
+    write(
+        tmp_path / "sorted" / "owl" / "deeper" / "3.jpg",
+        (made / "photos" / "wren" / "3.jpg").read_bytes(),
+    )
     write(tmp_path / "sorted" / "outside.jpg", (made / "photos" / "finch" / "0.jpg").read_bytes())
-    write(tmp_path / "sorted" / ".Trash" / "owl" / "1.jpg", (made / "photos" / "finch" / "1.jpg").read_bytes())
+    write(
+        tmp_path / "sorted" / ".Trash" / "owl" / "1.jpg",
+        (made / "photos" / "finch" / "1.jpg").read_bytes(),
+    )
     assert import_tree(birds, tmp_path / "sorted")["photographs"] == 4
     assert birds.labels.current() == {f"wren/{number}.jpg": "owl" for number in range(4)}
 
@@ -260,19 +340,49 @@ def test_a_tree_is_data_that_other_commands_take(birds: Collection, tmp_path: Pa
     birds.labels.set(["wren/0.jpg", "wren/1.jpg"], "owl")
     export_tree(birds, tmp_path / "out")
     listed = lodisc.data.sources.find_photos(tmp_path / "out")
-    assert [(photo.key, photo.label) for photo in listed.photos] == [("owl/0.jpg", "owl"), ("owl/1.jpg", "owl")]
+    assert [(photo.key, photo.label) for photo in listed.photos] == [
+        ("owl/0.jpg", "owl"),
+        ("owl/1.jpg", "owl"),
+    ]
 
 
 @pytest.mark.parametrize(
-    "text", ["", ".", "..", "/", "a/../b", "C:\\x", "nul", "COM1.jpg", "x\x00y\n", "é" * 300 + ".jpg", "a." + "b" * 300, " ", "a. . ."]
+    "text",
+    [
+        "",
+        ".",
+        "..",
+        "/",
+        "a/../b",
+        "C:\\x",
+        "nul",
+        "COM1.jpg",
+        "x\x00y\n",
+        "é" * 300 + ".jpg",
+        "a." + "b" * 300,
+        " ",
+        "a. . .",
+    ],
 )
 def test_names_are_safe_anywhere(text: str) -> None:
     name = safe_name(text)
-    assert 0 < len(name.encode()) <= 200 and name not in (".", "..") and not name.startswith(".") and name.rstrip(" .") == name
-    assert name.isprintable() and not set(name) & set('/\\:*?"<>|') and name.lower() not in ("nul", "com1.jpg")
+    assert (
+        0 < len(name.encode()) <= 200
+        and name not in (".", "..")
+        and not name.startswith(".")
+        and name.rstrip(" .") == name
+    )
+    assert (
+        name.isprintable()
+        and not set(name) & set('/\\:*?"<>|')
+        and name.lower() not in ("nul", "com1.jpg")
+    )
 
 
 def test_names_differ_and_keep_their_endings() -> None:
-    names = unlike_names({"1": "a.jpg", "2": "A.jpg", "3": "a.JPG", "4": "e\N{COMBINING ACUTE ACCENT}", "5": "é"}, taken="b")
+    names = unlike_names(
+        {"1": "a.jpg", "2": "A.jpg", "3": "a.JPG", "4": "e\N{COMBINING ACUTE ACCENT}", "5": "é"},
+        taken="b",
+    )
     assert names["1"] == "a.jpg" and names["2"].startswith("A~") and names["2"].endswith(".jpg")
     assert len({name.casefold() for name in names.values()}) == 5 and names["5"] != "é"

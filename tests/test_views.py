@@ -16,7 +16,9 @@ def photograph(seed: int = 0) -> Image.Image:
 
 
 def drawn(seed: int, *, recolour: bool = False) -> torch.Tensor:
-    return two_views(photograph(), np.random.default_rng(seed), image_size=SIZE, min_crop=0.2, recolour=recolour)
+    return two_views(
+        photograph(), np.random.default_rng(seed), image_size=SIZE, min_crop=0.2, recolour=recolour
+    )
 
 
 def test_views_are_a_function_of_the_seed() -> None:
@@ -39,7 +41,9 @@ def test_recoloured_views_differ_by_one_linear_change_of_colours() -> None:
         for view, other in drawn(seed, recolour=True).unflatten(0, (2, 2)).transpose(0, 1):
             colours, target = view.flatten(1).T.double(), other.flatten(1).T.double()
             inside = ((target > 0) & (target < 255)).all(1)
-            design = torch.cat([colours, torch.ones(len(colours), 1, dtype=torch.double)], dim=1)[inside].numpy()
+            design = torch.cat([colours, torch.ones(len(colours), 1, dtype=torch.double)], dim=1)[
+                inside
+            ].numpy()
             fitted, *_ = np.linalg.lstsq(design, target[inside].numpy(), rcond=None)
             assert np.abs(design @ fitted - target[inside].numpy()).max() < 1.5
             changed += not torch.equal(view, other)
@@ -65,4 +69,6 @@ def test_the_colour_matrix_equals_its_steps_one_after_the_other() -> None:
         saturated = 0.8 * contrasted + 0.2 * (grey @ contrasted)
         np.testing.assert_allclose(matrix @ [*colour, 1], saturated, atol=0.05)
     turned = colour_matrix(brightness=1, contrast=1, saturation=1, turn=0.5, mean=mean)
-    np.testing.assert_allclose(grey @ turned[:, :3], grey, atol=2e-3, err_msg="a turn of the hue keeps the grey")
+    np.testing.assert_allclose(
+        grey @ turned[:, :3], grey, atol=2e-3, err_msg="a turn of the hue keeps the grey"
+    )

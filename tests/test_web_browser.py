@@ -9,7 +9,14 @@ from web import Server, notice, open_labelling, settled, type_name, until
 
 from lodisc.collection.collection import Collection
 
-browser, context, embedded, expected, open_page, server = web.browser, web.context, web.embedded, web.expected, web.open_page, web.server
+browser, context, embedded, expected, open_page, server = (
+    web.browser,
+    web.context,
+    web.embedded,
+    web.expected,
+    web.open_page,
+    web.server,
+)
 
 
 def refused(route: Any) -> None:
@@ -62,9 +69,13 @@ def test_all_of_a_view_is_selected(server: Server, open_page: Callable[..., Any]
     assert server.labels == {}
 
 
-def test_photographs_that_cannot_be_selected_are_said(open_page: Callable[..., Any], expected: list[str]) -> None:
+def test_photographs_that_cannot_be_selected_are_said(
+    open_page: Callable[..., Any], expected: list[str]
+) -> None:
     expected.append("ERR_FAILED")
-    page = open_page("/", prepare=lambda page: page.route("**/api/photos?**", lambda route: route.abort()))
+    page = open_page(
+        "/", prepare=lambda page: page.route("**/api/photos?**", lambda route: route.abort())
+    )
     page.locator(".grid.live").wait_for()
     page.keyboard.press("Control+a")
     page.locator(".notice.bad", has_text="does not answer").wait_for()
@@ -80,7 +91,10 @@ def test_browse_by_keys_alone(server: Server, open_page: Callable[..., Any]) -> 
         page.keyboard.press("Tab")
         if page.evaluate("document.activeElement.matches('.grid')"):
             break
-    assert page.evaluate("getComputedStyle(document.querySelector('.tile.current a')).outlineStyle") == "solid"
+    assert (
+        page.evaluate("getComputedStyle(document.querySelector('.tile.current a')).outlineStyle")
+        == "solid"
+    )
     for key in ("ArrowRight", "Space", "ArrowDown", "Shift+ArrowRight", "l"):
         page.keyboard.press(key)
     page.locator("#selected", has_text="3 selected").wait_for()
@@ -97,7 +111,9 @@ def test_browse_by_keys_alone(server: Server, open_page: Callable[..., Any]) -> 
     assert page.locator("dialog").is_visible()
 
 
-def test_enter_opens_the_look_alikes_whatever_is_selected_or_in_sight(open_page: Callable[..., Any]) -> None:
+def test_enter_opens_the_look_alikes_whatever_is_selected_or_in_sight(
+    open_page: Callable[..., Any],
+) -> None:
     def stall(page: Any) -> None:
         """Scrolled away from before an answer has come."""
         page.route("**/api/photos?offset=0&limit=100", lambda route: None)
@@ -116,9 +132,16 @@ def test_enter_opens_the_look_alikes_whatever_is_selected_or_in_sight(open_page:
     page.wait_for_url(f"**/look/{first}")
 
 
-def test_a_slow_listing_does_not_replace_a_newer_one(server: Server, open_page: Callable[..., Any]) -> None:
+def test_a_slow_listing_does_not_replace_a_newer_one(
+    server: Server, open_page: Callable[..., Any]
+) -> None:
     finished: list[str] = []
-    page = open_page("/", prepare=lambda page: page.on("requestfinished", lambda request: finished.append(request.url)))
+    page = open_page(
+        "/",
+        prepare=lambda page: page.on(
+            "requestfinished", lambda request: finished.append(request.url)
+        ),
+    )
     until(lambda: page.wait_for_timeout(20) or any("/api/photos?" in url for url in finished))
     slow: list[Any] = []
     answers: list[Any] = []
@@ -156,7 +179,11 @@ def test_label_with_keys_undo_and_reload(server: Server, open_page: Callable[...
         found: str = page.locator(".about .key").inner_text()
         return found
 
-    for kind in ("wren", "uria", "finch"):  # `u` alone undoes, as the first letter of a name it does not
+    for kind in (
+        "wren",
+        "uria",
+        "finch",
+    ):  # `u` alone undoes, as the first letter of a name it does not
         given[key()] = kind
         page.keyboard.type(kind)
         page.keyboard.press("Enter")
@@ -175,12 +202,16 @@ def test_label_with_keys_undo_and_reload(server: Server, open_page: Callable[...
     page.locator(".past .undone").first.wait_for()
     page.reload()
     page.locator(".choices .text").nth(2).wait_for()
-    assert page.locator(".choices .text").all_inner_texts() == ["wren", "uria", "finch"], "digits stay with their names"
+    assert page.locator(".choices .text").all_inner_texts() == ["wren", "uria", "finch"], (
+        "digits stay with their names"
+    )
     assert page.locator(".past li").count() == 6
     assert set(server.labels.values()) == {"wren", "uria", "finch"}
 
 
-def test_an_undo_button_goes_when_something_else_is_labelled(server: Server, open_page: Callable[..., Any]) -> None:
+def test_an_undo_button_goes_when_something_else_is_labelled(
+    server: Server, open_page: Callable[..., Any]
+) -> None:
     page = open_labelling(open_page)
     page.keyboard.press("Shift+ArrowRight")
     type_name(page, "wren")
@@ -190,7 +221,9 @@ def test_an_undo_button_goes_when_something_else_is_labelled(server: Server, ope
     assert page.locator(".notice").count() == 0 and len(server.labels) == 3
 
 
-def test_what_was_undone_is_next_without_a_label(server: Server, open_page: Callable[..., Any]) -> None:
+def test_what_was_undone_is_next_without_a_label(
+    server: Server, open_page: Callable[..., Any]
+) -> None:
     page = open_labelling(open_page)
     key = type_name(page, "wren")
     settled(page)
@@ -204,10 +237,15 @@ def test_what_was_undone_is_next_without_a_label(server: Server, open_page: Call
     page.locator(".strip .current .label", has_text="wren").wait_for()
 
 
-def test_what_is_refused_is_not_shown_as_labelled(server: Server, open_page: Callable[..., Any], expected: list[str]) -> None:
+def test_what_is_refused_is_not_shown_as_labelled(
+    server: Server, open_page: Callable[..., Any], expected: list[str]
+) -> None:
     expected.append("status of 422")
     page = open_labelling(open_page)
-    page.route("**/api/labels", lambda route: refused(route) if route.request.method == "POST" else route.continue_())
+    page.route(
+        "**/api/labels",
+        lambda route: refused(route) if route.request.method == "POST" else route.continue_(),
+    )
     type_name(page, "wren")
     notice(page, "Not that one").locator("button", has_text="Discard").click()
     page.locator(".strip .label").first.wait_for(state="detached")
@@ -215,7 +253,9 @@ def test_what_is_refused_is_not_shown_as_labelled(server: Server, open_page: Cal
     assert page.locator(".choices button").count() == 0 and server.labels == {}
 
 
-def test_the_accuracy_shows_and_names_are_accepted(server: Server, open_page: Callable[..., Any]) -> None:
+def test_the_accuracy_shows_and_names_are_accepted(
+    server: Server, open_page: Callable[..., Any]
+) -> None:
     labels = Collection(server.folder).labels
     for kind in ("finch", "wren"):
         labels.set([f"{kind}/{number}.jpg" for number in range(9)], kind)

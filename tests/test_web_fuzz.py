@@ -15,13 +15,20 @@ pytestmark = pytest.mark.slow
 
 EXCLUDED = [_checks.negative_data_rejection, _checks.positive_data_acceptance]
 EXAMPLES = 30  # of every call, right ones and wrong ones each
-SETTINGS = {"deadline": None, "derandomize": True, "database": None, "suppress_health_check": list(hypothesis.HealthCheck)}
+SETTINGS = {
+    "deadline": None,
+    "derandomize": True,
+    "database": None,
+    "suppress_health_check": list(hypothesis.HealthCheck),
+}
 
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory, run: Path) -> tuple[Any, list[str]]:
     """The description of a server in this process, of a collection with labels and groups, and the ids of its photographs."""
-    client = client_of(make_collection(tmp_path_factory.mktemp("fuzz"), run), hosts=(*LOOPBACK, "testserver"))
+    client = client_of(
+        make_collection(tmp_path_factory.mktemp("fuzz"), run), hosts=(*LOOPBACK, "testserver")
+    )
     ids = [photo.id for photo in by_key(client).values()]
     for number, label in enumerate(("finch", "wren")):
         client.post("/api/labels", json={"ids": ids[4 * number : 4 * number + 4], "label": label})
@@ -37,7 +44,9 @@ def test_no_request_is_the_server_s_fault(served: tuple[Any, list[str]], mode: s
     def ask(case: Any, a: str | None, b: str | None) -> None:
         nonlocal asked
         given = {"id": a, "a": a, "b": b}
-        case.path_parameters |= {name: given[name] or value for name, value in case.path_parameters.items()}
+        case.path_parameters |= {
+            name: given[name] or value for name, value in case.path_parameters.items()
+        }
         answer = case.call()
         assert answer.status_code < 500, case.as_curl_command()
         case.validate_response(answer, excluded_checks=EXCLUDED)
@@ -47,7 +56,9 @@ def test_no_request_is_the_server_s_fault(served: tuple[Any, list[str]], mode: s
     for found in described.get_all_operations():
         cases = found.ok().as_strategy(generation_mode=schemathesis.GenerationMode[mode])
         try:
-            hypothesis.settings(max_examples=EXAMPLES, **SETTINGS)(hypothesis.given(cases, some, some)(ask))()
+            hypothesis.settings(max_examples=EXAMPLES, **SETTINGS)(
+                hypothesis.given(cases, some, some)(ask)
+            )()
         except hypothesis.errors.Unsatisfiable:
             assert mode == "NEGATIVE", "only a call without parameters can't be wrong"
     assert asked > 10 * EXAMPLES

@@ -47,21 +47,46 @@ def chunks(size: int, sent: list[int], *, start: bytes = b"") -> Iterator[bytes]
         ("/api/similar", "multipart/form-data; boundary=x", FORM_BEGUN, MOST_UPLOAD),
         ("/api/labels/import", "multipart/form-data; boundary=x", FORM_BEGUN, MOST_UPLOAD),
     ],
-)  # fmt: skip
-def test_a_body_without_end_is_cut_off(client: TestClient, path: str, kind: str, start: bytes, most: int) -> None:
+)
+def test_a_body_without_end_is_cut_off(
+    client: TestClient, path: str, kind: str, start: bytes, most: int
+) -> None:
     sent: list[int] = []
-    headers = [(b"host", b"localhost"), (b"content-type", kind.encode()), (b"transfer-encoding", b"chunked")]
-    assert ask(client.app, path=path, method="POST", headers=headers, body=chunks(2**20, sent, start=start)) == 413
+    headers = [
+        (b"host", b"localhost"),
+        (b"content-type", kind.encode()),
+        (b"transfer-encoding", b"chunked"),
+    ]
+    assert (
+        ask(
+            client.app,
+            path=path,
+            method="POST",
+            headers=headers,
+            body=chunks(2**20, sent, start=start),
+        )
+        == 413
+    )
     assert sum(sent) <= most + 2 * 2**20
-    stated = [(b"host", b"localhost"), (b"content-type", kind.encode()), (b"content-length", str(most + 2**20).encode())]
+    stated = [
+        (b"host", b"localhost"),
+        (b"content-type", kind.encode()),
+        (b"content-length", str(most + 2**20).encode()),
+    ]
     sent.clear()
-    assert ask(client.app, path=path, method="POST", headers=stated, body=chunks(2**20, sent)) == 413
+    assert (
+        ask(client.app, path=path, method="POST", headers=stated, body=chunks(2**20, sent)) == 413
+    )
     assert sent == [], "it is refused before anything is read"
 
 
 @pytest.mark.parametrize("length", [b"-1", b"x", b"1e9", b"9" * 40])
 def test_a_length_that_is_none_is_refused(client: TestClient, length: bytes) -> None:
-    headers = [(b"host", b"localhost"), (b"content-type", b"application/json"), (b"content-length", length)]
+    headers = [
+        (b"host", b"localhost"),
+        (b"content-type", b"application/json"),
+        (b"content-length", length),
+    ]
     assert ask(client.app, method="POST", headers=headers) in (400, 413)
 
 
@@ -69,17 +94,26 @@ def test_uploads_are_bounded_in_bytes_and_pixels(client: TestClient) -> None:
     wide = io.BytesIO()
     Image.new("1", (30_000, 2_200)).save(wide, "PNG")
     bad = {
-        "empty file": b"", "not an image": b"Dear diary", "30000 x 30000 pixels is too large": huge_png(),
+        "empty file": b"",
+        "not an image": b"Dear diary",
+        "30000 x 30000 pixels is too large": huge_png(),
         "30000 x 2200 pixels is too large; 64 million are the most": wide.getvalue(),
         "truncated": encoded(texture(1, size=(640, 480)))[:900],
-    }  # fmt: skip
+    }
     for reason, data in bad.items():
         answer = client.post("/api/similar", files={"file": ("bird.jpg", data)})
         assert answer.status_code == 422 and answer.json()["detail"].endswith(reason), answer.text
-    assert client.post("/api/similar", files={"file": ("bird.jpg", bytes(MOST_UPLOAD + 1))}).status_code == 413
+    assert (
+        client.post(
+            "/api/similar", files={"file": ("bird.jpg", bytes(MOST_UPLOAD + 1))}
+        ).status_code
+        == 413
+    )
 
 
-def test_uploads_touch_neither_disk_nor_collection(client: TestClient, made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_uploads_touch_neither_disk_nor_collection(
+    client: TestClient, made: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def refuse(*args: Any, **settings: Any) -> None:
         raise AssertionError("an upload is written to the disk")
 
@@ -97,19 +131,41 @@ def test_uploads_touch_neither_disk_nor_collection(client: TestClient, made: Pat
 
 
 @pytest.mark.parametrize(
-    "name", ["../../etc/passwd", "..\\..\\boot.ini", 'a"b\r\nX-Evil: 1.jpg', "\x00.jpg", "é" * 400, "<script>.jpg", ""]
+    "name",
+    [
+        "../../etc/passwd",
+        "..\\..\\boot.ini",
+        'a"b\r\nX-Evil: 1.jpg',
+        "\x00.jpg",
+        "é" * 400,
+        "<script>.jpg",
+        "",
+    ],
 )
 def test_names_of_uploads_are_only_shown(client: TestClient, name: str) -> None:
-    answer = client.post("/api/similar", files={"file": (name or "x", encoded(texture(3)))}, data={"top": "1"})
+    answer = client.post(
+        "/api/similar", files={"file": (name or "x", encoded(texture(3)))}, data={"top": "1"}
+    )
     assert answer.status_code == 200
     shown = answer.json()["query"]["key"]
     assert len(shown) <= 100 and shown.isprintable() and "/" not in shown and "\\.." not in shown
 
 
 OUTSIDE = [
-    "..", "../../../etc/passwd", "%2e%2e%2f%2e%2e%2fetc%2fpasswd", "..%5c..%5cboot.ini", "/etc/passwd", "%00", "upload-../../../x",
-    "0" * 15, "0" * 17, "0" * 16 + "%0a", "G" * 16, "A" * 16, "٠" * 16,
-]  # fmt: skip
+    "..",
+    "../../../etc/passwd",
+    "%2e%2e%2f%2e%2e%2fetc%2fpasswd",
+    "..%5c..%5cboot.ini",
+    "/etc/passwd",
+    "%00",
+    "upload-../../../x",
+    "0" * 15,
+    "0" * 17,
+    "0" * 16 + "%0a",
+    "G" * 16,
+    "A" * 16,
+    "٠" * 16,
+]
 
 
 @pytest.mark.parametrize("place", OUTSIDE)
@@ -122,26 +178,58 @@ def test_no_path_of_a_request_reaches_the_files(client: TestClient, place: str) 
         f"/static/{place}",
     ):
         assert ask(client.app, path=path, headers=[(b"host", b"localhost")]) in (404, 405, 422)
-        assert ask(client.app, path=unquote(path, "latin-1"), headers=[(b"host", b"localhost")]) in (404, 405, 422)
-    assert client.get("/static/../app.py").status_code == client.get("/static/%2e%2e/app.py").status_code == 404
+        assert ask(
+            client.app, path=unquote(path, "latin-1"), headers=[(b"host", b"localhost")]
+        ) in (404, 405, 422)
+    assert (
+        client.get("/static/../app.py").status_code
+        == client.get("/static/%2e%2e/app.py").status_code
+        == 404
+    )
 
 
 NASTY = [
-    "-1", "0", "1e309", "NaN", "Infinity", "9" * 400, "%00", "%ED%A0%80", "%FF%FE", "%F0%9F%92%A5", "%0d%0aX-Evil:%201",
-    "..%2F..%2Fetc%2Fpasswd", "';DROP%20TABLE%20labels;--", "", "null", "[]", "%E2%80%AE", "x" * 5000,
-]  # fmt: skip
+    "-1",
+    "0",
+    "1e309",
+    "NaN",
+    "Infinity",
+    "9" * 400,
+    "%00",
+    "%ED%A0%80",
+    "%FF%FE",
+    "%F0%9F%92%A5",
+    "%0d%0aX-Evil:%201",
+    "..%2F..%2Fetc%2Fpasswd",
+    "';DROP%20TABLE%20labels;--",
+    "",
+    "null",
+    "[]",
+    "%E2%80%AE",
+    "x" * 5000,
+]
 
 
 @pytest.mark.slow
 def test_nasty_values_are_never_the_server_s_fault(client: TestClient) -> None:
     id = next(iter(by_key(client).values())).id
     calls = client.get("/api/openapi.json").json()["paths"]
-    asked = [(path, part["name"]) for path, call in calls.items() if "get" in call for part in call["get"].get("parameters", [])]
+    asked = [
+        (path, part["name"])
+        for path, call in calls.items()
+        if "get" in call
+        for part in call["get"].get("parameters", [])
+    ]
     asked += [("/look/{id}", "id"), *(("/", field.name) for field in fields(View))]
     assert len(asked) > 30
     for path, name in asked:
         for value in NASTY:
-            places = {"id": id, "a": id, "b": id, **({name: value} if f"{{{name}}}" in path else {})}
+            places = {
+                "id": id,
+                "a": id,
+                "b": id,
+                **({name: value} if f"{{{name}}}" in path else {}),
+            }
             answer = client.get(f"{path.format(**places)}?{name}={value}&{name}={value}")
             assert answer.status_code < 500, answer.url
             assert "x-evil" not in answer.headers

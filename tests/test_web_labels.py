@@ -10,10 +10,20 @@ from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
-from web import FINCHES, FIRST, WRENS, by_key, client_of, label, listed, make_odd_collection, without_labels
+from web import (
+    FINCHES,
+    FIRST,
+    WRENS,
+    by_key,
+    client_of,
+    label,
+    listed,
+    make_odd_collection,
+    without_labels,
+)
 
 from lodisc.collection.collection import Collection
-from lodisc.collection.exchange import export_csv
+from lodisc.collection.labels_csv import export_csv
 
 
 @pytest.fixture(scope="module")
@@ -34,12 +44,20 @@ def test_labels_with_undo_and_history(client: TestClient) -> None:
     assert label(client, FINCHES[:2], "Buchfink")["changed"] == 0
     label(client, WRENS[:1], "wren")
     label(client, FINCHES[:1], None)
-    assert client.get("/api/labels").json()["labels"] == [{"label": "Buchfink", "count": 1}, {"label": "wren", "count": 1}]
+    assert client.get("/api/labels").json()["labels"] == [
+        {"label": "Buchfink", "count": 1},
+        {"label": "wren", "count": 1},
+    ]
     undone = client.post("/api/labels/undo").json()
-    assert undone["labels"][0] == {"label": "Buchfink", "count": 2} and undone["redo"] == undone["undone"]
+    assert (
+        undone["labels"][0] == {"label": "Buchfink", "count": 2}
+        and undone["redo"] == undone["undone"]
+    )
     assert client.post("/api/labels/redo").json()["labels"][0]["count"] == 1
     history = client.get("/api/labels/history").json()["history"]
-    assert [entry["count"] for entry in history] == [1, 1, 2] and not any(entry["undone"] for entry in history)
+    assert [entry["count"] for entry in history] == [1, 1, 2] and not any(
+        entry["undone"] for entry in history
+    )
     assert len(client.get("/api/labels/history", params={"limit": 1}).json()["history"]) == 1
     for _ in range(4):
         last = client.post("/api/labels/undo").json()
@@ -64,14 +82,22 @@ def test_labels_with_undo_and_history(client: TestClient) -> None:
     ],
 )
 def test_labels_that_make_no_sense(client: TestClient, body: Any, status: int, words: str) -> None:
-    answer = client.post("/api/labels", content=json.dumps(body), headers={"Content-Type": "application/json"})
+    answer = client.post(
+        "/api/labels", content=json.dumps(body), headers={"Content-Type": "application/json"}
+    )
     assert answer.status_code == status and list(answer.json()) == ["detail"]
     assert words in answer.json()["detail"] and "\n" not in answer.json()["detail"]
     assert client.get("/api/labels").json()["labels"] == []
 
 
 def test_groups_and_a_whole_group_labelled(client: TestClient) -> None:
-    assert client.get("/api/groups").json() == {"k": None, "grouping": None, "criterion": None, "tried": [], "groups": []}
+    assert client.get("/api/groups").json() == {
+        "k": None,
+        "grouping": None,
+        "criterion": None,
+        "tried": [],
+        "groups": [],
+    }
     made = client.post("/api/groups", json={"k": 3}).json()
     assert made["k"] == 3 and made["criterion"] is None and client.get("/api/groups").json() == made
     every = by_key(client)
@@ -80,7 +106,10 @@ def test_groups_and_a_whole_group_labelled(client: TestClient) -> None:
         members = listed(client, group=group["group"])
         assert len(members) == group["size"] and group["representative"]["key"] in members
         assert all(one["key"] in members for one in group["doubtful"])
-        assert listed(client, group=group["group"], sort="typical")[0] == group["representative"]["key"]
+        assert (
+            listed(client, group=group["group"], sort="typical")[0]
+            == group["representative"]["key"]
+        )
     first = made["groups"][0]
     done = client.post("/api/labels", json={"group": first["group"], "label": "kind one"}).json()
     assert done["changed"] == first["size"]
@@ -96,45 +125,69 @@ def test_groups_and_a_whole_group_labelled(client: TestClient) -> None:
 
 def test_names_from_a_few_labels(client: TestClient) -> None:
     nothing = client.get("/api/names").json()
-    assert nothing["trained"] is False and nothing["reason"] and nothing["accuracy"] is None and nothing["proposals"]
-    assert client.post("/api/names/accept", json={"confidence": 0.0}).json() == {"changed": 0, "undo": None, "unknown": 0}
+    assert (
+        nothing["trained"] is False
+        and nothing["reason"]
+        and nothing["accuracy"] is None
+        and nothing["proposals"]
+    )
+    assert client.post("/api/names/accept", json={"confidence": 0.0}).json() == {
+        "changed": 0,
+        "undo": None,
+        "unknown": 0,
+    }
     label(client, FINCHES[:5], "finch")
     label(client, WRENS[:5], "wren")
     names = client.get("/api/names").json()
-    assert names["trained"] and names["classes"] == ["finch", "wren"] and names["accuracy"]["n"] == 10
-    assert 0 <= names["accuracy"]["low"] < names["accuracy"]["value"] <= names["accuracy"]["high"] <= 1
+    assert (
+        names["trained"] and names["classes"] == ["finch", "wren"] and names["accuracy"]["n"] == 10
+    )
+    assert (
+        0 <= names["accuracy"]["low"] < names["accuracy"]["value"] <= names["accuracy"]["high"] <= 1
+    )
     proposed = {one["key"] for one in names["proposals"]}
     assert proposed and proposed.isdisjoint(FINCHES[:5] + WRENS[:5])
     photos = by_key(client)
     unlabelled = [photo for photo in photos.values() if photo.label is None]
-    assert all(photo.name in ("finch", "wren") and photo.confidence is not None for photo in unlabelled)
-    assert names["above"][0] == {"confidence": 0.5, "count": sum((photo.confidence or 0) >= 0.5 for photo in unlabelled)}
+    assert all(
+        photo.name in ("finch", "wren") and photo.confidence is not None for photo in unlabelled
+    )
+    assert names["above"][0] == {
+        "confidence": 0.5,
+        "count": sum((photo.confidence or 0) >= 0.5 for photo in unlabelled),
+    }
     at = sorted(photo.confidence or 0 for photo in unlabelled)[len(unlabelled) // 2]
     done = client.post("/api/names/accept", json={"confidence": at}).json()
     accepted = {photo.key: photo.name for photo in unlabelled if (photo.confidence or 0) >= at}
     assert abs(done["changed"] - len(accepted)) <= 1, "but for the rounding of what is listed"
-    assert sum(by_key(client)[key].label == name for key, name in accepted.items()) >= done["changed"]
+    assert (
+        sum(by_key(client)[key].label == name for key, name in accepted.items()) >= done["changed"]
+    )
     client.post("/api/labels/undo")
     assert client.get("/api/collection").json()["labelled"] == 10
 
 
-def test_the_table_holds_the_names_that_are_kept(client: TestClient, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_table_holds_the_names_that_are_kept(
+    client: TestClient, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     label(client, FINCHES[:5], "finch")
     label(client, WRENS[:5], "wren")
     client.get("/api/names")
     export_csv(Collection(folder / "C"), folder / "labels.csv")
-    monkeypatch.setattr("lodisc.collection.naming.name_photos", pytest.fail)
+    monkeypatch.setattr("lodisc.vectors.classifier.name_photos", pytest.fail)
     assert client.get("/api/labels/export").content == (folder / "labels.csv").read_bytes()
 
 
-def test_names_are_there_before_anybody_asks(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_names_are_there_before_anybody_asks(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
     label(client, FINCHES[:5], "finch")
     label(client, WRENS[:5], "wren")
     with client:
         for thread in threading.enumerate():
             if thread.name == "warm-up":
                 thread.join(60)
-        monkeypatch.setattr("lodisc.collection.naming.name_photos", pytest.fail)
+        monkeypatch.setattr("lodisc.vectors.classifier.name_photos", pytest.fail)
         assert by_key(client)[FINCHES[7]].name in ("finch", "wren")
         assert client.get("/api/names").json()["accuracy"]["n"] == 10
 
@@ -142,7 +195,11 @@ def test_names_are_there_before_anybody_asks(client: TestClient, monkeypatch: py
 @pytest.mark.parametrize("confidence", [-0.1, 1.1, "NaN", None, "x"])
 def test_names_are_accepted_from_a_share_on(client: TestClient, confidence: Any) -> None:
     assert client.post("/api/names/accept", json={"confidence": confidence}).status_code == 422
-    answer = client.post("/api/names/accept", content=b'{"confidence": NaN}', headers={"Content-Type": "application/json"})
+    answer = client.post(
+        "/api/names/accept",
+        content=b'{"confidence": NaN}',
+        headers={"Content-Type": "application/json"},
+    )
     assert answer.status_code == 422
 
 
@@ -152,8 +209,13 @@ def test_labels_go_out_and_come_back(client: TestClient) -> None:
     answer = client.get("/api/labels/export")
     assert answer.headers["content-disposition"] == 'attachment; filename="labels.csv"'
     assert answer.headers["content-type"].startswith("text/csv")
-    rows = {row["key"]: row for row in csv.DictReader(io.StringIO(answer.content.decode("utf-8-sig"), newline=""))}
-    assert rows["names/line\nbreak.jpg"]["label"] == "'" + '=1+1,"quoted"', "a spreadsheet takes it for text"
+    rows = {
+        row["key"]: row
+        for row in csv.DictReader(io.StringIO(answer.content.decode("utf-8-sig"), newline=""))
+    }
+    assert rows["names/line\nbreak.jpg"]["label"] == "'" + '=1+1,"quoted"', (
+        "a spreadsheet takes it for text"
+    )
     assert rows[FINCHES[0]]["label"] == "Buchfink 🐦"
     for _ in range(2):
         client.post("/api/labels/undo")
@@ -161,7 +223,10 @@ def test_labels_go_out_and_come_back(client: TestClient) -> None:
     done = client.post("/api/labels/import", files={"file": ("labels.csv", answer.content)}).json()
     assert done["changed"] == 4 and done["unknown"] == 0 and done["undo"]
     assert by_key(client)["names/line\nbreak.jpg"].label == '=1+1,"quoted"'
-    done = client.post("/api/labels/import", files={"file": ("x.csv", b"key,label\nno/such.jpg,x\nfinch/7.jpg,y\n")}).json()
+    done = client.post(
+        "/api/labels/import",
+        files={"file": ("x.csv", b"key,label\nno/such.jpg,x\nfinch/7.jpg,y\n")},
+    ).json()
     assert done["changed"] == 1 and done["unknown"] == 1 and done["unknown_keys"] == ["no/such.jpg"]
     for bad in (b"", b"\xff\xfe\x00", b"a,b\n1,2\n", b"key,label\nfinch/7.jpg,\x01\n"):
         answer = client.post("/api/labels/import", files={"file": ("x.csv", bad)})
@@ -172,7 +237,10 @@ def test_labels_that_are_damaged_are_said_in_one_line(client: TestClient, folder
     (folder / "C" / "labels.sqlite").write_bytes(b"no database" * 1000)
     for path in ("/api/photos", "/api/labels", "/api/collection"):
         answer = client.get(path)
-        assert answer.status_code == 503 and "labels.sqlite is no database of labels" in answer.json()["detail"], answer.text
+        assert (
+            answer.status_code == 503
+            and "labels.sqlite is no database of labels" in answer.json()["detail"]
+        ), answer.text
     answer = client.post("/api/labels/undo")
     assert answer.status_code == 503 and "labels.sqlite" in answer.json()["detail"]
 
@@ -186,9 +254,16 @@ def test_a_group_that_has_other_photographs_by_now_is_not_labelled(client: TestC
     seen = client.post("/api/groups", json={"k": 2}).json()
     now = client.post("/api/groups", json={"k": 3}).json()
     assert client.get("/api/groups").json()["grouping"] == now["grouping"] != seen["grouping"]
-    assert client.post("/api/labels", json={"group": 1, "grouping": seen["grouping"], "label": "wren"}).status_code == 409
+    assert (
+        client.post(
+            "/api/labels", json={"group": 1, "grouping": seen["grouping"], "label": "wren"}
+        ).status_code
+        == 409
+    )
     assert client.get("/api/labels").json()["labels"] == []
-    done = client.post("/api/labels", json={"group": 1, "grouping": now["grouping"], "label": "wren"}).json()
+    done = client.post(
+        "/api/labels", json={"group": 1, "grouping": now["grouping"], "label": "wren"}
+    ).json()
     assert done["changed"] == now["groups"][0]["size"]
 
 
@@ -203,9 +278,13 @@ def test_what_is_sent_twice_is_done_once(client: TestClient) -> None:
     assert answers == [answers[0]] * 4 and answers[0][1]["changed"] == 1
     client.post("/api/labels/undo")
     assert send("/api/labels", labelling, "one") == answers[0]
-    assert client.get("/api/labels").json()["labels"] == [], "what came late does not undo the undoing"
+    assert client.get("/api/labels").json()["labels"] == [], (
+        "what came late does not undo the undoing"
+    )
     assert send("/api/labels", {**labelling, "label": ""}, "two")[0] == 422
-    assert send("/api/labels", labelling, "two")[1]["changed"] == 1, "what was refused may be tried again"
+    assert send("/api/labels", labelling, "two")[1]["changed"] == 1, (
+        "what was refused may be tried again"
+    )
     label(client, WRENS[:1], "wren")
     named = send("/api/names/accept", {"confidence": 0.0}, "three")
     client.post("/api/labels/undo")

@@ -15,7 +15,7 @@ from web import PATIENCE, Server, make_collection, notice, served
 
 from lodisc.collection.index import index
 from lodisc.collection.labels import Labels
-from lodisc.collection.parts import SETTINGS
+from lodisc.embedding.parts import SETTINGS
 
 pytestmark = pytest.mark.slow
 
@@ -28,23 +28,43 @@ def collection(tmp_path_factory: pytest.TempPathFactory, run: Path) -> Path:
     return make_collection(tmp_path_factory.mktemp("load"), run, per_label=CLIENTS // 2 + 8)
 
 
-def work(address: str, number: int, *, photo: dict[str, Any], other: dict[str, Any], start: threading.Barrier) -> list[tuple[int, str]]:
+def work(
+    address: str,
+    number: int,
+    *,
+    photo: dict[str, Any],
+    other: dict[str, Any],
+    start: threading.Barrier,
+) -> list[tuple[int, str]]:
     """What one person does: look around, search, upload, and label one photograph of their own again and again; all answers."""
     answers = []
     with httpx.Client(base_url=address, timeout=120, verify=False) as client:
 
         def ask(method: str, path: str, **settings: Any) -> None:
             answer = client.request(method, path, **settings)
-            answers.append((answer.status_code, f"{method} {path}: {answer.text[:100] if answer.is_error else ''}"))
+            answers.append(
+                (
+                    answer.status_code,
+                    f"{method} {path}: {answer.text[:100] if answer.is_error else ''}",
+                )
+            )
 
         start.wait()
         for again in range(ROUNDS):
-            ask("POST", "/api/labels", json={"ids": [photo["id"]], "label": f"label {number} {again}"})
+            ask(
+                "POST",
+                "/api/labels",
+                json={"ids": [photo["id"]], "label": f"label {number} {again}"},
+            )
             ask("GET", "/" if again == 0 else "/api/photos?limit=100&sort=typical")
             ask("GET", f"/api/photos/{photo['id']}/thumbnail")
             ask("GET", f"/api/photos/{photo['id']}/similar")
             ask("GET", f"/api/photos/{photo['id']}/look")
-            ask("POST", "/api/similar", files={"file": (f"{number}.jpg", encoded(texture(5000 + number)))})
+            ask(
+                "POST",
+                "/api/similar",
+                files={"file": (f"{number}.jpg", encoded(texture(5000 + number)))},
+            )
             ask("GET", f"/api/pairs/{photo['id']}/{other['id']}")
             if number % 16 == 0:
                 ask("GET", "/api/names" if again == 0 else "/api/progress")
@@ -57,16 +77,29 @@ def test_64_clients_at_once_lose_nothing(collection: Path) -> None:
         photos = httpx.get(f"{address}api/photos", params={"limit": 500}).json()["photos"]
         start = threading.Barrier(CLIENTS)
         with ThreadPoolExecutor(CLIENTS) as pool:
-            begun = [pool.submit(work, address, number, photo=photos[number], other=photos[-1], start=start) for number in range(CLIENTS)]
+            begun = [
+                pool.submit(
+                    work, address, number, photo=photos[number], other=photos[-1], start=start
+                )
+                for number in range(CLIENTS)
+            ]
             answers = [answer for each in begun for answer in each.result()]
         assert [answer for answer in answers if answer[0] != 200] == []
         assert len(answers) >= 7 * ROUNDS * CLIENTS
-        labelled = {photo["key"]: photo["label"] for photo in httpx.get(f"{address}api/photos", params={"limit": 500}).json()["photos"]}
-    expected = {photos[number]["key"]: f"label {number} {ROUNDS - 1}" for number in range(CLIENTS)} | {photos[-1]["key"]: "of all"}
+        labelled = {
+            photo["key"]: photo["label"]
+            for photo in httpx.get(f"{address}api/photos", params={"limit": 500}).json()["photos"]
+        }
+    expected = {
+        photos[number]["key"]: f"label {number} {ROUNDS - 1}" for number in range(CLIENTS)
+    } | {photos[-1]["key"]: "of all"}
     assert {key: label for key, label in labelled.items() if label is not None} == expected
     typed = Labels(collection / "labels.sqlite")
     assert typed.current() == expected
-    assert len([action for action in typed.history(limit=10_000) if action.label != "of all"]) == CLIENTS * ROUNDS, "each is in the history"
+    assert (
+        len([action for action in typed.history(limit=10_000) if action.label != "of all"])
+        == CLIENTS * ROUNDS
+    ), "each is in the history"
 
 
 def test_twenty_thousand_photographs(browser: Any, tmp_path: Path) -> None:

@@ -9,7 +9,14 @@ from web import FIRST, Server, notice, open_labelling, settled, type_name, until
 
 from lodisc.collection.collection import Collection
 
-browser, context, embedded, expected, open_page, server = web.browser, web.context, web.embedded, web.expected, web.open_page, web.server
+browser, context, embedded, expected, open_page, server = (
+    web.browser,
+    web.context,
+    web.embedded,
+    web.expected,
+    web.open_page,
+    web.server,
+)
 WITHOUT_LOCKS = "delete Navigator.prototype.locks"
 BLOCKED = """
 for (const name of ["localStorage", "sessionStorage"]) Object.defineProperty(window, name, { get() { throw new Error("blocked"); } });
@@ -17,7 +24,9 @@ navigator.locks.request = () => Promise.reject(new DOMException("denied", "Secur
 """
 
 
-def test_nothing_typed_is_lost_while_the_server_is_away(server: Server, open_page: Callable[..., Any], expected: list[str]) -> None:
+def test_nothing_typed_is_lost_while_the_server_is_away(
+    server: Server, open_page: Callable[..., Any], expected: list[str]
+) -> None:
     expected.extend(["ERR_CONNECTION_REFUSED", "status of 500"])  # it is away, or on its way out
     page = open_page("/label")
     page.locator(".strip .tile").first.wait_for()
@@ -29,21 +38,31 @@ def test_nothing_typed_is_lost_while_the_server_is_away(server: Server, open_pag
     notice(page, "2 actions wait here, safely")
     server.start()
     until(lambda: sorted(server.labels.values()) == ["wren", "wren"])
-    assert first.rsplit("/", 1)[-1] in {key.rsplit("/", 1)[-1] for key in server.labels} or "\\" in first
+    assert (
+        first.rsplit("/", 1)[-1] in {key.rsplit("/", 1)[-1] for key in server.labels}
+        or "\\" in first
+    )
     page.locator(".notice.waiting").wait_for(state="detached")
     server.stop()
     page.keyboard.press("1")
     notice(page, "safely")
     server.start()
-    page.goto(server.address + "/progress")  # another page, of another life of the server, sends what this one could not
+    page.goto(
+        server.address + "/progress"
+    )  # another page, of another life of the server, sends what this one could not
     until(lambda: list(server.labels.values()) == ["wren"] * 3)
 
 
-def test_undo_waits_for_a_label_that_is_on_its_way(server: Server, open_page: Callable[..., Any]) -> None:
+def test_undo_waits_for_a_label_that_is_on_its_way(
+    server: Server, open_page: Callable[..., Any]
+) -> None:
     page = open_page("/label")
     page.locator(".strip .tile").first.wait_for()
     held: list[Any] = []
-    page.route("**/api/labels", lambda route: held.append(route) if route.request.method == "POST" else route.continue_())
+    page.route(
+        "**/api/labels",
+        lambda route: held.append(route) if route.request.method == "POST" else route.continue_(),
+    )
     page.keyboard.type("wren")
     page.keyboard.press("Enter")
     until(lambda: page.wait_for_timeout(20) or held)
@@ -58,7 +77,9 @@ def test_what_another_tab_has_sent_is_not_sent_again(
     server: Server, open_page: Callable[..., Any], expected: list[str], without: str
 ) -> None:
     expected.append("ERR_FAILED")
-    page = open_labelling(open_page, alone=True, prepare=lambda page: page.context.add_init_script(without))
+    page = open_labelling(
+        open_page, alone=True, prepare=lambda page: page.context.add_init_script(without)
+    )
     page.route("**/api/labels", lambda route: route.abort())
     type_name(page, "aaa")
     notice(page, "safely")
@@ -74,8 +95,12 @@ def test_what_another_tab_has_sent_is_not_sent_again(
     assert server.labels == {}
 
 
-def test_what_two_tabs_send_in_the_same_moment_is_done_once(server: Server, open_page: Callable[..., Any]) -> None:
-    page = open_labelling(open_page, alone=True, prepare=lambda page: page.context.add_init_script(WITHOUT_LOCKS))
+def test_what_two_tabs_send_in_the_same_moment_is_done_once(
+    server: Server, open_page: Callable[..., Any]
+) -> None:
+    page = open_labelling(
+        open_page, alone=True, prepare=lambda page: page.context.add_init_script(WITHOUT_LOCKS)
+    )
     answered: list[Any] = []
 
     def hold(route: Any) -> None:
@@ -96,7 +121,9 @@ def test_what_two_tabs_send_in_the_same_moment_is_done_once(server: Server, open
     answered[0][0].fulfill(response=answered[0][1])
 
 
-def test_what_another_tab_is_sending_is_not_taken_back(server: Server, open_page: Callable[..., Any], expected: list[str]) -> None:
+def test_what_another_tab_is_sending_is_not_taken_back(
+    server: Server, open_page: Callable[..., Any], expected: list[str]
+) -> None:
     expected.append("ERR_FAILED")
     page = open_labelling(open_page)
     page.route("**/api/labels", lambda route: route.abort())
@@ -115,7 +142,9 @@ def test_what_another_tab_is_sending_is_not_taken_back(server: Server, open_page
 
 
 @pytest.mark.parametrize("path", ["/", "/label", f"/look/{FIRST}"])
-def test_pages_work_where_storage_is_blocked(server: Server, open_page: Callable[..., Any], path: str) -> None:
+def test_pages_work_where_storage_is_blocked(
+    server: Server, open_page: Callable[..., Any], path: str
+) -> None:
     page = open_page(path, prepare=lambda page: page.add_init_script(BLOCKED))
     if path.startswith("/look"):
         page.locator("#query canvas").wait_for()

@@ -15,17 +15,35 @@ from photos import ODD_NAMES, encoded, texture, write
 from web import FIRST, Server, index_again, key_of, make_collection, notice, until
 
 from lodisc.collection.collection import Collection, photo_id
-from lodisc.collection.layout import layout
-from lodisc.web import layouts
+from lodisc.vectors.projection import layout
+from lodisc.web.state import map_layouts
 
-browser, context, expected, open_page, server = web.browser, web.context, web.expected, web.open_page, web.server
+browser, context, expected, open_page, server = (
+    web.browser,
+    web.context,
+    web.expected,
+    web.open_page,
+    web.server,
+)
 MARKUP = "<img src=x onerror=document.title='hacked'>.jpg"
-HOSTILE = [*ODD_NAMES, MARKUP, "gnp.\u202egpj.jpg", "\u05d0\u05d1\u05d2 finch.jpg", "&amp;'`${1}.jpg"]
+HOSTILE = [
+    *ODD_NAMES,
+    MARKUP,
+    "gnp.\u202egpj.jpg",
+    "\u05d0\u05d1\u05d2 finch.jpg",
+    "&amp;'`${1}.jpg",
+]
 PAGES = {  # and what is there when all of a page is
-    "/": ".grid.live .tile img", "/map": ".legend button", "/label": ".strip .tile", "/groups": "#regroup", "/progress": "#health .word",
-    "/?state=skipped": ".plainlist li", "/?state=duplicates": ".sets .tile", "/?state=outliers": ".grid.live",
+    "/": ".grid.live .tile img",
+    "/map": ".legend button",
+    "/label": ".strip .tile",
+    "/groups": "#regroup",
+    "/progress": "#health .word",
+    "/?state=skipped": ".plainlist li",
+    "/?state=duplicates": ".sets .tile",
+    "/?state=outliers": ".grid.live",
     "/?label=nothing": "#nothing h2",
-}  # fmt: skip
+}
 NAMED = "[...document.querySelectorAll('button, input:not([hidden]), select, a:not([tabindex])')].filter((one) => one.offsetParent)"
 
 
@@ -47,7 +65,10 @@ def test_every_page_opens_clean(server: Server, open_page: Callable[..., Any]) -
     """On narrow and wide screens, light and dark; on which of them it is opened differs from page to page."""
     page = open_page("/progress")
     shapes = list(itertools.product((390, 1440), ("light", "dark")))
-    for path, content in {**PAGES, f"/look/{photo_id('odd/' + MARKUP)}": ".tile.chosen canvas"}.items():
+    for path, content in {
+        **PAGES,
+        f"/look/{photo_id('odd/' + MARKUP)}": ".tile.chosen canvas",
+    }.items():
         page.goto(server.address + path)
         page.locator(content).first.wait_for(state="attached")
         for width, scheme in shapes:
@@ -57,12 +78,16 @@ def test_every_page_opens_clean(server: Server, open_page: Callable[..., Any]) -
             assert page.locator("h1").count() == 1
             paper = page.evaluate("getComputedStyle(document.body).backgroundColor")
             assert (paper == "rgb(20, 23, 26)") == (scheme == "dark")
-            assert page.evaluate(f"{NAMED}.every((one) => one.ariaLabel || one.textContent.trim() || one.labels?.length)"), path
+            assert page.evaluate(
+                f"{NAMED}.every((one) => one.ariaLabel || one.textContent.trim() || one.labels?.length)"
+            ), path
         page.wait_for_load_state("networkidle")
         shapes.append(shapes.pop(0))
 
 
-def test_a_page_that_is_not_there_says_so_kindly(open_page: Callable[..., Any], expected: list[str]) -> None:
+def test_a_page_that_is_not_there_says_so_kindly(
+    open_page: Callable[..., Any], expected: list[str]
+) -> None:
     expected.append("status of 404")
     page = open_page("/look/0000000000000000")
     assert page.locator("h1").inner_text() == "Not here" and page.locator("a.button").count() == 1
@@ -81,7 +106,9 @@ def test_hostile_names_are_text(server: Server, open_page: Callable[..., Any]) -
     page = open_page("/?folder=odd")
     page.locator(".grid.live").wait_for()
     captions = page.locator(".caption .file").all_inner_texts()
-    assert MARKUP in captions and "line\\nbreak.jpg" in captions and "gnp.\\u202egpj.jpg" in captions
+    assert (
+        MARKUP in captions and "line\\nbreak.jpg" in captions and "gnp.\\u202egpj.jpg" in captions
+    )
     page.keyboard.press("Control+a")
     label = "<img src=x onerror=document.title='hacked'> \N{BIRD} 'quoted' \"twice\""
     page.locator("#selected", has_text="selected").wait_for()
@@ -105,7 +132,9 @@ def test_near_duplicates_on_a_narrow_screen(open_page: Callable[..., Any]) -> No
     page.locator("body.filtering").wait_for()
 
 
-def test_nothing_is_said_to_be_left_before_the_server_has_answered(open_page: Callable[..., Any]) -> None:
+def test_nothing_is_said_to_be_left_before_the_server_has_answered(
+    open_page: Callable[..., Any],
+) -> None:
     page = open_page("/progress")
     asked: list[Any] = []
     page.route("**/api/names", lambda route: asked.append(route))
@@ -118,7 +147,9 @@ def test_nothing_is_said_to_be_left_before_the_server_has_answered(open_page: Ca
     page.locator(".strip .tile").first.wait_for()
 
 
-def test_search_by_upload_and_where(server: Server, open_page: Callable[..., Any], embedded: Path) -> None:
+def test_search_by_upload_and_where(
+    server: Server, open_page: Callable[..., Any], embedded: Path
+) -> None:
     page = open_page("/groups")
     page.locator("#chooser").set_input_files(embedded / "photos" / "wren" / "3.jpg")
     page.wait_for_url("**/look/upload-*")
@@ -138,7 +169,10 @@ def test_search_by_upload_and_where(server: Server, open_page: Callable[..., Any
     assert page.locator("canvas").count() == 0
     page.reload()
     page.locator(".nearest .tile.chosen").wait_for()
-    assert page.locator("#where").get_attribute("aria-checked") == "false" and page.locator("canvas").count() == 0
+    assert (
+        page.locator("#where").get_attribute("aria-checked") == "false"
+        and page.locator("canvas").count() == 0
+    )
     page.locator("#where").click()
     page.locator("#query canvas").wait_for()
     page.locator("#query .frame").focus()
@@ -146,11 +180,15 @@ def test_search_by_upload_and_where(server: Server, open_page: Callable[..., Any
         page.keyboard.press("ArrowRight")
     page.locator(".nearest .tile a").nth(2).click()
     page.wait_for_url("**/look/*")
-    assert server.labels == {} and len(Collection(server.folder).photos()) == len(Collection(embedded / "C").photos())
+    assert server.labels == {} and len(Collection(server.folder).photos()) == len(
+        Collection(embedded / "C").photos()
+    )
 
 
 @pytest.mark.parametrize("way", ["drop", "paste"])
-def test_a_photograph_is_dropped_or_pasted_anywhere(open_page: Callable[..., Any], embedded: Path, way: str) -> None:
+def test_a_photograph_is_dropped_or_pasted_anywhere(
+    open_page: Callable[..., Any], embedded: Path, way: str
+) -> None:
     page = open_page("/progress")
     data = list((embedded / "photos" / "finch" / "0.jpg").read_bytes())
     page.evaluate(
@@ -168,7 +206,9 @@ def test_a_photograph_is_dropped_or_pasted_anywhere(open_page: Callable[..., Any
     assert key_of(page, ".nearest .tile") == "finch/0.jpg"
 
 
-def test_an_upload_that_is_no_photograph(open_page: Callable[..., Any], expected: list[str], tmp_path: Path) -> None:
+def test_an_upload_that_is_no_photograph(
+    open_page: Callable[..., Any], expected: list[str], tmp_path: Path
+) -> None:
     expected.append("status of 422")
     page = open_page("/")
     page.locator("#chooser").set_input_files(write(tmp_path / "letter.jpg", b"Dear diary"))
@@ -176,9 +216,13 @@ def test_an_upload_that_is_no_photograph(open_page: Callable[..., Any], expected
     assert page.url.endswith("/")
 
 
-def test_patches_that_cannot_be_had_are_said(open_page: Callable[..., Any], expected: list[str]) -> None:
+def test_patches_that_cannot_be_had_are_said(
+    open_page: Callable[..., Any], expected: list[str]
+) -> None:
     expected.append("ERR_FAILED")
-    page = open_page(f"/look/{FIRST}", prepare=lambda page: page.route("**/look", lambda route: route.abort()))
+    page = open_page(
+        f"/look/{FIRST}", prepare=lambda page: page.route("**/look", lambda route: route.abort())
+    )
     notice(page, "does not answer")
     page.locator("#query .frame").focus()
     with page.expect_event("requestfailed"):
@@ -225,10 +269,12 @@ def test_the_map_is_zoomed_and_clicked(server: Server, open_page: Callable[..., 
     page.wait_for_url("**/look/*")
 
 
-def test_the_map_is_loaded_again_once_there_is_a_better_one(open_page: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_map_is_loaded_again_once_there_is_a_better_one(
+    open_page: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     def laid_out(vectors: Any, *, method: str) -> Any:
-        assert method == layouts.QUICK or allowed.wait(60)
-        return layout(vectors, method=layouts.QUICK)
+        assert method == map_layouts.QUICK or allowed.wait(60)
+        return layout(vectors, method=map_layouts.QUICK)
 
     def watched(page: Any) -> None:
         page.clock.install()
@@ -236,14 +282,19 @@ def test_the_map_is_loaded_again_once_there_is_a_better_one(open_page: Callable[
 
     asked: list[str] = []
     allowed = threading.Event()
-    monkeypatch.setattr(layouts, "layout", laid_out)
-    monkeypatch.setattr(layouts, "PATIENCE", 0.0)
+    monkeypatch.setattr(map_layouts, "layout", laid_out)
+    monkeypatch.setattr(map_layouts, "PATIENCE", 0.0)
     page = open_page("/map", alone=True, prepare=watched)
     page.locator("#how", has_text="is being made").wait_for()
     until(lambda: page.clock.fast_forward(30_000) or asked.count("map/status") > 2)
     assert asked.count("map") == 1
     allowed.set()
-    until(lambda: page.clock.fast_forward(30_000) or page.locator("#how", has_text="t-SNE; the nearer").count())
+    until(
+        lambda: (
+            page.clock.fast_forward(30_000)
+            or page.locator("#how", has_text="t-SNE; the nearer").count()
+        )
+    )
     before = len(asked)
     page.clock.fast_forward(60_000)
     assert asked.count("map") == 2 and asked[before:] == []
@@ -257,10 +308,24 @@ def test_progress_is_live(embedded: Path, server: Server, open_page: Callable[..
     try:
         told = json.loads(before)
         path.write_text(
-            json.dumps({**told, "finished": False, "done": 3, "total": 12, "started": time.time() - 30, "updated": time.time()})
+            json.dumps(
+                {
+                    **told,
+                    "finished": False,
+                    "done": 3,
+                    "total": 12,
+                    "started": time.time() - 30,
+                    "updated": time.time(),
+                }
+            )
         )
         until(lambda: page.clock.fast_forward(2000) or page.locator("progress").count())
         assert "3 of 12" in page.locator(".task .count").inner_text()
     finally:
         path.write_bytes(before)
-    until(lambda: page.clock.fast_forward(2000) or page.locator("#running", has_text="Nothing is running").count())
+    until(
+        lambda: (
+            page.clock.fast_forward(2000)
+            or page.locator("#running", has_text="Nothing is running").count()
+        )
+    )

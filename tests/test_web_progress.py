@@ -25,7 +25,9 @@ def running(run: Path, *, data: Path, steps: int, done: int, quiet: float = 0) -
     """A run as a training leaves it on its way."""
     (run / "start").mkdir(parents=True)
     settings = {"batch_size": 4, "log_every": 1}
-    (run / "config.json").write_text(json.dumps({"settings": settings, "steps": steps, "data": {"path": str(data.resolve())}}))
+    (run / "config.json").write_text(
+        json.dumps({"settings": settings, "steps": steps, "data": {"path": str(data.resolve())}})
+    )
     with (run / "log.jsonl").open("w") as log:
         for step in range(1, done + 1):
             entry = {
@@ -50,25 +52,52 @@ def test_progress_of_trainings_and_embeddings(client: TestClient, folder: Path) 
     parts.mkdir()
     (parts / "_embedding.json").write_text(json.dumps({"data": str(folder / "photos")}))
     now = time.time()
-    (parts / "_progress.json").write_text(json.dumps({"done": 30, "total": 90, "started": now - 10, "updated": now, "finished": False}))
+    (parts / "_progress.json").write_text(
+        json.dumps(
+            {"done": 30, "total": 90, "started": now - 10, "updated": now, "finished": False}
+        )
+    )
     told = client.get("/api/progress").json()
     tasks = {task["name"]: task for task in (*told["running"], *told["finished"])}
     assert {task["name"] for task in told["running"]} == {"on its way", "other parts"}
     training = tasks["on its way"]
-    assert (training["kind"], training["done"], training["total"], training["unit"]) == ("training", 600, 1000, "steps")
-    assert training["seconds_left"] == 200 and training["health"] == {"verdict": "healthy", "advice": "a view finds its partner"}
+    assert (training["kind"], training["done"], training["total"], training["unit"]) == (
+        "training",
+        600,
+        1000,
+        "steps",
+    )
+    assert training["seconds_left"] == 200 and training["health"] == {
+        "verdict": "healthy",
+        "advice": "a view finds its partner",
+    }
     assert len(training["curve"]) <= 200 and training["curve"][-1] == [600, -2.0]
     assert tasks["left"]["state"] == "stopped" and tasks["left"]["seconds_left"] is None
     embedding = tasks["other parts"]
-    assert (embedding["kind"], embedding["done"], embedding["state"], round(embedding["seconds_left"])) == ("embedding", 30, "running", 20)
-    assert tasks["parts"]["state"] == "finished" and "of other photographs" not in tasks and "damaged" not in tasks
+    assert (
+        embedding["kind"],
+        embedding["done"],
+        embedding["state"],
+        round(embedding["seconds_left"]),
+    ) == ("embedding", 30, "running", 20)
+    assert (
+        tasks["parts"]["state"] == "finished"
+        and "of other photographs" not in tasks
+        and "damaged" not in tasks
+    )
 
 
 def test_health_in_plain_words(client: TestClient, folder: Path) -> None:
     health = client.get("/api/health").json()
     words = " ".join(health["words"])
-    assert health["status"] == "look" and "could not be read" in words and "photographs, 0 of them labelled" in words
+    assert (
+        health["status"] == "look"
+        and "could not be read" in words
+        and "photographs, 0 of them labelled" in words
+    )
     (folder / "C" / "groups.json").write_text("{")
     health = client.get("/api/health").json()
     assert "The groups are damaged; group the photographs again." in health["words"]
-    assert client.get("/api/photos").status_code == 200, "damaged groups are no reason to show nothing"
+    assert client.get("/api/photos").status_code == 200, (
+        "damaged groups are no reason to show nothing"
+    )

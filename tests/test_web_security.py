@@ -14,9 +14,21 @@ from lodisc.web.security import ANY_ADDRESS, LOOPBACK, cookie_name
 
 TOKEN = "a-token-of-the-tests"
 HOSTS_OF_OTHERS = [
-    "evil.example", "localhost.evil.example", "127.0.0.1.nip.io", "192.0.2.7", "localhost:80:80", "localhost@evil.example", "localhost:x",
-    "", "[::1", "::1", "local host", "[::ffff:127.0.0.1]", "0x7f.1", "löcalhost",
-]  # fmt: skip
+    "evil.example",
+    "localhost.evil.example",
+    "127.0.0.1.nip.io",
+    "192.0.2.7",
+    "localhost:80:80",
+    "localhost@evil.example",
+    "localhost:x",
+    "",
+    "[::1",
+    "::1",
+    "local host",
+    "[::ffff:127.0.0.1]",
+    "0x7f.1",
+    "löcalhost",
+]
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +54,18 @@ def no_cookies(request: pytest.FixtureRequest) -> Iterator[None]:
         request.getfixturevalue("closed").cookies.clear()
 
 
-@pytest.mark.parametrize("host", ["localhost", "LocalHost:8765", "127.0.0.1", "127.0.0.1:1", "[::1]", "[::1]:8765", "localhost."])
+@pytest.mark.parametrize(
+    "host",
+    [
+        "localhost",
+        "LocalHost:8765",
+        "127.0.0.1",
+        "127.0.0.1:1",
+        "[::1]",
+        "[::1]:8765",
+        "localhost.",
+    ],
+)
 def test_this_machine_by_its_own_names(client: TestClient, host: str) -> None:
     assert client.get("/api/labels", headers={"Host": host}).status_code == 200
 
@@ -62,9 +85,16 @@ def test_a_request_has_one_host(client: TestClient) -> None:
 def test_a_server_on_all_addresses_goes_by_figures_and_its_own_names(made: Path) -> None:
     app = create_app(made, hosts=(*LOOPBACK, "bench.local", ANY_ADDRESS))
     asked = {
-        host: ask(app, headers=[(b"host", host)]) for host in (b"192.0.2.7:8765", b"[2001:db8::1]", b"bench.local", b"evil.example", b"*")
+        host: ask(app, headers=[(b"host", host)])
+        for host in (b"192.0.2.7:8765", b"[2001:db8::1]", b"bench.local", b"evil.example", b"*")
     }
-    assert asked == {b"192.0.2.7:8765": 200, b"[2001:db8::1]": 200, b"bench.local": 200, b"evil.example": 421, b"*": 421}
+    assert asked == {
+        b"192.0.2.7:8765": 200,
+        b"[2001:db8::1]": 200,
+        b"bench.local": 200,
+        b"evil.example": 421,
+        b"*": 421,
+    }
 
 
 @pytest.mark.parametrize(
@@ -85,10 +115,15 @@ def test_a_server_on_all_addresses_goes_by_figures_and_its_own_names(made: Path)
         ({"Sec-Fetch-Site": "cross-site"}, False),
         ({"Sec-Fetch-Site": "same-site"}, False),
         ({"Origin": "http://localhost", "Sec-Fetch-Site": "cross-site"}, False),
-        ({"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate"}, False),  # a form of another site
+        (
+            {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate"},
+            False,
+        ),  # a form of another site
     ],
 )
-def test_only_the_own_page_changes_anything(client: TestClient, headers: dict[str, str], allowed: bool) -> None:
+def test_only_the_own_page_changes_anything(
+    client: TestClient, headers: dict[str, str], allowed: bool
+) -> None:
     assert client.post("/api/labels/undo", headers=headers).status_code == (200 if allowed else 403)
 
 
@@ -96,17 +131,33 @@ def test_a_page_of_another_site_may_link_here_but_not_ask(client: TestClient) ->
     elsewhere = {"Sec-Fetch-Site": "cross-site"}
     assert client.get("/", headers={**elsewhere, "Sec-Fetch-Mode": "navigate"}).status_code == 200
     for mode in ("no-cors", "cors"):
-        assert client.get("/api/photos", headers={**elsewhere, "Sec-Fetch-Mode": mode}).status_code == 403
+        assert (
+            client.get("/api/photos", headers={**elsewhere, "Sec-Fetch-Mode": mode}).status_code
+            == 403
+        )
     assert client.get("/api/photos", headers={"Origin": "http://evil.example"}).status_code == 403
     assert (
-        client.options("/api/labels", headers={"Origin": "http://evil.example", "Access-Control-Request-Method": "POST"}).status_code == 403
+        client.options(
+            "/api/labels",
+            headers={"Origin": "http://evil.example", "Access-Control-Request-Method": "POST"},
+        ).status_code
+        == 403
     )
     answer = client.get("/api/photos", headers={"Origin": "http://localhost"})
     assert answer.status_code == 200 and "access-control-allow-origin" not in answer.headers
 
 
 def test_without_the_token_there_is_nothing(closed: TestClient) -> None:
-    paths = ["/", "/label", "/api/photos", "/api/openapi.json", "/api/docs", "/api/nowhere", "/nowhere", "/api/labels/export"]
+    paths = [
+        "/",
+        "/label",
+        "/api/photos",
+        "/api/openapi.json",
+        "/api/docs",
+        "/api/nowhere",
+        "/nowhere",
+        "/api/labels/export",
+    ]
     wrong: list[dict[str, Any]] = [
         {},
         {"Authorization": f"Bearer {TOKEN}x"},
@@ -114,7 +165,11 @@ def test_without_the_token_there_is_nothing(closed: TestClient) -> None:
         {"Authorization": f"Basic {TOKEN}"},
         {"Authorization": "Bearer"},
     ]
-    wrong += [{"Authorization": b"Bearer \xe9"}, {"Cookie": f"{cookie_name(TOKEN)}=x"}, {"Cookie": f"other={TOKEN}"}]
+    wrong += [
+        {"Authorization": b"Bearer \xe9"},
+        {"Cookie": f"{cookie_name(TOKEN)}=x"},
+        {"Cookie": f"other={TOKEN}"},
+    ]
     for path in paths:
         for headers in wrong:
             assert closed.get(path, headers=headers).status_code == 401, (path, headers)
@@ -128,19 +183,36 @@ def test_without_the_token_there_is_nothing(closed: TestClient) -> None:
 
 @pytest.mark.parametrize(
     "headers",
-    [{"Authorization": f"Bearer {TOKEN}"}, {"Authorization": f"bearer  {TOKEN} "}, {"Cookie": f"a=b; {cookie_name(TOKEN)}={TOKEN}"}],
+    [
+        {"Authorization": f"Bearer {TOKEN}"},
+        {"Authorization": f"bearer  {TOKEN} "},
+        {"Cookie": f"a=b; {cookie_name(TOKEN)}={TOKEN}"},
+    ],
 )
 def test_with_the_token_there_is_everything(closed: TestClient, headers: dict[str, str]) -> None:
     assert closed.get("/api/photos", headers=headers).status_code == 200
     assert closed.post("/api/labels/undo", headers=headers).status_code == 200
-    assert closed.post("/api/labels/undo", headers={**headers, "Origin": "http://evil.example"}).status_code == 403
+    assert (
+        closed.post(
+            "/api/labels/undo", headers={**headers, "Origin": "http://evil.example"}
+        ).status_code
+        == 403
+    )
 
 
 def test_the_token_in_the_address_becomes_a_cookie_once(closed: TestClient) -> None:
-    answer = closed.get("/label", params={"token": TOKEN, "group": "3", "label": "a b&c"}, follow_redirects=False)
-    assert answer.status_code == 303 and answer.headers["location"] == "/label?group=3&label=a+b%26c"
+    answer = closed.get(
+        "/label", params={"token": TOKEN, "group": "3", "label": "a b&c"}, follow_redirects=False
+    )
+    assert (
+        answer.status_code == 303 and answer.headers["location"] == "/label?group=3&label=a+b%26c"
+    )
     kept = answer.headers["set-cookie"]
-    assert kept.startswith(f"{cookie_name(TOKEN)}={TOKEN};") and {"HttpOnly", "SameSite=strict", "Path=/"} <= set(kept.split("; "))
+    assert kept.startswith(f"{cookie_name(TOKEN)}={TOKEN};") and {
+        "HttpOnly",
+        "SameSite=strict",
+        "Path=/",
+    } <= set(kept.split("; "))
     assert answer.headers["cache-control"] == "no-store"
     assert closed.get("/api/photos").status_code == 200, "the client keeps the cookie"
 
@@ -151,7 +223,9 @@ def test_the_token_never_leads_to_another_host(closed: TestClient) -> None:
         assert re.match(r"/[^/\\]", answer.headers["location"]), answer.headers["location"]
 
 
-def test_the_token_is_compared_in_constant_time(closed: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_token_is_compared_in_constant_time(
+    closed: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
     compared = []
 
     def compare(given: bytes, token: bytes) -> bool:
@@ -163,7 +237,9 @@ def test_the_token_is_compared_in_constant_time(closed: TestClient, monkeypatch:
     assert compared == [(b"guess", TOKEN.encode())]
 
 
-def test_every_answer_says_what_a_browser_may_do(client: TestClient, closed: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_answer_says_what_a_browser_may_do(
+    client: TestClient, closed: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
     id = next(iter(by_key(client).values())).id
     paths = [
         "/",
@@ -179,20 +255,32 @@ def test_every_answer_says_what_a_browser_may_do(client: TestClient, closed: Tes
         client.post("/api/labels", json={}),
         client.get("/", headers={"Host": "evil.example"}),
     ]
-    monkeypatch.setattr("lodisc.web.state.State.now", lambda self: 1 / 0)
+    monkeypatch.setattr("lodisc.web.state.state.State.now", lambda self: 1 / 0)
     answers += [closed.get("/"), closed.get("/api/photos"), client.get("/api/photos")]
-    assert answers[-1].status_code == 500 and answers[-1].json()["detail"].startswith("Something went wrong here")
+    assert answers[-1].status_code == 500 and answers[-1].json()["detail"].startswith(
+        "Something went wrong here"
+    )
     for answer in answers:
-        policy = dict(part.split(" ", 1) for part in answer.headers["content-security-policy"].split("; "))
+        policy = dict(
+            part.split(" ", 1) for part in answer.headers["content-security-policy"].split("; ")
+        )
         assert policy["default-src"] == policy["base-uri"] == policy["frame-ancestors"] == "'none'"
         assert policy["script-src"] == policy["style-src"] == policy["connect-src"] == "'self'"
         assert "unsafe" not in str(policy) and "http:" not in str(policy) and "*" not in str(policy)
-        assert answer.headers["x-content-type-options"] == "nosniff" and answer.headers["referrer-policy"] == "no-referrer"
-        assert answer.headers["x-frame-options"] == "DENY" and answer.headers["cross-origin-resource-policy"] == "same-origin"
+        assert (
+            answer.headers["x-content-type-options"] == "nosniff"
+            and answer.headers["referrer-policy"] == "no-referrer"
+        )
+        assert (
+            answer.headers["x-frame-options"] == "DENY"
+            and answer.headers["cross-origin-resource-policy"] == "same-origin"
+        )
         assert "cache-control" in answer.headers and "server" not in answer.headers
 
 
-@pytest.mark.parametrize("path", ["/", "/label", "/groups", "/map", "/progress", "/api/docs", "/nowhere"])
+@pytest.mark.parametrize(
+    "path", ["/", "/label", "/groups", "/map", "/progress", "/api/docs", "/nowhere"]
+)
 def test_no_page_has_anything_inline_or_from_elsewhere(client: TestClient, path: str) -> None:
     html = client.get(path).text
     assert "<html" in html
@@ -200,8 +288,19 @@ def test_no_page_has_anything_inline_or_from_elsewhere(client: TestClient, path:
     assert not re.findall(r"""(?:src|href|srcset|action)\s*=\s*["']?(?!/|#|\?)[^"'\s>]""", html)
 
 
-@pytest.mark.parametrize("method", ["HEAD", "OPTIONS", "PUT", "DELETE", "PATCH", "TRACE", "CONNECT", "FOO", "post"])
+@pytest.mark.parametrize(
+    "method", ["HEAD", "OPTIONS", "PUT", "DELETE", "PATCH", "TRACE", "CONNECT", "FOO", "post"]
+)
 def test_other_methods_are_refused(client: TestClient, method: str) -> None:
-    for path in ("/", "/api/photos", "/api/labels", "/api/labels/undo", "/api/docs", "/api/openapi.json", "/static/base.css", "/nowhere"):
+    for path in (
+        "/",
+        "/api/photos",
+        "/api/labels",
+        "/api/labels/undo",
+        "/api/docs",
+        "/api/openapi.json",
+        "/static/base.css",
+        "/nowhere",
+    ):
         status = ask(client.app, path=path, method=method, headers=[(b"host", b"localhost")])
         assert 400 <= status < 500 or (method == "HEAD" and status == 200), (method, path, status)

@@ -23,10 +23,16 @@ def test_this_machine_needs_no_token_and_ctrl_c_ends_it(collection: Path) -> Non
     with served(collection, port=0) as (process, address):
         assert re.fullmatch(r"http://127\.0\.0\.1:\d+/", address)
         assert httpx.get(f"{address}api/collection").json()["photographs"] == 16
-        assert httpx.get(f"{address}api/collection", headers={"Host": "evil.example"}).status_code == 421
+        assert (
+            httpx.get(f"{address}api/collection", headers={"Host": "evil.example"}).status_code
+            == 421
+        )
         process.send_signal(signal.SIGINT)
         _, messages = process.communicate(timeout=20)
-    assert "ERROR" not in messages and messages.strip().splitlines()[-1] in ("KeyboardInterrupt", "lodisc: stopped")
+    assert "ERROR" not in messages and messages.strip().splitlines()[-1] in (
+        "KeyboardInterrupt",
+        "lodisc: stopped",
+    )
     assert process.returncode in (130, -signal.SIGINT)
 
 
@@ -37,17 +43,32 @@ def test_other_addresses_demand_the_token_that_is_printed(collection: Path) -> N
         assert found and found[1] == socket.gethostname()
         here = f"http://127.0.0.1:{found[2]}"
         assert httpx.get(f"{here}/api/collection").status_code == 401
-        assert httpx.get(f"{here}/api/collection", headers={"Authorization": f"Bearer {found[3]}"}).status_code == 200
+        assert (
+            httpx.get(
+                f"{here}/api/collection", headers={"Authorization": f"Bearer {found[3]}"}
+            ).status_code
+            == 200
+        )
         with httpx.Client(follow_redirects=True) as browser:
             assert browser.get(f"{here}/?token={found[3]}").url == f"{here}/"
-            assert browser.get(f"{here}/api/collection", headers={"Host": found[1]}).status_code == 200
-            assert browser.get(f"{here}/api/collection", headers={"Host": "evil.example"}).status_code == 421
+            assert (
+                browser.get(f"{here}/api/collection", headers={"Host": found[1]}).status_code == 200
+            )
+            assert (
+                browser.get(f"{here}/api/collection", headers={"Host": "evil.example"}).status_code
+                == 421
+            )
 
 
-def test_what_cannot_be_served_is_refused_in_one_line(collection: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_cannot_be_served_is_refused_in_one_line(
+    collection: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with pytest.raises(ValueError, match="is no collection"):
         serve(tmp_path, port=0)
-    with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(ValueError, match=r"--port \d+ is taken by another program"):
+    with (
+        socket.create_server(("127.0.0.1", 0)) as taken,
+        pytest.raises(ValueError, match=r"--port \d+ is taken by another program"),
+    ):
         serve(collection, port=taken.getsockname()[1])
     for port in (-1, 65536):
         with pytest.raises(ValueError, match=f"--port {port} is out of range"):
@@ -69,6 +90,17 @@ def test_addresses_of_this_machine_alone(host: str) -> None:
     assert is_loopback(host)
 
 
-@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.5", "localhost.evil.example", "example.org", "10.0.0.1", "::ffff:127.0.0.1x"])
+@pytest.mark.parametrize(
+    "host",
+    [
+        "0.0.0.0",
+        "::",
+        "192.168.1.5",
+        "localhost.evil.example",
+        "example.org",
+        "10.0.0.1",
+        "::ffff:127.0.0.1x",
+    ],
+)
 def test_addresses_that_others_reach(host: str) -> None:
     assert not is_loopback(host)

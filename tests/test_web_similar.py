@@ -10,8 +10,8 @@ from web import FINCHES, WRENS, by_key, client_of, make_odd_collection, without_
 
 from lodisc.collection.collection import Collection
 from lodisc.data.decode import decode
-from lodisc.explain.maps import look
-from lodisc.web.seer import view_box
+from lodisc.explain.attention import look
+from lodisc.web.state.encoding import view_box
 
 
 @pytest.fixture(scope="module")
@@ -33,18 +33,34 @@ def test_look_alikes_are_the_nearest_vectors(client: TestClient, folder: Path) -
         order = [int(other) for other in np.argsort(-scores, kind="stable") if other != row][:5]
         found = client.get(f"/api/photos/{photos.ids[row]}/similar", params={"top": 5}).json()
         assert found["query"]["key"] == key
-        assert [one["photo"]["key"] for one in found["similar"]] == [photos.keys[other] for other in order]
-        np.testing.assert_allclose([one["score"] for one in found["similar"]], scores[order], atol=1e-4)
-    every = client.get(f"/api/photos/{photos.ids[0]}/similar", params={"top": 200}).json()["similar"]
+        assert [one["photo"]["key"] for one in found["similar"]] == [
+            photos.keys[other] for other in order
+        ]
+        np.testing.assert_allclose(
+            [one["score"] for one in found["similar"]], scores[order], atol=1e-4
+        )
+    every = client.get(f"/api/photos/{photos.ids[0]}/similar", params={"top": 200}).json()[
+        "similar"
+    ]
     assert len(every) == len(photos) - 1
 
 
-def test_an_upload_finds_itself_and_works_like_a_photograph(client: TestClient, folder: Path) -> None:
+def test_an_upload_finds_itself_and_works_like_a_photograph(
+    client: TestClient, folder: Path
+) -> None:
     data = (folder / "photos" / FINCHES[3]).read_bytes()
-    answer = client.post("/api/similar", files={"file": ("my bird.jpg", data)}, data={"top": "3"}).json()
+    answer = client.post(
+        "/api/similar", files={"file": ("my bird.jpg", data)}, data={"top": "3"}
+    ).json()
     id = answer["query"]["id"]
-    assert id.startswith("upload-") and answer["query"]["key"] == "my bird.jpg" and len(answer["similar"]) == 3
-    assert answer["similar"][0]["photo"]["key"] == FINCHES[3] and answer["similar"][0]["score"] > 0.999
+    assert (
+        id.startswith("upload-")
+        and answer["query"]["key"] == "my bird.jpg"
+        and len(answer["similar"]) == 3
+    )
+    assert (
+        answer["similar"][0]["photo"]["key"] == FINCHES[3] and answer["similar"][0]["score"] > 0.999
+    )
     for what in ("", "/picture", "/thumbnail", "/look", "/similar"):
         assert client.get(f"/api/photos/{id}{what}").status_code == 200, what
     other = by_key(client)[WRENS[0]].id
@@ -52,24 +68,59 @@ def test_an_upload_finds_itself_and_works_like_a_photograph(client: TestClient, 
     refused = client.post("/api/labels", json={"ids": [id], "label": "x"})
     assert refused.status_code == 422, "an upload is no photograph of the collection"
     gone = client.get("/api/photos/upload-0123456789abcdef/look")
-    assert gone.status_code == 404 and gone.json()["detail"] == "That upload is no longer kept; upload it again"
+    assert (
+        gone.status_code == 404
+        and gone.json()["detail"] == "That upload is no longer kept; upload it again"
+    )
 
 
 @pytest.mark.parametrize("top", ["0", "201", "-1", "x", "1e3", "", "９"])
 def test_uploads_ask_for_a_sound_number(client: TestClient, top: str) -> None:
-    answer = client.post("/api/similar", files={"file": ("bird.jpg", encoded(texture(1)))}, data={"top": top})
+    answer = client.post(
+        "/api/similar", files={"file": ("bird.jpg", encoded(texture(1)))}, data={"top": top}
+    )
     assert answer.status_code == 422 and answer.json()["detail"].startswith("top: ")
 
 
 def test_forms_that_are_none(client: TestClient) -> None:
     photo = encoded(texture(1))
-    assert client.post("/api/similar", content=photo, headers={"Content-Type": "image/jpeg"}).status_code == 415
+    assert (
+        client.post(
+            "/api/similar", content=photo, headers={"Content-Type": "image/jpeg"}
+        ).status_code
+        == 415
+    )
     assert client.post("/api/similar").status_code == 415
-    assert client.post("/api/similar", content=b"x", headers={"Content-Type": "multipart/form-data"}).status_code == 400
-    assert client.post("/api/similar", content=b"x", headers={"Content-Type": "multipart/form-data; boundary=b"}).status_code == 400
-    assert client.post("/api/similar", data={"file": "text"}, files={"other": ("a", photo)}).status_code == 422
-    assert client.post("/api/similar", files=[("file", ("a", photo)), ("file", ("b", photo))]).status_code == 400
-    assert client.post("/api/similar", files={"file": ("a", photo)}, data={"path": "/etc"}).status_code == 422
+    assert (
+        client.post(
+            "/api/similar", content=b"x", headers={"Content-Type": "multipart/form-data"}
+        ).status_code
+        == 400
+    )
+    assert (
+        client.post(
+            "/api/similar",
+            content=b"x",
+            headers={"Content-Type": "multipart/form-data; boundary=b"},
+        ).status_code
+        == 400
+    )
+    assert (
+        client.post(
+            "/api/similar", data={"file": "text"}, files={"other": ("a", photo)}
+        ).status_code
+        == 422
+    )
+    assert (
+        client.post(
+            "/api/similar", files=[("file", ("a", photo)), ("file", ("b", photo))]
+        ).status_code
+        == 400
+    )
+    assert (
+        client.post("/api/similar", files={"file": ("a", photo)}, data={"path": "/etc"}).status_code
+        == 422
+    )
 
 
 def test_looks_are_those_of_the_library(client: TestClient, folder: Path) -> None:
@@ -92,5 +143,8 @@ def test_the_box_is_what_the_encoder_sees() -> None:
     image = texture(3, size=(90, 60))
     left, top, right, bottom = view_box(90, 60, image_size=32)
     seen = 60 * 32 / 36
-    np.testing.assert_allclose([left * 90, top * 60, right * 90, bottom * 60], [45 - seen / 2, 30 - seen / 2, 45 + seen / 2, 30 + seen / 2])
+    np.testing.assert_allclose(
+        [left * 90, top * 60, right * 90, bottom * 60],
+        [45 - seen / 2, 30 - seen / 2, 45 + seen / 2, 30 + seen / 2],
+    )
     assert image.size == (90, 60)

@@ -19,26 +19,33 @@ from photos import collection as photographs
 for needed in ("lancedb", "fastapi", "uvicorn"):
     pytest.importorskip(needed, reason=f"{needed} is not installed")
 
-import uvicorn  # noqa: E402
-from fastapi.testclient import TestClient  # noqa: E402
+import uvicorn
+from fastapi.testclient import TestClient
 
-from lodisc.collection.collection import Collection, photo_id  # noqa: E402
-from lodisc.collection.embed import embed  # noqa: E402
-from lodisc.collection.index import index  # noqa: E402
-from lodisc.web.app import create_app  # noqa: E402
-from lodisc.web.models import Photo  # noqa: E402
+from lodisc.collection.collection import Collection, photo_id
+from lodisc.collection.index import index
+from lodisc.embedding.embed import embed
+from lodisc.web.app import create_app
+from lodisc.web.models import Photo
 
 FINCHES = [f"finch/{number}.jpg" for number in range(8)]
 WRENS = [f"wren/{number}.jpg" for number in range(8)]
 FIRST = photo_id(FINCHES[0])
-CHROMIUM = next((found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None)
-PATIENCE = 90_000  # milliseconds, for machines that do much else
-VIOLATIONS = (
-    "addEventListener('securitypolicyviolation', (event) => console.error('policy: ' + event.violatedDirective + ' ' + event.blockedURI))"
+CHROMIUM = next(
+    (
+        found
+        for name in ("chromium", "chromium-browser", "google-chrome")
+        if (found := shutil.which(name))
+    ),
+    None,
 )
+PATIENCE = 90_000  # milliseconds, for machines that do much else
+VIOLATIONS = "addEventListener('securitypolicyviolation', (event) => console.error('policy: ' + event.violatedDirective + ' ' + event.blockedURI))"
 
 
-def make_collection(folder: Path, run: Path, *, per_label: int = 8, labels: tuple[str, ...] = ("finch", "wren")) -> Path:
+def make_collection(
+    folder: Path, run: Path, *, per_label: int = 8, labels: tuple[str, ...] = ("finch", "wren")
+) -> Path:
     """FOLDER/photos embedded by a run into FOLDER/C."""
     photographs(folder / "photos", per_label=per_label, labels=labels, size=(48, 36))
     return index_again(folder, run)
@@ -71,11 +78,18 @@ def index_again(folder: Path, run: Path) -> Path:
 
 def client_of(collection: Path, *, host: str = "localhost", **settings: Any) -> TestClient:
     """A client in this process; what goes wrong in the server is an answer, as it is for everyone else."""
-    return TestClient(create_app(collection, **settings), base_url=f"http://{host}", raise_server_exceptions=False)
+    return TestClient(
+        create_app(collection, **settings), base_url=f"http://{host}", raise_server_exceptions=False
+    )
 
 
 def ask(
-    app: Any, *, path: str = "/api/labels", method: str = "GET", headers: list[tuple[bytes, bytes]], body: Iterator[bytes] | None = None
+    app: Any,
+    *,
+    path: str = "/api/labels",
+    method: str = "GET",
+    headers: list[tuple[bytes, bytes]],
+    body: Iterator[bytes] | None = None,
 ) -> int:
     """The status of an answer to a request that is put together by hand, as no client would."""
     statuses: list[int] = []
@@ -89,9 +103,18 @@ def ask(
             statuses.append(message["status"])
 
     scope = {
-        "type": "http", "method": method, "path": path, "raw_path": path.encode(), "query_string": b"", "headers": headers,
-        "scheme": "http", "http_version": "1.1", "server": ("127.0.0.1", 8765), "client": ("127.0.0.1", 1), "root_path": "",
-    }  # fmt: skip
+        "type": "http",
+        "method": method,
+        "path": path,
+        "raw_path": path.encode(),
+        "query_string": b"",
+        "headers": headers,
+        "scheme": "http",
+        "http_version": "1.1",
+        "server": ("127.0.0.1", 8765),
+        "client": ("127.0.0.1", 1),
+        "root_path": "",
+    }
     asyncio.run(app(scope, receive, send))
     return statuses[0]
 
@@ -105,7 +128,9 @@ def by_key(client: TestClient) -> dict[str, Photo]:
 def label(client: TestClient, keys: list[str], name: str | None) -> Any:
     """Label photographs, and give the answer."""
     photos = by_key(client)
-    return client.post("/api/labels", json={"ids": [photos[key].id for key in keys], "label": name}).json()
+    return client.post(
+        "/api/labels", json={"ids": [photos[key].id for key in keys], "label": name}
+    ).json()
 
 
 def listed(client: TestClient, **wanted: Any) -> list[str]:
@@ -122,7 +147,9 @@ def served(collection: Path, **settings: object) -> Iterator[tuple[subprocess.Po
     """A server in a process of its own, and the address that it prints."""
     code = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a shell in the background has it ignored
     code += f"from lodisc.web.serve import serve; serve({str(collection)!r}, **{settings!r})"
-    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
         try:
             assert process.stdout is not None
             yield process, process.stdout.readline().split("   ")[0].strip()
@@ -133,7 +160,9 @@ def served(collection: Path, **settings: object) -> Iterator[tuple[subprocess.Po
 class _Uvicorn(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         await super().shutdown(sockets)
-        for connection in list(self.server_state.connections):  # a browser may have opened one just now, and asks for nothing
+        for connection in list(
+            self.server_state.connections
+        ):  # a browser may have opened one just now, and asks for nothing
             connection.transport.abort()
 
 
@@ -147,9 +176,17 @@ class Server:
     def start(self) -> None:
         listening = socket.create_server(("127.0.0.1", self.port))
         self.port = listening.getsockname()[1]
-        config = uvicorn.Config(create_app(self.folder), log_level="error", ws="none", lifespan="off", timeout_graceful_shutdown=2)
+        config = uvicorn.Config(
+            create_app(self.folder),
+            log_level="error",
+            ws="none",
+            lifespan="off",
+            timeout_graceful_shutdown=2,
+        )
         self._server = _Uvicorn(config)  # without its lifespan it does not warm up
-        self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [listening]}, daemon=True)
+        self._thread = threading.Thread(
+            target=self._server.run, kwargs={"sockets": [listening]}, daemon=True
+        )
         self._thread.start()
         until(lambda: self._server.started)
 
@@ -224,23 +261,44 @@ def new_context(browser: Any) -> Any:
 
 
 @pytest.fixture
-def open_page(browser: Any, context: Any, server: Server, expected: list[str]) -> Iterator[Callable[..., Any]]:
+def open_page(
+    browser: Any, context: Any, server: Server, expected: list[str]
+) -> Iterator[Callable[..., Any]]:
     """Open pages, `prepare`d, if need be in a context of their own; at the end there must have been no trouble in any."""
     contexts: list[Any] = []
     trouble: list[str] = []
     if not context.pages:
-        context.new_page().goto(f"{server.address}/static/icon.svg")  # keeps a process for the others
+        context.new_page().goto(
+            f"{server.address}/static/icon.svg"
+        )  # keeps a process for the others
 
     def open_page(
-        path: str = "/", *, width: int = 1280, height: int = 800, prepare: Callable[[Any], object] = lambda page: None, alone: bool = False
+        path: str = "/",
+        *,
+        width: int = 1280,
+        height: int = 800,
+        prepare: Callable[[Any], object] = lambda page: None,
+        alone: bool = False,
     ) -> Any:
         if alone:
             contexts.append(new_context(browser))
         page = (contexts[-1] if alone else context).new_page()
         page.set_viewport_size({"width": width, "height": height})
-        page.on("console", lambda message: trouble.append(f"{page.url} {message.text}") if message.type in ("error", "warning") else None)
+        page.on(
+            "console",
+            lambda message: (
+                trouble.append(f"{page.url} {message.text}")
+                if message.type in ("error", "warning")
+                else None
+            ),
+        )
         page.on("pageerror", lambda error: trouble.append(f"{page.url} {error}"))
-        page.on("request", lambda request: None if request.url.startswith(server.address) else trouble.append(request.url))
+        page.on(
+            "request",
+            lambda request: (
+                None if request.url.startswith(server.address) else trouble.append(request.url)
+            ),
+        )
         prepare(page)
         page.goto(server.address + path)
         return page
@@ -256,7 +314,10 @@ def open_page(browser: Any, context: Any, server: Server, expected: list[str]) -
 def key_of(page: Any, tile: str) -> str:
     """The key of the photograph in a tile."""
     id = page.locator(tile).first.get_attribute("data-id")
-    key: str = page.evaluate("id => fetch(`/api/photos/${id}`).then((answer) => answer.json()).then((photo) => photo.key)", id)
+    key: str = page.evaluate(
+        "id => fetch(`/api/photos/${id}`).then((answer) => answer.json()).then((photo) => photo.key)",
+        id,
+    )
     return key
 
 
@@ -269,7 +330,11 @@ def notice(page: Any, text: str) -> Any:
 
 def settled(page: Any) -> None:
     """Wait until the page has an answer to all that was typed: before that there is nothing to undo."""
-    until(lambda: not page.evaluate("Object.keys(localStorage).some((name) => name.includes(':outbox:'))"))
+    until(
+        lambda: (
+            not page.evaluate("Object.keys(localStorage).some((name) => name.includes(':outbox:'))")
+        )
+    )
 
 
 def open_labelling(open_page: Callable[..., Any], **settings: Any) -> Any:

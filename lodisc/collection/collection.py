@@ -27,10 +27,11 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from lodisc.collection.labels import Labels
-from lodisc.collection.parts import FINGERPRINT, vectors_of
-from lodisc.collection.search import unit_rows
 from lodisc.collection.store import Store
-from lodisc.data.photo import Photo, Skipped, shown
+from lodisc.data.photo import Photo, Skipped, printable
+from lodisc.embedding.parts import FINGERPRINT, vectors_of
+from lodisc.errors import UserError
+from lodisc.vectors.nearest import unit_rows
 
 if TYPE_CHECKING:
     from lodisc.photo_encoder import PhotoEncoder
@@ -80,20 +81,30 @@ class Photos:
 
     def photo(self, row: int) -> Photo:
         """Where the bytes of the photograph in this row lie; its `read` raises `Unreadable`."""
-        key, path, offset, size = (self.table[name][row].as_py() for name in ("key", "path", "offset", "bytes"))
-        return Photo(key, Path(path)) if offset is None else Photo(key, Path(path), offset=offset, size=size)
+        key, path, offset, size = (
+            self.table[name][row].as_py() for name in ("key", "path", "offset", "bytes")
+        )
+        return (
+            Photo(key, Path(path))
+            if offset is None
+            else Photo(key, Path(path), offset=offset, size=size)
+        )
 
 
 class Collection:
-    """An opened collection; threads may share it. Raises `ValueError` when the folder holds none."""
+    """An opened collection; threads may share it. Raises `UserError` when the folder holds none."""
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         if not (self.path / "photos.lance").is_dir():
-            raise ValueError(f"{shown(path)} is no collection; make one with  lodisc index DIR --collection {shown(path)}")
+            raise UserError(
+                f"{printable(path)} is no collection; make one with  lodisc index DIR --collection {printable(path)}"
+            )
         self.store = Store(self.path)
         if not self.store.exists:
-            raise ValueError(f"{shown(path)} was not finished; run  lodisc index DIR --collection {shown(path)}  again")
+            raise UserError(
+                f"{printable(path)} was not finished; run  lodisc index DIR --collection {printable(path)}  again"
+            )
         self.labels = Labels(self.path / "labels.sqlite")
         self._photos: Photos | None = None
         self._encoder: tuple[str, PhotoEncoder] | None = None
@@ -113,13 +124,15 @@ class Collection:
         try:
             settings: dict[str, Any] = json.loads(path.read_text())
         except (OSError, ValueError) as error:
-            raise ValueError(f"{shown(path)} is damaged ({error}); run  lodisc index  again") from None
+            raise UserError(
+                f"{printable(path)} is damaged ({error}); run  lodisc index  again"
+            ) from None
         return settings
 
     def encoder(self, *, device: str = "auto") -> PhotoEncoder:
         """The encoder that made the vectors; loaded once, and again only when the vectors are of another."""
+        from lodisc.encoders import load_encoder
         from lodisc.photo_encoder import PhotoEncoder
-        from lodisc.training.checkpoint import load_encoder
 
         with self._loading:
             fingerprint, name = self.photos().fingerprint, self.settings["encoder"]
@@ -147,15 +160,21 @@ def _photos(version: str, rows: pa.Table) -> Photos:
     place_N = np.empty(len(rows), np.int64)
     place_N[order_N] = np.arange(len(rows))
     vectors_ND = np.empty((len(rows), rows.schema.field("vector").type.list_size), np.float32)
-    batches = rows.select(["vector"]).to_batches(max_chunksize=_BLOCK)  # so that the vectors are in memory once, not thrice
+    batches = rows.select(["vector"]).to_batches(
+        max_chunksize=_BLOCK
+    )  # so that the vectors are in memory once, not thrice
 
     def fill(first: int, batch: pa.RecordBatch) -> None:
-        vectors_ND[place_N[first : first + len(batch)]] = unit_rows(vectors_of(pa.Table.from_batches([batch])))
+        vectors_ND[place_N[first : first + len(batch)]] = unit_rows(
+            vectors_of(pa.Table.from_batches([batch]))
+        )
 
     with ThreadPoolExecutor(2) as pool:
         for _ in pool.map(fill, accumulate(map(len, batches), initial=0), batches):
             pass
     return Photos(
-        version=version, fingerprint=rows.schema.metadata[FINGERPRINT].decode(), vectors=vectors_ND,
+        version=version,
+        fingerprint=rows.schema.metadata[FINGERPRINT].decode(),
+        vectors=vectors_ND,
         table=rows.drop_columns(["vector", "state"]).take(order_N).combine_chunks(),
-    )  # fmt: skip
+    )

@@ -14,16 +14,16 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from lodisc.collection.approximate import RECALL, Recall, keep_index
 from lodisc.collection.collection import EMBEDDING, Collection, encoder_folder
 from lodisc.collection.labels import Labels
-from lodisc.collection.parts import ENCODER, FINGERPRINT, SETTINGS, skipped_in, vectors_of
-from lodisc.collection.store import ROW_STATE, Store, writing
-from lodisc.console import out as console
-from lodisc.console import progress_bar
+from lodisc.collection.lookalikes import RECALL, Recall, keep_index
+from lodisc.collection.store import ROW_STATE, Store
+from lodisc.console import progress_bar, stdout
 from lodisc.data.check import write_skipped
-from lodisc.data.photo import shown
-from lodisc.jsonfiles import write_json
+from lodisc.data.photo import printable
+from lodisc.embedding.parts import ENCODER, FINGERPRINT, SETTINGS, skipped_in, vectors_of
+from lodisc.errors import UserError
+from lodisc.files import locked, write_json
 
 RENAMED = "renamed.json"
 
@@ -33,7 +33,7 @@ def index(source: str | Path, *, collection: str | Path) -> dict[str, Any]:
 
     Safe to kill at any moment: the collection is as before, or as after. Labels stay, and follow a photograph whose file was renamed
     (where the kill came just before that, at the next call; until then they are on what has the old name now).
-    An embedding by another encoder replaces every vector. Raises `ValueError` for a folder that holds no embedding, for parts that
+    An embedding by another encoder replaces every vector. Raises `UserError` for a folder that holds no embedding, for parts that
     are damaged, name a photograph twice or hold vectors that are not finite, and where not one photograph of the collection is in it.
     """
     parts, folder = Path(source), Path(collection)
@@ -41,19 +41,27 @@ def index(source: str | Path, *, collection: str | Path) -> dict[str, Any]:
     paths = sorted(parts.glob("part-*.parquet"))
     found = _contents(paths, settings["fingerprint"])
     if not found:
-        raise ValueError(f"{shown(parts)} holds no photographs yet; run  lodisc embed  first")
+        raise UserError(f"{printable(parts)} holds no photographs yet; run  lodisc embed  first")
     folder.mkdir(parents=True, exist_ok=True)
-    with writing(folder):
+    with locked(folder):
         store, labels = Store(folder), Labels(folder / "labels.sqlite")
         _carry_labels(folder, labels, store)
         before = store.keys_and("digest") if store.exists else {}
-        if before and not before.keys() & found.keys() and not set(before.values()) & set(found.values()):
-            raise ValueError(
-                f"none of the {len(before):,} photographs of {shown(folder)} is in {shown(parts)}; choose another --collection"
+        if (
+            before
+            and not before.keys() & found.keys()
+            and not set(before.values()) & set(found.values())
+        ):
+            raise UserError(
+                f"none of the {len(before):,} photographs of {printable(folder)} is in {printable(parts)}; choose another --collection"
             )
         _keep_encoder(parts, folder, settings)
         moved = _renamed(labels, before, found)
-        edited = [key for key in labels.current().keys() & before.keys() & found.keys() - moved.keys() if before[key] != found[key]]
+        edited = [
+            key
+            for key in labels.current().keys() & before.keys() & found.keys() - moved.keys()
+            if before[key] != found[key]
+        ]
         if moved:
             write_json(folder / RENAMED, {"version": store.version, "moved": moved})
         (folder / RECALL).unlink(missing_ok=True)
@@ -71,29 +79,54 @@ def index(source: str | Path, *, collection: str | Path) -> dict[str, Any]:
         recall = keep_index(Collection(folder))
     counts = {"photographs": len(found), **change._asdict(), "skipped": len(skipped)}
     kept = {"labels_carried": carried, "labels_of_edited": len(edited)}
-    return {"collection": str(folder), **counts, **kept, "recall": recall._asdict() if recall else None}
+    return {
+        "collection": str(folder),
+        **counts,
+        **kept,
+        "recall": recall._asdict() if recall else None,
+    }
 
 
 def print_summary(result: dict[str, Any]) -> None:
     """One line for people."""
-    counts = ", ".join(f"{result[name]:,} {name}" for name in ("added", "replaced", "kept", "removed") if result[name])
-    carried = f"; {result['labels_carried']:,} labels followed renamed photographs" if result["labels_carried"] else ""
+    counts = ", ".join(
+        f"{result[name]:,} {name}"
+        for name in ("added", "replaced", "kept", "removed")
+        if result[name]
+    )
+    carried = (
+        f"; {result['labels_carried']:,} labels followed renamed photographs"
+        if result["labels_carried"]
+        else ""
+    )
     edited = result["labels_of_edited"]
-    kept = f"; {edited:,} labels stayed with files of the same name and other content: look at them" if edited else ""
-    skipped = f"; {result['skipped']:,} could not be read, listed in skipped.jsonl" if result["skipped"] else ""
-    line = f"{shown(result['collection'])}: {result['photographs']:,} photographs ({counts}){carried}{kept}{skipped}"
-    console.print(line, markup=False, soft_wrap=True)
+    kept = (
+        f"; {edited:,} labels stayed with files of the same name and other content: look at them"
+        if edited
+        else ""
+    )
+    skipped = (
+        f"; {result['skipped']:,} could not be read, listed in skipped.jsonl"
+        if result["skipped"]
+        else ""
+    )
+    line = f"{printable(result['collection'])}: {result['photographs']:,} photographs ({counts}){carried}{kept}{skipped}"
+    stdout.print(line, markup=False, soft_wrap=True)
     if result["recall"]:
-        console.print(Recall(**result["recall"]).words, markup=False, soft_wrap=True)
+        stdout.print(Recall(**result["recall"]).words, markup=False, soft_wrap=True)
 
 
 def _embedding(parts: Path) -> dict[str, Any]:
     try:
         settings: dict[str, Any] = json.loads((parts / SETTINGS).read_text())
     except FileNotFoundError:
-        raise ValueError(f"{shown(parts)} holds no embedding; make one with  lodisc embed RUN DATA --out {shown(parts)}") from None
+        raise UserError(
+            f"{printable(parts)} holds no embedding; make one with  lodisc embed RUN DATA --out {printable(parts)}"
+        ) from None
     except ValueError as error:
-        raise ValueError(f"{shown(parts / SETTINGS)} is damaged ({error}); run  lodisc embed  into another folder") from None
+        raise UserError(
+            f"{printable(parts / SETTINGS)} is damaged ({error}); run  lodisc embed  into another folder"
+        ) from None
     return settings
 
 
@@ -104,36 +137,57 @@ def _contents(paths: list[Path], fingerprint: str) -> dict[str, str]:
         try:
             rows = pq.read_table(path, columns=["key", "digest", "vector"])
         except (OSError, pa.ArrowInvalid) as error:
-            raise ValueError(f"{shown(path)} is damaged ({str(error).splitlines()[0]}); run  lodisc embed  again") from None
+            raise UserError(
+                f"{printable(path)} is damaged ({str(error).splitlines()[0]}); run  lodisc embed  again"
+            ) from None
         if (rows.schema.metadata or {}).get(FINGERPRINT) != fingerprint.encode():
-            raise ValueError(f"{shown(path)} was made by another encoder than {SETTINGS} says; delete it and run  lodisc embed  again")
+            raise UserError(
+                f"{printable(path)} was made by another encoder than {SETTINGS} says; delete it and run  lodisc embed  again"
+            )
         if len(rows) and not np.isfinite(vectors_of(rows)).all():
-            raise ValueError(f"{shown(path)} holds vectors that are not finite; delete it and run  lodisc embed  again")
+            raise UserError(
+                f"{printable(path)} holds vectors that are not finite; delete it and run  lodisc embed  again"
+            )
         keys = rows["key"].to_pylist()
         twice = next((key for key in keys if key in digests), None)
         if twice is not None:
-            raise ValueError(f"{shown(path)}: {shown(twice)} is in another part too; let  lodisc embed  finish first")
+            raise UserError(
+                f"{printable(path)}: {printable(twice)} is in another part too; let  lodisc embed  finish first"
+            )
         digests.update(zip(keys, rows["digest"].to_pylist(), strict=True))
     return digests
 
 
 def _schema(settings: dict[str, Any]) -> pa.Schema:
-    texts = [(name, pa.string()) for name in ("key", "path", "folder", "split", "digest", ROW_STATE)]
+    texts = [
+        (name, pa.string()) for name in ("key", "path", "folder", "split", "digest", ROW_STATE)
+    ]
     numbers = [(name, pa.int64()) for name in ("offset", "bytes", "modified")]
     vector = pa.list_(pa.from_numpy_dtype(np.dtype(settings["dtype"])), settings["dim"])
-    return pa.schema([*texts, *numbers, ("vector", vector)], metadata={FINGERPRINT: settings["fingerprint"].encode()})
+    return pa.schema(
+        [*texts, *numbers, ("vector", vector)],
+        metadata={FINGERPRINT: settings["fingerprint"].encode()},
+    )
 
 
-def _batches(paths: list[Path], settings: dict[str, Any], *, advance: Any) -> Iterator[pa.RecordBatch]:
+def _batches(
+    paths: list[Path], settings: dict[str, Any], *, advance: Any
+) -> Iterator[pa.RecordBatch]:
     """The rows of the parts as the store keeps them: `label` is the sub-folder's name there, and `state` a digest of the row."""
     schema = _schema(settings)
     for path in paths:
         rows = pq.read_table(path)
-        rows = rows.rename_columns(["folder" if name == "label" else name for name in rows.column_names])
+        rows = rows.rename_columns(
+            ["folder" if name == "label" else name for name in rows.column_names]
+        )
         described = [name for name in schema.names if name not in ("vector", ROW_STATE)]
         values = zip(*(rows[name].to_pylist() for name in described), strict=True)
         states = [hashlib.blake2b(repr(row).encode(), digest_size=16).hexdigest() for row in values]
-        rows = rows.append_column(ROW_STATE, pa.array(states, pa.string())).select(schema.names).replace_schema_metadata(schema.metadata)
+        rows = (
+            rows.append_column(ROW_STATE, pa.array(states, pa.string()))
+            .select(schema.names)
+            .replace_schema_metadata(schema.metadata)
+        )
         for batch in rows.to_batches(max_chunksize=8192):
             yield batch
             advance(len(batch))
@@ -166,7 +220,11 @@ def _renamed(labels: Labels, before: dict[str, str], found: dict[str, str]) -> d
     for key, digest in sorted(found.items()):
         if digest in gone and before.get(key) != digest:
             come[digest].append(key)
-    return {old: new for digest, olds in gone.items() for old, new in zip(olds, come[digest], strict=False)}
+    return {
+        old: new
+        for digest, olds in gone.items()
+        for old, new in zip(olds, come[digest], strict=False)
+    }
 
 
 def _carry_labels(folder: Path, labels: Labels, store: Store) -> int:
@@ -175,6 +233,10 @@ def _carry_labels(folder: Path, labels: Labels, store: Store) -> int:
     if not path.exists():
         return 0
     renamed = json.loads(path.read_text())
-    carried = labels.carry(renamed["moved"]) if store.exists and store.version != renamed["version"] else 0
+    carried = (
+        labels.carry(renamed["moved"])
+        if store.exists and store.version != renamed["version"]
+        else 0
+    )
     path.unlink()
     return carried

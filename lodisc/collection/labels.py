@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from lodisc.data.photo import shown
+from lodisc.data.photo import printable
+from lodisc.errors import UserError
 
 FORMAT = 1
 LONGEST = 200
@@ -62,7 +63,7 @@ class Action:
 class Labels:
     """The labels in the file `path`, which comes into being with the first one; safe from several threads and processes.
 
-    Whatever a call has returned from is on the disk. Every call raises `ValueError` for a file that is no database of labels, and
+    Whatever a call has returned from is on the disk. Every call raises `UserError` for a file that is no database of labels, and
     `OSError` for one that can't be read or written; neither changes the file.
     """
 
@@ -79,7 +80,9 @@ class Labels:
     def current(self) -> dict[str, str]:
         """The label of every photograph that has one, by key."""
         version = self.version
-        status = self.path.stat() if version else None  # as a file that was put back counts its versions anew
+        status = (
+            self.path.stat() if version else None
+        )  # as a file that was put back counts its versions anew
         state = (version, status.st_ino, status.st_mtime_ns) if status else (0, 0, 0)
         if self._known[0] != state:
             self._known = (state, dict(self._read("SELECT key, label FROM labels ORDER BY key")))
@@ -88,22 +91,30 @@ class Labels:
     def set(self, keys: Sequence[str], label: str | None, *, how: str = "typed") -> int:
         """Give photographs a label, or take theirs away, as one action; returns how many changed.
 
-        The label is stripped, and composed (NFC) so that the same letters are the same label. Raises `ValueError` for one that is
+        The label is stripped, and composed (NFC) so that the same letters are the same label. Raises `UserError` for one that is
         empty, longer than 200 characters or has control characters.
         """
         assert not isinstance(keys, str)
         return self.set_each(dict.fromkeys(keys, label), how=how)
 
-    def set_each(self, labels: Mapping[str, str | None], *, how: str, only_unlabelled: bool = False) -> int:
+    def set_each(
+        self, labels: Mapping[str, str | None], *, how: str, only_unlabelled: bool = False
+    ) -> int:
         """Give each photograph a label of its own, None to take it away, as one action; returns how many changed. Raises as `set` does.
 
         With `only_unlabelled` a photograph that somebody has labelled by now keeps its label.
         """
-        plain = {label: None if label is None else plain_label(label) for label in set(labels.values())}
+        plain = {
+            label: None if label is None else plain_label(label) for label in set(labels.values())
+        }
         wanted = {_plain_key(key): plain[label] for key, label in labels.items()}
         with self._writing() as database:
             changes = [(key, _label_of(database, key), label) for key, label in wanted.items()]
-            changes = [change for change in changes if change[1] != change[2] and not (only_unlabelled and change[1] is not None)]
+            changes = [
+                change
+                for change in changes
+                if change[1] != change[2] and not (only_unlabelled and change[1] is not None)
+            ]
             if changes:
                 database.execute("UPDATE actions SET state = 'dropped' WHERE state = 'undone'")
                 _record(database, changes, how=how, state="done", count=len(changes))
@@ -117,15 +128,26 @@ class Labels:
         """
         with self._writing() as database:
             renamed = {
-                _plain_key(old): _plain_key(new) for old, new in moved.items() if new in moved or _label_of(database, new) is None
-            }  # fmt: skip
-            carried = {new: label for old, new in renamed.items() if (label := _label_of(database, old)) is not None}
+                _plain_key(old): _plain_key(new)
+                for old, new in moved.items()
+                if new in moved or _label_of(database, new) is None
+            }
+            carried = {
+                new: label
+                for old, new in renamed.items()
+                if (label := _label_of(database, old)) is not None
+            }
             wanted = dict.fromkeys(renamed) | carried
             changes = [(key, _label_of(database, key), label) for key, label in wanted.items()]
             aside = {old: f"\0{number}" for number, old in enumerate(renamed)}  # no key begins so
-            database.executemany("UPDATE changes SET key = ? WHERE key = ?", [(place, old) for old, place in aside.items()])
+            database.executemany(
+                "UPDATE changes SET key = ? WHERE key = ?",
+                [(place, old) for old, place in aside.items()],
+            )
             for old, new in renamed.items():
-                database.execute("UPDATE OR IGNORE changes SET key = ? WHERE key = ?", (new, aside[old]))
+                database.execute(
+                    "UPDATE OR IGNORE changes SET key = ? WHERE key = ?", (new, aside[old])
+                )
             if carried:
                 _record(database, changes, how="renamed", state="fixed", count=len(carried))
         return len(carried)
@@ -148,7 +170,12 @@ class Labels:
 
     def history(self, *, limit: int = 100) -> list[Action]:
         """The last actions, newest first, those that were undone among them."""
-        return [_action(row) for row in self._read(f"SELECT {_COLUMNS} FROM actions ORDER BY number DESC LIMIT ?", max(0, limit))]
+        return [
+            _action(row)
+            for row in self._read(
+                f"SELECT {_COLUMNS} FROM actions ORDER BY number DESC LIMIT ?", max(0, limit)
+            )
+        ]
 
     def _first(self, which: str) -> Action | None:
         rows = self._read(f"SELECT {_COLUMNS} FROM actions {which} LIMIT 1")
@@ -160,9 +187,18 @@ class Labels:
             row = database.execute(sql, (state,)).fetchone()
             if row is None:
                 return None
-            changes = database.execute(f"SELECT {change} FROM changes WHERE action = ?", (row[0],)).fetchall()
+            changes = database.execute(
+                f"SELECT {change} FROM changes WHERE action = ?", (row[0],)
+            ).fetchall()
             # A photograph that took over the name of another one (`carry`) has changes of both: those that don't fit are not its own
-            _apply(database, [(key, label) for key, expected, label in changes if _label_of(database, key) == expected])
+            _apply(
+                database,
+                [
+                    (key, label)
+                    for key, expected, label in changes
+                    if _label_of(database, key) == expected
+                ],
+            )
             database.execute("UPDATE actions SET state = ? WHERE number = ?", (then, row[0]))
             _count_up(database)
         return _action((*row[:-1], then))
@@ -190,7 +226,9 @@ class Labels:
     def _open(self, mode: str) -> Iterator[sqlite3.Connection]:
         place = f"file:{quote(os.fsencode(self.path))}?mode={mode}"
         try:
-            with closing(sqlite3.connect(place, uri=True, timeout=PATIENCE, isolation_level=None)) as database:
+            with closing(
+                sqlite3.connect(place, uri=True, timeout=PATIENCE, isolation_level=None)
+            ) as database:
                 database.execute("PRAGMA synchronous = EXTRA")
                 yield database
         except sqlite3.Error as error:
@@ -198,14 +236,18 @@ class Labels:
 
 
 def plain_label(label: str) -> str:
-    """A label as it is kept: stripped and composed. Raises `ValueError` as `Labels.set` does."""
+    """A label as it is kept: stripped and composed. Raises `UserError` as `Labels.set` does."""
     plain = unicodedata.normalize("NFC", label.strip())
     if not plain:
-        raise ValueError("a label is empty; type a name, or take the label away")
+        raise UserError("a label is empty; type a name, or take the label away")
     if len(plain) > LONGEST:
-        raise ValueError(f"a label has {len(plain)} characters ({plain[:20]}…); {LONGEST} are the most")
+        raise UserError(
+            f"a label has {len(plain)} characters ({plain[:20]}…); {LONGEST} are the most"
+        )
     if any(unicodedata.category(letter) in ("Cc", "Cs", "Zl", "Zp") for letter in plain):
-        raise ValueError(f"the label {shown(plain)} has line breaks, control characters or stray bytes; leave them out")
+        raise UserError(
+            f"the label {printable(plain)} has line breaks, control characters or stray bytes; leave them out"
+        )
     return plain
 
 
@@ -221,7 +263,7 @@ def _plain_key(key: str) -> str:
     try:
         key.encode()
     except UnicodeEncodeError:
-        raise ValueError(f"{shown(key)} is no key of a photograph: it is not UTF-8") from None
+        raise UserError(f"{printable(key)} is no key of a photograph: it is not UTF-8") from None
     return key
 
 
@@ -231,7 +273,12 @@ def _label_of(database: sqlite3.Connection, key: str) -> str | None:
 
 
 def _record(
-    database: sqlite3.Connection, changes: Sequence[tuple[str, str | None, str | None]], *, how: str, state: str, count: int
+    database: sqlite3.Connection,
+    changes: Sequence[tuple[str, str | None, str | None]],
+    *,
+    how: str,
+    state: str,
+    count: int,
 ) -> None:
     """Write an action down and make its changes: key, label before, label after."""
     after = {label for _, _, label in changes}
@@ -239,14 +286,21 @@ def _record(
     time = datetime.now(UTC).isoformat(timespec="milliseconds")
     sql = "INSERT INTO actions (time, how, label, count, state) VALUES (?, ?, ?, ?, ?)"
     number = database.execute(sql, (time, how, shared, count, state)).lastrowid
-    database.executemany("INSERT INTO changes VALUES (?, ?, ?, ?)", [(number, *change) for change in changes])
+    database.executemany(
+        "INSERT INTO changes VALUES (?, ?, ?, ?)", [(number, *change) for change in changes]
+    )
     _apply(database, [(key, label) for key, _, label in changes])
     _count_up(database)
 
 
 def _apply(database: sqlite3.Connection, labels: Sequence[tuple[str, str | None]]) -> None:
-    database.executemany("DELETE FROM labels WHERE key = ?", [(key,) for key, label in labels if label is None])
-    database.executemany("INSERT OR REPLACE INTO labels VALUES (?, ?)", [pair for pair in labels if pair[1] is not None])
+    database.executemany(
+        "DELETE FROM labels WHERE key = ?", [(key,) for key, label in labels if label is None]
+    )
+    database.executemany(
+        "INSERT OR REPLACE INTO labels VALUES (?, ?)",
+        [pair for pair in labels if pair[1] is not None],
+    )
 
 
 def _count_up(database: sqlite3.Connection) -> None:
@@ -254,24 +308,33 @@ def _count_up(database: sqlite3.Connection) -> None:
 
 
 def _is_ours(database: sqlite3.Connection, path: Path) -> bool:
-    """Is there a database of labels? No for an empty file; a `ValueError` for anything else."""
-    application, form = (database.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version"))
+    """Is there a database of labels? No for an empty file; a `UserError` for anything else."""
+    application, form = (
+        database.execute(f"PRAGMA {name}").fetchone()[0]
+        for name in ("application_id", "user_version")
+    )
     if application == _APPLICATION and form <= FORMAT:
         return True
     if application == _APPLICATION:
-        raise ValueError(f"{shown(path)} was written by a newer lodisc (format {form}); update lodisc to read it")
+        raise UserError(
+            f"{printable(path)} was written by a newer lodisc (format {form}); update lodisc to read it"
+        )
     if database.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
-        raise ValueError(f"{shown(path)} is a database of another program; move it away, it is not overwritten")
+        raise UserError(
+            f"{printable(path)} is a database of another program; move it away, it is not overwritten"
+        )
     return False
 
 
 def _explained(error: sqlite3.Error, path: Path) -> Exception:
     """What to say instead of SQLite's words."""
-    where, code = shown(path), getattr(error, "sqlite_errorcode", 0) & 0xFF
+    where, code = printable(path), getattr(error, "sqlite_errorcode", 0) & 0xFF
     if code == sqlite3.SQLITE_NOTADB:
         return ValueError(f"{where} is no database of labels; move it away, it is not overwritten")
     if code == sqlite3.SQLITE_CORRUPT:
-        return ValueError(f"{where} is damaged; put a copy of it back, or rescue the rows with `sqlite3 FILE .recover`")
+        return ValueError(
+            f"{where} is damaged; put a copy of it back, or rescue the rows with `sqlite3 FILE .recover`"
+        )
     advice = {
         sqlite3.SQLITE_FULL: "the disk is full; free some room and do it again",
         sqlite3.SQLITE_READONLY: "the file or its folder may only be read",

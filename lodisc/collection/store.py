@@ -4,7 +4,6 @@ A reader sees the state before a change or after it, whole; a change that is kil
 processes follow one another.
 """
 
-import fcntl
 import os
 import weakref
 from collections.abc import Iterator
@@ -15,8 +14,8 @@ from typing import Any, NamedTuple
 
 import pyarrow as pa
 
-from lodisc.console import say
-from lodisc.data.photo import shown
+from lodisc.data.photo import printable
+from lodisc.errors import UserError
 
 TABLE = "photos"
 ROW_STATE = "state"
@@ -34,15 +33,17 @@ class Change(NamedTuple):
 
 
 class Store:
-    """The LanceDB table in the folder of a collection; threads may share it. Raises `ValueError` where LanceDB is not installed."""
+    """The LanceDB table in the folder of a collection; threads may share it. Raises `UserError` where LanceDB is not installed."""
 
     def __init__(self, folder: Path) -> None:
         try:
             import lancedb
         except ImportError:
-            raise ValueError(WITHOUT_LANCEDB) from None
+            raise UserError(WITHOUT_LANCEDB) from None
         self.folder = folder
-        self._database = lancedb.connect(str(folder.absolute()))  # it would take a `~` for somebody's home
+        self._database = lancedb.connect(
+            str(folder.absolute())
+        )  # it would take a `~` for somebody's home
         self._table: Any = None
         if self.exists:
             self._open()
@@ -60,12 +61,14 @@ class Store:
     def version(self) -> str:
         """Another one whenever the rows change, by whatever process, even if the collection was deleted and made anew.
 
-        Raises `ValueError` when it was deleted, or when LanceDB can't read it.
+        Raises `UserError` when it was deleted, or when LanceDB can't read it.
         """
         try:
             is_another = self._place.stat().st_ino != self._identity
         except FileNotFoundError:
-            raise ValueError(f"{shown(self.folder)} was deleted; make it anew with  lodisc index DIR --collection DIR") from None
+            raise UserError(
+                f"{printable(self.folder)} was deleted; make it anew with  lodisc index DIR --collection DIR"
+            ) from None
         if is_another:
             self._open()
         with self._reading():
@@ -99,11 +102,17 @@ class Store:
         """
         rows = pa.RecordBatchReader.from_batches(schema, batches)
         try:
-            if self._table is None or self._table.schema != schema or self._table.schema.metadata != schema.metadata:
+            if (
+                self._table is None
+                or self._table.schema != schema
+                or self._table.schema.metadata != schema.metadata
+            ):
                 return self._replace(rows)
             return self._merge(rows)
         except RuntimeError as error:
-            raise OSError(f"{self.folder} could not be changed and is as it was ({str(error).splitlines()[0][:200]})") from None
+            raise OSError(
+                f"{self.folder} could not be changed and is as it was ({str(error).splitlines()[0][:200]})"
+            ) from None
 
     def _replace(self, rows: pa.RecordBatchReader) -> Change:
         removed = self._table.count_rows() if self._table is not None else 0
@@ -113,13 +122,17 @@ class Store:
         return Change(added=self._table.count_rows(), replaced=0, kept=0, removed=removed)
 
     def _merge(self, rows: pa.RecordBatchReader) -> Change:
-        merge = self._table.merge_insert("key").when_matched_update_all(where=f"target.{ROW_STATE} != source.{ROW_STATE}")
+        merge = self._table.merge_insert("key").when_matched_update_all(
+            where=f"target.{ROW_STATE} != source.{ROW_STATE}"
+        )
         done = merge.when_not_matched_insert_all().when_not_matched_by_source_delete().execute(rows)
         self._table.checkout_latest()
         return Change(
-            added=done.num_inserted_rows, replaced=done.num_updated_rows, removed=done.num_deleted_rows,
+            added=done.num_inserted_rows,
+            replaced=done.num_updated_rows,
+            removed=done.num_deleted_rows,
             kept=self._table.count_rows() - done.num_inserted_rows - done.num_updated_rows,
-        )  # fmt: skip
+        )
 
     def _open(self) -> None:
         with self._reading():
@@ -134,8 +147,8 @@ class Store:
         try:
             yield
         except RuntimeError as error:
-            raise ValueError(
-                f"{shown(self._place)} can't be read ({str(error).splitlines()[0][:120]}); "
+            raise UserError(
+                f"{printable(self._place)} can't be read ({str(error).splitlines()[0][:120]}); "
                 "if it is damaged, delete it and run  lodisc index  again: labels stay"
             ) from None
 
@@ -144,15 +157,3 @@ class Store:
         for leftover in (self._place / "data").glob(".tmp*"):
             leftover.unlink(missing_ok=True)
         self._table.optimize(cleanup_older_than=OLD, delete_unverified=True)
-
-
-@contextmanager
-def writing(folder: Path) -> Iterator[None]:
-    """Wait until no other process writes to this folder, a collection or an embedding, and keep others waiting meanwhile."""
-    with (folder / ".lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            say(f"Waiting for another process that writes to {folder}.")
-            fcntl.flock(file, fcntl.LOCK_EX)
-        yield

@@ -14,27 +14,38 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from lodisc.data.photo import shown
+from lodisc.data.photo import printable
+from lodisc.errors import UserError
 
 if TYPE_CHECKING:
     from lodisc.collection.collection import Photos
 
 LONGEST = 1000  # characters; some of several thousand end the process, so deep they are nested
-_INNER = re.compile(".*(Invalid input, |invalid SQL predicate: |Invalid user input: |Arrow error: |Not supported: )")
-_ABSENT = {"group": "there are no groups yet; run  lodisc group", "name": "photographs have names once some are labelled"}
+_INNER = re.compile(
+    ".*(Invalid input, |invalid SQL predicate: |Invalid user input: |Arrow error: |Not supported: )"
+)
+_ABSENT = {
+    "group": "there are no groups yet; run  lodisc group",
+    "name": "photographs have names once some are labelled",
+}
 
 
 def rows_where(
-    photos: Photos, labels: Mapping[str, str], where: str, *, groups: NDArray[np.int64] | None = None, names: Sequence[str] | None = None
+    photos: Photos,
+    labels: Mapping[str, str],
+    where: str,
+    *,
+    groups: NDArray[np.int64] | None = None,
+    names: Sequence[str] | None = None,
 ) -> NDArray[np.bool_]:
     """Which rows [N] meet a condition in SQL; `labels` by key, `groups` and `names` of every row where there are any.
 
-    Raises `ValueError`, of one line, for what is no condition on the columns.
+    Raises `UserError`, of one line, for what is no condition on the columns.
     """
     import lancedb
 
     if len(where) > LONGEST:
-        raise ValueError(f"--where may have {LONGEST:,} characters, not {len(where):,}")
+        raise UserError(f"--where may have {LONGEST:,} characters, not {len(where):,}")
     columns = {name: photos.table[name] for name in ("key", "path", "folder", "split", "bytes")}
     columns["label"] = pa.array([labels.get(key) for key in photos.keys], pa.string())
     if groups is not None:
@@ -43,9 +54,17 @@ def rows_where(
         columns["name"] = pa.array(names, pa.string())
     rows = lancedb.connect("memory://").create_table("photos", pa.table(columns))
     try:
-        found = rows.search().where(f"({where}\n)").select(["key"]).limit(max(1, len(photos.keys))).to_arrow()
+        found = (
+            rows.search()
+            .where(f"({where}\n)")
+            .select(["key"])
+            .limit(max(1, len(photos.keys)))
+            .to_arrow()
+        )
     except Exception as error:  # of many kinds, a panic among them
-        raise ValueError(f"--where {shown(where[:80])}: {_reason(str(error), columns)}") from None
+        raise UserError(
+            f"--where {printable(where[:80])}: {_reason(str(error), columns)}"
+        ) from None
     met_N = np.zeros(len(photos.keys), np.bool_)
     met_N[[photos.position[key] for key in found["key"].to_pylist()]] = True
     return met_N
@@ -55,8 +74,13 @@ def _reason(message: str, columns: Mapping[str, pa.ChunkedArray]) -> str:
     """What is wrong, without the inner workings."""
     if unknown := re.search(r'No field named "?([^".]+)"?\.', message):
         name = unknown[1].lower()
-        return _ABSENT.get(name) or f"there is no column {shown(name)}; there are {', '.join(columns)}, and text stands in 'single quotes'"
+        return (
+            _ABSENT.get(name)
+            or f"there is no column {printable(name)}; there are {', '.join(columns)}, and text stands in 'single quotes'"
+        )
     if wrong := re.search(r"sql parser error: (.*)\)", message):
-        return shown(wrong[1])
-    words = re.split(r", /\S+\.rs:", message.replace("\n)", ")"))[0]  # where in LanceDB's own source
-    return shown(_INNER.sub("", words.splitlines()[0])[:120])
+        return printable(wrong[1])
+    words = re.split(r", /\S+\.rs:", message.replace("\n)", ")"))[
+        0
+    ]  # where in LanceDB's own source
+    return printable(_INNER.sub("", words.splitlines()[0])[:120])

@@ -7,6 +7,7 @@ from typing import Literal
 from tyro.conf import Positional
 
 from lodisc.commands.printing import print_result
+from lodisc.errors import UserError
 
 
 def embed(
@@ -37,10 +38,18 @@ def embed(
         device: auto, cpu, cuda or cuda:N.
         json: Print what was done as JSON.
     """
-    from lodisc.collection import embed as embedding
+    from lodisc.embedding import embed as embedding
 
     result = embedding.embed(
-        source, data, out=out, momentum=momentum, encoder=encoder, image_size=image_size, dtype=dtype, workers=workers, device=device
+        source,
+        data,
+        out=out,
+        momentum=momentum,
+        encoder=encoder,
+        image_size=image_size,
+        dtype=dtype,
+        workers=workers,
+        device=device,
     )
     if int(os.environ.get("RANK", 0)) == 0:
         print_result(result, json=json, people=embedding.print_summary)
@@ -56,7 +65,9 @@ def index(parts: Positional[Path], /, *, collection: Path, json: bool = False) -
     """
     from lodisc.collection import index as indexing
 
-    print_result(indexing.index(parts, collection=collection), json=json, people=indexing.print_summary)
+    print_result(
+        indexing.index(parts, collection=collection), json=json, people=indexing.print_summary
+    )
 
 
 def search(
@@ -84,24 +95,34 @@ def search(
         json: Print as JSON.
     """
     if (bool(wanted) + duplicates + outliers) != 1:
-        raise ValueError("name photographs to search by, or give one of --duplicates and --outliers")
+        raise UserError("name photographs to search by, or give one of --duplicates and --outliers")
     if where is not None and not wanted:
-        raise ValueError("--where is for look-alikes; name photographs to search by")
+        raise UserError("--where is for look-alikes; name photographs to search by")
     from lodisc.collection import lookup, summary
     from lodisc.collection.collection import Collection
 
     if top < 1:
-        raise ValueError(f"--top {top} is out of range; ask for at least 1")
+        raise UserError(f"--top {top} is out of range; ask for at least 1")
     opened = Collection(collection)
     if duplicates:
-        print_result(summary.describe_duplicates(opened), json=json, people=summary.print_duplicates)
+        print_result(
+            summary.describe_duplicates(opened), json=json, people=summary.print_duplicates
+        )
     elif outliers:
-        print_result(summary.describe_outliers(opened, top=top), json=json, people=summary.print_outliers)
+        print_result(
+            summary.describe_outliers(opened, top=top), json=json, people=summary.print_outliers
+        )
     else:
-        print_result(lookup.look_up(opened, wanted, top=top, where=where, device=device), json=json, people=lookup.print_answers)
+        print_result(
+            lookup.look_up(opened, wanted, top=top, where=where, device=device),
+            json=json,
+            people=lookup.print_answers,
+        )
 
 
-def group(collection: Positional[Path], /, *, k: int | None = None, seed: int = 0, json: bool = False) -> None:
+def group(
+    collection: Positional[Path], /, *, k: int | None = None, seed: int = 0, json: bool = False
+) -> None:
     """Put the photographs of a collection into groups of look-alikes, with a typical one and the doubtful ones of each.
 
     Args:
@@ -113,10 +134,21 @@ def group(collection: Positional[Path], /, *, k: int | None = None, seed: int = 
     from lodisc.collection import summary
     from lodisc.collection.collection import Collection
 
-    print_result(summary.group(Collection(collection), k=k, seed=seed), json=json, people=summary.print_groups)
+    print_result(
+        summary.group(Collection(collection), k=k, seed=seed),
+        json=json,
+        people=summary.print_groups,
+    )
 
 
-def serve(collection: Positional[Path], /, *, host: str = "127.0.0.1", port: int = 8765, open: bool = False) -> None:
+def serve(
+    collection: Positional[Path],
+    /,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 8765,
+    open: bool = False,
+) -> None:
     """Open a collection in the browser: look through it, find look-alikes and see why, group and label.
 
     Args:

@@ -9,7 +9,14 @@ from tyro.conf import Positional
 from lodisc.commands.printing import print_line, print_result
 
 
-def data_check(data: Positional[Path], /, *, train_split: float | None = None, workers: int = 2, json: bool = False) -> None:
+def data_check(
+    data: Positional[Path],
+    /,
+    *,
+    train_split: float | None = None,
+    workers: int = 2,
+    json: bool = False,
+) -> None:
     """Say what would be read and skipped, classes, splits, and duplicates across the split.
 
     Args:
@@ -20,7 +27,11 @@ def data_check(data: Positional[Path], /, *, train_split: float | None = None, w
     """
     from lodisc.data import check
 
-    print_result(check.describe(data, train_split=train_split, workers=workers), json=json, people=check.print_description)
+    print_result(
+        check.describe(data, train_split=train_split, workers=workers),
+        json=json,
+        people=check.print_description,
+    )
 
 
 def data_finches(
@@ -48,14 +59,23 @@ def data_finches(
         part: Let the species, at most eight, differ in this part alone: beak, eye_ring, wing_bars, crown or tail.
         json: Print where and how many they are as JSON.
     """
-    from lodisc.data.finches import draw_finches
-    from lodisc.data.photo import shown
+    from lodisc.data.photo import printable
+    from lodisc.finches.finches import draw_finches
 
-    draw_finches(out, species=species, train=train, test=test, image_size=image_size, seed=seed, vivid=vivid, part=part)
+    draw_finches(
+        out,
+        species=species,
+        train=train,
+        test=test,
+        image_size=image_size,
+        seed=seed,
+        vivid=vivid,
+        part=part,
+    )
     print_result(
         {"data": str(out), "species": species, "train": species * train, "test": species * test},
         json=json,
-        people=lambda _: print_line(shown(out)),
+        people=lambda _: print_line(printable(out)),
     )
 
 
@@ -70,7 +90,14 @@ def data_list(*, json: bool = False) -> None:
     print_result(datasets.describe(), json=json, people=datasets.print_description)
 
 
-def data_prepare(name: Positional[str], /, *, source: Annotated[Path, tyro.conf.arg(name="from")], out: Path, json: bool = False) -> None:
+def data_prepare(
+    name: Positional[str],
+    /,
+    *,
+    source: Annotated[Path, tyro.conf.arg(name="from")],
+    out: Path,
+    json: bool = False,
+) -> None:
     """Turn a known data set, as downloaded by hand, into train/CLASS and test/CLASS by its official split.
 
     Args:
@@ -80,7 +107,11 @@ def data_prepare(name: Positional[str], /, *, source: Annotated[Path, tyro.conf.
         json: Print where and how many they are as JSON.
     """
     from lodisc.data import datasets
-    from lodisc.data.photo import shown
+    from lodisc.data.photo import printable
 
     count = datasets.prepare(name, source=source, out=out)
-    print_result({"data": str(out), "photographs": count}, json=json, people=lambda _: print_line(shown(out)))
+    print_result(
+        {"data": str(out), "photographs": count},
+        json=json,
+        people=lambda _: print_line(printable(out)),
+    )

@@ -6,6 +6,7 @@ from typing import Any
 from tyro.conf import Positional
 
 from lodisc.commands.printing import print_line, print_result
+from lodisc.errors import UserError
 
 
 def labels_show(collection: Positional[Path], /, *, json: bool = False) -> None:
@@ -18,12 +19,19 @@ def labels_show(collection: Positional[Path], /, *, json: bool = False) -> None:
     from lodisc.collection import summary
     from lodisc.collection.collection import Collection
 
-    print_result(summary.describe_labels(Collection(collection)), json=json, people=summary.print_labels)
+    print_result(
+        summary.describe_labels(Collection(collection)), json=json, people=summary.print_labels
+    )
 
 
 def labels_export(
-    collection: Positional[Path], out: Positional[Path], /, *, named: float | None = None, json: bool = False
-) -> None:  # fmt: skip
+    collection: Positional[Path],
+    out: Positional[Path],
+    /,
+    *,
+    named: float | None = None,
+    json: bool = False,
+) -> None:
     """Write labels as a table (OUT.csv), or as folders of links to the photographs (any other OUT).
 
     Args:
@@ -33,27 +41,36 @@ def labels_export(
         json: Print what was written as JSON.
     """
     from lodisc.collection.collection import Collection
-    from lodisc.data.photo import shown
+    from lodisc.data.photo import printable
 
     done: dict[str, Any]
     words = ""
     if out.suffix.lower() == ".csv":
-        from lodisc.collection.exchange import export_csv
+        from lodisc.collection.labels_csv import export_csv
 
         if named is not None:
-            raise ValueError("--named is for folders; a table has all names with their confidence in columns of their own")
+            raise UserError(
+                "--named is for folders; a table has all names with their confidence in columns of their own"
+            )
         done = {"photographs": export_csv(Collection(collection), out)}
     else:
-        from lodisc.collection.tree import export_tree
+        from lodisc.collection.labels_folders import export_tree
 
         done = export_tree(Collection(collection), out, named=named)
         if done["unreadable"]:
-            words = f"; {len(done['unreadable']):,} could not be read, such as {shown(done['unreadable'][0])}"
-    words = f"{shown(out)}: {done['photographs']:,} photographs{words}"
+            words = f"; {len(done['unreadable']):,} could not be read, such as {printable(done['unreadable'][0])}"
+    words = f"{printable(out)}: {done['photographs']:,} photographs{words}"
     print_result({"out": str(out), **done}, json=json, people=lambda _: print_line(words))
 
 
-def labels_import(collection: Positional[Path], source: Positional[Path], /, *, clear: bool = False, json: bool = False) -> None:
+def labels_import(
+    collection: Positional[Path],
+    source: Positional[Path],
+    /,
+    *,
+    clear: bool = False,
+    json: bool = False,
+) -> None:
     """Take labels over from a table with the columns key (or path) and label, or from folders of links or copies.
 
     Args:
@@ -63,23 +80,25 @@ def labels_import(collection: Positional[Path], source: Positional[Path], /, *, 
         json: Print what changed as JSON.
     """
     from lodisc.collection.collection import Collection
-    from lodisc.data.photo import shown
+    from lodisc.data.photo import printable
 
     if source.is_dir():
-        from lodisc.collection.tree import import_tree
+        from lodisc.collection.labels_folders import import_tree
 
         if clear:
-            raise ValueError("--clear is for tables; a photograph that lies in no folder keeps its label")
+            raise UserError(
+                "--clear is for tables; a photograph that lies in no folder keeps its label"
+            )
         done = import_tree(Collection(collection), source)
         unknown = done["unknown_files"]
     else:
-        from lodisc.collection.exchange import import_csv
+        from lodisc.collection.labels_csv import import_csv
 
         done = import_csv(Collection(collection), source, clear=clear)
         unknown = done["unknown_keys"]
     words = f"{done['changed']:,} labels changed"
     if done["unknown"]:
-        words += f"; {done['unknown']:,} are no photographs of the collection, such as {shown(unknown[0])}"
+        words += f"; {done['unknown']:,} are no photographs of the collection, such as {printable(unknown[0])}"
     print_result(done, json=json, people=lambda _: print_line(words))
 
 
@@ -91,10 +110,14 @@ def labels_adopt(collection: Positional[Path], /, *, json: bool = False) -> None
         json: Print how many as JSON.
     """
     from lodisc.collection.collection import Collection
-    from lodisc.collection.exchange import adopt_folders
+    from lodisc.collection.labels_csv import adopt_folders
 
     changed = adopt_folders(Collection(collection))
-    print_result({"changed": changed}, json=json, people=lambda _: print_line(f"{changed:,} labels from sub-folders"))
+    print_result(
+        {"changed": changed},
+        json=json,
+        people=lambda _: print_line(f"{changed:,} labels from sub-folders"),
+    )
 
 
 def labels_undo(collection: Positional[Path], /, *, json: bool = False) -> None:
@@ -123,4 +146,8 @@ def labels_redo(collection: Positional[Path], /, *, json: bool = False) -> None:
 
 def _print_action(action: Any, what: str, *, json: bool) -> None:
     words = action.words if action else None
-    print_result({what.replace(" ", "_"): words}, json=json, people=lambda _: print_line(f"{words}: {what}" if words else "There is none."))
+    print_result(
+        {what.replace(" ", "_"): words},
+        json=json,
+        people=lambda _: print_line(f"{words}: {what}" if words else "There is none."),
+    )

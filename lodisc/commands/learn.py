@@ -7,6 +7,7 @@ from tyro.conf import OmitArgPrefixes, Positional
 
 from lodisc.commands.printing import print_line, print_result
 from lodisc.config import TrainConfig
+from lodisc.errors import UserError
 
 
 def demo(*, out: Path = Path("lodisc-demo"), json: bool = False) -> None:
@@ -21,7 +22,14 @@ def demo(*, out: Path = Path("lodisc-demo"), json: bool = False) -> None:
     print_result(tour.run_demo(out), json=json, people=tour.print_summary)
 
 
-def train(data: Positional[Path], /, *, out: Path, config: OmitArgPrefixes[TrainConfig], json: bool = False) -> None:
+def train(
+    data: Positional[Path],
+    /,
+    *,
+    out: Path,
+    config: OmitArgPrefixes[TrainConfig],
+    json: bool = False,
+) -> None:
     """Learn from the photographs in DATA; goes on where it stopped when the run is there already.
 
     Args:
@@ -73,9 +81,18 @@ def evaluate(
     from lodisc.evaluation import benchmark
 
     result = benchmark.evaluate(
-        source, data, protocols=protocols or None, momentum=momentum, train_split=train_split, encoder=encoder, image_size=image_size,
-        seed=seed, workers=workers, device=device, max_skipped=max_skipped,
-    )  # fmt: skip
+        source,
+        data,
+        protocols=protocols or None,
+        momentum=momentum,
+        train_split=train_split,
+        encoder=encoder,
+        image_size=image_size,
+        seed=seed,
+        workers=workers,
+        device=device,
+        max_skipped=max_skipped,
+    )
     print_result(result, json=json, people=benchmark.print_table)
 
 
@@ -103,11 +120,23 @@ def explain(
     """
     from lodisc.explain.overlay import explain as draw
 
-    pictures = [str(path) for path in draw(source, images, out=out, momentum=momentum, encoder=encoder, device=device)]
-    print_result({"pictures": pictures}, json=json, people=lambda _: print_line("\n".join(pictures)))
+    pictures = [
+        str(path)
+        for path in draw(source, images, out=out, momentum=momentum, encoder=encoder, device=device)
+    ]
+    print_result(
+        {"pictures": pictures}, json=json, people=lambda _: print_line("\n".join(pictures))
+    )
 
 
-def report(run: Positional[Path], data: Positional[Path | None] = None, /, *, device: str = "auto", json: bool = False) -> None:
+def report(
+    run: Positional[Path],
+    data: Positional[Path | None] = None,
+    /,
+    *,
+    device: str = "auto",
+    json: bool = False,
+) -> None:
     """Write one self-contained HTML file on a run: curves, health, evaluation, look-alikes and attention before and after.
 
     Args:
@@ -136,7 +165,7 @@ def study(
     """Answer a question about the method on DATA: train and measure every arm at equal compute, with seeds and intervals.
 
     Args:
-        name: branches, masks, keep-ratio, attention, direction, focus, start or variants.
+        name: branches, masks, keep-ratio, attention, masked-side, focus, start or variants.
         data: Photographs with train/ and test/, sub-folders as labels; for focus the drawn finches.
         config: The recipe around which one thing is varied.
         out: Folder of the studies on DATA, which share their runs; studies/DATA when not given.
@@ -149,8 +178,14 @@ def study(
     try:
         numbers = [int(seed) for seed in seeds.split(",")]
     except ValueError:
-        raise ValueError(f"--seeds {seeds}: give whole numbers with commas between them, as in --seeds 0,1,2") from None
+        raise UserError(
+            f"--seeds {seeds}: give whole numbers with commas between them, as in --seeds 0,1,2"
+        ) from None
     if config.seed != TrainConfig().seed:
-        raise ValueError("a study takes --seeds, not --seed")
+        raise UserError("a study takes --seeds, not --seed")
     folder = out or Path("studies") / data.resolve().name
-    print_result(studies.study(name, data, out=folder, base=config, seeds=numbers, arms=arms), json=json, people=studies.print_study)
+    print_result(
+        studies.study(name, data, out=folder, base=config, seeds=numbers, arms=arms),
+        json=json,
+        people=studies.print_study,
+    )

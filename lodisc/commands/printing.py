@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from lodisc.console import out as console
+from lodisc.console import stdout
 
 
 def print_result(result: Any, *, json: bool, people: Callable[[Any], Any] = lambda _: None) -> None:
@@ -18,4 +18,4 @@ def print_result(result: Any, *, json: bool, people: Callable[[Any], Any] = lamb
 
 def print_line(text: str) -> None:
     """Print one line as it is."""
-    console.print(text, markup=False, soft_wrap=True)
+    stdout.print(text, markup=False, soft_wrap=True)

@@ -3,8 +3,6 @@
 Axes: N photographs, T train, S test (a block of them), D pixels of a thumbnail.
 """
 
-import json
-import os
 import signal
 import warnings
 from collections import Counter, defaultdict
@@ -22,8 +20,10 @@ from rich.markup import escape
 
 from lodisc import console
 from lodisc.data.decode import Unreadable, decode, dimensions
-from lodisc.data.photo import Photo, Skipped, shown
+from lodisc.data.photo import Photo, Skipped, printable
 from lodisc.data.sources import Listing, find_photos, split_photos
+from lodisc.errors import UserError
+from lodisc.files import write_json_lines
 
 FEW = 64  # so few are read before a second process has started
 MOST_ROWS = 10
@@ -42,9 +42,11 @@ class Checked:
 
 
 def check_photos(listing: Listing, *, workers: int, max_skipped: float) -> Checked:
-    """Decode every photograph; a `ValueError` says when none is left, or more than the share `max_skipped` can't be read."""
+    """Decode every photograph; a `UserError` says when none is left, or more than the share `max_skipped` can't be read."""
     photos, skipped = [], list(listing.skipped)
-    reasons = _each(_why_unreadable, listing.photos, workers=workers, description="checking photographs")
+    reasons = _each(
+        _why_unreadable, listing.photos, workers=workers, description="checking photographs"
+    )
     for photo, reason in zip(listing.photos, reasons, strict=True):
         if reason is None:
             photos.append(photo)
@@ -52,44 +54,50 @@ def check_photos(listing: Listing, *, workers: int, max_skipped: float) -> Check
             skipped.append(Skipped(photo.key, reason))
     total = len(photos) + len(skipped)
     if not photos or len(skipped) > max_skipped * total:
-        first = f" ({shown(skipped[0].key)}: {skipped[0].reason})" if skipped else ""
+        first = f" ({printable(skipped[0].key)}: {skipped[0].reason})" if skipped else ""
         advice = f"more than --max-skipped {max_skipped:g} allows; " if photos else ""
-        raise ValueError(f"{len(skipped)} of {total} photographs can't be read{first}; {advice}`lodisc data check DATA` lists them")
+        raise UserError(
+            f"{len(skipped)} of {total} photographs can't be read{first}; {advice}`lodisc data check DATA` lists them"
+        )
     return Checked(photos, skipped)
 
 
 def write_skipped(path: Path, skipped: Sequence[Skipped]) -> None:
-    """Write one JSON object a line, with `key` and `reason`; the file is replaced as a whole or not at all."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with beside.open("w", encoding="ascii") as stream:
-            stream.writelines(f"{json.dumps(asdict(one))}\n" for one in skipped)
-            stream.flush()
-            os.fsync(stream.fileno())
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
+    """Write one JSON object a line, with `key` and `reason`; atomically."""
+    write_json_lines(path, map(asdict, skipped))
 
 
-def describe(data: str | Path, *, train_split: float | None = None, seed: int = 0, workers: int = 2) -> dict[str, Any]:
+def describe(
+    data: str | Path, *, train_split: float | None = None, seed: int = 0, workers: int = 2
+) -> dict[str, Any]:
     """What would be read and skipped, classes, splits, sizes in pixels and duplicates, ready for JSON.
 
-    However much is skipped, this goes on; a `ValueError` says when DATA is missing, has splits of its own beside `train_split`,
+    However much is skipped, this goes on; a `UserError` says when DATA is missing, has splits of its own beside `train_split`,
     or when a setting is out of range.
     """
     if workers < 0:
-        raise ValueError(f"--workers {workers} is out of range; use 0 or more")
+        raise UserError(f"--workers {workers} is out of range; use 0 or more")
     listing = find_photos(data)
     splitting = split_photos(listing.photos, train_split=train_split, seed=seed)
     looks = list(_each(_look, splitting, workers=workers, description="looking at photographs"))
-    seen = [(photo, look) for photo, look in zip(splitting, looks, strict=True) if isinstance(look, _Look)]
-    lost = [Skipped(photo.key, look) for photo, look in zip(splitting, looks, strict=True) if isinstance(look, str)]
+    seen = [
+        (photo, look)
+        for photo, look in zip(splitting, looks, strict=True)
+        if isinstance(look, _Look)
+    ]
+    lost = [
+        Skipped(photo.key, look)
+        for photo, look in zip(splitting, looks, strict=True)
+        if isinstance(look, str)
+    ]
     skipped = [*listing.skipped, *lost]
     photos = [photo for photo, _ in seen]
     return {
         "data": str(data),
         "photographs": len(photos),
-        "splits": dict(sorted(Counter(photo.split for photo in photos if photo.split).items(), reverse=True)),
+        "splits": dict(
+            sorted(Counter(photo.split for photo in photos if photo.split).items(), reverse=True)
+        ),
         "classes": _classes(photos),
         "unlabelled": sum(photo.label is None for photo in photos),
         "size": _sizes([look.size for _, look in seen]),
@@ -104,24 +112,51 @@ def print_description(about: dict[str, Any]) -> None:
     size, duplicates, splits = about["size"], about["duplicates"], about["splits"]
     sides = {which: f"{width} x {height}" for which, (width, height) in size.items()}
     lines = {
-        "photographs": [f"{about['photographs']:,}", *(f"{count:,} {split}" for split, count in splits.items())],
-        "skipped": [f"{len(about['skipped']):,}", *(f"{count:,} {reason}" for reason, count in about["reasons"].items())],
-        "classes": [f"{len(about['classes']):,}", *([f"{about['unlabelled']:,} photographs without"] if about["unlabelled"] else [])],
-        "pixels": [f"{sides['smallest']} to {sides['largest']}", f"median {sides['median']}"] if sides else [],
+        "photographs": [
+            f"{about['photographs']:,}",
+            *(f"{count:,} {split}" for split, count in splits.items()),
+        ],
+        "skipped": [
+            f"{len(about['skipped']):,}",
+            *(f"{count:,} {reason}" for reason, count in about["reasons"].items()),
+        ],
+        "classes": [
+            f"{len(about['classes']):,}",
+            *([f"{about['unlabelled']:,} photographs without"] if about["unlabelled"] else []),
+        ],
+        "pixels": [f"{sides['smallest']} to {sides['largest']}", f"median {sides['median']}"]
+        if sides
+        else [],
         "equal files": [f"{len(duplicates['within']):,} groups" + " inside a split" * bool(splits)],
-        "across the split": [f"{len(duplicates['across']):,} equal", f"{len(duplicates['near']):,} alike"] if splits else [],
+        "across the split": [
+            f"{len(duplicates['across']):,} equal",
+            f"{len(duplicates['near']):,} alike",
+        ]
+        if splits
+        else [],
     }
-    console.out.print(escape(shown(about["data"])), style="bold")
+    console.stdout.print(escape(printable(about["data"])), style="bold")
     for name, values in lines.items():
         if values:
-            console.out.print(f"{name:<18}{shown(', '.join(values))}", markup=False)
-    console.out.print()
+            console.stdout.print(f"{name:<18}{printable(', '.join(values))}", markup=False)
+    console.stdout.print()
     columns = ["train", "test"] if splits else ["photographs"]
-    classes = [[name, *(str(counts.get(column, 0)) for column in columns)] for name, counts in about["classes"].items()]
+    classes = [
+        [name, *(str(counts.get(column, 0)) for column in columns)]
+        for name, counts in about["classes"].items()
+    ]
     _print_rows("classes", ["class", *columns], classes)
-    _print_rows("skipped", ["photograph", "reason"], [[one["key"], one["reason"]] for one in about["skipped"]])
+    _print_rows(
+        "skipped",
+        ["photograph", "reason"],
+        [[one["key"], one["reason"]] for one in about["skipped"]],
+    )
     _print_rows("equal files", ["first", "others"], [_some(keys) for keys in duplicates["within"]])
-    _print_rows("equal in train and test", ["first", "others"], [_some(keys) for keys in duplicates["across"]])
+    _print_rows(
+        "equal in train and test",
+        ["first", "others"],
+        [_some(keys) for keys in duplicates["across"]],
+    )
     alike = [[one["train"], one["test"], f"{one['likeness']:.3f}"] for one in duplicates["near"]]
     _print_rows("alike in train and test", ["train", "test", "likeness"], alike)
 
@@ -132,13 +167,17 @@ def _some(keys: list[str]) -> list[str]:
 
 def _print_rows(title: str, columns: list[str], rows: list[list[str]]) -> None:
     if rows:
-        console.table(title, columns, [[shown(cell) for cell in row] for row in rows[:MOST_ROWS]])
+        console.table(
+            title, columns, [[printable(cell) for cell in row] for row in rows[:MOST_ROWS]]
+        )
         if len(rows) > MOST_ROWS:
-            console.out.print(f"and {len(rows) - MOST_ROWS:,} more; --json lists them all")
-        console.out.print()
+            console.stdout.print(f"and {len(rows) - MOST_ROWS:,} more; --json lists them all")
+        console.stdout.print()
 
 
-def _each(examine: Callable[[Photo], Result], photos: Sequence[Photo], *, workers: int, description: str) -> Iterator[Result]:
+def _each(
+    examine: Callable[[Photo], Result], photos: Sequence[Photo], *, workers: int, description: str
+) -> Iterator[Result]:
     """Yield what `examine` says of each photograph, in order, from `workers` processes; a few photographs are examined in this one."""
     if workers == 0 or len(photos) < FEW:
         yield from console.track(map(examine, photos), description=description, total=len(photos))
@@ -146,11 +185,17 @@ def _each(examine: Callable[[Photo], Result], photos: Sequence[Photo], *, worker
     pool = ProcessPoolExecutor(workers, initializer=_quiet_worker)
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)  # forking beside threads: the workers touch none of what those hold
-            results = pool.map(examine, photos, chunksize=max(1, min(32, len(photos) // (4 * workers))))
+            warnings.simplefilter(
+                "ignore", DeprecationWarning
+            )  # forking beside threads: the workers touch none of what those hold
+            results = pool.map(
+                examine, photos, chunksize=max(1, min(32, len(photos) // (4 * workers)))
+            )
         yield from console.track(results, description=description, total=len(photos))
     except BrokenProcessPool:
-        raise ValueError("a process that read photographs was ended, most likely for lack of memory; try again with --workers 1") from None
+        raise UserError(
+            "a process that read photographs was ended, most likely for lack of memory; try again with --workers 1"
+        ) from None
     finally:
         pool.shutdown(cancel_futures=True)
 
@@ -183,7 +228,12 @@ def _look(photo: Photo) -> _Look | str:
         grey = decode(data, at_least=64).convert("L")
         small = np.asarray(grey.resize((9, 8), Image.Resampling.BOX)).astype(np.int16)
         bits = int.from_bytes(np.packbits(small[:, :-1] > small[:, 1:]).tobytes())
-        return _Look(dimensions(data), blake2b(data, digest_size=16).digest(), bits, grey.resize((16, 16), Image.Resampling.BOX).tobytes())
+        return _Look(
+            dimensions(data),
+            blake2b(data, digest_size=16).digest(),
+            bits,
+            grey.resize((16, 16), Image.Resampling.BOX).tobytes(),
+        )
     except Unreadable as error:
         return str(error)
 
@@ -198,7 +248,11 @@ def _classes(photos: Sequence[Photo]) -> dict[str, dict[str, int]]:
 
 def _sizes(sizes: list[tuple[int, int]]) -> dict[str, tuple[int, int]]:
     ordered = sorted(sizes, key=lambda size: (size[0] * size[1], size))
-    return {"smallest": ordered[0], "median": ordered[len(ordered) // 2], "largest": ordered[-1]} if ordered else {}
+    return (
+        {"smallest": ordered[0], "median": ordered[len(ordered) // 2], "largest": ordered[-1]}
+        if ordered
+        else {}
+    )
 
 
 def _duplicates(seen: Sequence[tuple[Photo, _Look]]) -> dict[str, list[Any]]:
@@ -207,14 +261,18 @@ def _duplicates(seen: Sequence[tuple[Photo, _Look]]) -> dict[str, list[Any]]:
     for photo, look in seen:
         equal[look.digest][photo.split].append(photo.key)
     within = [keys for by_split in equal.values() for keys in by_split.values() if len(keys) > 1]
-    across = [[*by_split["train"], *by_split["test"]] for by_split in equal.values() if len(by_split) > 1]
+    across = [
+        [*by_split["train"], *by_split["test"]] for by_split in equal.values() if len(by_split) > 1
+    ]
     known = {key for keys in across for key in keys}
     train = [one for one in seen if one[0].split == "train"]
     test = [one for one in seen if one[0].split == "test" and one[0].key not in known]
     return {"within": sorted(within), "across": sorted(across), "near": _near(train, test)}
 
 
-def _near(train: Sequence[tuple[Photo, _Look]], test: Sequence[tuple[Photo, _Look]], *, block: int = 1024) -> list[dict[str, Any]]:
+def _near(
+    train: Sequence[tuple[Photo, _Look]], test: Sequence[tuple[Photo, _Look]], *, block: int = 1024
+) -> list[dict[str, Any]]:
     if not train or not test:
         return []
     found = []
@@ -227,13 +285,23 @@ def _near(train: Sequence[tuple[Photo, _Look]], test: Sequence[tuple[Photo, _Loo
         likeness_ST[rows[apart], columns[apart]] = 0
         for row, column in enumerate(likeness_ST.argmax(1)):
             if (likeness := float(likeness_ST[row, column])) >= LIKENESS:
-                found.append({"train": train[column][0].key, "test": test[first + row][0].key, "likeness": round(likeness, 4)})
+                found.append(
+                    {
+                        "train": train[column][0].key,
+                        "test": test[first + row][0].key,
+                        "likeness": round(likeness, 4),
+                    }
+                )
     return sorted(found, key=lambda one: -one["likeness"])
 
 
 def _thumbnails(seen: Sequence[tuple[Photo, _Look]]) -> tuple[np.ndarray, np.ndarray]:
     """Thumbnails [N, D] of mean 0 and length 1, so that products are correlations (flat ones are like nothing), and their bits [N]."""
-    pixels_ND = np.stack([np.frombuffer(look.thumbnail, np.uint8) for _, look in seen]).astype(np.float32)
+    pixels_ND = np.stack([np.frombuffer(look.thumbnail, np.uint8) for _, look in seen]).astype(
+        np.float32
+    )
     pixels_ND -= pixels_ND.mean(1, keepdims=True)
     length_N = np.linalg.norm(pixels_ND, axis=1, keepdims=True)
-    return pixels_ND / np.maximum(length_N, 1e-6), np.array([look.bits for _, look in seen], np.uint64)
+    return pixels_ND / np.maximum(length_N, 1e-6), np.array(
+        [look.bits for _, look in seen], np.uint64
+    )

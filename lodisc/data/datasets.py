@@ -17,7 +17,8 @@ from typing import Any, NamedTuple
 
 from lodisc import console
 from lodisc.data.decode import extensions
-from lodisc.data.photo import shown
+from lodisc.data.photo import printable
+from lodisc.errors import UserError
 
 INDENT = 15
 
@@ -46,7 +47,13 @@ class Dataset:
 def describe() -> dict[str, dict[str, Any]]:
     """Title, classes, licence, page and download of each known data set by its name, ready for JSON."""
     return {
-        name: {"title": one.title, "classes": one.classes, "licence": one.licence, "page": one.page, "download": one.download}
+        name: {
+            "title": one.title,
+            "classes": one.classes,
+            "licence": one.licence,
+            "page": one.page,
+            "download": one.download,
+        }
         for name, one in DATASETS.items()
     }
 
@@ -58,22 +65,31 @@ def print_description(about: dict[str, dict[str, Any]]) -> None:
         below = (f"licence: {one['licence']}", f"get {one['download']}", one["page"])
         lines = [f"{name:<{INDENT}}{one['title']}"]
         for text in below:
-            lines += textwrap.wrap(text, 70 - INDENT, break_long_words=False, break_on_hyphens=False)
-        rows.append(["\n".join([lines[0], *(" " * INDENT + line for line in lines[1:])]), str(one["classes"])])
+            lines += textwrap.wrap(
+                text, 70 - INDENT, break_long_words=False, break_on_hyphens=False
+            )
+        rows.append(
+            [
+                "\n".join([lines[0], *(" " * INDENT + line for line in lines[1:])]),
+                str(one["classes"]),
+            ]
+        )
     console.table("known data sets", ["what it is, and what to get by hand where", "classes"], rows)
 
 
 def prepare(name: str, *, source: Path, out: Path) -> int:
     """Arrange a downloaded archive or its unpacked folder as OUT/{train,test}/CLASS by the official split; return how many photographs.
 
-    OUT appears only when it is complete. Raises `ValueError` for an unknown name, a download that lacks something, or an OUT in use.
+    OUT appears only when it is complete. Raises `UserError` for an unknown name, a download that lacks something, or an OUT in use.
     """
     if name not in DATASETS:
-        raise ValueError(f"unknown data set {name}; known are {', '.join(DATASETS)}")
+        raise UserError(f"unknown data set {name}; known are {', '.join(DATASETS)}")
     if not source.exists():
-        raise ValueError(f"{shown(source)} does not exist; get {DATASETS[name].download} from {DATASETS[name].page}")
+        raise UserError(
+            f"{printable(source)} does not exist; get {DATASETS[name].download} from {DATASETS[name].page}"
+        )
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise ValueError(f"{shown(out)} exists already; name a new folder with --out")
+        raise UserError(f"{printable(out)} exists already; name a new folder with --out")
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent) as beside:
         made = Path(beside) / "made"
@@ -84,7 +100,9 @@ def prepare(name: str, *, source: Path, out: Path) -> int:
             _put(placed.source, target)
             count += 1
         if not count:
-            raise ValueError(f"{shown(source)} holds no photographs of {name}; get {DATASETS[name].download} from {DATASETS[name].page}")
+            raise UserError(
+                f"{printable(source)} holds no photographs of {name}; get {DATASETS[name].download} from {DATASETS[name].page}"
+            )
         made.replace(out)
     return count
 
@@ -97,13 +115,19 @@ def _unpacked(source: Path, folder: Path) -> Path:
         with tarfile.open(source, encoding="utf-8") as tar:
             for member in tar:
                 name = posixpath.normpath(member.name)
-                if member.isreg() and not name.startswith(("/", "..")) and (stream := tar.extractfile(member)):
+                if (
+                    member.isreg()
+                    and not name.startswith(("/", ".."))
+                    and (stream := tar.extractfile(member))
+                ):
                     target = folder / name
                     target.parent.mkdir(parents=True, exist_ok=True)
                     with target.open("wb") as unpacked:
                         shutil.copyfileobj(stream, unpacked, 1 << 20)
     except (tarfile.TarError, zlib.error, EOFError, ValueError) as error:
-        raise ValueError(f"{shown(source)} is no readable tar archive ({error}); download it again, or unpack it yourself") from None
+        raise UserError(
+            f"{printable(source)} is no readable tar archive ({error}); download it again, or unpack it yourself"
+        ) from None
     return folder
 
 
@@ -115,9 +139,13 @@ def _one_name(name: str) -> str:
 
 def _put(source: Path, target: Path) -> None:
     if not source.is_file():
-        raise ValueError(f"{shown(source.name)} is named by the data set's own lists but is not in the download; download it again")
+        raise UserError(
+            f"{printable(source.name)} is named by the data set's own lists but is not in the download; download it again"
+        )
     if target.exists():
-        raise ValueError(f"two photographs would become {shown(target.name)} of {shown(target.parent.name)}; download the data set again")
+        raise UserError(
+            f"two photographs would become {printable(target.name)} of {printable(target.parent.name)}; download the data set again"
+        )
     try:
         os.link(source.resolve(), target)
     except OSError:  # another file system, or one without links
@@ -129,13 +157,17 @@ def _folder_with(source: Path, marker: str) -> Path:
     for pattern in (marker, f"*/{marker}", f"*/*/{marker}"):
         for found in sorted(source.glob(pattern)):
             return found.parents[marker.count("/")]
-    raise ValueError(f"{marker} is not in the download; give --from the archive as it comes, or its unpacked folder")
+    raise UserError(
+        f"{marker} is not in the download; give --from the archive as it comes, or its unpacked folder"
+    )
 
 
 def _lines(path: Path) -> Iterator[tuple[str, str]]:
     """The first word of each line and the rest of it."""
     if not path.is_file():
-        raise ValueError(f"{shown(path.name)} is not in the download; give --from the archive as it comes, or its unpacked folder")
+        raise UserError(
+            f"{printable(path.name)} is not in the download; give --from the archive as it comes, or its unpacked folder"
+        )
     for line in path.read_text("utf-8", "surrogateescape").splitlines():
         if line.strip() and not line.startswith("#"):
             first, _, rest = line.strip().partition(" ")
@@ -148,9 +180,15 @@ def _cub200(source: Path) -> Iterator[Placed]:
     labels = dict(_lines(root / "image_class_labels.txt"))
     for number, is_train in _lines(root / "train_test_split.txt"):
         try:
-            yield Placed(root / "images" / names[number], "train" if is_train == "1" else "test", classes[labels[number]])
+            yield Placed(
+                root / "images" / names[number],
+                "train" if is_train == "1" else "test",
+                classes[labels[number]],
+            )
         except KeyError:
-            raise ValueError(f"the lists of CUB-200-2011 do not agree on photograph {number}; download it again") from None
+            raise UserError(
+                f"the lists of CUB-200-2011 do not agree on photograph {number}; download it again"
+            ) from None
 
 
 def _fgvc_aircraft(source: Path) -> Iterator[Placed]:
@@ -172,17 +210,28 @@ def _flowers102(source: Path) -> Iterator[Placed]:
 
     root = _folder_with(source, "setid.mat")
     if not (root / "imagelabels.mat").is_file():
-        raise ValueError("imagelabels.mat is not beside setid.mat; get both and 102flowers.tgz, unpacked, into one folder")
-    labels, splits = loadmat(root / "imagelabels.mat")["labels"].ravel(), loadmat(root / "setid.mat")
+        raise UserError(
+            "imagelabels.mat is not beside setid.mat; get both and 102flowers.tgz, unpacked, into one folder"
+        )
+    labels, splits = (
+        loadmat(root / "imagelabels.mat")["labels"].ravel(),
+        loadmat(root / "setid.mat"),
+    )
     for name, split in (("trnid", "train"), ("valid", "train"), ("tstid", "test")):
         for number in splits[name].ravel():
             yield Placed(root / "jpg" / f"image_{number:05}.jpg", split, f"{labels[number - 1]:03}")
 
 
 def _split_already(source: Path) -> Iterator[Placed]:
-    tops = [folder for folder in (source, *sorted(source.glob("*"))) if (folder / "train").is_dir() and (folder / "test").is_dir()]
+    tops = [
+        folder
+        for folder in (source, *sorted(source.glob("*")))
+        if (folder / "train").is_dir() and (folder / "test").is_dir()
+    ]
     if not tops:
-        raise ValueError("the download has no folders train/ and test/; put the photographs of each class into train/CLASS and test/CLASS")
+        raise UserError(
+            "the download has no folders train/ and test/; put the photographs of each class into train/CLASS and test/CLASS"
+        )
     for split in ("train", "test"):
         for path in sorted((tops[0] / split).glob("*/*")):
             if path.suffix.lower() in extensions() and not path.name.startswith("."):
@@ -194,27 +243,51 @@ _VGG = "https://www.robots.ox.ac.uk/~vgg/data"
 
 DATASETS = {
     "cub200": Dataset(
-        "CUB-200-2011: bird species", 200, "non-commercial research and teaching", "https://www.vision.caltech.edu/datasets/cub_200_2011/",
-        "CUB_200_2011.tgz", _cub200,
+        "CUB-200-2011: bird species",
+        200,
+        "non-commercial research and teaching",
+        "https://www.vision.caltech.edu/datasets/cub_200_2011/",
+        "CUB_200_2011.tgz",
+        _cub200,
     ),
     "fgvc_aircraft": Dataset(
-        "FGVC-Aircraft: aircraft variants", 100, "non-commercial research", f"{_VGG}/fgvc-aircraft/",
-        "fgvc-aircraft-2013b.tar.gz", _fgvc_aircraft,
+        "FGVC-Aircraft: aircraft variants",
+        100,
+        "non-commercial research",
+        f"{_VGG}/fgvc-aircraft/",
+        "fgvc-aircraft-2013b.tar.gz",
+        _fgvc_aircraft,
     ),
     "oxford_pets": Dataset(
-        "Oxford-IIIT Pet: breeds of cats and dogs", 37, "CC BY-SA 4.0", f"{_VGG}/pets/",
-        "images.tar.gz and annotations.tar.gz, unpacked into one folder", _oxford_pets,
+        "Oxford-IIIT Pet: breeds of cats and dogs",
+        37,
+        "CC BY-SA 4.0",
+        f"{_VGG}/pets/",
+        "images.tar.gz and annotations.tar.gz, unpacked into one folder",
+        _oxford_pets,
     ),
     "flowers102": Dataset(
-        "Oxford 102 Flower: flower species", 102, "none stated", f"{_VGG}/flowers/102/",
-        "102flowers.tgz, unpacked, with imagelabels.mat and setid.mat in one folder", _flowers102,
+        "Oxford 102 Flower: flower species",
+        102,
+        "none stated",
+        f"{_VGG}/flowers/102/",
+        "102flowers.tgz, unpacked, with imagelabels.mat and setid.mat in one folder",
+        _flowers102,
     ),
     "stanford_cars": Dataset(
-        "Stanford Cars: makes, models and years", 196, "non-commercial research; the official link is dead",
-        "https://ai.stanford.edu/~jkrause/cars/car_dataset.html", _PREPARED, _split_already,
+        "Stanford Cars: makes, models and years",
+        196,
+        "non-commercial research; the official link is dead",
+        "https://ai.stanford.edu/~jkrause/cars/car_dataset.html",
+        _PREPARED,
+        _split_already,
     ),
     "caltech101": Dataset(
-        "Caltech-101: generic objects, told apart by their shape", 101, "CC BY 4.0", "https://data.caltech.edu/records/mzrjq-6wc02",
-        _PREPARED, _split_already,
+        "Caltech-101: generic objects, told apart by their shape",
+        101,
+        "CC BY 4.0",
+        "https://data.caltech.edu/records/mzrjq-6wc02",
+        _PREPARED,
+        _split_already,
     ),
-}  # fmt: skip
+}

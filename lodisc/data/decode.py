@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageCms
 
+from lodisc.errors import UserError
+
 MOST_PIXELS = 178_956_970  # where Pillow itself suspects a bomb: half a gigabyte as RGB
 LEAST_SIDE = 8
 
@@ -25,7 +27,7 @@ _TURNS = {
 }
 
 
-class Unreadable(ValueError):
+class Unreadable(UserError):
     """A photograph that can't be read; its text is the reason, in a few plain words."""
 
 
@@ -60,15 +62,23 @@ def to_rgb(image: Image.Image) -> Image.Image:
     """
     if image.mode.startswith("I;16"):
         image = _grey((np.asarray(image).astype(np.float32)) / 257)
-    elif image.mode == "I" and image.format == "PPM":  # Pillow's PGM reader scales every depth above 8 bits to 0..65535
+    elif (
+        image.mode == "I" and image.format == "PPM"
+    ):  # Pillow's PGM reader scales every depth above 8 bits to 0..65535
         image = _grey(np.asarray(image) / np.float32(257))
     elif image.mode in ("I", "F"):
         image = _grey(_stretch(np.asarray(image)))
     elif image.mode == "LAB":
         lab, rgb = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
-        image = ImageCms.ImageCmsTransform(ImageCms.ImageCmsProfile(lab), ImageCms.ImageCmsProfile(rgb), "LAB", "RGB").apply(image)
+        image = ImageCms.ImageCmsTransform(
+            ImageCms.ImageCmsProfile(lab), ImageCms.ImageCmsProfile(rgb), "LAB", "RGB"
+        ).apply(image)
     if image.has_transparency_data:
-        coloured = image if image.mode == "RGBA" else image.convert("LA" if image.mode == "La" else "RGBA").convert("RGBA")
+        coloured = (
+            image
+            if image.mode == "RGBA"
+            else image.convert("LA" if image.mode == "La" else "RGBA").convert("RGBA")
+        )
         image = Image.new("RGB", image.size, "white")
         image.paste(coloured, mask=coloured.getchannel("A"))
     return image.convert("RGB")
@@ -85,14 +95,20 @@ def dimensions(data: bytes) -> tuple[int, int]:
 def extensions() -> frozenset[str]:
     """Endings of the names of photographs, in lower case and with their dot."""
     named = Image.registered_extensions().items()
-    return frozenset(ending for ending, name in named if name in Image.OPEN and name not in _NOT_PHOTOGRAPHS)
+    return frozenset(
+        ending for ending, name in named if name in Image.OPEN and name not in _NOT_PHOTOGRAPHS
+    )
 
 
 @cache
 def _formats() -> list[Any]:
     Image.preinit()  # so that the usual formats are tried first
     Image.init()
-    return [Image.OPEN[name] for name in dict.fromkeys(Image.ID) if name in Image.OPEN and name not in _NOT_PHOTOGRAPHS]
+    return [
+        Image.OPEN[name]
+        for name in dict.fromkeys(Image.ID)
+        if name in Image.OPEN and name not in _NOT_PHOTOGRAPHS
+    ]
 
 
 def _open(data: bytes) -> Image.Image:

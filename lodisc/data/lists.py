@@ -12,34 +12,49 @@ from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
-from lodisc.data.photo import Photo, Skipped, Split, place, shown, why
+from lodisc.data.photo import Photo, Skipped, Split, place, printable, reason_of
+from lodisc.errors import UserError
 
 _OTHER_SPLITS = {"val", "validation"}
 
 
 def find_in_list(source: Path) -> Iterator[Photo | Skipped]:
-    """The photographs that a list names, and those that are not there; a `ValueError` names the wrong line of a .csv."""
+    """The photographs that a list names, and those that are not there; a `UserError` names the wrong line of a .csv."""
     text = _read_list(source)
-    rows = _csv_rows(source, text) if source.suffix.lower() == ".csv" else [{"path": line.rstrip("\r")} for line in text.split("\n")]
-    named = [(Photo(posixpath.normpath(row["path"]), source.parent / row["path"]), row) for row in rows if row["path"].strip()]
+    rows = (
+        _csv_rows(source, text)
+        if source.suffix.lower() == ".csv"
+        else [{"path": line.rstrip("\r")} for line in text.split("\n")]
+    )
+    named = [
+        (Photo(posixpath.normpath(row["path"]), source.parent / row["path"]), row)
+        for row in rows
+        if row["path"].strip()
+    ]
     by_column = any(row.get("split") for _, row in named)
     splits = by_column or any(photo.key.startswith("train/") for photo, _ in named)
     for photo, row in named:
         if row.get("split") in _OTHER_SPLITS:
             continue
-        placed = place(photo, splits=photo.key.startswith(("train/", "test/")) if by_column else splits)
+        placed = place(
+            photo, splits=photo.key.startswith(("train/", "test/")) if by_column else splits
+        )
         if placed and "label" in row:
             placed = replace(placed, label=row["label"] or None)
         if placed and by_column:
             placed = replace(placed, split=cast(Split | None, row["split"] or None))
-        yield _existing(placed) if placed and (placed.split or not splits) else Skipped(photo.key, "neither in train nor in test")
+        yield (
+            _existing(placed)
+            if placed and (placed.split or not splits)
+            else Skipped(photo.key, "neither in train nor in test")
+        )
 
 
 def _read_list(source: Path) -> str:
     try:
         return source.read_bytes().decode("utf-8-sig", "surrogateescape")
     except OSError as error:
-        raise ValueError(f"{shown(source)}: {why(error)}") from None
+        raise UserError(f"{printable(source)}: {reason_of(error)}") from None
 
 
 def _csv_rows(source: Path, text: str) -> Iterator[dict[str, str]]:
@@ -47,19 +62,25 @@ def _csv_rows(source: Path, text: str) -> Iterator[dict[str, str]]:
     try:
         reader.fieldnames = [name.strip().lower() for name in reader.fieldnames or []]
         if "path" not in reader.fieldnames:
-            raise ValueError(f"{shown(source)}: the first line must name its columns: path and, where known, label and split")
+            raise UserError(
+                f"{printable(source)}: the first line must name its columns: path and, where known, label and split"
+            )
         for row in reader:
             split = row.get("split", "").strip().lower()
             if split not in {"", "train", "test"} | _OTHER_SPLITS:
-                raise ValueError(f"{shown(source)}, line {reader.line_num}: the split {shown(split)} is neither train nor test")
-            yield row | {"split": split} | ({"label": row["label"].strip()} if "label" in row else {})
+                raise UserError(
+                    f"{printable(source)}, line {reader.line_num}: the split {printable(split)} is neither train nor test"
+                )
+            yield (
+                row | {"split": split} | ({"label": row["label"].strip()} if "label" in row else {})
+            )
     except csv.Error as error:
-        raise ValueError(f"{shown(source)}, line {reader.reader.line_num}: {error}") from None
+        raise UserError(f"{printable(source)}, line {reader.reader.line_num}: {error}") from None
 
 
 def _existing(photo: Photo) -> Photo | Skipped:
     try:
         mode = photo.path.stat().st_mode
     except (OSError, ValueError) as error:
-        return Skipped(photo.key, why(error))
+        return Skipped(photo.key, reason_of(error))
     return photo if stat.S_ISREG(mode) else Skipped(photo.key, "not a file")

@@ -18,6 +18,7 @@ from torch.utils.data import DataLoader, Dataset
 from lodisc.data.decode import Unreadable, decode
 from lodisc.data.photo import Photo, Skipped
 from lodisc.data.views import centre_view, two_views
+from lodisc.errors import UserError
 
 
 def epoch_order(count: int, *, seed: int, epoch: int) -> list[int]:
@@ -26,12 +27,22 @@ def epoch_order(count: int, *, seed: int, epoch: int) -> list[int]:
 
 
 def training_batches(
-    photos: Sequence[Photo], *, seed: int, image_size: int, min_crop: float, batch_size: int, steps: range, recolour: bool = False,
-    rank: int = 0, world: int = 1, workers: int = 0, pin_memory: bool = False,
-) -> Iterator[Tensor]:  # fmt: skip
+    photos: Sequence[Photo],
+    *,
+    seed: int,
+    image_size: int,
+    min_crop: float,
+    batch_size: int,
+    steps: range,
+    recolour: bool = False,
+    rank: int = 0,
+    world: int = 1,
+    workers: int = 0,
+    pin_memory: bool = False,
+) -> Iterator[Tensor]:
     """Yield for each step this process's share of the batch: two views, bytes [2, batch_size / world, 3, S, S]; with `recolour` four.
 
-    A batch of all processes holds `batch_size` photographs; an epoch's last, incomplete batch is left out. Raises `ValueError`
+    A batch of all processes holds `batch_size` photographs; an epoch's last, incomplete batch is left out. Raises `UserError`
     when a photograph can no longer be read.
     """
     share = batch_size // world
@@ -47,10 +58,12 @@ def training_batches(
             first = batch * batch_size + rank * share
             yield [(epoch, index) for index in order[first : first + share]]
 
-    dataset = _TwoViews(photos, seed=seed, image_size=image_size, min_crop=min_crop, recolour=recolour)
+    dataset = _TwoViews(
+        photos, seed=seed, image_size=image_size, min_crop=min_crop, recolour=recolour
+    )
     for views in _load(dataset, indices(), _stack_views, workers=workers, pin_memory=pin_memory):
         if isinstance(views, Unreadable):
-            raise ValueError(f"{views}; put the photograph back, or start a new run without it")
+            raise UserError(f"{views}; put the photograph back, or start a new run without it")
         yield views
 
 
@@ -72,7 +85,9 @@ def batches_of(photos: Sequence[Photo], size: int) -> Iterator[Sequence[Photo]]:
         yield photos[first : first + size]
 
 
-def evaluation_batches(batches: Iterable[Sequence[Photo]], *, image_size: int, workers: int = 0) -> Iterator[Read]:
+def evaluation_batches(
+    batches: Iterable[Sequence[Photo]], *, image_size: int, workers: int = 0
+) -> Iterator[Read]:
     """Read batches of photographs in order; a batch lacks those that can't be read.
 
     Of `batches` a few more are taken than are read, so that the workers always have something to do.
@@ -80,16 +95,30 @@ def evaluation_batches(batches: Iterable[Sequence[Photo]], *, image_size: int, w
     yield from _load(_CentreViews(image_size), batches, _stack_readable, workers=workers)
 
 
-def _load(dataset: Dataset[Any], batches: Iterable[Any], collate: Any, *, workers: int, pin_memory: bool = False) -> Iterator[Any]:
+def _load(
+    dataset: Dataset[Any],
+    batches: Iterable[Any],
+    collate: Any,
+    *,
+    workers: int,
+    pin_memory: bool = False,
+) -> Iterator[Any]:
     if workers < 0:
-        raise ValueError(f"--workers {workers} is out of range; 0 reads without further processes")
+        raise UserError(f"--workers {workers} is out of range; 0 reads without further processes")
     remaining = iter(batches)
     first = list(islice(remaining, workers))  # no more workers than batches
     workers = len(first)
     return iter(
-        DataLoader(dataset, batch_sampler=chain(first, remaining), collate_fn=collate, num_workers=workers, pin_memory=pin_memory,
-                   worker_init_fn=_quiet_worker, prefetch_factor=3 if workers else None)
-    )  # fmt: skip
+        DataLoader(
+            dataset,
+            batch_sampler=chain(first, remaining),
+            collate_fn=collate,
+            num_workers=workers,
+            pin_memory=pin_memory,
+            worker_init_fn=_quiet_worker,
+            prefetch_factor=3 if workers else None,
+        )
+    )
 
 
 def _quiet_worker(_: int) -> None:
@@ -100,8 +129,22 @@ def _quiet_worker(_: int) -> None:
 
 
 class _TwoViews(Dataset[Tensor | Unreadable]):
-    def __init__(self, photos: Sequence[Photo], *, seed: int, image_size: int, min_crop: float, recolour: bool) -> None:
-        self.photos, self.seed, self.image_size, self.min_crop, self.recolour = photos, seed, image_size, min_crop, recolour
+    def __init__(
+        self,
+        photos: Sequence[Photo],
+        *,
+        seed: int,
+        image_size: int,
+        min_crop: float,
+        recolour: bool,
+    ) -> None:
+        self.photos, self.seed, self.image_size, self.min_crop, self.recolour = (
+            photos,
+            seed,
+            image_size,
+            min_crop,
+            recolour,
+        )
 
     def __getitem__(self, place: tuple[int, int]) -> Tensor | Unreadable:
         epoch, index = place
@@ -111,7 +154,9 @@ class _TwoViews(Dataset[Tensor | Unreadable]):
         except Unreadable as error:
             return Unreadable(f"{photo.key}: {error}")
         rng = np.random.default_rng([self.seed, epoch, index])
-        return two_views(image, rng, image_size=self.image_size, min_crop=self.min_crop, recolour=self.recolour)
+        return two_views(
+            image, rng, image_size=self.image_size, min_crop=self.min_crop, recolour=self.recolour
+        )
 
 
 class _CentreViews(Dataset[tuple[Tensor, Photo, str] | Skipped]):
@@ -126,7 +171,11 @@ class _CentreViews(Dataset[tuple[Tensor, Photo, str] | Skipped]):
             image = decode(data, at_least=most_pixels(self.image_size))
         except Unreadable as error:
             return Skipped(photo.key, str(error))
-        return centre_view(image, image_size=self.image_size), photo, blake2b(data, digest_size=16).hexdigest()
+        return (
+            centre_view(image, image_size=self.image_size),
+            photo,
+            blake2b(data, digest_size=16).hexdigest(),
+        )
 
 
 def decode_for(photo: Photo, *, image_size: int, min_crop: float = 1.0) -> Image.Image:

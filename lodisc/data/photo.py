@@ -33,7 +33,7 @@ class Photo:
                 stream.seek(self.offset)
                 data = stream.read(self.size)
         except (OSError, ValueError) as error:
-            raise Unreadable(why(error)) from None
+            raise Unreadable(reason_of(error)) from None
         if len(data) < self.size:
             raise Unreadable("truncated")
         return data
@@ -56,7 +56,9 @@ def place(photo: Photo, *, splits: bool) -> Photo | None:
         return replace(photo, label=folders[0]) if folders else photo
     if not folders or folders[0] not in ("train", "test"):
         return None
-    return replace(photo, split=cast(Split, folders[0]), label=folders[1] if len(folders) > 1 else None)
+    return replace(
+        photo, split=cast(Split, folders[0]), label=folders[1] if len(folders) > 1 else None
+    )
 
 
 def is_photo(name: str) -> bool:
@@ -64,14 +66,14 @@ def is_photo(name: str) -> bool:
     return posixpath.splitext(name)[1].lower() in extensions()
 
 
-def why(error: Exception) -> str:
+def reason_of(error: Exception) -> str:
     """The reason why a file can't be read, in a few plain words."""
     if isinstance(error, OSError):
         return (error.strerror or "unreadable").lower()
     return str(error) if isinstance(error, Unreadable) else "not a name of a file"
 
 
-def shown(name: str | Path) -> str:
+def printable(name: str | Path) -> str:
     """A name on one line: line breaks, control characters and stray bytes escaped."""
     return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in str(name))
 

@@ -16,15 +16,35 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import NamedTuple
 
-from lodisc.console import say
+from lodisc.console import note
 from lodisc.data.decode import extensions
 from lodisc.data.lists import find_in_list
-from lodisc.data.photo import Photo, Skipped, is_photo, place, shown, why
+from lodisc.data.photo import Photo, Skipped, is_photo, place, printable, reason_of
 from lodisc.data.tars import find_in_tars
+from lodisc.errors import UserError
 
-FOREIGN = {".heic", ".heif", ".jxl", ".cr2", ".cr3", ".nef", ".nrw", ".arw", ".dng", ".orf", ".rw2", ".raf", ".pef", ".srw"}
+FOREIGN = {
+    ".heic",
+    ".heif",
+    ".jxl",
+    ".cr2",
+    ".cr3",
+    ".nef",
+    ".nrw",
+    ".arw",
+    ".dng",
+    ".orf",
+    ".rw2",
+    ".raf",
+    ".pef",
+    ".srw",
+}
 KNOWN_BESIDE = {"val", "validation", "masks"}
-OWN = ({"config.json", "start"}, {"_embedding.json"}, {"photos.lance"})  # what tells a run, an embedding and a collection
+OWN = (
+    {"config.json", "start"},
+    {"_embedding.json"},
+    {"photos.lance"},
+)  # what tells a run, an embedding and a collection
 
 
 class Listing(NamedTuple):
@@ -35,7 +55,7 @@ class Listing(NamedTuple):
 
 
 def find_photos(data: str | Path) -> Listing:
-    """List the photographs of a folder, a .txt or .csv list, a .tar or a folder of them; a `ValueError` says when there are none."""
+    """List the photographs of a folder, a .txt or .csv list, a .tar or a folder of them; a `UserError` says when there are none."""
     source = Path(data)
     kind = source.suffix.lower()
     try:
@@ -49,28 +69,36 @@ def find_photos(data: str | Path) -> Listing:
     elif is_file and kind == ".tar":
         found = find_in_tars({"": source})
     elif is_file:
-        raise ValueError(f"{shown(source)} is no folder, .txt or .csv list or uncompressed .tar; unpack it, or name its folder")
+        raise UserError(
+            f"{printable(source)} is no folder, .txt or .csv list or uncompressed .tar; unpack it, or name its folder"
+        )
     else:
-        raise ValueError(f"{shown(source)} does not exist; give a folder of photographs, a .txt or .csv list, or a .tar")
+        raise UserError(
+            f"{printable(source)} does not exist; give a folder of photographs, a .txt or .csv list, or a .tar"
+        )
     photos, skipped = _unique(found)
     if not photos:
-        first = f"; {shown(skipped[0].key)} was skipped: {skipped[0].reason}" if skipped else ""
+        first = f"; {printable(skipped[0].key)} was skipped: {skipped[0].reason}" if skipped else ""
         looked_for = f".jpg, .png, .tif, .webp and {len(extensions()) - 4} other endings"
-        raise ValueError(f"no photographs in {shown(source)}; looked for {looked_for}{first}")
+        raise UserError(f"no photographs in {printable(source)}; looked for {looked_for}{first}")
     return Listing(photos, skipped)
 
 
 def split_photos(photos: Sequence[Photo], *, train_split: float | None, seed: int) -> list[Photo]:
     """Put a share of every class into `train` and the rest into `test`, by (seed, key) alone; at least one in each where a class has two.
 
-    Without `train_split` the photographs come back as they are. Raises `ValueError` when some are test already.
+    Without `train_split` the photographs come back as they are. Raises `UserError` when some are test already.
     """
     if train_split is None:
         return list(photos)
     if not 0 < train_split < 1:
-        raise ValueError(f"--train-split {train_split} is out of range; give a share between 0 and 1, such as 0.7")
+        raise UserError(
+            f"--train-split {train_split} is out of range; give a share between 0 and 1, such as 0.7"
+        )
     if any(photo.split == "test" for photo in photos):
-        raise ValueError(f"--train-split {train_split}: the photographs are already divided into train and test; leave the flag out")
+        raise UserError(
+            f"--train-split {train_split}: the photographs are already divided into train and test; leave the flag out"
+        )
     classes: dict[str | None, list[Photo]] = defaultdict(list)
     for photo in photos:
         classes[photo.label].append(photo)
@@ -83,12 +111,14 @@ def split_photos(photos: Sequence[Photo], *, train_split: float | None, seed: in
 
 
 def training_photos(photos: Sequence[Photo]) -> list[Photo]:
-    """Those of the split `train`, or all where there are no splits; a `ValueError` says when `train` is empty."""
+    """Those of the split `train`, or all where there are no splits; a `UserError` says when `train` is empty."""
     if not any(photo.split for photo in photos):
         return list(photos)
     chosen = [photo for photo in photos if photo.split == "train"]
     if not chosen:
-        raise ValueError(f"none of the {len(photos)} photographs belongs to train; all of them are test")
+        raise UserError(
+            f"none of the {len(photos)} photographs belongs to train; all of them are test"
+        )
     return chosen
 
 
@@ -123,7 +153,10 @@ def _unique(found: Iterable[Photo | Skipped]) -> Listing:
             skipped.append(Skipped(one.key, "named twice"))
         else:
             photos[one.key] = one
-    return Listing([photos[key] for key in sorted(photos)], sorted(skipped, key=lambda one: (one.key, one.reason)))
+    return Listing(
+        [photos[key] for key in sorted(photos)],
+        sorted(skipped, key=lambda one: (one.key, one.reason)),
+    )
 
 
 def _find_in_folder(root: Path) -> Iterator[Photo | Skipped]:
@@ -143,34 +176,42 @@ def _find_in_folder(root: Path) -> Iterator[Photo | Skipped]:
         unread["tars beside photographs; name one as DATA"] = list(tars)
     for why_not, keys in unread.items():
         others = f" and {len(keys) - 3:,} more" if len(keys) > 3 else ""
-        say(f"note: not read in {shown(root)}: {', '.join(map(shown, keys[:3]))}{others}, {why_not}")
+        note(
+            f"note: not read in {printable(root)}: {', '.join(map(printable, keys[:3]))}{others}, {why_not}"
+        )
 
 
-def _walk(root: Path, only: list[str] | None, tars: dict[str, Path], unread: dict[str, list[str]]) -> Iterator[Photo | Skipped]:
+def _walk(
+    root: Path, only: list[str] | None, tars: dict[str, Path], unread: dict[str, list[str]]
+) -> Iterator[Photo | Skipped]:
     """Everything below `root` that is named like a photograph; tars are put into `tars`. Links are followed, but never in a circle.
 
     What is passed over though people may take it for photographs is put into `unread`, by why.
     """
-    waiting: list[tuple[str, str, frozenset[tuple[int, int]]]] = [(str(root), "", frozenset({_identity(root)}))]
+    waiting: list[tuple[str, str, frozenset[tuple[int, int]]]] = [
+        (str(root), "", frozenset({_identity(root)}))
+    ]
     while waiting:
         folder, prefix, above = waiting.pop()
         try:
             with os.scandir(folder) as listed:
                 entries = sorted(listed, key=lambda entry: entry.name)
         except OSError as error:
-            yield Skipped(prefix or ".", why(error))
+            yield Skipped(prefix or ".", reason_of(error))
             continue
         names = {entry.name for entry in entries}
         if prefix and any(own <= names for own in OWN):
             continue
         for entry in entries:
             key = prefix + entry.name
-            kind = os.path.splitext(entry.name)[1].lower()  # noqa: PTH122
+            kind = os.path.splitext(entry.name)[1].lower()
             if entry.name.startswith("."):
                 continue
             try:
                 if only and not prefix and entry.name not in only:
-                    if entry.name not in KNOWN_BESIDE and (entry.is_dir() or is_photo(entry.name) or kind == ".tar"):
+                    if entry.name not in KNOWN_BESIDE and (
+                        entry.is_dir() or is_photo(entry.name) or kind == ".tar"
+                    ):
                         unread["neither train nor test"].append(key)
                 elif entry.is_dir():
                     identity = _identity(entry)
@@ -179,17 +220,23 @@ def _walk(root: Path, only: list[str] | None, tars: dict[str, Path], unread: dic
                     else:
                         waiting.append((entry.path, f"{key}/", above | {identity}))
                 elif is_photo(entry.name):
-                    yield Photo(key, Path(entry.path)) if entry.is_file() else Skipped(key, _why_no_file(entry))
+                    yield (
+                        Photo(key, Path(entry.path))
+                        if entry.is_file()
+                        else Skipped(key, _why_no_file(entry))
+                    )
                 elif kind == ".tar" and entry.is_file():
                     tars[key] = Path(entry.path)
                 elif kind in FOREIGN:
-                    unread[f"{kind} files, which lodisc can't decode; convert them to .jpg"].append(key)
+                    unread[f"{kind} files, which lodisc can't decode; convert them to .jpg"].append(
+                        key
+                    )
             except OSError as error:
-                yield Skipped(key, why(error))
+                yield Skipped(key, reason_of(error))
 
 
 def _identity(folder: "Path | os.DirEntry[str]") -> tuple[int, int]:
-    status = os.stat(folder)  # noqa: PTH116
+    status = os.stat(folder)
     return status.st_dev, status.st_ino
 
 

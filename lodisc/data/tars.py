@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from lodisc.data.photo import Photo, Skipped, is_photo, place, why
+from lodisc.data.photo import Photo, Skipped, is_photo, place, reason_of
 
 _TAR_TROUBLE = (tarfile.TarError, OSError, EOFError, ValueError, OverflowError, RecursionError)
 
@@ -22,10 +22,14 @@ def find_in_tars(tars: dict[str, Path]) -> Iterator[Photo | Skipped]:
             if isinstance(found, Skipped):
                 yield replace(found, key="/".join(filter(None, (name, found.key))) or path.name)
             else:
-                members[found.key] = found  # of two with one name the later holds, as when unpacking
+                members[found.key] = (
+                    found  # of two with one name the later holds, as when unpacking
+                )
         wrapper = _wrapper(members)
         for key, photo in members.items():
-            photos.append((name, replace(photo, key=posixpath.join(folder, key.removeprefix(wrapper)))))
+            photos.append(
+                (name, replace(photo, key=posixpath.join(folder, key.removeprefix(wrapper))))
+            )
     splits = any(photo.key.startswith("train/") for _, photo in photos)
     times = Counter(photo.key for _, photo in photos)
     for name, photo in photos:
@@ -48,7 +52,9 @@ def _index_tar(path: Path) -> Iterator[Photo | Skipped]:
             end = -1
             while (member := tar.next()) is not None:
                 tar.members = []  # type: ignore[attr-defined]  # it would keep everything that it has read
-                key = posixpath.join(*(part for part in ("", *member.name.split("/")) if part != "."))
+                key = posixpath.join(
+                    *(part for part in ("", *member.name.split("/")) if part != ".")
+                )
                 hidden = any(part.startswith(".") and part != ".." for part in key.split("/"))
                 if not hidden and is_photo(key) and not member.isdir():
                     yield _member_photo(path, key, member, length)
@@ -60,7 +66,13 @@ def _index_tar(path: Path) -> Iterator[Photo | Skipped]:
             if stream.read(512).strip(b"\0"):
                 yield Skipped("", "damaged tar: the rest of it can't be read")
     except _TAR_TROUBLE as error:
-        reason = "truncated" if "unexpected end" in str(error) else why(error) if isinstance(error, OSError) else "damaged"
+        reason = (
+            "truncated"
+            if "unexpected end" in str(error)
+            else reason_of(error)
+            if isinstance(error, OSError)
+            else "damaged"
+        )
         yield Skipped("", f"{reason} tar: the rest of it can't be read")
 
 

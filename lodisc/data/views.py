@@ -27,13 +27,23 @@ class Augmentation(NamedTuple):
 FIRST, SECOND = Augmentation(blur=1.0, solarise=0.0), Augmentation(blur=0.1, solarise=0.2)
 
 
-def two_views(image: Image.Image, rng: np.random.Generator, *, image_size: int, min_crop: float, recolour: bool = False) -> torch.Tensor:
+def two_views(
+    image: Image.Image,
+    rng: np.random.Generator,
+    *,
+    image_size: int,
+    min_crop: float,
+    recolour: bool = False,
+) -> torch.Tensor:
     """Two augmented views of an RGB image, bytes [2, 3, S, S], drawn from `rng` alone.
 
     Random resized crop, flip, colour jitter (.4, .4, .2, .1) with chance .8, grey with chance .2, blur, solarise. With `recolour`
     [4, 3, S, S]: then both views again, each after one more colour jitter.
     """
-    views = [_view(image, rng, kind, image_size=image_size, min_crop=min_crop) for kind in (FIRST, SECOND)]
+    views = [
+        _view(image, rng, kind, image_size=image_size, min_crop=min_crop)
+        for kind in (FIRST, SECOND)
+    ]
     if recolour:
         views += [_change_colours(view, rng, grey=0.0) for view in views]
     return torch.stack([to_bytes(view) for view in views])
@@ -44,10 +54,19 @@ def centre_view(image: Image.Image, *, image_size: int) -> torch.Tensor:
     scale = round(1.14 * image_size) / min(image.size)
     side = image_size / scale
     left, top = (image.width - side) / 2, (image.height - side) / 2
-    return to_bytes(image.resize((image_size, image_size), BICUBIC, box=(left, top, left + side, top + side), reducing_gap=3.0))
+    return to_bytes(
+        image.resize(
+            (image_size, image_size),
+            BICUBIC,
+            box=(left, top, left + side, top + side),
+            reducing_gap=3.0,
+        )
+    )
 
 
-def random_crop_view(image: Image.Image, rng: np.random.Generator, *, image_size: int, min_crop: float) -> torch.Tensor:
+def random_crop_view(
+    image: Image.Image, rng: np.random.Generator, *, image_size: int, min_crop: float
+) -> torch.Tensor:
     """A random resized crop with a random flip, bytes [3, S, S]."""
     return to_bytes(_crop_and_flip(image, rng, image_size=image_size, min_crop=min_crop))
 
@@ -57,7 +76,9 @@ def to_bytes(image: Image.Image) -> torch.Tensor:
     return torch.from_numpy(np.array(image)).permute(2, 0, 1).contiguous()
 
 
-def crop_box(width: int, height: int, rng: np.random.Generator, *, min_crop: float) -> tuple[float, float, float, float]:
+def crop_box(
+    width: int, height: int, rng: np.random.Generator, *, min_crop: float
+) -> tuple[float, float, float, float]:
     """Left, top, right, bottom of a crop of `min_crop` to 1 of the area and a shape between 3:4 and 4:3, inside the image."""
     for _ in range(10):
         area = width * height * rng.uniform(min_crop, 1)
@@ -71,19 +92,30 @@ def crop_box(width: int, height: int, rng: np.random.Generator, *, min_crop: flo
     return left, top, left + wide, top + high
 
 
-def colour_matrix(*, brightness: float, contrast: float, saturation: float, turn: float, mean: float) -> NDArray[np.float64]:
+def colour_matrix(
+    *, brightness: float, contrast: float, saturation: float, turn: float, mean: float
+) -> NDArray[np.float64]:
     """The 3×4 matrix that changes brightness, contrast about the mean grey, saturation and hue, one after the other.
 
     `mean` is the image's mean grey in bytes; `turn` the rotation of the hue in turns, made in the I-Q plane of YIQ.
     """
     angle = 2 * math.pi * turn
-    rotation = np.array([[1, 0, 0], [0, math.cos(angle), -math.sin(angle)], [0, math.sin(angle), math.cos(angle)]])
+    rotation = np.array(
+        [[1, 0, 0], [0, math.cos(angle), -math.sin(angle)], [0, math.sin(angle), math.cos(angle)]]
+    )
     saturate = saturation * np.eye(3) + (1 - saturation) * GREY
     linear = FROM_YIQ @ rotation @ TO_YIQ @ saturate * contrast * brightness
     return np.column_stack([linear, np.full(3, (1 - contrast) * brightness * mean)])
 
 
-def _view(image: Image.Image, rng: np.random.Generator, kind: Augmentation, *, image_size: int, min_crop: float) -> Image.Image:
+def _view(
+    image: Image.Image,
+    rng: np.random.Generator,
+    kind: Augmentation,
+    *,
+    image_size: int,
+    min_crop: float,
+) -> Image.Image:
     view = _crop_and_flip(image, rng, image_size=image_size, min_crop=min_crop)
     view = _change_colours(view, rng, grey=0.2)
     if rng.random() < kind.blur:
@@ -91,7 +123,9 @@ def _view(image: Image.Image, rng: np.random.Generator, kind: Augmentation, *, i
     return ImageOps.solarize(view) if rng.random() < kind.solarise else view
 
 
-def _crop_and_flip(image: Image.Image, rng: np.random.Generator, *, image_size: int, min_crop: float) -> Image.Image:
+def _crop_and_flip(
+    image: Image.Image, rng: np.random.Generator, *, image_size: int, min_crop: float
+) -> Image.Image:
     box = crop_box(image.width, image.height, rng, min_crop=min_crop)
     view = image.resize((image_size, image_size), BICUBIC, box=box, reducing_gap=3.0)
     return ImageOps.mirror(view) if rng.random() < 0.5 else view
@@ -102,9 +136,19 @@ def _change_colours(view: Image.Image, rng: np.random.Generator, *, grey: float)
     jitter, to_grey = rng.random() < 0.8, rng.random() < grey
     matrix = np.eye(3, 4)
     if jitter:
-        (brightness, contrast), saturation, turn = rng.uniform(0.6, 1.4, 2), rng.uniform(0.8, 1.2), rng.uniform(-0.1, 0.1)
+        (brightness, contrast), saturation, turn = (
+            rng.uniform(0.6, 1.4, 2),
+            rng.uniform(0.8, 1.2),
+            rng.uniform(-0.1, 0.1),
+        )
         grey_mean = float(np.asarray(view.convert("L")).mean())
-        matrix = colour_matrix(brightness=brightness, contrast=contrast, saturation=saturation, turn=turn, mean=grey_mean)
+        matrix = colour_matrix(
+            brightness=brightness,
+            contrast=contrast,
+            saturation=saturation,
+            turn=turn,
+            mean=grey_mean,
+        )
     if to_grey:
         matrix = np.tile(GREY @ matrix, (3, 1))
     return view.convert("RGB", tuple(matrix.flatten().tolist())) if jitter or to_grey else view

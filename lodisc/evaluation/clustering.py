@@ -7,8 +7,9 @@ from numpy.typing import NDArray
 from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
 
-from lodisc.evaluation.features import Arm, unit
+from lodisc.evaluation.features import Arm
 from lodisc.evaluation.interval import Estimate, index_estimates
+from lodisc.vectors.logistic import unit
 
 
 def clustering(arm: Arm, *, seed: int = 0) -> dict[str, Estimate]:
@@ -18,13 +19,17 @@ def clustering(arm: Arm, *, seed: int = 0) -> dict[str, Estimate]:
     """
     classes, labels_N = np.unique(arm.test.labels.numpy(), return_inverse=True)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # fewer different features than classes: fewer groups, and a low figure
+        warnings.simplefilter(
+            "ignore", ConvergenceWarning
+        )  # fewer different features than classes: fewer groups, and a low figure
         kmeans = KMeans(len(classes), n_init=10, random_state=seed)  # pyright: ignore[reportArgumentType]
         groups_N = kmeans.fit_predict(unit(arm.test.vectors).numpy())
     joint_N = labels_N * len(classes) + groups_N
 
     def agreement(indices: NDArray[np.int64]) -> NDArray[np.float64]:
-        table = np.bincount(joint_N[indices], minlength=len(classes) ** 2).reshape(len(classes), len(classes))
+        table = np.bincount(joint_N[indices], minlength=len(classes) ** 2).reshape(
+            len(classes), len(classes)
+        )
         return np.array([normalised_mutual_information(table), adjusted_rand_index(table)])
 
     nmi, ari = index_estimates(agreement, len(labels_N), seed=seed)
@@ -40,7 +45,9 @@ def normalised_mutual_information(table: NDArray[np.int64]) -> float:
 
 def adjusted_rand_index(table: NDArray[np.int64]) -> float:
     """`(pairs - expected) / (mean of both pairs - expected)` of a contingency table `[U, V]`; 1 where the groupings are equal."""
-    pairs, first, second, everyone = (_pairs(counts) for counts in (table, table.sum(1), table.sum(0), table.sum()))
+    pairs, first, second, everyone = (
+        _pairs(counts) for counts in (table, table.sum(1), table.sum(0), table.sum())
+    )
     expected = first * second / everyone if everyone else 0.0
     most = (first + second) / 2
     return (pairs - expected) / (most - expected) if most > expected else 1.0

@@ -14,6 +14,7 @@ from torch.nn import functional as F
 from lodisc.console import progress_bar
 from lodisc.data.loader import batches_of, evaluation_batches
 from lodisc.data.sources import Photo, Skipped
+from lodisc.photo_encoder import require_finite
 
 
 class FeatureMaker(Protocol):
@@ -34,7 +35,13 @@ class Pixels:
 
     def features(self, images: Tensor, /) -> Tensor:
         """uint8 `[B, 3, S, S]` to float32 `[B, 3072]`."""
-        return F.interpolate(images.float() / 255, (self.side, self.side), mode="bilinear", antialias=True).flatten(1).clamp(0, 1)
+        return (
+            F.interpolate(
+                images.float() / 255, (self.side, self.side), mode="bilinear", antialias=True
+            )
+            .flatten(1)
+            .clamp(0, 1)
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,18 +77,26 @@ class Arm:
 
 
 def extract(
-    encoder: FeatureMaker, photos: Sequence[Photo], *, classes: Sequence[str], description: str, batch_size: int = 64, workers: int = 2
+    encoder: FeatureMaker,
+    photos: Sequence[Photo],
+    *,
+    classes: Sequence[str],
+    description: str,
+    batch_size: int = 64,
+    workers: int = 2,
 ) -> Features:
     """Features of the centre view of every photograph that can be read, in the given order; the others are in `skipped`.
 
-    A `ValueError` names the first photograph whose feature is not finite.
+    A `UserError` names the first photograph whose feature is not finite.
     """
     vectors: list[Tensor] = []
     readable: list[Photo] = []
     skipped: list[Skipped] = []
     with progress_bar() as progress:
         task = progress.add_task(description, total=len(photos), note="")
-        for read in evaluation_batches(batches_of(photos, batch_size), image_size=encoder.image_size, workers=workers):
+        for read in evaluation_batches(
+            batches_of(photos, batch_size), image_size=encoder.image_size, workers=workers
+        ):
             skipped += read.skipped
             if read.photos:
                 vectors.append(encoder.features(read.views).float().cpu())
@@ -91,20 +106,10 @@ def extract(
     position = {name: index for index, name in enumerate(classes)}
     return Features(
         vectors=torch.cat(vectors) if vectors else torch.zeros(0, 0),
-        labels=torch.tensor([position.get(photo.label or "", -1) for photo in readable], dtype=torch.int64),
+        labels=torch.tensor(
+            [position.get(photo.label or "", -1) for photo in readable], dtype=torch.int64
+        ),
         classes=list(classes),
         photos=readable,
         skipped=skipped,
     )
-
-
-def unit(vectors: Tensor) -> Tensor:
-    """Rows of length 1, for cosine similarity; a row of zeros stays zero."""
-    return F.normalize(vectors.float(), dim=1)
-
-
-def require_finite(vectors: Tensor, keys: Sequence[str]) -> None:
-    """Raise a `ValueError` that names the first photograph whose feature is not finite."""
-    bad = (~vectors.isfinite().all(1)).nonzero().flatten().tolist()
-    if bad:
-        raise ValueError(f"the feature of {keys[bad[0]]} is not finite: the encoder's weights are damaged; use an earlier checkpoint")

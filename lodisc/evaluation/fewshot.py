@@ -7,9 +7,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lodisc.evaluation.features import Arm, unit
+from lodisc.evaluation.features import Arm
 from lodisc.evaluation.interval import Estimate, draws_estimate
-from lodisc.evaluation.linear import centred
+from lodisc.vectors.logistic import centred, unit
 
 SHOTS = (1, 5, 10)
 DRAWS = 10
@@ -24,7 +24,12 @@ def fewshot(arm: Arm, *, seed: int = 0) -> dict[str, Estimate]:
     train_ND, test_ND = map(unit, centred(arm.train.vectors, arm.test.vectors))
     estimates = {}
     for shots in SHOTS:
-        right_SN = np.stack([_right(train_ND, test_ND, arm, draw(arm.train.labels, shots, seed=(seed, index))) for index in range(DRAWS)])
+        right_SN = np.stack(
+            [
+                _right(train_ND, test_ND, arm, draw(arm.train.labels, shots, seed=(seed, index)))
+                for index in range(DRAWS)
+            ]
+        )
         estimates[f"shots{shots}"] = draws_estimate(right_SN, seed=seed)
     return estimates
 
@@ -33,7 +38,9 @@ def draw(labels_N: Tensor, shots: int, *, seed: tuple[int, int]) -> Tensor:
     """Positions of `shots` photographs of every class, all of those of a class that has fewer."""
     rng = np.random.default_rng(seed)
     members = (np.flatnonzero(labels_N.numpy() == label) for label in np.unique(labels_N.numpy()))
-    return torch.from_numpy(np.concatenate([rng.permutation(indices)[:shots] for indices in members]))
+    return torch.from_numpy(
+        np.concatenate([rng.permutation(indices)[:shots] for indices in members])
+    )
 
 
 def nearest_centroid(support_ND: Tensor, labels_N: Tensor, queries_QD: Tensor) -> Tensor:

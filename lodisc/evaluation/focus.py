@@ -13,41 +13,71 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from lodisc.data.decode import Unreadable, decode
-from lodisc.data.sources import Photo, shown
+from lodisc.data.sources import Photo, printable
 from lodisc.data.views import centre_view
+from lodisc.errors import UserError
 from lodisc.evaluation.interval import Estimate, mean_estimates
 from lodisc.method.masking import pivotal_region
 from lodisc.photo_encoder import PhotoEncoder
 
-OBJECT, PART = 64, 192  # from these values on a mask shows the object, and its discriminative part: halfway between 0, 128 and 255
+OBJECT, PART = (
+    64,
+    192,
+)  # from these values on a mask shows the object, and its discriminative part: halfway between 0, 128 and 255
 _BATCH = 64
 
 
-def focus(encoder: PhotoEncoder, photos: Sequence[Photo], masks: Path, *, fusion: str = "product", seed: int = 0) -> dict[str, Estimate]:
+def focus(
+    encoder: PhotoEncoder,
+    photos: Sequence[Photo],
+    masks: Path,
+    *,
+    fusion: str = "product",
+    seed: int = 0,
+) -> dict[str, Estimate]:
     """Share of the fused attention on the `object` and on its discriminative `part`, in percent, with intervals over photographs.
 
     `object_area` and `part_area` are the shares of the view that they cover: what an even look would give. `part_covered` is
     the share of the part that the pivotal region covers, the quarter of the patches with the most attention, over the photographs
-    that show it. The mask of a photograph is `masks`/KEY.png. Photographs that can't be read are left out; raises `ValueError` when
+    that show it. The mask of a photograph is `masks`/KEY.png. Photographs that can't be read are left out; raises `UserError` when
     a mask is missing or damaged, when no photograph can be read, or when none shows a part.
     """
     scores = focus_scores(encoder, photos, masks, fusion=fusion)
-    return {name: mean_estimates(scores_N[np.isfinite(scores_N)][:, None], seed=seed)[0] for name, scores_N in scores.items()}
+    return {
+        name: mean_estimates(scores_N[np.isfinite(scores_N)][:, None], seed=seed)[0]
+        for name, scores_N in scores.items()
+    }
 
 
-def focus_scores(encoder: PhotoEncoder, photos: Sequence[Photo], masks: Path, *, fusion: str = "product") -> dict[str, np.ndarray]:
+def focus_scores(
+    encoder: PhotoEncoder, photos: Sequence[Photo], masks: Path, *, fusion: str = "product"
+) -> dict[str, np.ndarray]:
     """The figures of `focus` for every photograph that can be read, float64 `[N]` in 0..1; NaN where it shows no part to cover."""
     attention_NP, area_NKP = _looks(encoder, photos, masks, fusion=fusion)
     kept_NP = pivotal_region(attention_NP)
     part_NP = area_NKP[:, 1]
     if not part_NP.any():
-        raise ValueError(f"{shown(masks)}: no mask shows a discriminative part (255) inside the view")
+        raise UserError(
+            f"{printable(masks)}: no mask shows a discriminative part (255) inside the view"
+        )
     covered_N = (part_NP * kept_NP).sum(1) / part_NP.sum(1)  # 0/0 is NaN
-    scores_N5 = torch.cat([(attention_NP[:, None] * area_NKP).sum(2), area_NKP.mean(2), covered_N[:, None]], dim=1).double().numpy()
-    return dict(zip(("object", "part", "object_area", "part_area", "part_covered"), scores_N5.T, strict=True))
+    scores_N5 = (
+        torch.cat(
+            [(attention_NP[:, None] * area_NKP).sum(2), area_NKP.mean(2), covered_N[:, None]], dim=1
+        )
+        .double()
+        .numpy()
+    )
+    return dict(
+        zip(
+            ("object", "part", "object_area", "part_area", "part_covered"), scores_N5.T, strict=True
+        )
+    )
 
 
-def _looks(encoder: PhotoEncoder, photos: Sequence[Photo], masks: Path, *, fusion: str) -> tuple[Tensor, Tensor]:
+def _looks(
+    encoder: PhotoEncoder, photos: Sequence[Photo], masks: Path, *, fusion: str
+) -> tuple[Tensor, Tensor]:
     """Attention `[N, P]` that sums to 1, and the share of every patch that object and part cover, `[N, K=2, P]`."""
     attention, areas = [], []
     for first in range(0, len(photos), _BATCH):
@@ -61,7 +91,7 @@ def _looks(encoder: PhotoEncoder, photos: Sequence[Photo], masks: Path, *, fusio
             areas.append(_areas(_read_mask(photo, masks), encoder))
         attention.append(encoder.attention(views, fusion=fusion).flatten(1))
     if not areas:
-        raise ValueError("focus: none of the photographs can be read")
+        raise UserError("focus: none of the photographs can be read")
     return torch.cat(attention), torch.stack(areas)
 
 
@@ -70,11 +100,15 @@ def _read_mask(photo: Photo, masks: Path) -> Image.Image:
     try:
         return decode(Photo(path.name, path).read()).convert("L")
     except Unreadable as error:
-        raise ValueError(f"{shown(path)}, the mask of {shown(photo.key)}: {error}") from None
+        raise UserError(f"{printable(path)}, the mask of {printable(photo.key)}: {error}") from None
 
 
 def _areas(mask: Image.Image, encoder: PhotoEncoder) -> Tensor:
     """The share of every patch that object and part cover, `[K=2, P]`, in the same centre view as the photograph's."""
-    layers = [mask.point([255 * (value >= least) for value in range(256)]) for least in (OBJECT, PART)]
-    view_KSS = centre_view(Image.merge("RGB", [*layers, layers[0]]), image_size=encoder.image_size)[:2]
+    layers = [
+        mask.point([255 * (value >= least) for value in range(256)]) for least in (OBJECT, PART)
+    ]
+    view_KSS = centre_view(Image.merge("RGB", [*layers, layers[0]]), image_size=encoder.image_size)[
+        :2
+    ]
     return F.adaptive_avg_pool2d(view_KSS.float() / 255, encoder.encoder.grid).flatten(1)

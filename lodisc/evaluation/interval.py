@@ -22,7 +22,11 @@ class Estimate:
     deviation: float | None = None
 
     def to_dict(self) -> dict[str, float]:
-        names = ("value", "low", "high") if self.deviation is None else ("value", "low", "high", "deviation")
+        names = (
+            ("value", "low", "high")
+            if self.deviation is None
+            else ("value", "low", "high", "deviation")
+        )
         return {name: round(getattr(self, name), 3) for name in names}
 
 
@@ -37,8 +41,12 @@ def resample_counts(size: int, *, seed: int, resamples: int = RESAMPLES) -> Iter
 def mean_estimates(scores_NM: np.ndarray, *, seed: int) -> list[Estimate]:
     """Means of the M columns of per-photograph scores in 0..1, with percentile intervals; the columns share their resamples."""
     scores_NM = np.asarray(scores_NM, dtype=np.float64)
-    means_RM = np.concatenate([counts @ scores_NM for counts in resample_counts(len(scores_NM), seed=seed)]) / len(scores_NM)
-    return [_estimate(value, means) for value, means in zip(scores_NM.mean(0), means_RM.T, strict=True)]
+    means_RM = np.concatenate(
+        [counts @ scores_NM for counts in resample_counts(len(scores_NM), seed=seed)]
+    ) / len(scores_NM)
+    return [
+        _estimate(value, means) for value, means in zip(scores_NM.mean(0), means_RM.T, strict=True)
+    ]
 
 
 def class_mean_estimate(scores_N: np.ndarray, labels_N: np.ndarray, *, seed: int) -> Estimate:
@@ -52,7 +60,9 @@ def class_mean_estimate(scores_N: np.ndarray, labels_N: np.ndarray, *, seed: int
         return share_RC.sum(1) / (total_RC > 0).sum(1)
 
     everyone_1N = np.ones((1, len(labels_N)), dtype=np.float32)
-    means_R = np.concatenate([statistic(counts) for counts in resample_counts(len(labels_N), seed=seed)])
+    means_R = np.concatenate(
+        [statistic(counts) for counts in resample_counts(len(labels_N), seed=seed)]
+    )
     return _estimate(float(statistic(everyone_1N)[0]), means_R)
 
 
@@ -60,14 +70,18 @@ def draws_estimate(scores_DN: np.ndarray, *, seed: int) -> Estimate:
     """Mean over D draws and N photographs; the interval resamples both, the deviation is that of the draws' means."""
     scores_DN = np.asarray(scores_DN, dtype=np.float64)
     draws, size = scores_DN.shape
-    means_RD = np.concatenate([counts @ scores_DN.T for counts in resample_counts(size, seed=seed)]) / size
+    means_RD = (
+        np.concatenate([counts @ scores_DN.T for counts in resample_counts(size, seed=seed)]) / size
+    )
     weights_RD = np.concatenate([*resample_counts(draws, seed=seed)]) / draws
     figure = _estimate(float(scores_DN.mean()), (means_RD * weights_RD).sum(1))
     deviation = float(scores_DN.mean(1).std(ddof=1)) if draws > 1 else 0.0
     return Estimate(figure.value, figure.low, figure.high, deviation=100 * deviation)
 
 
-def index_estimates(statistic: Callable[[np.ndarray], np.ndarray], size: int, *, seed: int, resamples: int = 200) -> list[Estimate]:
+def index_estimates(
+    statistic: Callable[[np.ndarray], np.ndarray], size: int, *, seed: int, resamples: int = 200
+) -> list[Estimate]:
     """Estimates of M figures in 0..1 that `statistic` computes from the indices of photographs, `[n] -> [M]`.
 
     Agreement between groupings grows when photographs repeat, as they do in a resample. So the interval is the spread of

@@ -6,8 +6,9 @@ Axes: Q queries (test), N labelled photographs (train), K neighbours, C classes.
 import torch
 from torch import Tensor
 
-from lodisc.evaluation.features import Arm, unit
+from lodisc.evaluation.features import Arm
 from lodisc.evaluation.interval import Estimate, mean_estimates
+from lodisc.vectors.logistic import unit
 
 NEIGHBOURS = 20
 TEMPERATURE = 0.07
@@ -22,20 +23,37 @@ def knn(arm: Arm, *, seed: int = 0) -> dict[str, Estimate]:
 
 def predicted(arm: Arm) -> Tensor:
     """The class `[N]` that the neighbours of every test photograph vote for."""
-    return vote(unit(arm.test.vectors), unit(arm.train.vectors), arm.train.labels, classes=len(arm.train.classes))
+    return vote(
+        unit(arm.test.vectors),
+        unit(arm.train.vectors),
+        arm.train.labels,
+        classes=len(arm.train.classes),
+    )
 
 
-def vote(queries_QD: Tensor, keys_ND: Tensor, labels_N: Tensor, *, classes: int, neighbours: int = NEIGHBOURS) -> Tensor:
+def vote(
+    queries_QD: Tensor,
+    keys_ND: Tensor,
+    labels_N: Tensor,
+    *,
+    classes: int,
+    neighbours: int = NEIGHBOURS,
+) -> Tensor:
     """Classes `[Q]` that get the largest `sum of exp(similarity / 0.07)` over the neighbours; of equal sums the first class.
 
     All of the keys vote where there are fewer than `neighbours`.
     """
     rows = max(1, _BLOCK // len(keys_ND))
-    winners = [_vote_block(block, keys_ND, labels_N, classes, min(neighbours, len(keys_ND))) for block in queries_QD.split(rows)]
+    winners = [
+        _vote_block(block, keys_ND, labels_N, classes, min(neighbours, len(keys_ND)))
+        for block in queries_QD.split(rows)
+    ]
     return torch.cat(winners)
 
 
-def _vote_block(queries_QD: Tensor, keys_ND: Tensor, labels_N: Tensor, classes: int, neighbours: int) -> Tensor:
+def _vote_block(
+    queries_QD: Tensor, keys_ND: Tensor, labels_N: Tensor, classes: int, neighbours: int
+) -> Tensor:
     near_QK, index_QK = (queries_QD @ keys_ND.T).topk(neighbours, dim=1)
     weights_QK = (near_QK / TEMPERATURE).double().exp()
     votes_QC = torch.zeros(len(queries_QD), classes, dtype=torch.float64)

@@ -40,20 +40,29 @@ def linear_paper(arm: Arm, *, seed: int = 0) -> dict[str, Estimate]:
 
 
 def _read(photos: Sequence[Photo], *, side: int) -> list[NDArray[np.uint8]]:
-    return [_shrunk(decode(photo.read(), at_least=side), side) for photo in track(photos, description="reading", total=len(photos))]
+    return [
+        _shrunk(decode(photo.read(), at_least=side), side)
+        for photo in track(photos, description="reading", total=len(photos))
+    ]
 
 
 def _shrunk(image: Image.Image, side: int) -> NDArray[np.uint8]:
     scale = side / min(image.size)
     if scale < 1:
-        image = image.resize((round(image.width * scale), round(image.height * scale)), Image.Resampling.BICUBIC, reducing_gap=3.0)
+        image = image.resize(
+            (round(image.width * scale), round(image.height * scale)),
+            Image.Resampling.BICUBIC,
+            reducing_gap=3.0,
+        )
     return np.asarray(image)
 
 
 def _train(arm: Arm, pixels: list[NDArray[np.uint8]], *, seed: int) -> tuple[Tensor, Tensor]:
     batch = min(BATCH, len(pixels))
     generator = torch.Generator().manual_seed(seed)
-    weights = (0.01 * torch.randn(arm.train.vectors.shape[1], len(arm.train.classes), generator=generator)).requires_grad_()
+    weights = (
+        0.01 * torch.randn(arm.train.vectors.shape[1], len(arm.train.classes), generator=generator)
+    ).requires_grad_()
     bias = torch.zeros(len(arm.train.classes), requires_grad=True)
     base = 0.5 * batch / 256
     optimiser = torch.optim.SGD([weights, bias], lr=base, momentum=0.9)
@@ -62,8 +71,15 @@ def _train(arm: Arm, pixels: list[NDArray[np.uint8]], *, seed: int) -> tuple[Ten
         task = progress.add_task(f"linear as published, {arm.name}", total=steps, note="")
         for step, (epoch, chosen) in enumerate(_batches(len(pixels), batch, seed=seed)):
             optimiser.param_groups[0]["lr"] = base * (1 + math.cos(math.pi * step / steps)) / 2
-            crops = pool.map(_crop, (pixels[i] for i in chosen), repeat(arm.encoder.image_size), ([seed, epoch, i] for i in chosen))
-            features = arm.encoder.features(torch.stack(list(crops))).clone()  # `features` may come from inference mode
+            crops = pool.map(
+                _crop,
+                (pixels[i] for i in chosen),
+                repeat(arm.encoder.image_size),
+                ([seed, epoch, i] for i in chosen),
+            )
+            features = arm.encoder.features(
+                torch.stack(list(crops))
+            ).clone()  # `features` may come from inference mode
             loss = F.cross_entropy(features @ weights + bias, arm.train.labels[chosen])
             optimiser.zero_grad()
             loss.backward()
@@ -74,9 +90,20 @@ def _train(arm: Arm, pixels: list[NDArray[np.uint8]], *, seed: int) -> tuple[Ten
 
 def _batches(count: int, batch: int, *, seed: int) -> list[tuple[int, list[int]]]:
     """Every step's epoch and photographs, in an order that is f(seed, epoch)."""
-    orders = [np.random.default_rng([seed, epoch]).permutation(count).tolist() for epoch in range(EPOCHS)]
-    return [(epoch, order[first : first + batch]) for epoch, order in enumerate(orders) for first in range(0, count, batch)]
+    orders = [
+        np.random.default_rng([seed, epoch]).permutation(count).tolist() for epoch in range(EPOCHS)
+    ]
+    return [
+        (epoch, order[first : first + batch])
+        for epoch, order in enumerate(orders)
+        for first in range(0, count, batch)
+    ]
 
 
 def _crop(pixels: NDArray[np.uint8], image_size: int, entropy: list[int]) -> Tensor:
-    return random_crop_view(Image.fromarray(pixels), np.random.default_rng(entropy), image_size=image_size, min_crop=MIN_CROP)
+    return random_crop_view(
+        Image.fromarray(pixels),
+        np.random.default_rng(entropy),
+        image_size=image_size,
+        min_crop=MIN_CROP,
+    )

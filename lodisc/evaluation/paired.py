@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from scipy import stats
 
+from lodisc.errors import UserError
 from lodisc.evaluation.features import Arm
 from lodisc.evaluation.interval import Estimate
 from lodisc.evaluation.knn import predicted
@@ -23,12 +24,18 @@ def photo_scores(arm: Arm, *, seed: int = 0) -> dict[str, np.ndarray]:
     """
     retrieved_NM = retrieval_scores(arm.test.vectors, arm.test.labels).numpy()
     labels_N = arm.test.labels
-    right = {"linear": class_scores(arm, seed=seed).argmax(1) == labels_N, "knn": predicted(arm) == labels_N}
+    right = {
+        "linear": class_scores(arm, seed=seed).argmax(1) == labels_N,
+        "knn": predicted(arm) == labels_N,
+    }
     unseen_N = ~torch.isin(labels_N, arm.train.labels)
     return {
         "rank1": retrieved_NM[:, METRICS.index("rank1")],
         "map": retrieved_NM[:, METRICS.index("map")],
-        **{name: hits_N.double().masked_fill(unseen_N, torch.nan).numpy() for name, hits_N in right.items()},
+        **{
+            name: hits_N.double().masked_fill(unseen_N, torch.nan).numpy()
+            for name, hits_N in right.items()
+        },
     }
 
 
@@ -36,7 +43,10 @@ def mean_figure(scores_DN: np.ndarray) -> dict[str, float | None]:
     """Mean over trainings and photographs in percent, and the deviation between the trainings' means where there are several."""
     means_D = 100 * scores_DN[:, np.isfinite(scores_DN).all(0)].mean(1)
     deviation = float(means_D.std(ddof=1)) if len(means_D) > 1 else None
-    return {"mean": round(float(means_D.mean()), 3), "deviation": None if deviation is None else round(deviation, 3)}
+    return {
+        "mean": round(float(means_D.mean()), 3),
+        "deviation": None if deviation is None else round(deviation, 3),
+    }
 
 
 def difference(scores_DN: np.ndarray, baseline_DN: np.ndarray) -> Estimate:
@@ -47,16 +57,22 @@ def difference(scores_DN: np.ndarray, baseline_DN: np.ndarray) -> Estimate:
     sum errs on the wide side. Its quantile is Student's t with Welch–Satterthwaite degrees of freedom: few trainings make it wide. With one
     training, the interval is over photographs alone and says nothing about another training.
 
-    Raises `ValueError` when the scores are not of as many trainings or photographs.
+    Raises `UserError` when the scores are not of as many trainings or photographs.
     """
     if scores_DN.shape != baseline_DN.shape:
-        raise ValueError(f"scores {scores_DN.shape} and baseline {baseline_DN.shape} are not of the same trainings and photographs")
+        raise UserError(
+            f"scores {scores_DN.shape} and baseline {baseline_DN.shape} are not of the same trainings and photographs"
+        )
     both_DN = scores_DN - baseline_DN
     both_DN = both_DN[:, np.isfinite(both_DN).all(0)]
     trainings, photographs = both_DN.shape
     photos = both_DN.mean(0).var(ddof=1) / photographs
     seeds = both_DN.mean(1).var(ddof=1) / trainings if trainings > 1 else 0.0
-    freedom = (photos + seeds) ** 2 / (photos**2 / (photographs - 1) + seeds**2 / max(trainings - 1, 1)) if photos + seeds else 1.0
+    freedom = (
+        (photos + seeds) ** 2 / (photos**2 / (photographs - 1) + seeds**2 / max(trainings - 1, 1))
+        if photos + seeds
+        else 1.0
+    )
     half = float(stats.t.ppf(0.975, freedom) * np.sqrt(photos + seeds))
     mean = float(both_DN.mean())
     return Estimate(100 * mean, 100 * (mean - half), 100 * (mean + half))

@@ -9,8 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lodisc.evaluation.features import Arm, unit
+from lodisc.errors import UserError
+from lodisc.evaluation.features import Arm
 from lodisc.evaluation.interval import Estimate, mean_estimates
+from lodisc.vectors.logistic import unit
 
 METRICS = ("rank1", "rank5", "map", "r_precision", "map_at_r")
 _BLOCK = 1 << 22  # similarities at a time: 16 MB, and a few copies of it, which stay in the cache
@@ -20,12 +22,14 @@ def retrieval(arm: Arm, *, seed: int = 0) -> dict[str, Estimate]:
     """Rank-1, Rank-5, mAP over all positives, R-precision and mAP@R by cosine similarity; intervals resample the queries.
 
     A photograph that is alone in its class has nothing to find: it is no query, but stays in the others' gallery.
-    Raises `ValueError` when that leaves no query.
+    Raises `UserError` when that leaves no query.
     """
     scores_NM = retrieval_scores(arm.test.vectors, arm.test.labels)
     queries_N = scores_NM.isfinite().all(1)
     if not queries_N.any():
-        raise ValueError("retrieval: no class has two test photographs, so nothing can be found; leave the protocol out")
+        raise UserError(
+            "retrieval: no class has two test photographs, so nothing can be found; leave the protocol out"
+        )
     return dict(zip(METRICS, mean_estimates(scores_NM[queries_N].numpy(), seed=seed), strict=True))
 
 
@@ -41,7 +45,10 @@ def retrieval_scores(vectors_ND: Tensor, labels_N: Tensor) -> Tensor:
     workers = torch.get_num_threads()
     with ThreadPoolExecutor(workers) as pool:
         blocks = [
-            _scores(_positive_ranks(units_ND, queries, members_CP[labels_N[queries]], pool, workers), sizes_C[labels_N[queries]] - 1)
+            _scores(
+                _positive_ranks(units_ND, queries, members_CP[labels_N[queries]], pool, workers),
+                sizes_C[labels_N[queries]] - 1,
+            )
             for queries in torch.arange(len(units_ND)).split(rows)
         ]
     return torch.cat(blocks)
@@ -57,7 +64,9 @@ def _members(labels_N: Tensor) -> tuple[Tensor, Tensor]:
     return members_CP, sizes_C
 
 
-def _positive_ranks(units_ND: Tensor, queries_Q: Tensor, members_QP: Tensor, pool: ThreadPoolExecutor, workers: int) -> Tensor:
+def _positive_ranks(
+    units_ND: Tensor, queries_Q: Tensor, members_QP: Tensor, pool: ThreadPoolExecutor, workers: int
+) -> Tensor:
     """Ranks from 1 of each query's positives, ascending, int64 `[Q, P]`; past the last positive there are larger numbers."""
     count = len(units_ND)
     similarity_QN = units_ND[queries_Q] @ units_ND.T
@@ -86,9 +95,12 @@ def _scores(ranks_QP: Tensor, positives_Q: Tensor) -> Tensor:
     first_Q = ranks_QP[:, 0]
     scores_QM = torch.stack(
         [
-            (first_Q == 1).double(), (first_Q <= 5).double(), precision_QP.sum(1) / total_Q1[:, 0],
-            within_QP.sum(1) / total_Q1[:, 0], (precision_QP * within_QP).sum(1) / total_Q1[:, 0],
+            (first_Q == 1).double(),
+            (first_Q <= 5).double(),
+            precision_QP.sum(1) / total_Q1[:, 0],
+            within_QP.sum(1) / total_Q1[:, 0],
+            (precision_QP * within_QP).sum(1) / total_Q1[:, 0],
         ],
         dim=1,
-    )  # fmt: skip
+    )
     return scores_QM.masked_fill(total_Q1 == 0, torch.nan)

@@ -4,17 +4,13 @@ Axes: B batch, H heads, T tokens, P patches, K kept patches, L layers, D feature
 """
 
 import math
-import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-import timm
 import torch
 from torch import Tensor, nn
 
 from lodisc.method.attention import FusedAttention
-
-CLASSIFIERS = ("head.", "head_dist.")
 
 
 class Encoder(nn.Module):
@@ -28,13 +24,17 @@ class Encoder(nn.Module):
     mean: Tensor
     std: Tensor
 
-    def __init__(self, trunk: nn.Module, *, name: str = "", args: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self, trunk: nn.Module, *, name: str = "", args: dict[str, Any] | None = None
+    ) -> None:
         """`name` and `args` are those that timm made the trunk by; they are kept to make it again."""
         super().__init__()
         self.trunk = trunk
         self.name, self.args = name, args or {}
         _require_vision_transformer(self.trunk)
-        self.kept = _KeptPatches(prefix=self.trunk.num_prefix_tokens, tells_indices=self.trunk.patch_drop is None)
+        self.kept = _KeptPatches(
+            prefix=self.trunk.num_prefix_tokens, tells_indices=self.trunk.patch_drop is None
+        )
         self.trunk.patch_drop = self.kept
         self.dim: int = self.trunk.num_features
         self.grid: tuple[int, int] = tuple(self.trunk.patch_embed.grid_size)
@@ -42,12 +42,18 @@ class Encoder(nn.Module):
         self.patches: int = math.prod(self.grid)
         self.register_buffer("mean", torch.zeros(3, 1, 1), persistent=False)
         self.register_buffer("std", torch.ones(3, 1, 1), persistent=False)
-        self.set_normalisation(mean=self.trunk.pretrained_cfg["mean"], std=self.trunk.pretrained_cfg["std"])
+        self.set_normalisation(
+            mean=self.trunk.pretrained_cfg["mean"], std=self.trunk.pretrained_cfg["std"]
+        )
         _require_attention(self)
 
     def set_normalisation(self, *, mean: Sequence[float], std: Sequence[float]) -> None:
         """Mean and deviation of each colour, of pixels from 0 to 1."""
-        self.trunk.pretrained_cfg = {**self.trunk.pretrained_cfg, "mean": tuple(mean), "std": tuple(std)}
+        self.trunk.pretrained_cfg = {
+            **self.trunk.pretrained_cfg,
+            "mean": tuple(mean),
+            "std": tuple(std),
+        }
         self.mean.copy_(torch.tensor(mean).view(3, 1, 1))
         self.std.copy_(torch.tensor(std).view(3, 1, 1))
 
@@ -81,10 +87,14 @@ class Encoder(nn.Module):
         tokens_BTD = self._tokens(images_B3SS, FusedAttention())
         return self.trunk.fc_norm(tokens_BTD[:, self.trunk.num_prefix_tokens :])
 
-    def _features(self, images_B3SS: Tensor, attention: FusedAttention, *, keep_BK: Tensor | None = None) -> Tensor:
+    def _features(
+        self, images_B3SS: Tensor, attention: FusedAttention, *, keep_BK: Tensor | None = None
+    ) -> Tensor:
         return self.trunk.fc_norm(self._tokens(images_B3SS, attention, keep_BK=keep_BK)[:, 0])
 
-    def _tokens(self, images_B3SS: Tensor, attention: FusedAttention, *, keep_BK: Tensor | None = None) -> Tensor:
+    def _tokens(
+        self, images_B3SS: Tensor, attention: FusedAttention, *, keep_BK: Tensor | None = None
+    ) -> Tensor:
         self.kept.keep_BK = keep_BK
         try:
             with attention:
@@ -106,20 +116,33 @@ class _KeptPatches(nn.Module):
         if self.keep_BK is not None:
             places_BKD = self.keep_BK[:, :, None].expand(-1, -1, tokens_BTD.shape[2])
             patches_BPD = tokens_BTD[:, self.prefix :]
-            tokens_BTD = torch.cat([tokens_BTD[:, : self.prefix], patches_BPD.gather(1, places_BKD)], dim=1)
+            tokens_BTD = torch.cat(
+                [tokens_BTD[:, : self.prefix], patches_BPD.gather(1, places_BKD)], dim=1
+            )
         return (tokens_BTD, self.keep_BK) if self.tells_indices else tokens_BTD
 
 
 def _require_vision_transformer(trunk: Any) -> None:
     name = type(trunk).__name__
-    needed = ("blocks", "patch_embed", "patch_drop", "num_prefix_tokens", "forward_features", "fc_norm")
+    needed = (
+        "blocks",
+        "patch_embed",
+        "patch_drop",
+        "num_prefix_tokens",
+        "forward_features",
+        "fc_norm",
+    )
     missing = [part for part in needed if not hasattr(trunk, part)]
     if missing:
-        raise ValueError(f"{name} is not a vision transformer that lodisc can use (no {missing[0]}); use a timm vit_* or deit_* model")
+        raise ValueError(
+            f"{name} is not a vision transformer that lodisc can use (no {missing[0]}); use a timm vit_* or deit_* model"
+        )
     if not len(trunk.blocks):
         raise ValueError(f"{name} has no layers; give --encoder-args depth of at least 1")
     if getattr(trunk, "cls_token", None) is None:
-        raise ValueError(f"{name} has no [CLS] token, which the method reads attention from; use a timm vit_* or deit_* model with one")
+        raise ValueError(
+            f"{name} has no [CLS] token, which the method reads attention from; use a timm vit_* or deit_* model with one"
+        )
 
 
 @torch.no_grad()
@@ -128,79 +151,14 @@ def _require_attention(encoder: Encoder) -> None:
     training = encoder.training
     encoder.eval()
     attention = FusedAttention(collect_rows=True)
-    encoder._features(torch.zeros(1, 3, encoder.image_size, encoder.image_size, device=encoder.mean.device), attention)
+    encoder._features(
+        torch.zeros(1, 3, encoder.image_size, encoder.image_size, device=encoder.mean.device),
+        attention,
+    )
     encoder.train(training)
     tokens, layers = encoder.patches + encoder.trunk.num_prefix_tokens, len(encoder.trunk.blocks)
     if [row.shape[1] for row in attention.rows_BT] != [tokens] * layers:
         name = type(encoder.trunk).__name__
-        raise ValueError(f"{name} does not run one fused self-attention over all patches in each layer; use a timm vit_* or deit_* model")
-
-
-def native_size(name: str) -> int:
-    """The image size that a timm model was made for, in pixels; 224 where timm does not say."""
-    try:
-        cfg = timm.get_pretrained_cfg(name)
-    except RuntimeError:
-        return 224
-    return cfg.input_size[-1] if cfg else 224
-
-
-def training_size(name: str, args: Mapping[str, int]) -> int:
-    """The image size to train at unless told otherwise: the model's own, at most 224, a multiple of a patch size among its arguments."""
-    size = min(native_size(name), 224)
-    patch = args.get("patch_size") or 1
-    return size // patch * patch
-
-
-def build_encoder(name: str, *, image_size: int, args: dict[str, Any] | None = None, pretrained: bool = False) -> Encoder:
-    """An encoder by its timm name at any image size; position embeddings are resampled when weights are loaded.
-
-    Raises `ValueError` for an unknown name, a model that lodisc can't use, or an image size that is no multiple of the patch size.
-    """
-    if not timm.is_model(name.split(".")[0]):
-        near = timm.list_models(f"*{name.split('.')[0].split('_')[0]}*")[:3]
-        raise ValueError(f"--encoder {name}: timm knows no such model{': try ' + ', '.join(near) if near else ''}")
-    try:
-        timm.get_pretrained_cfg(name)
-    except RuntimeError as error:
-        raise ValueError(f"--encoder {name}: {str(error).splitlines()[0]}") from None
-    given = f" with --encoder-args {' '.join(f'{key} {value}' for key, value in args.items())}" if args else ""
-    try:
-        trunk = timm.create_model(name, pretrained=pretrained, num_classes=0, img_size=image_size, **(args or {}))
-    except (TypeError, AttributeError) as error:
-        raise ValueError(f"--encoder {name}{given} is not a vision transformer that lodisc can use ({error})") from error
-    except AssertionError as error:
-        raise ValueError(f"--encoder {name}{given} cannot take --image-size {image_size}: {error}") from error
-    except (RuntimeError, ArithmeticError) as error:
-        if pretrained:  # the weights, more likely than the model
-            raise
-        raise ValueError(f"--encoder {name}{given} cannot be built: {str(error).splitlines()[0]}") from error
-    patch_sizes = getattr(getattr(trunk, "patch_embed", None), "patch_size", (1,))
-    if image_size % patch_sizes[0]:
-        low = image_size // patch_sizes[0] * patch_sizes[0]
-        sizes = f"use {low or patch_sizes[0]} or {low + patch_sizes[0]}"
-        raise ValueError(f"--image-size {image_size} is no multiple of {name}'s patch size {patch_sizes[0]}; {sizes}")
-    try:
-        return Encoder(trunk, name=name, args=args)
-    except ValueError as error:
-        raise ValueError(f"--encoder {name}: {error}") from None
-
-
-def fill(encoder: Encoder, tensors: dict[str, Tensor]) -> None:
-    """Load an encoder's own tensors, whole: a classifier is left out, anything else that does not fit refused with a `ValueError`.
-
-    Position embeddings and patch projections are resampled to the encoder's image size.
-    """
-    tensors = {name: tensor for name, tensor in tensors.items() if not name.startswith(CLASSIFIERS)}
-    resample = getattr(sys.modules[type(encoder.trunk).__module__], "checkpoint_filter_fn", None)
-    try:
-        fitted = resample(tensors, encoder.trunk) if resample else tensors
-        missing, unknown = encoder.trunk.load_state_dict(fitted, strict=False)
-    except (RuntimeError, KeyError) as error:
-        raise ValueError(str(error).splitlines()[-1].strip()) from None
-    if missing:
-        raise ValueError(f"{len(missing)} tensors are missing, such as {missing[0]}; name the matching model with --encoder")
-    if unknown:
-        raise ValueError(f"{len(unknown)} tensors are unknown, such as {unknown[0]}; name the matching model with --encoder")
-    if not all(torch.isfinite(tensor).all() for tensor in encoder.trunk.state_dict().values()):
-        raise ValueError("some are not finite numbers")
+        raise ValueError(
+            f"{name} does not run one fused self-attention over all patches in each layer; use a timm vit_* or deit_* model"
+        )

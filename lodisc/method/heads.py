@@ -20,7 +20,9 @@ class ViewBatchNorm(nn.Module):
     are taken over all processes, on any device. It keeps no running statistics: heads are used in training alone.
     """
 
-    def __init__(self, channels: int, *, affine: bool = True, all_reduce: AllReduce | None = None) -> None:
+    def __init__(
+        self, channels: int, *, affine: bool = True, all_reduce: AllReduce | None = None
+    ) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.ones(channels)) if affine else None
         self.bias = nn.Parameter(torch.zeros(channels)) if affine else None
@@ -32,12 +34,16 @@ class ViewBatchNorm(nn.Module):
         centred_VBC = x_VBC - self._expectation(x_VBC)
         variance_V1C = self._expectation(centred_VBC.square())
         y_VBC = centred_VBC * (variance_V1C + self.eps).rsqrt()
-        return y_VBC if self.weight is None or self.bias is None else y_VBC * self.weight + self.bias
+        return (
+            y_VBC if self.weight is None or self.bias is None else y_VBC * self.weight + self.bias
+        )
 
     def _expectation(self, x_VBC: Tensor) -> Tensor:
         if self.all_reduce is None:
             return x_VBC.mean(dim=1, keepdim=True)
-        count = self.all_reduce(torch.full((1,), float(x_VBC.shape[1]), device=x_VBC.device, dtype=x_VBC.dtype))
+        count = self.all_reduce(
+            torch.full((1,), float(x_VBC.shape[1]), device=x_VBC.device, dtype=x_VBC.dtype)
+        )
         return self.all_reduce(x_VBC.sum(dim=1, keepdim=True)) / count
 
 
@@ -46,17 +52,24 @@ def mlp(widths: list[int], *, all_reduce: AllReduce | None = None) -> nn.Sequent
     layers: list[nn.Module] = []
     for index, (wide_in, wide_out) in enumerate(pairwise(widths)):
         final = index == len(widths) - 2
-        layers += [nn.Linear(wide_in, wide_out, bias=False), ViewBatchNorm(wide_out, affine=not final, all_reduce=all_reduce)]
+        layers += [
+            nn.Linear(wide_in, wide_out, bias=False),
+            ViewBatchNorm(wide_out, affine=not final, all_reduce=all_reduce),
+        ]
         if not final:
             layers.append(nn.ReLU(inplace=True))
     return nn.Sequential(*layers)
 
 
-def projector(dim: int, *, hidden_dim: int, out_dim: int, all_reduce: AllReduce | None = None) -> nn.Sequential:
+def projector(
+    dim: int, *, hidden_dim: int, out_dim: int, all_reduce: AllReduce | None = None
+) -> nn.Sequential:
     """Three layers from the feature to the contrasted vector."""
     return mlp([dim, hidden_dim, hidden_dim, out_dim], all_reduce=all_reduce)
 
 
-def predictor(*, hidden_dim: int, out_dim: int, all_reduce: AllReduce | None = None) -> nn.Sequential:
+def predictor(
+    *, hidden_dim: int, out_dim: int, all_reduce: AllReduce | None = None
+) -> nn.Sequential:
     """Two layers from the projected query to the key that it predicts."""
     return mlp([out_dim, hidden_dim, out_dim], all_reduce=all_reduce)

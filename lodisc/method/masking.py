@@ -41,58 +41,77 @@ def rollout(rows_BLP: Tensor) -> Tensor:
     return rolled_BP
 
 
-FUSIONS: dict[str, Callable[[Tensor], Tensor]] = {"product": product, "mean": mean, "last": last, "rollout": rollout}
+FUSIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "product": product,
+    "mean": mean,
+    "last": last,
+    "rollout": rollout,
+}
 
 
 def kept_count(patches: int, keep_ratio: float) -> int:
     """⌈ρ·P⌉, at least one; raises `ValueError` when ρ is not in (0, 1]."""
     if not 0 < keep_ratio <= 1:
-        raise ValueError(f"a keep ratio of {keep_ratio} keeps nothing or too much; use more than 0 and at most 1")
+        raise ValueError(
+            f"a keep ratio of {keep_ratio} keeps nothing or too much; use more than 0 and at most 1"
+        )
     return math.ceil(round(keep_ratio * patches, 9))
 
 
-def pivotal(score_BP: Tensor, *, count: int, grid: tuple[int, int], lot_BP: Tensor) -> Tensor:
+def pivotal(score_BP: Tensor, *, count: int, grid: tuple[int, int], noise_BP: Tensor) -> Tensor:
     """The patches with the highest score; of equal ones the first."""
     return score_BP.argsort(dim=1, descending=True, stable=True)[:, :count]
 
 
-def least(score_BP: Tensor, *, count: int, grid: tuple[int, int], lot_BP: Tensor) -> Tensor:
+def least(score_BP: Tensor, *, count: int, grid: tuple[int, int], noise_BP: Tensor) -> Tensor:
     """The patches with the lowest score; of equal ones the first."""
     return score_BP.argsort(dim=1, stable=True)[:, :count]
 
 
-def random(score_BP: Tensor, *, count: int, grid: tuple[int, int], lot_BP: Tensor) -> Tensor:
+def random(score_BP: Tensor, *, count: int, grid: tuple[int, int], noise_BP: Tensor) -> Tensor:
     """Patches drawn without replacement."""
-    return lot_BP.argsort(dim=1)[:, :count]
+    return noise_BP.argsort(dim=1)[:, :count]
 
 
-def even_grid(score_BP: Tensor, *, count: int, grid: tuple[int, int], lot_BP: Tensor) -> Tensor:
+def even_grid(score_BP: Tensor, *, count: int, grid: tuple[int, int], noise_BP: Tensor) -> Tensor:
     """Patches spread evenly: those where a lattice of two irrational steps comes lowest, the same in every image."""
     row, column = torch.meshgrid(torch.arange(grid[0]), torch.arange(grid[1]), indexing="ij")
     height = (row * 0.7548776662466927 + column * 0.5698402909980532).double().frac().flatten()
     return height.argsort(stable=True)[:count].expand(len(score_BP), -1)
 
 
-def block(score_BP: Tensor, *, count: int, grid: tuple[int, int], lot_BP: Tensor) -> Tensor:
+def block(score_BP: Tensor, *, count: int, grid: tuple[int, int], noise_BP: Tensor) -> Tensor:
     """One nearly square block a image at a random place; its last row may be cut short to keep exactly `count`."""
     rows, columns = grid
     wide = min(columns, max(math.ceil(math.sqrt(count)), math.ceil(count / rows)))
     high = math.ceil(count / wide)
-    top_B1, left_B1 = (lot_BP[:, :2] * torch.tensor([rows - high + 1, columns - wide + 1])).long().split(1, dim=1)
+    top_B1, left_B1 = (
+        (noise_BP[:, :2] * torch.tensor([rows - high + 1, columns - wide + 1]))
+        .long()
+        .split(1, dim=1)
+    )
     inside_K = torch.arange(count)
     return (top_B1 + inside_K // wide) * columns + left_B1 + inside_K % wide
 
 
-MASKS: dict[str, Callable[..., Tensor]] = {"pivotal": pivotal, "random": random, "grid": even_grid, "block": block, "least": least}
+MASKS: dict[str, Callable[..., Tensor]] = {
+    "pivotal": pivotal,
+    "random": random,
+    "grid": even_grid,
+    "block": block,
+    "least": least,
+}
 
 
-def choose_patches(score_BP: Tensor, *, mask: str, keep_ratio: float, grid: tuple[int, int], lot_BP: Tensor) -> Tensor:
+def choose_patches(
+    score_BP: Tensor, *, mask: str, keep_ratio: float, grid: tuple[int, int], noise_BP: Tensor
+) -> Tensor:
     """The sorted positions [B, K] of exactly K = ⌈ρ·P⌉ patches an image, whatever the ties; on the device of the score.
 
-    Random masks go by `lot_BP`, which lives on the CPU, so that they are the same on every device.
+    Random masks go by `noise_BP`, which lives on the CPU, so that they are the same on every device.
     """
     count = kept_count(score_BP.shape[1], keep_ratio)
-    chosen_BK = MASKS[mask](score_BP, count=count, grid=grid, lot_BP=lot_BP)
+    chosen_BK = MASKS[mask](score_BP, count=count, grid=grid, noise_BP=noise_BP)
     return chosen_BK.to(score_BP.device).sort(dim=1).values
 
 
@@ -105,7 +124,11 @@ def pivotal_region(score_BP: Tensor) -> Tensor:
 
 def zero_patches(images_B3SS: Tensor, keep_BK: Tensor, *, grid: tuple[int, int]) -> Tensor:
     """Set every pixel outside the kept patches of normalised images to 0, the `zero` way to mask."""
-    kept_BP = torch.zeros(len(images_B3SS), math.prod(grid), device=images_B3SS.device).scatter(1, keep_BK, 1)
+    kept_BP = torch.zeros(len(images_B3SS), math.prod(grid), device=images_B3SS.device).scatter(
+        1, keep_BK, 1
+    )
     side = images_B3SS.shape[-1] // grid[1]
-    pixels_B1SS = kept_BP.view(-1, 1, *grid).repeat_interleave(side, dim=2).repeat_interleave(side, dim=3)
+    pixels_B1SS = (
+        kept_BP.view(-1, 1, *grid).repeat_interleave(side, dim=2).repeat_interleave(side, dim=3)
+    )
     return images_B3SS * pixels_B1SS

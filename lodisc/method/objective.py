@@ -18,7 +18,9 @@ def alone(keys_ND: Tensor) -> tuple[Tensor, int]:
     return keys_ND, 0
 
 
-def info_nce(query_ND: Tensor, key_ND: Tensor, *, temperature: float, gather: Gather = alone) -> Tensor:
+def info_nce(
+    query_ND: Tensor, key_ND: Tensor, *, temperature: float, gather: Gather = alone
+) -> Tensor:
     """InfoNCE: each query must find its own key among those of the whole batch.
 
     ctr(q, k) = 2τ · 1/N · Σ_i −log( exp(q̂_i·k̂_i/τ) / Σ_j exp(q̂_i·k̂_j/τ) ), with rows of unit length. Keys carry no gradient.

@@ -14,8 +14,10 @@ from torch import Tensor
 
 from lodisc.config import split_seed
 from lodisc.data.sources import Photo, find_photos, split_photos, training_photos
-from lodisc.evaluation.features import extract, unit
+from lodisc.errors import UserError
+from lodisc.evaluation.features import extract
 from lodisc.photo_encoder import PhotoEncoder
+from lodisc.vectors.logistic import unit
 
 GALLERY, QUERIES, NEIGHBOURS = 600, 8, 5
 
@@ -29,7 +31,11 @@ class Query:
 
     def right(self, arm: str) -> int | None:
         """How many of them are of its class; None where it has no label."""
-        return None if self.photo.label is None else sum(photo.label == self.photo.label for photo in self.nearest[arm])
+        return (
+            None
+            if self.photo.label is None
+            else sum(photo.label == self.photo.label for photo in self.nearest[arm])
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,8 +48,10 @@ class Lookalikes:
     kind: str
 
 
-def find_lookalikes(arms: Mapping[str, PhotoEncoder], data: Path, settings: Mapping[str, Any]) -> Lookalikes:
-    """Queries from the test photographs of `data`, or from those that the run learnt from; raises `ValueError` when none can be read.
+def find_lookalikes(
+    arms: Mapping[str, PhotoEncoder], data: Path, settings: Mapping[str, Any]
+) -> Lookalikes:
+    """Queries from the test photographs of `data`, or from those that the run learnt from; raises `UserError` when none can be read.
 
     Queries are drawn by lot from the run's seed, of different classes as far as there are labels; never by what they show.
     """
@@ -53,16 +61,28 @@ def find_lookalikes(arms: Mapping[str, PhotoEncoder], data: Path, settings: Mapp
     gallery = [photos[index] for index in chosen]
     nearest: dict[str, Tensor] = {}
     for name, encoder in arms.items():
-        features = extract(encoder, gallery, classes=(), description=f"{name}: photographs of the report", workers=settings["workers"])
+        features = extract(
+            encoder,
+            gallery,
+            classes=(),
+            description=f"{name}: photographs of the report",
+            workers=settings["workers"],
+        )
         gallery = features.photos
         if len(gallery) < 2:
-            raise ValueError("fewer than two of the photographs can be read")
+            raise UserError("fewer than two of the photographs can be read")
         similarity_NN = unit(features.vectors) @ unit(features.vectors).T
         similarity_NN.fill_diagonal_(-2)
         count = min(NEIGHBOURS, len(gallery) - 1)
         nearest[name] = similarity_NN.sort(dim=1, descending=True, stable=True).indices[:, :count]
     queries = [
-        Query(gallery[index], {name: [gallery[other] for other in near_NK[index].tolist()] for name, near_NK in nearest.items()})
+        Query(
+            gallery[index],
+            {
+                name: [gallery[other] for other in near_NK[index].tolist()]
+                for name, near_NK in nearest.items()
+            },
+        )
         for index in _draw(gallery, rng)
     ]
     return Lookalikes(queries, gallery=len(gallery), of=len(photos), kind=kind)
@@ -72,7 +92,9 @@ def _photographs(data: Path, settings: Mapping[str, Any]) -> tuple[list[Photo], 
     """The test photographs, in the run's own division, or else all that it learnt from; labels only where they tell apart."""
     photos = find_photos(data).photos
     if not any(photo.split == "test" for photo in photos):
-        photos = split_photos(photos, train_split=settings["train_split"], seed=split_seed(settings))
+        photos = split_photos(
+            photos, train_split=settings["train_split"], seed=split_seed(settings)
+        )
     test = [photo for photo in photos if photo.split == "test"]
     photos, kind = (test, "test") if len(test) > 1 else (training_photos(photos), "training")
     if len({photo.label for photo in photos if photo.label is not None}) < 2:
@@ -84,7 +106,9 @@ def _draw(gallery: Sequence[Photo], rng: np.random.Generator) -> list[int]:
     """Positions of the queries: those that have something to find, one of each class before a second of any."""
     sizes = Counter(photo.label for photo in gallery)
     order = rng.permutation(len(gallery)).tolist()
-    able = [index for index in order if gallery[index].label is None or sizes[gallery[index].label] > 1] or order
+    able = [
+        index for index in order if gallery[index].label is None or sizes[gallery[index].label] > 1
+    ] or order
     turn: Counter[str | None] = Counter()
     rounds = []
     for place, index in enumerate(able):

@@ -8,7 +8,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from lodisc.config import TrainConfig
-from lodisc.method.encoder import build_encoder
+from lodisc.encoders import build_encoder
 from lodisc.study.design import Arms
 from lodisc.training.distributed import Processes
 from lodisc.training.learner import Learner
@@ -19,8 +19,11 @@ def operations(config: TrainConfig) -> int:
     encoder = build_encoder(config.encoder, image_size=config.image_size, args=config.encoder_args)
     model = Learner(encoder, config, Processes(0, 1, torch.device("cpu"))).model
     views = torch.zeros(2, 2, 3, config.image_size, config.image_size, dtype=torch.uint8)
-    with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):  # the fused kernels of the CPU are not counted
-        model(views, lot_VBP=torch.zeros(2, 2, math.prod(encoder.grid))).loss.backward()
+    with (
+        FlopCounterMode(display=False) as counter,
+        sdpa_kernel(SDPBackend.MATH),
+    ):  # the fused kernels of the CPU are not counted
+        model(views, noise_VBP=torch.zeros(2, 2, math.prod(encoder.grid))).loss.backward()
     return counter.get_total_flops()
 
 
@@ -36,6 +39,11 @@ def of_equal_compute(arms: Arms, base: TrainConfig) -> Arms:
     equal = {}
     for arm, config in arms.items():
         assert config.epochs is not None
-        by_base = replace(base, encoder=config.encoder, encoder_args=config.encoder_args, image_size=config.image_size)
+        by_base = replace(
+            base,
+            encoder=config.encoder,
+            encoder_args=config.encoder_args,
+            image_size=config.image_size,
+        )
         equal[arm] = replace(config, epochs=config.epochs * cost(by_base) / cost(config))
     return equal

@@ -80,7 +80,11 @@ def processes(device: str) -> Iterator[Processes]:
     """Join the processes that `torchrun` started, or be alone; leave them in an orderly way."""
     if "RANK" not in os.environ or dist.is_initialized():
         joined = dist.is_initialized()
-        yield Processes(dist.get_rank() if joined else 0, dist.get_world_size() if joined else 1, pick_device(device))
+        yield Processes(
+            dist.get_rank() if joined else 0,
+            dist.get_world_size() if joined else 1,
+            pick_device(device),
+        )
         return
     chosen = pick_device(device)
     if chosen.type == "cuda":

@@ -25,7 +25,12 @@ class Health:
 
 def spread(features_BD: Tensor) -> float:
     """√(1 − ‖mean of the unit features‖²): 0 when all features point one way, near 1 when they fill the sphere."""
-    return (1 - F.normalize(features_BD.float(), dim=1).mean(dim=0).square().sum()).clamp_min(0).sqrt().item()
+    return (
+        (1 - F.normalize(features_BD.float(), dim=1).mean(dim=0).square().sum())
+        .clamp_min(0)
+        .sqrt()
+        .item()
+    )
 
 
 def effective_rank(features_BD: Tensor) -> float:
@@ -39,7 +44,9 @@ def effective_rank(features_BD: Tensor) -> float:
 def attention_entropy(rows_BLP: Tensor) -> float:
     """Entropy of the attention on the patches over log P, mean over layers: 1 looks everywhere alike, 0 at one patch."""
     share_BLP = rows_BLP / rows_BLP.sum(dim=-1, keepdim=True)
-    return (torch.special.entr(share_BLP).sum(dim=-1).mean() / math.log(max(rows_BLP.shape[-1], 2))).item()
+    return (
+        torch.special.entr(share_BLP).sum(dim=-1).mean() / math.log(max(rows_BLP.shape[-1], 2))
+    ).item()
 
 
 @torch.no_grad()
@@ -47,11 +54,16 @@ def measure(step: Step) -> dict[str, float]:
     """Figures of one batch: spread and rank of the features, agreement of queries with their own keys and with others, matches."""
     if not torch.isfinite(step.loss):
         return {}
-    query_BD, key_BD = F.normalize(step.queries_VBD[0].float(), dim=1), F.normalize(step.keys_VBD[1].float(), dim=1)
+    query_BD, key_BD = (
+        F.normalize(step.queries_VBD[0].float(), dim=1),
+        F.normalize(step.keys_VBD[1].float(), dim=1),
+    )
     cosine_BB = query_BD @ key_BD.T
     own_B = cosine_BB.diagonal()
     others = (cosine_BB.sum() - own_B.sum()) / (cosine_BB.numel() - len(own_B))
-    matched = (cosine_BB.argmax(dim=1) == torch.arange(len(own_B), device=own_B.device)).float().mean()
+    matched = (
+        (cosine_BB.argmax(dim=1) == torch.arange(len(own_B), device=own_B.device)).float().mean()
+    )
     return {
         "spread": spread(step.features_VBD[0]),
         "effective_rank": effective_rank(step.features_VBD[0]),
@@ -62,16 +74,29 @@ def measure(step: Step) -> dict[str, float]:
     }
 
 
-def judge(measured: dict[str, float], *, first: dict[str, float], step: int, steps: int, batch: int) -> Health:
+def judge(
+    measured: dict[str, float], *, first: dict[str, float], step: int, steps: int, batch: int
+) -> Health:
     """A verdict on the smoothed figures after `step` of `steps`, against those of the first step.
 
     `batch` is the number of photographs among which each query looks for its own key.
     """
     if not measured or step < max(EARLY_STEPS, EARLY_SHARE * steps):
         return Health("starting", "too early to tell")
-    if measured["spread"] < 0.1 * first["spread"] or measured["effective_rank"] < max(1.5, 0.1 * first["effective_rank"]):
-        return Health("collapsing", "features become alike: lower --lr, raise --batch-size, or start from pretrained weights with --init")
+    if measured["spread"] < 0.1 * first["spread"] or measured["effective_rank"] < max(
+        1.5, 0.1 * first["effective_rank"]
+    ):
+        return Health(
+            "collapsing",
+            "features become alike: lower --lr, raise --batch-size, or start from pretrained weights with --init",
+        )
     found = f"a view finds its partner among {batch} in {measured['matched']:.0%} of cases (by chance {1 / batch:.0%})"
-    if measured["matched"] < min(2 / batch, (1 + 1 / batch) / 2) or measured["agreement"] - measured["chance_agreement"] < 0.02:
-        return Health("not learning", f"{found}: raise --epochs or --lr, or start from pretrained weights with --init")
+    if (
+        measured["matched"] < min(2 / batch, (1 + 1 / batch) / 2)
+        or measured["agreement"] - measured["chance_agreement"] < 0.02
+    ):
+        return Health(
+            "not learning",
+            f"{found}: raise --epochs or --lr, or start from pretrained weights with --init",
+        )
     return Health("healthy", found)

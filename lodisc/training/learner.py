@@ -8,6 +8,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from lodisc.config import TrainConfig
 from lodisc.device import autocast
+from lodisc.errors import UserError
 from lodisc.method.encoder import Encoder
 from lodisc.method.lodisc import LoDisc, Step
 from lodisc.training import optim
@@ -27,13 +28,26 @@ class Learner:
             encoder.trunk.patch_embed.requires_grad_(False)
         torch.manual_seed(config.seed)
         self.model = LoDisc(
-            encoder, hidden_dim=config.hidden_dim, out_dim=config.out_dim, objective=config.objective, local_weight=config.local_weight,
-            direction=config.direction, positives=config.positives, attention=config.attention, mask=config.mask,
-            keep_ratio=config.keep_ratio, mask_mode=config.mask_mode, fusion=config.fusion, temperature=config.temperature,
-            gather=world.gather, all_reduce=AllReduceSum.apply if world.size > 1 else None,
-        ).to(world.device)  # fmt: skip
+            encoder,
+            hidden_dim=config.hidden_dim,
+            out_dim=config.out_dim,
+            objective=config.objective,
+            local_weight=config.local_weight,
+            masked_side=config.masked_side,
+            positives=config.positives,
+            attention_from=config.attention_from,
+            mask=config.mask,
+            keep_ratio=config.keep_ratio,
+            mask_mode=config.mask_mode,
+            fusion=config.fusion,
+            temperature=config.temperature,
+            gather=world.gather,
+            all_reduce=AllReduceSum.apply if world.size > 1 else None,
+        ).to(world.device)
         self.optimiser = optim.adamw(self.model, weight_decay=config.weight_decay)
-        self.learning = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
+        self.learning = [
+            parameter for parameter in self.model.parameters() if parameter.requires_grad
+        ]
         self.forward: nn.Module = self.model
         if world.size > 1:
             gpu = [world.device.index] if world.device.type == "cuda" else None
@@ -42,20 +56,26 @@ class Learner:
     def step(self, views_VB3SS: Tensor, *, step: int, steps: int) -> tuple[Step, dict[str, float]]:
         """Learn from one batch; what the method computed, and the figures of the step.
 
-        A step whose loss or gradient is no finite number teaches the student nothing; after five in a row a `ValueError` says what to do.
+        A step whose loss or gradient is no finite number teaches the student nothing; after five in a row a `UserError` says what to do.
         """
         config = self.config
-        rate = optim.learning_rate(step, steps=steps, peak=config.lr * config.batch_size / 256, warmup=config.warmup)
+        rate = optim.learning_rate(
+            step, steps=steps, peak=config.lr * config.batch_size / 256, warmup=config.warmup
+        )
         for group in self.optimiser.param_groups:
             group["lr"] = rate
         momentum = optim.momentum(step, steps=steps, start=config.momentum)
         self.model.update_momentum(momentum)
         with autocast(config.precision, self.world.device):
-            result: Step = self.forward(views_VB3SS.to(self.world.device, non_blocking=True), lot_VBP=self._lot(step))
+            result: Step = self.forward(
+                views_VB3SS.to(self.world.device, non_blocking=True), noise_VBP=self._lot(step)
+            )
         self.optimiser.zero_grad(set_to_none=True)
         result.loss.backward()
         norm = nn.utils.clip_grad_norm_(self.learning, config.grad_clip, foreach=True)
-        losses = self.world.mean(torch.stack([result.loss.detach(), result.loss_global, result.loss_local]))
+        losses = self.world.mean(
+            torch.stack([result.loss.detach(), result.loss_global, result.loss_local])
+        )
         if bool(torch.isfinite(losses).all() & torch.isfinite(norm)):
             self.optimiser.step()
             self.bad_steps = 0
@@ -67,35 +87,53 @@ class Learner:
 
     @torch.no_grad()
     def require_finite(self) -> None:
-        """Raise a `ValueError` when the student's features are no finite numbers any more, as after one step that was far too large."""
+        """Raise a `UserError` when the student's features are no finite numbers any more, as after one step that was far too large."""
         encoder = self.model.encoder
-        if not bool(torch.isfinite(encoder(encoder.mean.new_zeros(1, 3, encoder.image_size, encoder.image_size))).all()):
-            raise ValueError(f"the features have become no finite numbers; {CURE}")
+        if not bool(
+            torch.isfinite(
+                encoder(encoder.mean.new_zeros(1, 3, encoder.image_size, encoder.image_size))
+            ).all()
+        ):
+            raise UserError(f"the features have become no finite numbers; {CURE}")
 
     def tensors(self) -> dict[str, Tensor]:
         """Everything that learning on from here depends on, by name."""
         optimiser = self.optimiser.state_dict()["state"]
         return {f"model.{name}": tensor for name, tensor in self.model.state_dict().items()} | {
-            f"optimiser.{index}.{name}": tensor for index, tensors in optimiser.items() for name, tensor in tensors.items()
+            f"optimiser.{index}.{name}": tensor
+            for index, tensors in optimiser.items()
+            for name, tensor in tensors.items()
         }
 
     def restore(self, tensors: dict[str, Tensor]) -> None:
         """Take back what `tensors` gave."""
-        self.model.load_state_dict({name.removeprefix("model."): t for name, t in tensors.items() if name.startswith("model.")})
+        self.model.load_state_dict(
+            {
+                name.removeprefix("model."): t
+                for name, t in tensors.items()
+                if name.startswith("model.")
+            }
+        )
         state: dict[int, dict[str, Tensor]] = {}
         for name, tensor in tensors.items():
             if name.startswith("optimiser."):
                 _, index, part = name.split(".")
                 state.setdefault(int(index), {})[part] = tensor
-        self.optimiser.load_state_dict({"state": state, "param_groups": self.optimiser.state_dict()["param_groups"]})
+        self.optimiser.load_state_dict(
+            {"state": state, "param_groups": self.optimiser.state_dict()["param_groups"]}
+        )
 
     def _lot(self, step: int) -> Tensor:
         """Random numbers [2, B, P] for the masks of this process's photographs: the same for a photograph, however many processes."""
         generator = torch.Generator().manual_seed((self.config.seed * 1_000_003 + step) * 1024)
-        lot_VBP = torch.rand(2, self.config.batch_size, math.prod(self.model.encoder.grid), generator=generator)
-        return lot_VBP.chunk(self.world.size, dim=1)[self.world.rank]
+        noise_VBP = torch.rand(
+            2, self.config.batch_size, math.prod(self.model.encoder.grid), generator=generator
+        )
+        return noise_VBP.chunk(self.world.size, dim=1)[self.world.rank]
 
     def _count_bad_step(self, step: int) -> None:
         self.bad_steps += 1
         if self.bad_steps >= BAD_STEPS:
-            raise ValueError(f"the loss was no finite number {BAD_STEPS} steps in a row, up to step {step + 1}; {CURE}")
+            raise UserError(
+                f"the loss was no finite number {BAD_STEPS} steps in a row, up to step {step + 1}; {CURE}"
+            )

@@ -11,31 +11,33 @@ from pathlib import Path
 from typing import Any
 
 from lodisc.config import RECIPES, TrainConfig
-from lodisc.console import err, progress_bar, say
+from lodisc.console import note, progress_bar, stderr
 from lodisc.data.photo import Photo
+from lodisc.encoders import save_encoder
+from lodisc.errors import Stopped, UserError
+from lodisc.files import locked
 from lodisc.method.lodisc import Step
 from lodisc.training import checkpoint, health, runlog
 from lodisc.training.distributed import Processes, processes
 from lodisc.training.learner import Learner
-from lodisc.training.prepare import batches_of, claim, image_size_of, plan, readable_photos, starting_encoder
-
-
-class Stopped(Exception):
-    """A signal ended the training after a checkpoint; `signal` is its number."""
-
-    def __init__(self, message: str, number: int) -> None:
-        super().__init__(message)
-        self.signal = number
+from lodisc.training.prepare import (
+    batches_of,
+    claim,
+    image_size_of,
+    plan,
+    readable_photos,
+    starting_encoder,
+)
 
 
 def train(data: str | Path, *, out: str | Path, recipe: str = "adapt", **settings: Any) -> Path:
     """Learn from the photographs in `data` and keep the run in the folder `out`, which is returned.
 
     `settings` are fields of `TrainConfig`. Called again with the same settings it goes on from the last checkpoint. Raises
-    `ValueError` for settings, photographs or an `out` that can't be used, `Stopped` after SIGINT or SIGTERM.
+    `UserError` for settings, photographs or an `out` that can't be used, `Stopped` after SIGINT or SIGTERM.
     """
     if recipe not in RECIPES:
-        raise ValueError(f"no recipe {recipe!r}; there are {', '.join(RECIPES)}")
+        raise UserError(f"no recipe {recipe!r}; there are {', '.join(RECIPES)}")
     return run_training(Path(data), Path(out), RECIPES[recipe](**settings))
 
 
@@ -47,23 +49,55 @@ def run_training(data: Path, out: Path, config: TrainConfig) -> Path:
         config = replace(config, init=str(Path(config.init).resolve()))
     with processes(config.device) as world:
         if config.batch_size % world.size:
-            raise ValueError(f"--batch-size {config.batch_size} cannot be shared evenly by {world.size} processes")
+            raise UserError(
+                f"--batch-size {config.batch_size} cannot be shared evenly by {world.size} processes"
+            )
         if world.is_first:
             claim(out)
         world.wait()
-        with checkpoint.locked(out) if world.is_first else nullcontext():
+        with (
+            locked(
+                out,
+                busy=f"{out} is being trained by another process; wait for it or choose another --out",
+            )
+            if world.is_first
+            else nullcontext()
+        ):
             photos = readable_photos(data, out, config, world)
             encoder = starting_encoder(out, config, world)
             steps = plan(data, out, config, world, photos=photos, encoder=encoder)
-            _Training(out, config, world, photos=photos, learner=Learner(encoder, config, world), steps=steps).run()
+            _Training(
+                out,
+                config,
+                world,
+                photos=photos,
+                learner=Learner(encoder, config, world),
+                steps=steps,
+            ).run()
     return out
 
 
 class _Training:
     """A run on its way, from the step that its last checkpoint reached."""
 
-    def __init__(self, out: Path, config: TrainConfig, world: Processes, *, photos: list[Photo], learner: Learner, steps: int) -> None:
-        self.out, self.config, self.world, self.photos, self.learner, self.steps = out, config, world, photos, learner, steps
+    def __init__(
+        self,
+        out: Path,
+        config: TrainConfig,
+        world: Processes,
+        *,
+        photos: list[Photo],
+        learner: Learner,
+        steps: int,
+    ) -> None:
+        self.out, self.config, self.world, self.photos, self.learner, self.steps = (
+            out,
+            config,
+            world,
+            photos,
+            learner,
+            steps,
+        )
         self.step = 0
         self.first: dict[str, float] = {}
         self.smooth: dict[str, float] = {}
@@ -85,59 +119,105 @@ class _Training:
             self._tell(f"Going on from step {self.step} of {self.steps}.")
         saved = time.monotonic()
         with _signals() as received, progress_bar() as progress:
-            bar = progress.add_task("Training", total=self.steps, completed=self.step, note="", visible=self.world.is_first)
+            bar = progress.add_task(
+                "Training",
+                total=self.steps,
+                completed=self.step,
+                note="",
+                visible=self.world.is_first,
+            )
             begun, reached = time.monotonic(), self.step
-            for views in batches_of(self.photos, self.config, self.world, range(self.step, self.steps)):
+            for views in batches_of(
+                self.photos, self.config, self.world, range(self.step, self.steps)
+            ):
                 result, figures = self.learner.step(views, step=self.step, steps=self.steps)
                 self.step += 1
                 if self.step % self.config.log_every == 0 or self.step in {1, self.steps}:
-                    speed = (self.step - reached) * self.config.batch_size / (time.monotonic() - begun)
-                    progress.update(bar, note=self._log(result, {**figures, "images_per_second": speed}))
+                    speed = (
+                        (self.step - reached) * self.config.batch_size / (time.monotonic() - begun)
+                    )
+                    progress.update(
+                        bar, note=self._log(result, {**figures, "images_per_second": speed})
+                    )
                     begun, reached = time.monotonic(), self.step
                 progress.advance(bar)
                 if self.world.any(bool(received)):
                     break
-                if time.monotonic() - saved > self.config.checkpoint_minutes * 60 and self.step < self.steps:
+                if (
+                    time.monotonic() - saved > self.config.checkpoint_minutes * 60
+                    and self.step < self.steps
+                ):
                     self._save()
                     saved = time.monotonic()
             self._save()
             if self.world.any(bool(received)):
                 number = received[0] if received else signal.SIGTERM
-                raise Stopped(f"stopped at step {self.step} of {self.steps}; run the same command to go on", number)
+                raise Stopped(
+                    f"stopped at step {self.step} of {self.steps}; run the same command to go on",
+                    number,
+                )
 
     def _log(self, result: Step, figures: dict[str, float]) -> str:
         """Measure health, write a line of the log, and say it in a few words."""
         measured = health.measure(result)
         self.first = self.first or measured
-        self.smooth = {name: 0.7 * self.smooth.get(name, value) + 0.3 * value for name, value in measured.items()} or self.smooth
+        self.smooth = {
+            name: 0.7 * self.smooth.get(name, value) + 0.3 * value
+            for name, value in measured.items()
+        } or self.smooth
         batch = self.config.batch_size // self.world.size
-        judged = health.judge(self.smooth, first=self.first, step=self.step, steps=self.steps, batch=batch)
-        note = f"loss {figures['loss']:.3f} · {figures['images_per_second']:.0f} images/s · {judged.verdict}"
+        judged = health.judge(
+            self.smooth, first=self.first, step=self.step, steps=self.steps, batch=batch
+        )
+        line = f"loss {figures['loss']:.3f} · {figures['images_per_second']:.0f} images/s · {judged.verdict}"
         if self.world.is_first:
             epoch = self.step / (len(self.photos) // self.config.batch_size)
-            numbers = {name: value if math.isfinite(value) else None for name, value in {**figures, **measured}.items()}
-            runlog.append(self.out, {"step": self.step, "epoch": epoch, **numbers, "health": judged.verdict, "advice": judged.advice})
+            numbers = {
+                name: value if math.isfinite(value) else None
+                for name, value in {**figures, **measured}.items()
+            }
+            runlog.append(
+                self.out,
+                {
+                    "step": self.step,
+                    "epoch": epoch,
+                    **numbers,
+                    "health": judged.verdict,
+                    "advice": judged.advice,
+                },
+            )
             twentieth = max(self.steps // 20, 1)
-            if not err.is_terminal and (self.step % twentieth < self.config.log_every or self.step == self.steps):
-                say(f"step {self.step} of {self.steps} · {note}")
-        return note
+            if not stderr.is_terminal and (
+                self.step % twentieth < self.config.log_every or self.step == self.steps
+            ):
+                note(f"step {self.step} of {self.steps} · {line}")
+        return line
 
     def _save(self) -> None:
         """Both encoders and then a checkpoint, by the first process: one of the last step says that everything is there.
 
-        Raises `ValueError` when the weights are not worth keeping.
+        Raises `UserError` when the weights are not worth keeping.
         """
         self.learner.require_finite()
         if self.world.is_first:
             model = self.learner.model
-            for encoder, folder in ((model.encoder, "encoder"), (model.momentum_encoder, "momentum")):
-                checkpoint.save_encoder(encoder, self.out / folder)
-            state = {"bad_steps": self.learner.bad_steps, "first": self.first, "smooth": self.smooth}
-            checkpoint.save_checkpoint(self.out, step=self.step, tensors=self.learner.tensors(), state=state)
+            for encoder, folder in (
+                (model.encoder, "encoder"),
+                (model.momentum_encoder, "momentum"),
+            ):
+                save_encoder(encoder, self.out / folder)
+            state = {
+                "bad_steps": self.learner.bad_steps,
+                "first": self.first,
+                "smooth": self.smooth,
+            }
+            checkpoint.save_checkpoint(
+                self.out, step=self.step, tensors=self.learner.tensors(), state=state
+            )
 
     def _tell(self, message: str) -> None:
         if self.world.is_first:
-            say(message)
+            note(message)
 
 
 @contextmanager

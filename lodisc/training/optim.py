@@ -33,5 +33,8 @@ def adamw(model: nn.Module, *, weight_decay: float) -> torch.optim.AdamW:
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
             (free if parameter.ndim <= 1 or name.endswith(TOKENS) else decayed).append(parameter)
-    groups = [{"params": decayed, "weight_decay": weight_decay}, {"params": free, "weight_decay": 0.0}]
+    groups = [
+        {"params": decayed, "weight_decay": weight_decay},
+        {"params": free, "weight_decay": 0.0},
+    ]
     return torch.optim.AdamW(groups, lr=0.0, fused=True)

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from lodisc.jsonfiles import read_json_lines
+from lodisc.files import read_json_lines, write_json_lines
 
 
 def append(run: Path, entry: dict[str, Any]) -> None:
@@ -21,6 +21,4 @@ def read(run: Path) -> list[dict[str, Any]]:
 def forget_after(run: Path, step: int) -> None:
     """Drop the lines of steps that are about to be done again, and a torn last line."""
     kept = [entry for entry in read(run) if entry["step"] <= step]
-    replacement = run / "log.jsonl.tmp"
-    replacement.write_text("".join(json.dumps(entry) + "\n" for entry in kept))
-    replacement.replace(run / "log.jsonl")
+    write_json_lines(run / "log.jsonl", kept)

@@ -9,17 +9,35 @@ from fastapi import APIRouter, FastAPI
 from fastapi.staticfiles import StaticFiles
 
 from lodisc import __version__
-from lodisc.web import docs, groups, labels, looks, maps, models, names, odd, overview, pages, photos, progress, similar
+from lodisc.web import models, pages
+from lodisc.web.api import (
+    attention,
+    collection,
+    groups,
+    labels,
+    map,
+    names,
+    photos,
+    progress,
+    reference,
+    review,
+    similar,
+)
 from lodisc.web.errors import answer_errors
 from lodisc.web.security import LOOPBACK, Guard
-from lodisc.web.state import State
+from lodisc.web.state.state import State
 
+PARTS = (collection, photos, similar, attention, labels, names, groups, map, review, progress)
 STATIC = Path(__file__).parent / "static"
-REFUSALS: dict[int | str, dict[str, Any]] = {status: {"model": models.Error} for status in (400, 401, 403, 404, 409, 413, 415, 421, 422)}
+REFUSALS: dict[int | str, dict[str, Any]] = {
+    status: {"model": models.Error} for status in (400, 401, 403, 404, 409, 413, 415, 421, 422)
+}
 DESCRIPTION = "Everything that the page does, for programs. Refusals are {detail: one line}."
 
 
-def create_app(collection: str | Path, *, token: str | None = None, hosts: Sequence[str] = LOOPBACK) -> FastAPI:
+def create_app(
+    collection: str | Path, *, token: str | None = None, hosts: Sequence[str] = LOOPBACK
+) -> FastAPI:
     """The application for one collection; `token` is demanded of every request, `hosts` are the names it may be asked by.
 
     Raises `ValueError` when the folder holds no collection.
@@ -32,16 +50,22 @@ def create_app(collection: str | Path, *, token: str | None = None, hosts: Seque
         yield
 
     app = FastAPI(
-        title="lodisc", version=__version__, description=DESCRIPTION, lifespan=lifespan,
-        generate_unique_id_function=lambda route: route.name, openapi_url="/api/openapi.json", docs_url=None, redoc_url=None,
-    )  # fmt: skip
+        title="lodisc",
+        version=__version__,
+        description=DESCRIPTION,
+        lifespan=lifespan,
+        generate_unique_id_function=lambda route: route.name,
+        openapi_url="/api/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+    )
     app.state.opened = state
     app.state.collection = state.collection
     api = APIRouter(prefix="/api", responses=REFUSALS)
-    for part in (overview, photos, similar, looks, labels, names, groups, maps, odd, progress):
+    for part in PARTS:
         api.include_router(part.router)
     app.include_router(api)
-    app.include_router(docs.router)
+    app.include_router(reference.router)
     app.include_router(pages.router)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     answer_errors(app)

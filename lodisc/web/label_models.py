@@ -18,10 +18,14 @@ class LabelText(Model):
 class Labelling(Model):
     """Label photographs by their ids, or a whole group; null takes a label away."""
 
-    ids: list[Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]] | None = Field(None, max_length=200_000)
+    ids: list[Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]] | None = Field(
+        None, max_length=200_000
+    )
     group: int | None = Field(None, ge=1, le=1_000_000)
     grouping: str | None = Field(
-        None, max_length=64, description="That of the groups when this one was seen; refused when they are others now"
+        None,
+        max_length=64,
+        description="That of the groups when this one was seen; refused when they are others now",
     )
     label: str | None = Field(max_length=1000)
 
@@ -46,7 +50,9 @@ class HistoryEntry(Model):
     number: int
     time: str = Field(description="ISO 8601 in UTC")
     how: str = Field(description="How it came: typed, import …")
-    label: str | None = Field(description="Null where they are several, or where labels were taken away")
+    label: str | None = Field(
+        description="Null where they are several, or where labels were taken away"
+    )
     count: int = Field(description="How many photographs it changed")
     undone: bool
     text: str = Field(description="In words")
@@ -84,7 +90,9 @@ class Names(Model):
     """What the probe has learnt from the labels."""
 
     trained: bool
-    reason: str | None = Field(description="Why it is not trained, or why its accuracy can't be told, in words")
+    reason: str | None = Field(
+        description="Why it is not trained, or why its accuracy can't be told, in words"
+    )
     accuracy: Accuracy | None
     classes: list[str]
     proposals: list[Photo] = Field(description="What to label next")

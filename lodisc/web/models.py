@@ -5,7 +5,13 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 Share = Annotated[float, Field(ge=0, le=1)]
-PhotoId = Annotated[str, Field(pattern=r"^(upload-)?[0-9a-f]{16}$", description="16 hex digits, or upload- and 16 hex digits")]
+PhotoId = Annotated[
+    str,
+    Field(
+        pattern=r"^(upload-)?[0-9a-f]{16}$",
+        description="16 hex digits, or upload- and 16 hex digits",
+    ),
+]
 State = Literal["all", "labelled", "unlabelled", "doubtful", "outliers", "duplicates"]
 Sort = Literal["key", "doubt", "typical"]
 
@@ -21,13 +27,20 @@ class Photo(Model):
 
     id: str = Field(description="What the other calls know it by")
     key: str = Field(description="Its name inside the folder")
-    folder: str | None = Field(None, description="The folder in which it lay when it was embedded, as a name of a class")
+    folder: str | None = Field(
+        None, description="The folder in which it lay when it was embedded, as a name of a class"
+    )
     split: str | None = Field(None, description="train or test, where the folder is divided so")
     label: str | None = Field(None, description="What a person called it")
     group: int | None = Field(None, description="Number of its group; null before there are any")
     name: str | None = Field(None, description="What the probe calls it; null before it has learnt")
-    confidence: float | None = Field(None, description="How likely the name is right, 0 to 1, calibrated")
-    doubt: float | None = Field(None, description="How doubtful its name is, or else its group, or its label where it has another name")
+    confidence: float | None = Field(
+        None, description="How likely the name is right, 0 to 1, calibrated"
+    )
+    doubt: float | None = Field(
+        None,
+        description="How doubtful its name is, or else its group, or its label where it has another name",
+    )
 
 
 class PhotoDetail(Photo):
@@ -36,8 +49,12 @@ class PhotoDetail(Photo):
     bytes: int | None = Field(None, description="Size of its file")
     digest: str | None = Field(None, description="Digest of its bytes")
     modified: str | None = Field(None, description="When its file was changed, ISO 8601 in UTC")
-    width: int | None = Field(None, description="In pixels, upright; null where the file can't be read")
-    height: int | None = Field(None, description="In pixels, upright; null where the file can't be read")
+    width: int | None = Field(
+        None, description="In pixels, upright; null where the file can't be read"
+    )
+    height: int | None = Field(
+        None, description="In pixels, upright; null where the file can't be read"
+    )
 
 
 class Photos(Model):
@@ -80,7 +97,9 @@ class Summary(Model):
     groups: int | None = Field(description="How many groups there are; null before there are any")
     skipped: int = Field(description="How many photographs could not be read")
     encoder: EncoderInfo
-    version: str = Field(description="Another one after every change of photographs, labels or groups")
+    version: str = Field(
+        description="Another one after every change of photographs, labels or groups"
+    )
 
 
 class Likeness(Model):
@@ -103,8 +122,14 @@ class Look(Model):
     rows: int
     columns: int
     attention: list[list[float]] = Field(description="Of each patch, as a share of the largest")
-    pivotal: list[list[bool]] = Field(description="The patches of the pivotal region, the quarter with the most attention")
-    box: list[float] = Field(min_length=4, max_length=4, description="Left, top, right, bottom of what is seen, as shares of the picture")
+    pivotal: list[list[bool]] = Field(
+        description="The patches of the pivotal region, the quarter with the most attention"
+    )
+    box: list[float] = Field(
+        min_length=4,
+        max_length=4,
+        description="Left, top, right, bottom of what is seen, as shares of the picture",
+    )
 
 
 class Pair(Model):
@@ -112,7 +137,9 @@ class Pair(Model):
 
     a: Look
     b: Look
-    similarity: list[list[float]] = Field(description="Cosine of patch i of a and patch j of b, patches counted row by row")
+    similarity: list[list[float]] = Field(
+        description="Cosine of patch i of a and patch j of b, patches counted row by row"
+    )
 
 
 class Group(Model):
@@ -130,9 +157,13 @@ class Groups(Model):
     """The groups of the collection; k is null before there are any."""
 
     k: int | None
-    grouping: str | None = Field(description="Another one whenever a photograph comes, goes or changes its group")
+    grouping: str | None = Field(
+        description="Another one whenever a photograph comes, goes or changes its group"
+    )
     criterion: str | None = Field(description="What k was chosen by; null where it was given")
-    tried: list[list[float]] = Field(description="Each k that was tried, its value (more is better), and the standard error")
+    tried: list[list[float]] = Field(
+        description="Each k that was tried, its value (more is better), and the standard error"
+    )
     groups: list[Group]
 
 
@@ -145,7 +176,9 @@ class Grouping(Model):
 class MapStatus(Model):
     """Whether to ask for the map again."""
 
-    making: str | None = Field(description="A better map that is being made; null when there is none to wait for")
+    making: str | None = Field(
+        description="A better map that is being made; null when there is none to wait for"
+    )
 
 
 class Map(MapStatus):

@@ -10,9 +10,14 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from starlette.responses import HTMLResponse
 
-from lodisc.data.photo import shown
+from lodisc.data.photo import printable
 
-TITLES = {401: "This collection asks for its token", 404: "Not here", 403: "Not from there", 503: "Not now"}
+TITLES = {
+    401: "This collection asks for its token",
+    404: "Not here",
+    403: "Not from there",
+    503: "Not now",
+}
 
 
 def render(template: str, /, status: int = 200, **values: Any) -> HTMLResponse:
@@ -31,12 +36,28 @@ def error_page(status: int, detail: str) -> HTMLResponse:
 @cache
 def _environment() -> Environment:
     environment = Environment(
-        loader=PackageLoader("lodisc.web"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
-        finalize=lambda value: shown(value) if isinstance(value, str) and not isinstance(value, Markup) else value,
-    )  # fmt: skip
+        loader=PackageLoader("lodisc.web"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=lambda value: (
+            printable(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+        ),
+    )
     filters: Sequence[Callable[..., Any]] = (
-        number, photographs, percent, file_name, sentence, duration, figure, words, verdict_style, curve_path, exactly,
-    )  # fmt: skip
+        number,
+        photographs,
+        percent,
+        file_name,
+        sentence,
+        duration,
+        figure,
+        words,
+        verdict_style,
+        curve_path,
+        exactly,
+    )
     environment.filters |= {function.__name__: function for function in filters}
     return environment
 
@@ -87,14 +108,23 @@ def words(name: str) -> str:
 
 def verdict_style(verdict: str) -> str:
     """The colour of a verdict on a training."""
-    return {"healthy": "good", "good": "good", "collapsing": "bad", "collapsed": "bad", "bad": "bad"}.get(verdict, "look")
+    return {
+        "healthy": "good",
+        "good": "good",
+        "collapsing": "bad",
+        "collapsed": "bad",
+        "bad": "bad",
+    }.get(verdict, "look")
 
 
 def curve_path(points: Sequence[tuple[float, float]]) -> str:
     """A line through (step, value), on 100 by 40."""
     steps, values = [step for step, _ in points], [value for _, value in points]
     wide, high = max(steps) - min(steps) or 1, max(values) - min(values) or 1
-    places = [f"{100 * (step - min(steps)) / wide:.2f},{38 - 36 * (value - min(values)) / high:.2f}" for step, value in points]
+    places = [
+        f"{100 * (step - min(steps)) / wide:.2f},{38 - 36 * (value - min(values)) / high:.2f}"
+        for step, value in points
+    ]
     return "M" + "L".join(places)
 
 

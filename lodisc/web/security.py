@@ -18,7 +18,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from lodisc.web.errors import refusal
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
-ANY_ADDRESS = "*"  # among the hosts: any address in figures, which no foreign name can be made to point at
+ANY_ADDRESS = (
+    "*"  # among the hosts: any address in figures, which no foreign name can be made to point at
+)
 SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
 UPLOADS = {"/api/similar", "/api/labels/import"}
 MOST_UPLOAD, MOST_BODY = 32 * 2**20, 8 * 2**20  # bytes
@@ -71,7 +73,9 @@ class Guard:
                 headers = MutableHeaders(scope=message)
                 for name, value in HEADERS.items():
                     headers[name] = value
-                headers.setdefault("Cache-Control", "no-cache" if is_static(scope["path"]) else "no-store")
+                headers.setdefault(
+                    "Cache-Control", "no-cache" if is_static(scope["path"]) else "no-store"
+                )
             await send(message)
 
         answer = self._answer(scope)
@@ -82,13 +86,17 @@ class Guard:
             await self.app(scope, _bounded(receive, most=most_bytes(scope["path"])), send_guarded)
         except Exception:
             if not started:
-                await refusal(scope["path"], HTTPStatus.INTERNAL_SERVER_ERROR, BROKEN)(scope, receive, send_guarded)
+                await refusal(scope["path"], HTTPStatus.INTERNAL_SERVER_ERROR, BROKEN)(
+                    scope, receive, send_guarded
+                )
             raise
 
     def _answer(self, scope: Scope) -> Response | None:
         """What is answered without asking the application."""
         headers = Headers(scope=scope)
-        refused = self._refuse_source(headers, method=scope["method"], path=scope["path"]) or _refuse_length(headers, scope["path"])
+        refused = self._refuse_source(
+            headers, method=scope["method"], path=scope["path"]
+        ) or _refuse_length(headers, scope["path"])
         if refused:
             return refusal(scope["path"], refused.status, refused.detail)
         if self.token is None or is_static(scope["path"]):
@@ -97,20 +105,33 @@ class Guard:
         given = [value for name, value in query if name == "token"]
         if given and scope["method"] == "GET" and self._is_token(given[-1]):
             return self._admit(scope, [(name, value) for name, value in query if name != "token"])
-        bearer = re.fullmatch(r"bearer +(\S+)", headers.get("authorization", "").strip(), re.IGNORECASE)
+        bearer = re.fullmatch(
+            r"bearer +(\S+)", headers.get("authorization", "").strip(), re.IGNORECASE
+        )
         cookie = cookie_parser(headers.get("cookie", "")).get(cookie_name(self.token))
-        if (bearer and self._is_token(bearer[1])) or (cookie is not None and self._is_token(cookie)):
+        if (bearer and self._is_token(bearer[1])) or (
+            cookie is not None and self._is_token(cookie)
+        ):
             return None
         ask = ASK_PROGRAM if scope["path"].startswith("/api/") else ASK_PERSON
-        return refusal(scope["path"], HTTPStatus.UNAUTHORIZED, ask, headers={"WWW-Authenticate": "Bearer"})
+        return refusal(
+            scope["path"], HTTPStatus.UNAUTHORIZED, ask, headers={"WWW-Authenticate": "Bearer"}
+        )
 
     def _admit(self, scope: Scope, query: list[tuple[str, str]]) -> Response:
         """Keep the token in a cookie that no script can read, and take it out of the address."""
         assert self.token is not None
         path = "/" + scope["path"].lstrip("/\\")  # never another host
-        answer = RedirectResponse(path + (f"?{urlencode(query)}" if query else ""), HTTPStatus.SEE_OTHER)
+        answer = RedirectResponse(
+            path + (f"?{urlencode(query)}" if query else ""), HTTPStatus.SEE_OTHER
+        )
         answer.set_cookie(
-            cookie_name(self.token), self.token, httponly=True, samesite="strict", secure=scope["scheme"] == "https", path="/"
+            cookie_name(self.token),
+            self.token,
+            httponly=True,
+            samesite="strict",
+            secure=scope["scheme"] == "https",
+            path="/",
         )
         return answer
 
@@ -122,9 +143,15 @@ class Guard:
         """A page of another site, or a name made to point here, must not act for the person at the browser."""
         named = headers.getlist("host")
         if len(named) != 1 or not self._is_host(host_of(named[0])):
-            return Refused(HTTPStatus.MISDIRECTED_REQUEST, "This server does not answer for that host name")
+            return Refused(
+                HTTPStatus.MISDIRECTED_REQUEST, "This server does not answer for that host name"
+            )
         site = headers.get("sec-fetch-site", "none")
-        visits = headers.get("sec-fetch-mode") == "navigate" and method in SAFE_METHODS and not path.startswith("/api")
+        visits = (
+            headers.get("sec-fetch-mode") == "navigate"
+            and method in SAFE_METHODS
+            and not path.startswith("/api")
+        )
         if site not in {"none", "same-origin"} and not visits:
             return Refused(HTTPStatus.FORBIDDEN, "A page of another site may not ask this server")
         origin = headers.get("origin")
@@ -184,7 +211,11 @@ def _refuse_length(headers: Headers, path: str) -> Refused | None:
     if not re.fullmatch(r"[0-9]{1,18}", stated):
         return Refused(HTTPStatus.BAD_REQUEST, "Content-Length is no number")
     most = most_bytes(path)
-    return Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, _too_large(most)) if int(stated) > most else None
+    return (
+        Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, _too_large(most))
+        if int(stated) > most
+        else None
+    )
 
 
 def _bounded(receive: Receive, *, most: int) -> Receive:

@@ -1,0 +1,96 @@
+"""Files that are replaced atomically, folders that are locked, JSON and JSON lines."""
+
+import fcntl
+import json
+import os
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from lodisc.console import note
+from lodisc.errors import UserError
+
+
+@contextmanager
+def replacing(path: Path, *, alone: bool = False) -> Iterator[Path]:
+    """A temporary path beside `path`: flushed and moved over it when the block ends well, removed when not.
+
+    Readers see the old file or the new one, each whole. `alone` says that no other process writes this file: the temporary name
+    is then the same each time, so that what a killed process left is written over.
+    """
+    owner = "" if alone else f".{os.getpid()}-{threading.get_ident()}"
+    draft = path.with_name(f".{path.name}{owner}.tmp")
+    draft.unlink(missing_ok=True)
+    try:
+        yield draft
+        if not draft.is_symlink():
+            flush(draft)
+        draft.replace(path)
+        flush(path.parent)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def flush(path: Path) -> None:
+    """Hand a file or folder to the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def locked(folder: Path, *, busy: str = "") -> Iterator[None]:
+    """Keep other processes that lock this folder out.
+
+    With `busy`, the reason, raises `UserError` where another one holds the lock; without it waits, after a note.
+    """
+    with (folder / ".lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if busy:
+                raise UserError(busy) from None
+            note(f"Waiting for another process that writes to {folder}.")
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write a JSON file atomically."""
+    with replacing(path) as draft, draft.open("w") as file:
+        json.dump(content, file, indent=2)
+        file.write("\n")
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file; a `UserError` names it when it is damaged."""
+    try:
+        return json.loads(path.read_text())
+    except ValueError as error:
+        raise UserError(f"{path} is damaged ({error})") from None
+
+
+def write_json_lines(path: Path, objects: Iterable[Any]) -> None:
+    """Write one JSON object a line, in ASCII, atomically."""
+    with replacing(path) as draft, draft.open("w", encoding="ascii") as file:
+        file.writelines(f"{json.dumps(content)}\n" for content in objects)
+
+
+def read_json_lines(path: Path) -> list[Any]:
+    """The objects of a JSON-lines file, without a last line that is still being written; an empty list where there is no file.
+
+    A `UserError` names the file and the line that is damaged.
+    """
+    if not path.exists():
+        return []
+    objects = []
+    for number, line in enumerate(path.read_bytes().split(b"\n")[:-1], start=1):
+        try:
+            objects.append(json.loads(line))
+        except ValueError as error:
+            raise UserError(f"{path}, line {number}, is damaged ({error})") from None
+    return objects

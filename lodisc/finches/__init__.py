@@ -1,0 +1,1 @@
+"""Finches drawn by rules: photographs whose differences are known."""

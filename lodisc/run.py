@@ -1,0 +1,159 @@
+"""The folder of a run: what lies where, and how the runs of older versions are read.
+
+RUN/
+  config.json      every setting resolved, number of steps, versions, fingerprint of the photographs
+  log.jsonl        loss, speed and health, one line every few steps
+  skipped.jsonl    photographs that could not be read, and why
+  start/           the untouched starting encoder     } each a timm directory: config.json and
+  encoder/         the student, what `load` gives      } model.safetensors; open it with
+  momentum/        the momentum encoder                } timm.create_model("local-dir:RUN/encoder")
+  checkpoint/
+    step-00000138/ state.safetensors and state.json: the last one, and the one before it
+  evaluation.json  written by `lodisc evaluate RUN DATA`
+  report.html      written by `lodisc report RUN`
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, TypedDict, cast
+
+from lodisc.errors import UserError
+from lodisc.files import read_json, read_json_lines, write_json, write_json_lines
+
+# The settings of older versions: those that have another name now, how a version without a setting did,
+# and those that are gone, with the value by which they changed nothing.
+OLD_NAMES = {"direction": "masked_side", "attention": "attention_from"}
+NEWER = {"positives": "other", "attention_from": "momentum", "recolour": False}
+GONE = {"whole_every": 1}
+
+
+class RunData(TypedDict):
+    """The photographs that a run learns from."""
+
+    path: str
+    photos: int
+    skipped: int
+    fingerprint: str
+
+
+class RunConfig(TypedDict):
+    """What `config.json` holds."""
+
+    settings: dict[str, Any]
+    """Every field of `TrainConfig`, by the names of this version."""
+    steps: int
+    data: RunData
+    hardware: dict[str, Any]
+    """device, precision, processes, threads"""
+    versions: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Run:
+    """The folder of a run; nothing else spells its file names."""
+
+    path: Path
+
+    @classmethod
+    def open(cls, path: str | Path) -> "Run":
+        """Raises `UserError` for a folder that does not hold a run."""
+        run = cls(Path(path))
+        if not run.exists:
+            raise UserError(f"{path} is not a run; train one with  lodisc train DATA --out {path}")
+        return run
+
+    @property
+    def exists(self) -> bool:
+        """Whether the folder holds a run."""
+        return self.has_begun and self.start.is_dir()
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether its settings are written down."""
+        return self._config.is_file()
+
+    @property
+    def _config(self) -> Path:
+        return self.path / "config.json"
+
+    @property
+    def start(self) -> Path:
+        return self.path / "start"
+
+    @property
+    def encoder(self) -> Path:
+        return self.path / "encoder"
+
+    @property
+    def momentum(self) -> Path:
+        return self.path / "momentum"
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.path / "checkpoint"
+
+    @property
+    def log_file(self) -> Path:
+        return self.path / "log.jsonl"
+
+    @property
+    def skipped_file(self) -> Path:
+        return self.path / "skipped.jsonl"
+
+    @property
+    def evaluation_file(self) -> Path:
+        return self.path / "evaluation.json"
+
+    @property
+    def report_file(self) -> Path:
+        return self.path / "report.html"
+
+    @cached_property
+    def config(self) -> RunConfig:
+        """Its `config.json`, the settings by the names and with the defaults of this version.
+
+        Raises `UserError` for a file that is damaged or of another shape.
+        """
+        config = read_json(self._config)
+        try:
+            config["settings"] = upgraded(config["settings"])
+            return cast(RunConfig, config)
+        except (TypeError, KeyError) as error:
+            raise UserError(f"{self._config} is not the config of a run ({error!r})") from None
+
+    def write_config(self, config: RunConfig) -> None:
+        """Write `config.json` atomically: from now on the folder holds a run."""
+        write_json(self._config, config)
+
+    def log(self) -> list[dict[str, Any]]:
+        """All whole lines of the log; an empty list where nothing was logged."""
+        return read_json_lines(self.log_file)
+
+    def append_to_log(self, entry: Mapping[str, Any]) -> None:
+        """Add one line and hand it to the system, so that a killed process leaves whole lines."""
+        with self.log_file.open("a") as file:
+            file.write(json.dumps(entry) + "\n")
+
+    def cut_log(self, step: int) -> None:
+        """Drop the lines of later steps, which are about to be done again, and a torn last line."""
+        write_json_lines(self.log_file, [entry for entry in self.log() if entry["step"] <= step])
+
+    def skipped(self) -> list[dict[str, str]]:
+        """`key` and `reason` of the photographs that could not be read."""
+        return read_json_lines(self.skipped_file)
+
+    def evaluation(self) -> dict[str, Any] | None:
+        """What `lodisc evaluate` found; None when it was not run."""
+        return read_json(self.evaluation_file) if self.evaluation_file.exists() else None
+
+
+def upgraded(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of a run of any version, by the names and with the defaults of this one.
+
+    Before there was a split seed, photographs were divided by the seed of everything else.
+    """
+    renamed = {OLD_NAMES.get(name, name): value for name, value in settings.items()}
+    return {**NEWER, "split_seed": renamed["seed"], **renamed}

@@ -1,0 +1,145 @@
+"""The questions of the paper: what each study varies around a base config, one function and one entry each."""
+
+from dataclasses import replace
+from typing import get_args
+
+from lodisc.config import Fusion, Mask, MaskedSide, Positives, TrainConfig
+from lodisc.study.design import BASELINE, FOCUS, RECOGNITION, Arms, Study, with_regions
+
+RATIOS = (0.1, 0.25, 0.5, 0.75, 0.9)
+SHORTER = {"a quarter": 0.25, "half": 0.5}
+SELF_SUPERVISED, PATCH = "vit_small_patch16_224.dino", 16
+
+
+def branches(base: TrainConfig) -> Arms:
+    """Global only, local only, and both with several weights λ of the local loss."""
+    both = replace(base, objective="both")
+    weights = {
+        f"both, λ {factor * base.local_weight:.2g}": replace(
+            both, local_weight=factor * base.local_weight
+        )
+        for factor in (1 / 3, 3)
+    }
+    return {"local": replace(base, objective="local"), "both": both, **weights}
+
+
+def masks(base: TrainConfig) -> Arms:
+    """Every way to choose the patches of the local task, at the same ρ."""
+    return {mask: replace(with_regions(base), mask=mask) for mask in get_args(Mask)}
+
+
+def keep_ratio(base: TrainConfig) -> Arms:
+    """The share ρ of the patches that the local task keeps."""
+    return {f"ρ {ratio:g}": replace(with_regions(base), keep_ratio=ratio) for ratio in RATIOS}
+
+
+def attention(base: TrainConfig) -> Arms:
+    """How the attention rows of the layers become one map, and whose they are."""
+    base = replace(with_regions(base), mask="pivotal", attention_from="momentum")
+    fused = {fusion: replace(base, fusion=fusion) for fusion in get_args(Fusion)}
+    return {**fused, f"{base.fusion}, student": replace(base, attention_from="student")}
+
+
+def masked_side(base: TrainConfig) -> Arms:
+    """Which side of the local task is masked, and which views a region must find."""
+    return {
+        f"masked {side}, {'both views' if positives == 'both' else 'other view'}": replace(
+            with_regions(base), masked_side=side, positives=positives
+        )
+        for side in get_args(MaskedSide)
+        for positives in get_args(Positives)
+    }
+
+
+def focus(base: TrainConfig) -> Arms:
+    """Where the encoder looks as training goes on, on data with masks of the object and of its discriminative part: the finches."""
+    assert base.epochs is not None
+    regions = with_regions(base)
+    shorter = {
+        f"{config.objective}, {name}": replace(config, epochs=base.epochs * share)
+        for name, share in SHORTER.items()
+        for config in (replace(base, objective="global"), regions)
+    }
+    return {**shorter, regions.objective: regions}
+
+
+def start(base: TrainConfig) -> Arms:
+    """The given start, a self-supervised one where its weights can be downloaded, and random weights."""
+    regions = with_regions(base)
+    nearest_size = PATCH * max(1, round(base.image_size / PATCH))
+    self_supervised = replace(
+        base, encoder=SELF_SUPERVISED, encoder_args={}, image_size=nearest_size, init="timm"
+    )
+    return {
+        regions.objective: regions,
+        "global, self-supervised": replace(self_supervised, objective="global"),
+        f"{regions.objective}, self-supervised": replace(
+            self_supervised, objective=regions.objective
+        ),
+        "global, random": replace(base, init="none", objective="global"),
+        f"{regions.objective}, random": replace(regions, init="none"),
+    }
+
+
+def variants(base: TrainConfig) -> Arms:
+    """The recipe as it is, and the paper's variant of the task: both branches, the key masked to its pivotal patches."""
+    paper = replace(
+        base,
+        objective="both",
+        masked_side="key",
+        positives="other",
+        recolour=False,
+        mask="pivotal",
+        keep_ratio=0.3,
+        mask_mode="zero",
+    )
+    return {"recipe": base, "paper": paper}
+
+
+def against_its_own(arm: str) -> str | None:
+    """The arm of global only with the same words after the comma: the same length, or the same start."""
+    objective, comma, words = arm.partition(", ")
+    return None if objective == BASELINE else BASELINE + comma + words
+
+
+STUDIES: dict[str, Study] = {
+    "branches": Study(
+        question="Do the branches complement each other?", arms=branches, figures=RECOGNITION
+    ),
+    "masks": Study(
+        question="Does attention choose the patches better than chance?",
+        arms=masks,
+        figures=RECOGNITION,
+        rival="random",
+    ),
+    "keep-ratio": Study(
+        question="How many patches should the local task keep?",
+        arms=keep_ratio,
+        figures=RECOGNITION,
+    ),
+    "attention": Study(
+        question="Which attention should choose the patches?", arms=attention, figures=RECOGNITION
+    ),
+    "masked-side": Study(
+        question="Should the key be masked, as in the paper, or the query, and what must it find?",
+        arms=masked_side,
+        figures=RECOGNITION,
+    ),
+    "focus": Study(
+        question="Does the model look at what differs?",
+        arms=focus,
+        against=against_its_own,
+        figures=FOCUS | {"rank1": RECOGNITION["rank1"], "linear": RECOGNITION["linear"]},
+    ),
+    "start": Study(
+        question="What does the start decide?",
+        arms=start,
+        figures=RECOGNITION,
+        against=against_its_own,
+    ),
+    "variants": Study(
+        question="What do the recipe and the paper's variant gain?",
+        arms=variants,
+        figures=RECOGNITION,
+    ),
+}

@@ -1,0 +1,1 @@
+"""The open collection and what is computed from it; it knows no HTTP."""

@@ -1,0 +1,109 @@
+"""Layouts of the map: a quick one at once, and a better one made in the background and kept on disk.
+
+C/cache/maps/<digest of the vectors>-<method>.npy
+
+Axes: N photographs.
+"""
+
+import importlib.util
+import logging
+import threading
+from dataclasses import dataclass
+from hashlib import blake2b
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lodisc.collection.collection import Photos
+from lodisc.vectors.projection import Method, layout
+from lodisc.web.state.cache import keep
+from lodisc.web.state.memo import Kept
+
+PATIENCE = 1.0  # seconds that a request waits for the better one
+QUICK: Method = "pca"
+log = logging.getLogger("lodisc.web")
+
+
+@dataclass(frozen=True, eq=False)
+class Layout:
+    """Where the photographs lie, `[N, 2]` in 0..1, by which method, and the better one that is being made."""
+
+    places_N2: NDArray[np.float32]
+    method: Method
+    making: Method | None = None
+
+
+class Layouts:
+    """The layouts of a collection; safe from several threads. Its folder may be deleted at any time."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._lock = threading.Lock()
+        self._worker: threading.Thread | None = None
+        self._quick: Kept[Layout] = Kept()
+        self._better: tuple[Photos, Layout | None] | None = None  # None where it could not be made
+
+    def get(self, photos: Photos) -> Layout:
+        """The best layout that there is by now; the first call begins to make a better one."""
+        worker = self._working(photos)
+        if worker is not None:
+            worker.join(PATIENCE)
+        better = self._better
+        if better is not None and better[0] is photos and better[1] is not None:
+            return better[1]
+        quick = self._quick.get(photos, lambda: Layout(layout(photos.vectors, method=QUICK), QUICK))
+        return Layout(
+            quick.places_N2, QUICK, making=better_method() if worker is not None else None
+        )
+
+    def making(self, photos: Photos) -> Method | None:
+        """The better layout that is being made; the first call begins to make it."""
+        return better_method() if self._working(photos) is not None else None
+
+    def _working(self, photos: Photos) -> threading.Thread | None:
+        with self._lock:
+            if self._worker is None and (self._better is None or self._better[0] is not photos):
+                self._worker = threading.Thread(
+                    target=self._make, args=(photos,), name="layout", daemon=True
+                )
+                self._worker.start()
+            return self._worker
+
+    def _make(self, photos: Photos) -> None:
+        method, made = better_method(), None
+        digest = blake2b(np.ascontiguousarray(photos.vectors).tobytes(), digest_size=16).hexdigest()
+        path = self.folder / f"{digest}-{method}.npy"
+        try:
+            places_N2 = _read(path, len(photos))
+            if places_N2 is None:
+                places_N2 = layout(photos.vectors, method=method)
+                stream = BytesIO()
+                np.save(stream, places_N2.astype(np.float32), allow_pickle=False)
+                keep(stream.getvalue(), path)
+            made = Layout(places_N2, method)
+        except (ValueError, MemoryError) as error:
+            log.warning("The map stays the quick one: %s", error)
+        finally:
+            with self._lock:
+                self._better, self._worker = (photos, made), None
+
+
+def better_method() -> Method:
+    """The best method that is installed."""
+    return "umap" if importlib.util.find_spec("umap") else "tsne"
+
+
+def _read(path: Path, count: int) -> NDArray[np.float32] | None:
+    """A layout that was kept; none where there is none or it is damaged."""
+    try:
+        places_N2 = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError):
+        return None
+    sound = (
+        places_N2.shape == (count, 2)
+        and places_N2.dtype == np.float32
+        and np.isfinite(places_N2).all()
+    )
+    return places_N2 if sound else None

@@ -1,0 +1,80 @@
+"""Small pictures of the photographs: made when first asked for, kept on disk by the digest of the photograph's bytes.
+
+C/cache/thumbnails/<2 hex>/<digest>-<size>.webp
+"""
+
+import os
+import re
+import threading
+from hashlib import blake2b
+from io import BytesIO
+from pathlib import Path
+
+from PIL import Image
+
+from lodisc.data.decode import decode
+from lodisc.data.photo import Photo
+from lodisc.web.state.cache import keep
+
+MOST_ELONGATED = 3  # times as long as it is wide; what is longer is cut
+PICTURE_SIDE = 1600
+MOST_AT_ONCE = max(
+    1, min(4, os.cpu_count() or 1)
+)  # photographs decoded at a time, as each may take half a gigabyte
+
+decoding = threading.Semaphore(MOST_AT_ONCE)
+
+
+class Thumbnails:
+    """The thumbnails of a collection; safe from several threads and processes. They may be deleted at any time."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def get(self, photo: Photo, *, digest: str, size: int) -> bytes:
+        """A WebP whose shorter side has `size` pixels; raises `Unreadable` for a photograph that has gone or is damaged."""
+        path = self._path(digest, size)
+        if path is not None:
+            try:
+                return path.read_bytes()
+            except OSError:
+                pass
+        with decoding:
+            data = photo.read()
+            made = thumbnail(data, size=size)
+        if path is not None and blake2b(data, digest_size=16).hexdigest() == digest:
+            keep(made, path)
+        return made
+
+    def _path(self, digest: str, size: int) -> Path | None:
+        if not re.fullmatch(r"[0-9a-f]{8,128}", digest):
+            return None
+        return self.folder / digest[:2] / f"{digest}-{size}.webp"
+
+
+def thumbnail(data: bytes, *, size: int) -> bytes:
+    """A photograph as a small WebP, its shorter side `size` pixels unless it has fewer; raises `Unreadable`."""
+    image = decode(data, at_least=size)
+    width, height = (min(side, MOST_ELONGATED * min(image.size)) for side in image.size)
+    left, top = (image.width - width) / 2, (image.height - height) / 2
+    scale = min(1, size / min(width, height))
+    small = image.resize(
+        (max(1, round(width * scale)), max(1, round(height * scale))),
+        Image.Resampling.BICUBIC,
+        box=(left, top, left + width, top + height),
+        reducing_gap=2.0,
+    )
+    stream = BytesIO()
+    small.save(stream, "WEBP", quality=80, method=2)
+    return stream.getvalue()
+
+
+def picture(data: bytes) -> bytes:
+    """A photograph as an upright JPEG without its metadata, at most 1600 pixels wide and high; raises `Unreadable`."""
+    image = decode(data, at_least=PICTURE_SIDE)
+    image.thumbnail((PICTURE_SIDE, PICTURE_SIDE), Image.Resampling.BICUBIC, reducing_gap=2.0)
+    clean = Image.new("RGB", image.size)
+    clean.paste(image)
+    stream = BytesIO()
+    clean.save(stream, "JPEG", quality=88)
+    return stream.getvalue()
