@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
+import logging
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lodisc.collection.labels import plain_label
-from lodisc.console import note
 from lodisc.data.photo import printable, reason_of
 from lodisc.errors import UserError
 from lodisc.files import replacing
@@ -18,6 +18,8 @@ from lodisc.files import replacing
 if TYPE_CHECKING:
     from lodisc.collection.collection import Collection, Photos
     from lodisc.vectors.classifier import Names
+
+logger = logging.getLogger("lodisc")
 
 COLUMNS = ("key", "path", "folder", "label", "name", "confidence", "group")
 FEW = 10  # unknown keys that are named
@@ -104,7 +106,9 @@ def adopt_folders(collection: Collection) -> int:
         except ValueError as error:
             odd[name] = str(error)
     for name, why_not in odd.items():
-        note(f"left out: the photographs in folders called “{printable(name[:40])}”: {why_not}")
+        logger.info(
+            f"left out: the photographs in folders called “{printable(name[:40])}”: {why_not}"
+        )
     return collection.labels.set_each(wanted, how="from sub-folders", only_unlabelled=True)
 
 

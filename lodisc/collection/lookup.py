@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,9 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lodisc.collection.grouping import load_groups
-from lodisc.collection.lookalikes import Recall, look_alikes, measured_recall
+from lodisc.collection.lookalikes import look_alikes, measured_recall
 from lodisc.collection.where import rows_where
-from lodisc.console import note, stdout, table
 from lodisc.data.photo import printable
 from lodisc.errors import UserError
 from lodisc.vectors.clusters import assign
@@ -21,6 +21,8 @@ from lodisc.vectors.nearest import unit_rows
 
 if TYPE_CHECKING:
     from lodisc.collection.collection import Collection, Photos
+
+logger = logging.getLogger("lodisc")
 
 
 def look_up(
@@ -90,23 +92,6 @@ def _speaks_of(column: str, where: str) -> bool:
     return re.search(rf"\b{column}\b", where, re.IGNORECASE) is not None
 
 
-def print_answers(result: dict[str, Any]) -> None:
-    """A table for each photograph that was asked for."""
-    if result["allowed"] is not None:
-        stdout.print(
-            f"{result['allowed']:,} of {result['photographs']:,} photographs meet the condition.",
-            markup=False,
-        )
-    if result["recall"]:
-        stdout.print(Recall(**result["recall"]).words, markup=False)
-    for answer in result["answers"]:
-        rows = [
-            [printable(found["key"]), f"{found['score']:.3f}", found["label"] or ""]
-            for found in answer["found"]
-        ]
-        table(f"Like {printable(answer['query'])}", ["photograph", "cosine", "label"], rows)
-
-
 def _vectors(
     collection: Collection, photos: Photos, wanted: Sequence[str], *, device: str
 ) -> NDArray[np.float32]:
@@ -117,7 +102,7 @@ def _vectors(
             and Path(name).is_file()
             and Path(name).resolve() != Path(_path(photos, name)).resolve()
         ):
-            note(
+            logger.info(
                 f"note: {printable(name)} is taken for the photograph with that key; say ./{printable(name)} for the file"
             )
     files = [name for name in wanted if name not in photos.position]

@@ -6,15 +6,13 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from lodisc.collection.grouping import save_groups
-from lodisc.console import progress_bar, stdout, table
-from lodisc.data.photo import printable
+from lodisc.console import progress_bar
 from lodisc.vectors.clusters import CRITERION, describe, find_groups
 
 if TYPE_CHECKING:
     from lodisc.collection.collection import Collection
 
 LAST = 5  # actions that are shown
-MOST = 40  # rows of a table of groups or sets
 
 
 def describe_labels(collection: Collection) -> dict[str, Any]:
@@ -37,28 +35,6 @@ def describe_labels(collection: Collection) -> dict[str, Any]:
             for one in collection.labels.history(limit=LAST)
         ],
     }
-
-
-def print_labels(described: dict[str, Any]) -> None:
-    """Tables and two lines for people."""
-    table(
-        "Labels",
-        ["label", "photographs"],
-        [[label, f"{count:,}"] for label, count in described["labels"].items()],
-    )
-    accuracy = described["accuracy"]
-    words = [f"{described['labelled']:,} of {described['photographs']:,} photographs have a label."]
-    if accuracy:
-        interval = f"{accuracy['low']:.0f} to {accuracy['high']:.0f}"
-        words.append(
-            f"They name {accuracy['value']:.0f} % of those left out rightly ({interval}, of {accuracy['n']:,})."
-        )
-    words += [f"{described['reason']}."] if described["reason"] else []
-    words += [
-        f"{one['time'][:16]}  {one['what']}{' (undone)' if one['undone'] else ''}"
-        for one in described["history"]
-    ]
-    stdout.print("\n".join(words), markup=False, soft_wrap=True)
 
 
 def group(collection: Collection, *, k: int | None = None, seed: int = 0) -> dict[str, Any]:
@@ -94,27 +70,6 @@ def group(collection: Collection, *, k: int | None = None, seed: int = 0) -> dic
     return described
 
 
-def print_groups(described: dict[str, Any]) -> None:
-    """A table of the groups, largest first."""
-    groups = described["groups"]
-    rows = [
-        [
-            str(one["group"]),
-            f"{one['photographs']:,}",
-            printable(one["representative"]),
-            _names(one["doubtful"]),
-        ]
-        for one in groups[:MOST]
-    ]
-    how = f"; their number by the {described['criterion']}" if "criterion" in described else ""
-    table(
-        f"{len(groups):,} groups of {described['photographs']:,} photographs{how}",
-        ["", "photographs", "typical", "doubtful"],
-        rows,
-    )
-    _say_rest(groups)
-
-
 def describe_duplicates(collection: Collection) -> dict[str, Any]:
     """Sets of photographs that are nearly the same."""
     from lodisc.vectors.neighbours import duplicates
@@ -128,14 +83,6 @@ def describe_duplicates(collection: Collection) -> dict[str, Any]:
         "photographs": len(photos),
         "sets": [[photos.keys[row] for row in rows] for rows in sets],
     }
-
-
-def print_duplicates(described: dict[str, Any]) -> None:
-    """A table of the sets."""
-    sets = described["sets"]
-    rows = [[printable(keys[0]), f"{len(keys):,}", _names(keys[1:])] for keys in sets[:MOST]]
-    table(f"{len(sets):,} sets of near-duplicates", ["photograph", "in the set", "others"], rows)
-    _say_rest(sets)
 
 
 def describe_outliers(collection: Collection, *, top: int) -> dict[str, Any]:
@@ -153,20 +100,3 @@ def describe_outliers(collection: Collection, *, top: int) -> dict[str, Any]:
             {"key": photos.keys[row], "score": round(float(scores_N[row]), 4)} for row in order
         ],
     }
-
-
-def print_outliers(described: dict[str, Any]) -> None:
-    """A table of the oddest ones."""
-    rows = [[printable(one["key"]), f"{one['score']:.3f}"] for one in described["outliers"]]
-    table("Least like any other", ["photograph", "oddness"], rows)
-
-
-def _names(keys: list[str]) -> str:
-    """The first few keys, by the last part of each."""
-    few = ", ".join(printable(key.rsplit("/", 1)[-1]) for key in keys[:3])
-    return few + (" …" if len(keys) > 3 else "")
-
-
-def _say_rest(rows: list[Any]) -> None:
-    if len(rows) > MOST:
-        stdout.print(f"… and {len(rows) - MOST:,} more; --json has them all", markup=False)
