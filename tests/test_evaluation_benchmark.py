@@ -140,7 +140,7 @@ def test_a_train_folder_alone_can_be_divided(weights: Path, tmp_path: Path) -> N
 
 @pytest.mark.parametrize(("setting", "value"), [("max_skipped", -1.0), ("workers", -1)])
 def test_settings_out_of_range_are_refused(
-    weights: Path, tmp_path: Path, setting: str, value: float
+    weights: Path, tmp_path: Path, setting: str, value: Any
 ) -> None:
     data = collection(tmp_path, splits=SPLITS)
     with pytest.raises(ValueError, match=rf"--{setting.replace('_', '-')} {value} is out of range"):

@@ -23,7 +23,7 @@ from lodisc.data.check import write_skipped
 from lodisc.data.photo import printable
 from lodisc.embedding.parts import ENCODER, FINGERPRINT, SETTINGS, skipped_in, vectors_of
 from lodisc.errors import UserError
-from lodisc.files import locked, write_json
+from lodisc.files import locked, read_json, write_json
 
 RENAMED = "renamed.json"
 
@@ -203,7 +203,7 @@ def _carry_labels(folder: Path, labels: Labels, store: Store) -> int:
     path = folder / RENAMED
     if not path.exists():
         return 0
-    renamed = json.loads(path.read_text())
+    renamed = read_json(path)
     carried = (
         labels.carry(renamed["moved"])
         if store.exists and store.version != renamed["version"]

@@ -330,9 +330,9 @@ def _explained(error: sqlite3.Error, path: Path) -> Exception:
     """What to say instead of SQLite's words."""
     where, code = printable(path), getattr(error, "sqlite_errorcode", 0) & 0xFF
     if code == sqlite3.SQLITE_NOTADB:
-        return ValueError(f"{where} is no database of labels; move it away, it is not overwritten")
+        return UserError(f"{where} is no database of labels; move it away, it is not overwritten")
     if code == sqlite3.SQLITE_CORRUPT:
-        return ValueError(
+        return UserError(
             f"{where} is damaged; put a copy of it back, or rescue the rows with `sqlite3 FILE .recover`"
         )
     advice = {

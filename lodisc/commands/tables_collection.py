@@ -1,5 +1,6 @@
 """What `embed`, `index`, `search`, `group` and `labels show` print for people."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from lodisc.commands.printing import print_line
@@ -9,7 +10,7 @@ from lodisc.data.photo import printable
 MOST_ROWS = 40
 
 
-def print_embedding(result: dict[str, Any]) -> None:
+def print_embedding(result: Mapping[str, Any]) -> None:
     """Print one line on what `lodisc.embed` did."""
     words = [f"{result['out']}: {result['embedded']:,} photographs embedded"]
     if result["kept"]:
@@ -19,7 +20,7 @@ def print_embedding(result: dict[str, Any]) -> None:
     print_line("".join([*words, f"; {result['parts']} parts"]))
 
 
-def print_indexing(result: dict[str, Any]) -> None:
+def print_indexing(result: Mapping[str, Any]) -> None:
     """Print one line on what `lodisc.index` did, and one on the recall of an approximate index."""
     counts = ", ".join(
         f"{result[name]:,} {name}"
@@ -39,7 +40,7 @@ def print_indexing(result: dict[str, Any]) -> None:
     _print_recall(result["recall"])
 
 
-def print_lookalikes(result: dict[str, Any]) -> None:
+def print_lookalikes(result: Mapping[str, Any]) -> None:
     """Print a table for each photograph that was asked for."""
     if result["allowed"] is not None:
         counts = f"{result['allowed']:,} of {result['photographs']:,}"
@@ -53,14 +54,14 @@ def print_lookalikes(result: dict[str, Any]) -> None:
         table(f"Like {printable(answer['query'])}", ["photograph", "cosine", "label"], rows)
 
 
-def _print_recall(recall: dict[str, Any] | None) -> None:
+def _print_recall(recall: Mapping[str, Any] | None) -> None:
     from lodisc.collection.lookalikes import Recall  # loads LanceDB
 
     if recall:
         print_line(Recall(**recall).words)
 
 
-def print_labels(summary: dict[str, Any]) -> None:
+def print_labels(summary: Mapping[str, Any]) -> None:
     """Print the labels and their counts, how well they predict the rest, and the last actions."""
     rows = [[label, f"{count:,}"] for label, count in summary["labels"].items()]
     table("Labels", ["label", "photographs"], rows)
@@ -78,7 +79,7 @@ def print_labels(summary: dict[str, Any]) -> None:
         print_line(f"{action['time'][:16]}  {action['what']}{undone}")
 
 
-def print_groups(summary: dict[str, Any]) -> None:
+def print_groups(summary: Mapping[str, Any]) -> None:
     """Print a table of the groups, largest first."""
     groups = summary["groups"]
     rows = [
@@ -97,7 +98,7 @@ def print_groups(summary: dict[str, Any]) -> None:
     _print_rest(groups)
 
 
-def print_duplicates(summary: dict[str, Any]) -> None:
+def print_duplicates(summary: Mapping[str, Any]) -> None:
     """Print a table of the sets of near-duplicates."""
     sets = summary["sets"]
     rows = [
@@ -107,7 +108,7 @@ def print_duplicates(summary: dict[str, Any]) -> None:
     _print_rest(sets)
 
 
-def print_outliers(summary: dict[str, Any]) -> None:
+def print_outliers(summary: Mapping[str, Any]) -> None:
     """Print a table of the photographs that are least like any other."""
     rows = [[printable(photo["key"]), f"{photo['score']:.3f}"] for photo in summary["outliers"]]
     table("Least like any other", ["photograph", "oddness"], rows)

@@ -9,7 +9,8 @@ from typing import Any, Protocol
 import torch
 
 from lodisc.config import split_seed
-from lodisc.data.sources import Photo, Skipped, find_photos, split_photos
+from lodisc.data.photo import Photo, Skipped
+from lodisc.data.sources import find_photos, split_photos
 from lodisc.errors import UserError
 from lodisc.evaluation.clustering import clustering
 from lodisc.evaluation.features import Arm, FeatureMaker, Features, extract

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from lodisc.console import progress_bar
 from lodisc.data.loader import batches_of, evaluation_batches
-from lodisc.data.sources import Photo, Skipped
+from lodisc.data.photo import Photo, Skipped
 from lodisc.photo_encoder import require_finite
 
 

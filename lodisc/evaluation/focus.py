@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from lodisc.data.decode import Unreadable, decode
-from lodisc.data.sources import Photo, printable
+from lodisc.data.photo import Photo, printable
 from lodisc.data.views import centre_view
 from lodisc.errors import UserError
 from lodisc.evaluation.interval import Estimate, mean_estimates

@@ -17,7 +17,7 @@ from torch.nn import functional as F
 
 from lodisc.console import progress_bar, track
 from lodisc.data.decode import decode
-from lodisc.data.sources import Photo
+from lodisc.data.photo import Photo
 from lodisc.data.views import random_crop_view
 from lodisc.evaluation.features import Arm
 from lodisc.evaluation.interval import Estimate

@@ -13,7 +13,8 @@ import numpy as np
 from torch import Tensor
 
 from lodisc.config import split_seed
-from lodisc.data.sources import Photo, find_photos, split_photos, training_photos
+from lodisc.data.photo import Photo
+from lodisc.data.sources import find_photos, split_photos, training_photos
 from lodisc.errors import UserError
 from lodisc.evaluation.features import extract
 from lodisc.photo_encoder import PhotoEncoder

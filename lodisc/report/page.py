@@ -13,9 +13,9 @@ from markupsafe import Markup
 from lodisc.config import RECIPES, TrainConfig
 from lodisc.data.decode import decode
 from lodisc.data.loader import decode_for
-from lodisc.data.sources import Photo, printable
+from lodisc.data.photo import Photo, printable
 from lodisc.errors import UserError
-from lodisc.explain.overlay import tiles, view_square
+from lodisc.explanation.overlay import tiles, view_square
 from lodisc.files import read_json, read_json_lines, replacing
 from lodisc.photo_encoder import PhotoEncoder, load, load_start
 from lodisc.report.charts import Line, line_chart, picture_uri

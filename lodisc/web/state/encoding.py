@@ -68,7 +68,7 @@ class Seer:
         )
 
     def _look(self, data: bytes) -> Seen:
-        from lodisc.explain.attention import look
+        from lodisc.explanation.attention import look
 
         image = self._decoded(data)
         fusion = self.collection.settings.get("fusion", TrainConfig().fusion)

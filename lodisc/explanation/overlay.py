@@ -14,9 +14,9 @@ from PIL import Image, ImageChops, ImageDraw, ImageFilter, ImageFont
 from lodisc.config import TrainConfig
 from lodisc.console import track
 from lodisc.data.decode import Unreadable, decode
-from lodisc.data.sources import Photo, printable
+from lodisc.data.photo import Photo, printable
 from lodisc.errors import UserError
-from lodisc.explain.attention import Look, look
+from lodisc.explanation.attention import Look, look
 from lodisc.files import read_json, replacing
 from lodisc.photo_encoder import PhotoEncoder, load, load_start
 from lodisc.training.checkpoint import is_run
