@@ -79,20 +79,20 @@ def test_train_and_test_are_splits_and_nothing_beside_them_is_read(tmp_path: Pat
 
 
 def test_what_people_may_take_for_photographs_and_is_not_read_is_said(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level("INFO", "lodisc")
     for name in ("bus/a.jpg", "car/b.jpg", "train/c.jpg", "loose.jpg", "val/d.jpg", "notes.txt"):
         write(tmp_path / "vehicles" / name, JPEG)
     assert [photo.key for photo in find_photos(tmp_path / "vehicles").photos] == ["train/c.jpg"]
-    assert (
-        capfd.readouterr().err
-        == f"note: not read in {tmp_path}/vehicles: bus, car, loose.jpg, neither train nor test\n"
-    )
+    assert caplog.messages == [
+        f"note: not read in {tmp_path}/vehicles: bus, car, loose.jpg, neither train nor test"
+    ]
     for name in ("a.jpg", "b.HEIC", *(f"raw/{number}.NEF" for number in range(5)), "part.tar"):
         write(tmp_path / "camera" / name, JPEG)
     listing = find_photos(tmp_path / "camera")
     assert [photo.key for photo in listing.photos] == ["a.jpg"] and listing.skipped == []
-    said = capfd.readouterr().err
+    said = caplog.text
     assert "b.HEIC, .heic files, which lodisc can't decode; convert them to .jpg" in said
     assert (
         "raw/0.NEF, raw/1.NEF, raw/2.NEF and 2 more, .nef files" in said
