@@ -1,4 +1,7 @@
-"""Before anything imports torch: one thread, so that results do not depend on the machine's cores, and no network."""
+"""One thread, so that results do not depend on the number of cores, and no network.
+
+This is set before anything imports torch.
+"""
 
 import os
 from collections.abc import Iterator

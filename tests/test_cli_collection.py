@@ -1,4 +1,4 @@
-"""A collection through the command line: index, search, group, labels, as a person would type them."""
+"""Collections on the command line: index, search, group and labels, as a person types them."""
 
 import csv
 import json
@@ -155,8 +155,8 @@ def test_a_file_that_is_called_like_a_key_is_told_from_it(
     monkeypatch.chdir(tmp_path)
     assert cli.main(["search", str(birds), "finch/1.jpg"]) == 0
     assert (
-        "note: finch/1.jpg is taken for the photograph with that key; say ./finch/1.jpg for the file"
-        in capsys.readouterr().err
+        "note: finch/1.jpg is taken for the photograph with that key; "
+        "say ./finch/1.jpg for the file" in capsys.readouterr().err
     )
     assert cli.main(["search", str(birds), "./finch/1.jpg"]) == 0
     assert "note" not in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""Imports inside the package only go down, `method/` knows torch and timm only, and the command line starts without torch."""
+"""Imports in the package only go down; `method/` imports torch and timm only; the CLI, no torch."""
 
 import ast
 import subprocess
@@ -30,7 +30,7 @@ METHOD_MAY_IMPORT = {"torch", "timm"} | sys.stdlib_module_names
 
 
 def unit_of(path: str) -> str:
-    """The part of the package that a file belongs to: `data/views.py` is of `data`, `cli.py` is `cli`."""
+    """The part of the package that a file is of: `data` for `data/views.py`, `cli` for `cli.py`."""
     return path.split("/")[0].removesuffix(".py")
 
 
@@ -89,9 +89,9 @@ def unit_violation(unit: str, *, name: str) -> str | None:
 
 
 def violations(files: dict[str, str]) -> list[str]:
-    """One line for each import that goes up; `files` are sources by their path inside the package."""
+    """One line for each import that goes up; `files` are the sources by path in the package."""
     units = {unit_of(path) for path in files}
-    found = [
+    messages = [
         f"{path}: stands in no layer of tests/test_imports.py"
         for path in files
         if place(unit_of(path)) is None
@@ -99,8 +99,8 @@ def violations(files: dict[str, str]) -> list[str]:
     for path, source in files.items():
         for line, name in imports_of(source, path=path, units=units):
             if why := unit_violation(unit_of(path), name=name):
-                found.append(f"{path}:{line}: imports {name}: {why}")
-    return found
+                messages.append(f"{path}:{line}: imports {name}: {why}")
+    return messages
 
 
 def test_imports_only_go_down() -> None:
@@ -113,10 +113,13 @@ def test_imports_only_go_down() -> None:
 
 
 ALLOWED = {
-    "cli.py": "import tyro\nfrom lodisc import __version__\ndef go():\n    from lodisc.training.loop import train",
-    "training/loop.py": "from lodisc.method import encoder\nfrom . import health\nfrom .health import Health\nfrom ..config import adapt",
+    "cli.py": "import tyro\nfrom lodisc import __version__\n"
+    "def go():\n    from lodisc.training.loop import train",
+    "training/loop.py": "from lodisc.method import encoder\nfrom . import health\n"
+    "from .health import Health\nfrom ..config import adapt",
     "training/health.py": "import numpy",
-    "method/masking.py": "import math\nimport torch.nn.functional as F\nfrom lodisc.method.encoder import Encoder",
+    "method/masking.py": "import math\nimport torch.nn.functional as F\n"
+    "from lodisc.method.encoder import Encoder",
     "evaluation/knn.py": "from lodisc.photo_encoder import load",
     "device.py": "from lodisc.config import Precision",
 }
@@ -160,8 +163,8 @@ ALLOWED = {
 )
 def test_an_import_that_goes_up_is_found(path: str, source: str, reason: str) -> None:
     assert violations(ALLOWED) == []
-    found = violations(ALLOWED | {"cli.py": "", path: source})
-    assert len(found) == 1 and reason in found[0]
+    messages = violations(ALLOWED | {"cli.py": "", path: source})
+    assert len(messages) == 1 and reason in messages[0]
 
 
 def test_the_command_line_starts_without_torch() -> None:
