@@ -20,6 +20,7 @@ import lodisc
 
 FIXTURES = Path(__file__).parent / "fixtures"
 EXPECTED: dict[str, Any] = json.loads((FIXTURES / "expected.json").read_text(encoding="utf-8"))
+MADE_IN = "/var/tmp/lodisc-fixtures/out"  # where the files were made, which absolute paths in them say
 WRITTEN = 1_700_000_000  # when the photographs were changed last; git does not keep it
 
 
@@ -30,6 +31,13 @@ def old(tmp_path: Path) -> Path:
     for path in (folder / "photos").rglob("*.jpg"):
         os.utime(path, (WRITTEN, WRITTEN))
     return folder
+
+
+@pytest.fixture
+def collection(old: Path) -> Path:
+    """The same folder, for tests of the collection in it."""
+    pytest.importorskip("lancedb", reason="lancedb is not installed")
+    return old
 
 
 def close(value: Any, expected: Any, *, within: float = 2e-3) -> bool:
@@ -50,6 +58,12 @@ def weights(run: Path, name: str = "encoder") -> np.ndarray[Any, Any]:
 def files(folder: Path) -> dict[str, bytes]:
     """All files below a folder but locks."""
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("[!.]*") if path.is_file()}
+
+
+def embed_again(folder: Path) -> Any:
+    """What `lodisc embed` counts when it goes on in `vectors`."""
+    photos, out = folder / "photos", folder / "vectors"
+    return answer("embed", folder / "finished", photos, "--out", out, "--workers", 0, "--device", "cpu")
 
 
 def require_same_log(run: Path, old: Path) -> None:
@@ -133,11 +147,13 @@ def test_a_report_of_a_run_is_written(old: Path, run: str) -> None:
     assert page.count("data:image/") > 10
     for value in (SETTINGS["direction"], SETTINGS["attention"], SETTINGS["fusion"]):
         assert f">{value}<" in page
+    values = [EXPECTED["evaluation"][f"{arm} retrieval rank1"] for arm in ("start", "run")]
+    assert (f"{values[0]:.1f} → {values[1]:.1f}%" in page) == (run == "finished")
 
 
 def test_an_embedding_needs_nothing_again(old: Path) -> None:
     before = files(old / "vectors")
-    result = answer("embed", old / "finished", old / "photos", "--out", old / "vectors", "--workers", 0, "--device", "cpu")
+    result = embed_again(old)
     assert (result["photographs"], result["embedded"], result["skipped"]) == (24, 0, 0)
     assert files(old / "vectors").keys() == before.keys()
 
@@ -146,53 +162,53 @@ def test_an_embedding_goes_on_with_changed_and_new_photographs(old: Path) -> Non
     photo = old / "photos" / FINCH
     os.utime(photo)
     shutil.copy(photo, photo.with_name("new.jpg"))
-    result = answer("embed", old / "finished", old / "photos", "--out", old / "vectors", "--workers", 0, "--device", "cpu")
+    result = embed_again(old)
     assert (result["photographs"], result["embedded"], result["skipped"]) == (25, 2, 0)
 
 
-def test_look_alikes_in_a_collection_are_those_of_before(old: Path) -> None:
-    assert close(old_files.look_alikes(old), EXPECTED["look_alikes"])
+def test_look_alikes_in_a_collection_are_those_of_before(collection: Path) -> None:
+    assert close(old_files.look_alikes(collection), EXPECTED["look_alikes"])
 
 
-def test_labels_of_a_collection_are_those_of_before(old: Path) -> None:
-    assert old_files.labels(old) == EXPECTED["labels"]
+def test_labels_of_a_collection_are_those_of_before(collection: Path) -> None:
+    assert old_files.labels(collection) == EXPECTED["labels"]
 
 
-def test_a_collection_is_grouped_as_before(old: Path) -> None:
-    assert close(old_files.groups(old), EXPECTED["groups"])
+def test_a_collection_is_grouped_as_before(collection: Path) -> None:
+    assert close(old_files.groups(collection), EXPECTED["groups"])
 
 
-def test_labels_of_a_collection_name_the_others_as_before(old: Path) -> None:
-    names = old_files.names(old)
+def test_labels_of_a_collection_name_the_others_as_before(collection: Path) -> None:
+    names = old_files.names(collection)
     assert names.keys() == EXPECTED["names"].keys()
     assert sum(names[key] == name for key, name in EXPECTED["names"].items()) >= 0.9 * len(names)
 
 
-def test_the_history_of_labels_goes_both_ways(old: Path) -> None:
-    before = old_files.labels(old)
-    answer("labels", "redo", old / "birds")
-    assert answer("labels", "show", old / "birds")["labels"]["wrong"] == 2
+def test_the_history_of_labels_goes_both_ways(collection: Path) -> None:
+    before = old_files.labels(collection)
+    answer("labels", "redo", collection / "birds")
+    assert answer("labels", "show", collection / "birds")["labels"]["wrong"] == 2
     for _ in range(3):
-        answer("labels", "undo", old / "birds")
-    assert answer("labels", "show", old / "birds")["labels"] == {}
+        answer("labels", "undo", collection / "birds")
+    assert answer("labels", "show", collection / "birds")["labels"] == {}
     for _ in range(2):
-        answer("labels", "redo", old / "birds")
-    assert old_files.labels(old) == before
+        answer("labels", "redo", collection / "birds")
+    assert old_files.labels(collection) == before
 
 
-def test_an_exported_table_is_taken_back(old: Path) -> None:
-    before = old_files.labels(old)
-    assert answer("labels", "import", old / "birds", old / "labels.csv")["changed"] == 0
-    (old / "birds" / "labels.sqlite").unlink()
-    assert answer("labels", "import", old / "birds", old / "labels.csv")["changed"] == 13
-    assert old_files.labels(old)["photographs"] == before["photographs"]
+def test_an_exported_table_is_taken_back(collection: Path) -> None:
+    before = old_files.labels(collection)
+    assert answer("labels", "import", collection / "birds", collection / "labels.csv")["changed"] == 0
+    (collection / "birds" / "labels.sqlite").unlink()
+    assert answer("labels", "import", collection / "birds", collection / "labels.csv")["changed"] == 13
+    assert old_files.labels(collection)["photographs"] == before["photographs"]
 
 
-def test_a_collection_follows_photographs_that_moved(old: Path) -> None:
-    answer("embed", old / "finished", old / "photos", "--out", old / "vectors", "--workers", 0, "--device", "cpu")
-    assert answer("index", old / "vectors", "--collection", old / "birds")["photographs"] == 24
-    assert old_files.labels(old) == EXPECTED["labels"]
-    assert close(old_files.look_alikes(old), EXPECTED["look_alikes"])
+def test_a_collection_follows_photographs_that_moved(collection: Path) -> None:
+    embed_again(collection)
+    assert answer("index", collection / "vectors", "--collection", collection / "birds")["photographs"] == 24
+    assert old_files.labels(collection) == EXPECTED["labels"]
+    assert close(old_files.look_alikes(collection), EXPECTED["look_alikes"])
 
 
 @pytest.mark.parametrize("name", ["direction", "attention"])
@@ -203,11 +219,16 @@ def test_a_study_trains_nothing_again(old: Path, name: str) -> None:
 
 
 @pytest.fixture
-def address(old: Path) -> Iterator[str]:
+def address(collection: Path) -> Iterator[str]:
     """The address of a server of the old collection, after its photographs moved."""
-    answer("embed", old / "finished", old / "photos", "--out", old / "vectors", "--workers", 0, "--device", "cpu")
-    answer("index", old / "vectors", "--collection", old / "birds")
-    command = [sys.executable, "-m", "lodisc", "serve", str(old / "birds"), "--port", "0"]
+    for name in ("fastapi", "uvicorn"):
+        pytest.importorskip(name, reason=f"{name} is not installed")
+    for run in ("run", "finished"):
+        config = collection / run / "config.json"
+        config.write_text(config.read_text().replace(MADE_IN, str(collection)))
+    embed_again(collection)
+    answer("index", collection / "vectors", "--collection", collection / "birds")
+    command = [sys.executable, "-m", "lodisc", "serve", str(collection / "birds"), "--port", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         try:
@@ -217,7 +238,7 @@ def address(old: Path) -> Iterator[str]:
 
 
 @pytest.mark.slow
-def test_the_page_serves_an_old_collection(old: Path, address: str) -> None:
+def test_the_page_serves_an_old_collection(address: str) -> None:
     def fetch(path: str) -> bytes:
         with urllib.request.urlopen(address + path, timeout=60) as response:
             assert response.status == 200
@@ -233,3 +254,5 @@ def test_the_page_serves_an_old_collection(old: Path, address: str) -> None:
     for words, _ in EXPECTED["labels"]["history"]:
         assert words in json.dumps(json.loads(fetch("/api/labels/history")), ensure_ascii=False)
     assert all(label in fetch("/api/labels").decode() for label in EXPECTED["labels"]["labels"])
+    progress = json.loads(fetch("/api/progress"))
+    assert len([*progress["running"], *progress["finished"]]) == 3, "two trainings and an embedding"
