@@ -37,16 +37,16 @@ SETTINGS: dict[str, Any] = {
     "log_every": 1,
     "objective": "both",
     "local_weight": 0.5,
-    "direction": "key",
+    "masked_side": "key",
     "positives": "other",
-    "attention": "student",
+    "attention_from": "student",
     "mask": "pivotal",
     "keep_ratio": 0.5,
     "mask_mode": "zero",
     "fusion": "rollout",
     "seed": 3,
 }
-STUDIES = {"direction": "direction", "attention": "attention"}  # then: now
+STUDIES = {"direction": "masked-side", "attention": "attention"}  # then: now
 
 
 def answer(*words: Any) -> Any:
@@ -61,7 +61,11 @@ def flags(settings: dict[str, Any]) -> list[str]:
     """Settings as words of the command line."""
     words = []
     for name, value in settings.items():
-        values = [word for pair in value.items() for word in pair] if isinstance(value, dict) else [value]
+        values = (
+            [word for pair in value.items() for word in pair]
+            if isinstance(value, dict)
+            else [value]
+        )
         words += [f"--{name.replace('_', '-')}", *map(str, values)]
     return words
 
@@ -73,7 +77,10 @@ def vectors(folder: Path) -> dict[str, list[float]]:
         "momentum": lodisc.load(folder / "finished", momentum=True, device="cpu"),
         "stopped": lodisc.load(folder / "run", device="cpu"),
     }
-    return {name: encoder.embed([folder / "photos" / FINCH])[0].tolist() for name, encoder in arms.items()}
+    return {
+        name: encoder.embed([folder / "photos" / FINCH])[0].tolist()
+        for name, encoder in arms.items()
+    }
 
 
 def look_alikes(folder: Path) -> dict[str, Any]:
@@ -85,10 +92,15 @@ def look_alikes(folder: Path) -> dict[str, Any]:
         "label": [FINCH, "--top", 30, "--where", "label = 'Pinson (mâle)'"],
         "group": [FINCH, "--top", 30, "--where", '"group" = 1'],
     }
-    results = {name: answer("search", birds, *words)["answers"][0] for name, words in queries.items()}
+    results = {
+        name: answer("search", birds, *words)["answers"][0] for name, words in queries.items()
+    }
     outliers = answer("search", birds, "--outliers", "--top", 3)["outliers"]
     return {
-        **{name: [[hit["key"], hit["score"], hit["label"]] for hit in result["found"]] for name, result in results.items()},
+        **{
+            name: [[hit["key"], hit["score"], hit["label"]] for hit in result["found"]]
+            for name, result in results.items()
+        },
         "duplicates": answer("search", birds, "--duplicates")["sets"],
         "outliers": [[hit["key"], hit["score"]] for hit in outliers],
     }
@@ -105,7 +117,10 @@ def table(folder: Path) -> list[dict[str, str]]:
 def labels(folder: Path) -> dict[str, Any]:
     """Photographs by label, the last actions; folder, label and group of every photograph."""
     described = answer("labels", "show", folder / "birds")
-    rows = {row["key"]: [row["folder"], row["label"].removeprefix("'"), row["group"]] for row in table(folder)}
+    rows = {
+        row["key"]: [row["folder"], row["label"].removeprefix("'"), row["group"]]
+        for row in table(folder)
+    }
     return {
         "labels": described["labels"],
         "history": [[action["what"], action["undone"]] for action in described["history"]],
@@ -121,14 +136,22 @@ def names(folder: Path) -> dict[str, str]:
 def groups(folder: Path) -> list[list[Any]]:
     """Number, size, typical photograph and its label of the groups, made again."""
     described = answer("group", folder / "birds", "--k", 3)
-    return [[group[name] for name in ("group", "photographs", "representative", "label")] for group in described["groups"]]
+    return [
+        [group[name] for name in ("group", "photographs", "representative", "label")]
+        for group in described["groups"]
+    ]
 
 
 def study(folder: Path, name: str) -> dict[str, list[float]]:
     """The mean of every metric of every arm of a study, whose runs are there."""
     settings = flags({**TINY, "epochs": 2})
-    result = answer("study", name, folder / "photos", "--out", folder / "study", "--seeds", "0,1", *settings)
-    return {arm: [metric["mean"] for metric in entry["figures"].values()] for arm, entry in result["arms"].items()}
+    result = answer(
+        "study", name, folder / "photos", "--out", folder / "study", "--seeds", "0,1", *settings
+    )
+    return {
+        arm: [metric["mean"] for metric in entry["figures"].values()]
+        for arm, entry in result["arms"].items()
+    }
 
 
 def evaluation(result: dict[str, Any]) -> dict[str, float]:

@@ -20,7 +20,9 @@ import lodisc
 
 FIXTURES = Path(__file__).parent / "fixtures"
 EXPECTED: dict[str, Any] = json.loads((FIXTURES / "expected.json").read_text(encoding="utf-8"))
-MADE_IN = "/var/tmp/lodisc-fixtures/out"  # where the files were made, which absolute paths in them say
+MADE_IN = (
+    "/var/tmp/lodisc-fixtures/out"  # where the files were made, which absolute paths in them say
+)
 WRITTEN = 1_700_000_000  # when the photographs were changed last; git does not keep it
 
 
@@ -43,10 +45,18 @@ def collection(old: Path) -> Path:
 def close(value: Any, expected: Any, *, within: float = 2e-3) -> bool:
     """Whether two trees of answers are the same, with a tolerance for fractions."""
     if isinstance(expected, dict):
-        return value.keys() == expected.keys() and all(close(value[name], expected[name], within=within) for name in expected)
+        return value.keys() == expected.keys() and all(
+            close(value[name], expected[name], within=within) for name in expected
+        )
     if isinstance(expected, list):
-        return len(value) == len(expected) and all(close(*pair, within=within) for pair in zip(value, expected, strict=True))
-    return bool(value == pytest.approx(expected, abs=within)) if isinstance(expected, float) else bool(value == expected)
+        return len(value) == len(expected) and all(
+            close(*pair, within=within) for pair in zip(value, expected, strict=True)
+        )
+    return (
+        bool(value == pytest.approx(expected, abs=within))
+        if isinstance(expected, float)
+        else bool(value == expected)
+    )
 
 
 def weights(run: Path, name: str = "encoder") -> np.ndarray[Any, Any]:
@@ -57,20 +67,28 @@ def weights(run: Path, name: str = "encoder") -> np.ndarray[Any, Any]:
 
 def files(folder: Path) -> dict[str, bytes]:
     """All files below a folder but locks."""
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("[!.]*") if path.is_file()}
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in folder.rglob("[!.]*")
+        if path.is_file()
+    }
 
 
 def embed_again(folder: Path) -> Any:
     """What `lodisc embed` counts when it goes on in `vectors`."""
     photos, out = folder / "photos", folder / "vectors"
-    return answer("embed", folder / "finished", photos, "--out", out, "--workers", 0, "--device", "cpu")
+    return answer(
+        "embed", folder / "finished", photos, "--out", out, "--workers", 0, "--device", "cpu"
+    )
 
 
 def require_same_log(run: Path, old: Path) -> None:
     """Require the steps and losses of the old version; arithmetic differs between machines."""
     entries, expected = old_files.log(run), old_files.log(old / "finished")
     assert [entry["step"] for entry in entries] == [entry["step"] for entry in expected]
-    assert [entry["loss"] for entry in entries] == pytest.approx([entry["loss"] for entry in expected], rel=0.01)
+    assert [entry["loss"] for entry in entries] == pytest.approx(
+        [entry["loss"] for entry in expected], rel=0.01
+    )
 
 
 def require_same_end(run: Path, old: Path) -> None:
@@ -115,7 +133,15 @@ def test_a_finished_run_is_left_alone(old: Path) -> None:
     assert files(old / "finished") == before
 
 
-@pytest.mark.parametrize("change", [{"direction": "query"}, {"attention": "momentum"}, {"positives": "both"}, {"fusion": "mean"}])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"masked_side": "query"},
+        {"attention_from": "momentum"},
+        {"positives": "both"},
+        {"fusion": "mean"},
+    ],
+)
 def test_a_run_refuses_other_settings_than_its_own(old: Path, change: dict[str, str]) -> None:
     (name,) = change
     with pytest.raises(ValueError, match=f"--{name.replace('_', '-')} {SETTINGS[name]}"):
@@ -129,7 +155,9 @@ def test_encoders_of_a_run_embed_as_before(old: Path) -> None:
 def test_a_run_is_evaluated_as_before(old: Path) -> None:
     stored = old_files.evaluation(json.loads((old / "finished" / "evaluation.json").read_text()))
     assert close(stored, EXPECTED["evaluation"])
-    result = lodisc.evaluate(old / "finished", old / "photos", protocols=["retrieval", "knn"], workers=0, device="cpu")
+    result = lodisc.evaluate(
+        old / "finished", old / "photos", protocols=["retrieval", "knn"], workers=0, device="cpu"
+    )
     measured = old_files.evaluation(result)
     assert close(measured, {name: EXPECTED["evaluation"][name] for name in measured}, within=0.01)
 
@@ -141,9 +169,13 @@ def test_a_run_is_evaluated_as_before_by_every_protocol(old: Path) -> None:
 
 @pytest.mark.parametrize("run", ["run", "finished"])
 def test_a_report_of_a_run_is_written(old: Path, run: str) -> None:
-    page = Path(answer("report", old / run, old / "photos", "--device", "cpu")["report"]).read_text(encoding="utf-8")
+    page = Path(answer("report", old / run, old / "photos", "--device", "cpu")["report"]).read_text(
+        encoding="utf-8"
+    )
     step, steps = EXPECTED["steps"]
-    assert (f"All {steps} steps are done" if run == "finished" else f"{step} of {steps} steps are done") in page
+    assert (
+        f"All {steps} steps are done" if run == "finished" else f"{step} of {steps} steps are done"
+    ) in page
     assert page.count("data:image/") > 10
     for value in ("key", "student", "rollout"):
         assert f">{value}<" in page
@@ -198,15 +230,22 @@ def test_the_history_of_labels_goes_both_ways(collection: Path) -> None:
 
 def test_an_exported_table_is_taken_back(collection: Path) -> None:
     before = old_files.labels(collection)
-    assert answer("labels", "import", collection / "birds", collection / "labels.csv")["changed"] == 0
+    assert (
+        answer("labels", "import", collection / "birds", collection / "labels.csv")["changed"] == 0
+    )
     (collection / "birds" / "labels.sqlite").unlink()
-    assert answer("labels", "import", collection / "birds", collection / "labels.csv")["changed"] == 13
+    assert (
+        answer("labels", "import", collection / "birds", collection / "labels.csv")["changed"] == 13
+    )
     assert old_files.labels(collection)["photographs"] == before["photographs"]
 
 
 def test_a_collection_follows_photographs_that_moved(collection: Path) -> None:
     embed_again(collection)
-    assert answer("index", collection / "vectors", "--collection", collection / "birds")["photographs"] == 24
+    assert (
+        answer("index", collection / "vectors", "--collection", collection / "birds")["photographs"]
+        == 24
+    )
     assert old_files.labels(collection) == EXPECTED["labels"]
     assert close(old_files.look_alikes(collection), EXPECTED["look_alikes"])
 
@@ -245,7 +284,9 @@ def test_the_page_serves_an_old_collection(address: str) -> None:
             return bytes(response.read())
 
     photos = {photo["key"]: photo for photo in json.loads(fetch("/api/photos?limit=100"))["photos"]}
-    expected = {key: label or None for key, (_, label, _) in EXPECTED["labels"]["photographs"].items()}
+    expected = {
+        key: label or None for key, (_, label, _) in EXPECTED["labels"]["photographs"].items()
+    }
     assert {key: photo["label"] for key, photo in photos.items()} == expected
     assert fetch(f"/api/photos/{photos[FINCH]['id']}/thumbnail")[8:12] == b"WEBP"
     similar = fetch(f"/api/photos/{photos[FINCH]['id']}/similar?top=5").decode()
