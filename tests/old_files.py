@@ -1,7 +1,8 @@
 """What lodisc says about the files in `tests/fixtures`, by its command line and Python interface.
 
 As a script, given a copy of that folder, it prints these answers as JSON: `expected.json`.
-Only the public interface is used, so that modules may be renamed. New names of settings and studies go here.
+Only the public interface is used, so that modules may be renamed.
+New names of settings and studies go here.
 """
 
 import csv
