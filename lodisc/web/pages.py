@@ -90,7 +90,7 @@ def browse(opened: Opened, request: Request) -> HTMLResponse:
 def look(opened: Opened, id: models.PhotoId) -> HTMLResponse:
     """The look-alikes of a photograph or an upload."""
     found = look_alikes(find(opened, id), top=NEIGHBOURS)
-    return render("look.html", **_shared(opened, "look"), query=found.query, similar=found.similar, uploaded=id.startswith(UPLOADED))
+    return render("similar.html", **_shared(opened, "similar"), query=found.query, similar=found.similar, uploaded=id.startswith(UPLOADED))
 
 
 @router.get("/label")

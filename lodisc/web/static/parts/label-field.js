@@ -1,6 +1,6 @@
 // A field for a label: proposes those that there are, keeps a draft through a reload, gives the name on Enter.
-import { el, find, shown } from "./dom.js";
-import { brief } from "./store.js";
+import { el, find, shown } from "../lib/dom.js";
+import { brief } from "../lib/storage.js";
 
 const DRAFT = `lodisc:${document.documentElement.dataset.collection}:draft:`;
 

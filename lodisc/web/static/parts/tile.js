@@ -1,5 +1,5 @@
 // One photograph as a tile of a grid.
-import { el, fileName, find, percent, shown } from "./dom.js";
+import { el, fileName, find, percent, shown } from "../lib/dom.js";
 
 export const thumbnail = (photo, size = 160) => `/api/photos/${encodeURIComponent(photo.id)}/thumbnail?size=${size}`;
 

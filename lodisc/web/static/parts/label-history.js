@@ -1,5 +1,5 @@
 // What has been done to the labels, newest first.
-import { el, find, shown } from "./dom.js";
+import { el, find, shown } from "../lib/dom.js";
 
 const MOST = 12;
 

@@ -1,12 +1,12 @@
 // The map page: photographs as points, near where they are alike; wheel, fingers and keys move it.
-import { get } from "./api.js";
-import { Camera } from "./camera.js";
-import { find, photographs, shown } from "./dom.js";
-import { kindsOf, showLegend } from "./legend.js";
-import { draw } from "./mapdraw.js";
-import { stand } from "./notices.js";
-import { Points } from "./points.js";
-import { thumbnail } from "./tile.js";
+import { get } from "../lib/api.js";
+import { Camera } from "../lib/camera.js";
+import { find, photographs, shown } from "../lib/dom.js";
+import { kindsOf, showLegend } from "../parts/legend.js";
+import { draw } from "../parts/map-drawing.js";
+import { stand } from "../lib/notices.js";
+import { Points } from "../lib/points.js";
+import { thumbnail } from "../parts/tile.js";
 
 const REACH = 16;
 const ASK_AGAIN = 3000;

@@ -1,12 +1,12 @@
 // The browse page: a view of the collection as a grid, its place in the address, and what one does with a selection.
-import { find, number, refresh } from "./dom.js";
-import { label, onLabels } from "./labelling.js";
-import { complain, stand } from "./notices.js";
-import { nameBox, propose } from "./namebox.js";
-import { Photographs } from "./photos.js";
-import { Selection } from "./selection.js";
-import { blankTile, dropTile, fillTile, watchTiles } from "./tile.js";
-import { WindowedGrid } from "./window.js";
+import { find, number, refresh } from "../lib/dom.js";
+import { label, onLabels } from "../parts/labelling.js";
+import { complain, stand } from "../lib/notices.js";
+import { nameBox, propose } from "../parts/label-field.js";
+import { Photographs } from "../parts/listing.js";
+import { Selection } from "../parts/selection.js";
+import { blankTile, dropTile, fillTile, watchTiles } from "../parts/tile.js";
+import { WindowedGrid } from "../parts/grid.js";
 
 const room = find(".room");
 const list = find(".room .grid");

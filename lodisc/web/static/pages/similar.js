@@ -1,10 +1,10 @@
 // The look-alikes page: pointing at a photograph shows where it is told by, pointing at a patch shows what answers it.
-import { get } from "./api.js";
-import { find, typing } from "./dom.js";
-import { complain } from "./notices.js";
-import { drawAnswers, drawPatch, drawPivotal, patchGrid, wipe } from "./regions.js";
-import { lasting } from "./store.js";
-import { watchTiles } from "./tile.js";
+import { get } from "../lib/api.js";
+import { find, typing } from "../lib/dom.js";
+import { complain } from "../lib/notices.js";
+import { drawAnswers, drawPatch, drawPivotal, patchGrid, wipe } from "../parts/overlay.js";
+import { lasting } from "../lib/storage.js";
+import { watchTiles } from "../parts/tile.js";
 
 const SWITCH = "lodisc:where";
 const REST = 120;

@@ -1,7 +1,7 @@
 // A photograph from outside, chosen, dropped or pasted on any page: its look-alikes are searched for, and nothing is kept of it.
-import { send } from "./api.js";
-import { el, find } from "./dom.js";
-import { complain, hush, say } from "./notices.js";
+import { send } from "../lib/api.js";
+import { el, find } from "../lib/dom.js";
+import { complain, hush, say } from "../lib/notices.js";
 
 const MOST_BYTES = 32 * 2 ** 20;
 const chooser = find("#chooser");

@@ -1,6 +1,6 @@
 // Which photographs of a view are selected, and the keys and clicks that select them.
-import { typing } from "./dom.js";
-import { complain } from "./notices.js";
+import { typing } from "../lib/dom.js";
+import { complain } from "../lib/notices.js";
 
 export class Selection {
   /** `grid` is a WindowedGrid over `photographs`; `changed()` is told of every change, `open(id)` of Enter. */

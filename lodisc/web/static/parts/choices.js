@@ -1,6 +1,6 @@
 // The labels that there are, in an order that stays: the first nine have a digit.
-import { el, find, number, shown } from "./dom.js";
-import { lasting } from "./store.js";
+import { el, find, number, shown } from "../lib/dom.js";
+import { lasting } from "../lib/storage.js";
 
 const ORDER = `lodisc:${document.documentElement.dataset.collection}:order`;
 

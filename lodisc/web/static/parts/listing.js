@@ -1,5 +1,5 @@
 // The photographs of one view, fetched a page at a time as they come into sight.
-import { Away, get } from "./api.js";
+import { Away, get } from "../lib/api.js";
 
 const PAGE = 100;
 const MOST_PAGES = 40;

@@ -1,7 +1,7 @@
 // What people typed, on its way to the server: kept in the browser until the server has it, in order, through restarts of either.
 import { Away, Refused, post } from "./api.js";
 import { stand } from "./notices.js";
-import { lasting } from "./store.js";
+import { lasting } from "./storage.js";
 
 const PREFIX = `lodisc:${document.documentElement.dataset.collection}:outbox:`;
 const WAITS = [500, 1000, 2000, 4000, 8000];

@@ -1,14 +1,14 @@
 // The labelling page: keys first, every action sent through the outbox, the queue refreshed as the features learn.
-import { Acceptance, showAccuracy } from "./accuracy.js";
-import { Refused, call, get, send } from "./api.js";
-import { Choices } from "./choices.js";
-import { fileName, find, number, percent, photographs, shown, typing } from "./dom.js";
-import { showHistory } from "./history.js";
-import { accept, label, onLabels, redo, undo } from "./labelling.js";
-import { nameBox, propose } from "./namebox.js";
-import { complain, say, stand } from "./notices.js";
-import { unsettled } from "./outbox.js";
-import { Queue } from "./queue.js";
+import { Acceptance, showAccuracy } from "../parts/accuracy.js";
+import { Refused, call, get, send } from "../lib/api.js";
+import { Choices } from "../parts/choices.js";
+import { fileName, find, number, percent, photographs, shown, typing } from "../lib/dom.js";
+import { showHistory } from "../parts/label-history.js";
+import { accept, label, onLabels, redo, undo } from "../parts/labelling.js";
+import { nameBox, propose } from "../parts/label-field.js";
+import { complain, say, stand } from "../lib/notices.js";
+import { unsettled } from "../lib/outbox.js";
+import { Queue } from "../parts/queue.js";
 
 const LETTER_WAIT = 400;
 const REST = 700;

@@ -1,6 +1,6 @@
 // The progress page keeps itself fresh while it is looked at.
-import { refresh } from "./dom.js";
-import { stand } from "./notices.js";
+import { refresh } from "../lib/dom.js";
+import { stand } from "../lib/notices.js";
 
 const EVERY = 2000;
 

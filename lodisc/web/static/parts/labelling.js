@@ -1,8 +1,8 @@
 // Giving labels, taking them back and bringing them back again, the same on every page.
-import { post } from "./api.js";
-import { photographs, shown } from "./dom.js";
-import { complain, hush, say } from "./notices.js";
-import { put, sentWithin, takeBack, unsettled } from "./outbox.js";
+import { post } from "../lib/api.js";
+import { photographs, shown } from "../lib/dom.js";
+import { complain, hush, say } from "../lib/notices.js";
+import { put, sentWithin, takeBack, unsettled } from "../lib/outbox.js";
 
 const PATIENCE = 1500;
 const listeners = [];

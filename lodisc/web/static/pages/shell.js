@@ -1,7 +1,7 @@
 // What every page has: search by upload, the outbox, and the list of keys.
-import { find, typing } from "./dom.js";
-import "./outbox.js";
-import "./upload.js";
+import { find, typing } from "../lib/dom.js";
+import "../lib/outbox.js";
+import "../parts/upload.js";
 
 const help = find("#help");
 

@@ -1,5 +1,5 @@
 // How well the features name what has no label yet, as told by cross-validation, and accepting what they are sure of.
-import { find, number, percent, photographs } from "./dom.js";
+import { find, number, percent, photographs } from "../lib/dom.js";
 
 const svg = (name, attributes) => {
   const element = document.createElementNS("http://www.w3.org/2000/svg", name);

@@ -1,5 +1,5 @@
 // What is to be labelled next: the photographs in their order, the one on the stage, and those selected with it.
-import { find } from "./dom.js";
+import { find } from "../lib/dom.js";
 import { blankTile, fillTile, watchTiles } from "./tile.js";
 
 const AHEAD = 4;

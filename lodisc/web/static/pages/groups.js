@@ -1,9 +1,9 @@
 // The groups page: make them anew, and name a whole group.
-import { post } from "./api.js";
-import { find, refresh } from "./dom.js";
-import { label, onLabels } from "./labelling.js";
-import { nameBox, propose } from "./namebox.js";
-import { complain, say } from "./notices.js";
+import { post } from "../lib/api.js";
+import { find, refresh } from "../lib/dom.js";
+import { label, onLabels } from "../parts/labelling.js";
+import { nameBox, propose } from "../parts/label-field.js";
+import { complain, say } from "../lib/notices.js";
 
 function bind() {
   find("#regroup").addEventListener("submit", (event) => {

@@ -1,5 +1,5 @@
 // Colours for groups or labels, and the legend that explains and filters them.
-import { el, find, number, shown } from "./dom.js";
+import { el, find, number, shown } from "../lib/dom.js";
 
 const NONE = "";
 const GOLDEN = 137.508;
