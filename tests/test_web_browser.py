@@ -89,7 +89,7 @@ def test_browse_by_keys_alone(server: Server, open_page: Callable[..., Any]) -> 
     notice(page, "3 photographs labelled “finch”.")
     assert list(server.labels.values()) == ["finch"] * 3
     page.keyboard.press("Enter")
-    page.wait_for_url("**/look/*")
+    page.wait_for_url("**/similar/*")
     page.locator(".tile.chosen").wait_for()
     page.locator(".skip").focus()
     assert page.locator(".skip").evaluate("link => link.getBoundingClientRect().top") > 0
@@ -113,7 +113,7 @@ def test_enter_opens_the_look_alikes_whatever_is_selected_or_in_sight(open_page:
     page.keyboard.press("Space")
     page.locator("#actions").wait_for(state="hidden")
     page.keyboard.press("Enter")
-    page.wait_for_url(f"**/look/{first}")
+    page.wait_for_url(f"**/similar/{first}")
 
 
 def test_a_slow_listing_does_not_replace_a_newer_one(server: Server, open_page: Callable[..., Any]) -> None:

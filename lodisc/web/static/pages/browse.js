@@ -42,7 +42,7 @@ function start() {
   selection = new Selection(grid, photographs, { changed: () => showActions(selection), open });
 
   function open(id) {
-    location.assign(`/look/${encodeURIComponent(id)}`);
+    location.assign(`/similar/${encodeURIComponent(id)}`);
   }
 
   function moved(from, to) {

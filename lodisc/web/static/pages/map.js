@@ -36,7 +36,7 @@ const called = (method) => ({ pca: "PCA", tsne: "t-SNE", umap: "UMAP" })[method]
 const counts = (index) => scene.lit === null || scene.kind[index] === scene.lit;
 const nearest = (px, py, reach) => scene.points.nearest(...scene.camera.toMap(px, py), reach / scene.camera.scale, counts);
 const nearMiddle = () => nearest(...scene.camera.middle, 60) ?? nearest(...scene.camera.middle, 400);
-const open = (index) => index !== null && location.assign(`/look/${encodeURIComponent(scene.ids[index])}`);
+const open = (index) => index !== null && location.assign(`/similar/${encodeURIComponent(scene.ids[index])}`);
 
 function showPeek() {
   const index = scene.pointed;

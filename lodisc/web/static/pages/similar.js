@@ -8,7 +8,7 @@ import { watchTiles } from "../parts/tile.js";
 
 const SWITCH = "lodisc:where";
 const REST = 120;
-const root = find(".look");
+const root = find(".similar");
 const toggle = find("#where");
 const hint = find(".hint");
 const frames = { query: find("#query .frame"), other: find("#other .frame") };
@@ -125,7 +125,7 @@ function turn(state) {
   toggle.setAttribute("aria-checked", state);
   hint.hidden = !state;
   lasting.write(SWITCH, state ? "on" : "off");
-  for (const image of document.querySelectorAll(".look img")) wipe(image);
+  for (const image of document.querySelectorAll(".similar img")) wipe(image);
   patch = null;
   paint();
 }

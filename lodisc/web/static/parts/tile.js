@@ -25,7 +25,7 @@ export function fillTile(tile, photo, { large = false } = {}) {
   if (tile.dataset.id !== photo.id) {
     tile.dataset.id = photo.id;
     tile.classList.remove("gone");
-    link.href = `/look/${encodeURIComponent(photo.id)}`;
+    link.href = `/similar/${encodeURIComponent(photo.id)}`;
     link.replaceChildren(el("img", { alt: "", width: 160, height: 160, decoding: "async", draggable: "false" }));
   }
   const image = find("img", tile);

@@ -14,7 +14,7 @@ async function search(file) {
   say("Looking for look-alikes…");
   try {
     const { query } = await send("/api/similar", file, { top: 24 });
-    location.assign(`/look/${encodeURIComponent(query.id)}`);
+    location.assign(`/similar/${encodeURIComponent(query.id)}`);
   } catch (error) {
     hush();
     complain(error);
