@@ -23,7 +23,10 @@ export async function call(path, options = {}) {
   }
   const body = await answer.json().catch(() => null);
   if (answer.ok && body !== null) return body;
-  const detail = typeof body?.detail === "string" ? body.detail.replace(/(?<![.!?])$/, ".") : `The server answered with ${answer.status}.`;
+  const detail =
+    typeof body?.detail === "string"
+      ? body.detail.replace(/(?<![.!?])$/, ".")
+      : `The server answered with ${answer.status}.`;
   if (answer.status >= 500 || answer.ok || FOR_NOW.has(answer.status)) throw new Away(detail);
   throw new Refused(detail, answer.status);
 }
@@ -31,7 +34,11 @@ export async function call(path, options = {}) {
 export const get = (path, options) => call(path, options);
 
 export const post = (path, body = {}, headers = {}) =>
-  call(path, { method: "POST", headers: { "Content-Type": "application/json", ...headers }, body: JSON.stringify(body) });
+  call(path, {
+    method: "POST",
+    headers: { "Content-Type": "application/json", ...headers },
+    body: JSON.stringify(body),
+  });
 
 export function send(path, file, fields = {}) {
   const form = new FormData();

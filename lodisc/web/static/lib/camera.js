@@ -5,7 +5,15 @@ const MOST = 60;
 export class Camera {
   /** `moved()` is told after every change. The map is the unit square, `pad` pixels are kept free around it. */
   constructor(moved) {
-    Object.assign(this, { moved, width: 1, height: 1, zoom: 1, x: 0.5, y: 0.5, pads: [0, 0, 0, 0] });
+    Object.assign(this, {
+      moved,
+      width: 1,
+      height: 1,
+      zoom: 1,
+      x: 0.5,
+      y: 0.5,
+      pads: [0, 0, 0, 0],
+    });
   }
 
   resize(width, height, pads) {
@@ -16,7 +24,9 @@ export class Camera {
   /** Pixels for the whole map at this zoom. */
   get scale() {
     const [top, right, bottom, left] = this.pads;
-    return Math.max(80, Math.min(this.width - left - right, this.height - top - bottom)) * this.zoom;
+    return (
+      Math.max(80, Math.min(this.width - left - right, this.height - top - bottom)) * this.zoom
+    );
   }
 
   get middle() {
@@ -29,7 +39,10 @@ export class Camera {
   }
 
   toMap(px, py) {
-    return [(px - this.middle[0]) / this.scale + this.x, (py - this.middle[1]) / this.scale + this.y];
+    return [
+      (px - this.middle[0]) / this.scale + this.x,
+      (py - this.middle[1]) / this.scale + this.y,
+    ];
   }
 
   pan(dx, dy) {

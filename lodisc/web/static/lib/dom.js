@@ -6,7 +6,8 @@ export function el(name, attributes = {}, ...children) {
   for (const [key, value] of Object.entries(attributes)) {
     if (typeof value === "function") element.addEventListener(key, value);
     else if (value === true) element.setAttribute(key, "");
-    else if (value !== null && value !== undefined && value !== false) element.setAttribute(key, value);
+    else if (value !== null && value !== undefined && value !== false)
+      element.setAttribute(key, value);
   }
   element.append(...children.filter((child) => child !== null && child !== undefined));
   return element;
@@ -18,7 +19,11 @@ export const find = (selector, within = document) => within.querySelector(select
 export function shown(name) {
   return String(name).replace(/[^\P{C}]|[^\P{Z} ]/gu, (letter) => {
     const code = letter.codePointAt(0).toString(16);
-    return letter === "\n" ? "\\n" : code.length <= 2 ? `\\x${code.padStart(2, "0")}` : `\\u${code.padStart(4, "0")}`;
+    return letter === "\n"
+      ? "\\n"
+      : code.length <= 2
+        ? `\\x${code.padStart(2, "0")}`
+        : `\\u${code.padStart(4, "0")}`;
   });
 }
 
@@ -50,4 +55,6 @@ export async function refresh(...selectors) {
 }
 
 /** True where the keys that are pressed belong to a field that one types into. */
-export const typing = (target) => target instanceof Element && target.closest("input:not([type=range]):not([type=checkbox]), select, textarea, dialog") !== null;
+export const typing = (target) =>
+  target instanceof Element &&
+  target.closest("input:not([type=range]):not([type=checkbox]), select, textarea, dialog") !== null;

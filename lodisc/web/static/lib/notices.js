@@ -6,7 +6,9 @@ const standing = new Map();
 let passing = null;
 let timer = 0;
 
-const place = () => find(".notices") ?? document.body.appendChild(el("div", { class: "notices", role: "status", "aria-live": "polite" }));
+const place = () =>
+  find(".notices") ??
+  document.body.appendChild(el("div", { class: "notices", role: "status", "aria-live": "polite" }));
 
 function build(text, { kind = "", actions = [] }) {
   const buttons = actions.map(([name, act]) => el("button", { type: "button", click: act }, name));
@@ -16,7 +18,10 @@ function build(text, { kind = "", actions = [] }) {
 /** Say something in passing; `actions` are pairs of a button's name and what it does. */
 export function say(text, { actions = [], kind = "" } = {}) {
   hush();
-  passing = build(text, { kind, actions: actions.map(([name, act]) => [name, () => (hush(), act())]) });
+  passing = build(text, {
+    kind,
+    actions: actions.map(([name, act]) => [name, () => (hush(), act())]),
+  });
   place().append(passing);
   const start = () => (timer = setTimeout(hush, kind === "bad" ? 2 * STAY : STAY));
   passing.addEventListener("pointerenter", () => clearTimeout(timer));

@@ -49,7 +49,8 @@ function take(key) {
   if (kept.get(key)?.refused) answer(key, null);
 }
 
-const inOrder = () => [...kept.values()].filter(Boolean).sort((one, other) => (one.key < other.key ? -1 : 1));
+const inOrder = () =>
+  [...kept.values()].filter(Boolean).sort((one, other) => (one.key < other.key ? -1 : 1));
 const unsent = () => inOrder().filter((item) => !item.refused);
 
 /** Send this now or as soon as the server is there; the promise holds its answer (empty where another tab had it), null when it was taken back or refused. */
@@ -65,7 +66,9 @@ export function put({ path, body, words }) {
 /** Only one tab sends at a time, where the browser can see to it; what is asked for in passing is told whether nobody does. */
 async function locked(task, options = {}) {
   const unlocked = () => task(!sending);
-  return navigator.locks ? navigator.locks.request(PREFIX, options, task).catch(unlocked) : unlocked();
+  return navigator.locks
+    ? navigator.locks.request(PREFIX, options, task).catch(unlocked)
+    : unlocked();
 }
 
 /** Take back what was put last and has not been sent; its words, or null when all has been sent. */
@@ -83,7 +86,8 @@ export const unsettled = () => unsent().length;
 
 /** True once all has been sent; false when that takes longer than so many milliseconds. */
 export async function sentWithin(wait) {
-  for (const end = performance.now() + wait; unsettled() && performance.now() < end; recall()) await new Promise((resume) => setTimeout(resume, 30));
+  for (const end = performance.now() + wait; unsettled() && performance.now() < end; recall())
+    await new Promise((resume) => setTimeout(resume, 30));
   return unsettled() === 0;
 }
 
@@ -127,7 +131,10 @@ async function deliver(item) {
       why = error.message;
       return false;
     }
-    remember({ ...item, refused: error instanceof Refused ? error.message : "It could not be sent." });
+    remember({
+      ...item,
+      refused: error instanceof Refused ? error.message : "It could not be sent.",
+    });
     answer(item.key, null);
     return true;
   }
@@ -136,13 +143,22 @@ async function deliver(item) {
 function tell() {
   const away = unsent();
   const again = () => ((tries = 0), work());
-  const many = away.length > 1 ? `${away.length} actions wait` : away.length ? `${away[0].words} waits` : null;
-  const text = many && `${why ?? "The server is slow."} ${many} here, safely, and will be sent when it is back.`;
+  const many =
+    away.length > 1 ? `${away.length} actions wait` : away.length ? `${away[0].words} waits` : null;
+  const text =
+    many &&
+    `${why ?? "The server is slow."} ${many} here, safely, and will be sent when it is back.`;
   stand("outbox", text, { kind: "waiting", actions: [["Try now", again]] });
   const refused = inOrder().find((item) => item.refused);
   const retry = () => (remember({ ...refused, refused: undefined }), again());
   const drop = () => (forget(refused.key), tell());
-  stand("refused", refused ? `${refused.words} was not taken: ${refused.refused}` : null, { kind: "bad", actions: [["Try again", retry], ["Discard", drop]] });
+  stand("refused", refused ? `${refused.words} was not taken: ${refused.refused}` : null, {
+    kind: "bad",
+    actions: [
+      ["Try again", retry],
+      ["Discard", drop],
+    ],
+  });
 }
 
 recall();

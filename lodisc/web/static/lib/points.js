@@ -6,7 +6,10 @@ const cellOf = (value) => Math.max(0, Math.min(CELLS - 1, Math.floor(value * CEL
 export class Points {
   constructor(x, y) {
     Object.assign(this, { x: Float32Array.from(x), y: Float32Array.from(y) });
-    const places = Array.from(x, (_, index) => cellOf(this.y[index]) * CELLS + cellOf(this.x[index]));
+    const places = Array.from(
+      x,
+      (_, index) => cellOf(this.y[index]) * CELLS + cellOf(this.x[index]),
+    );
     this.starts = new Uint32Array(CELLS * CELLS + 1);
     for (const place of places) this.starts[place + 1] += 1;
     for (let cell = 0; cell < CELLS * CELLS; cell += 1) this.starts[cell + 1] += this.starts[cell];
@@ -22,9 +25,19 @@ export class Points {
   /** The indices of the points in a rectangle. */
   *within(left, top, right, bottom) {
     for (let row = cellOf(top); row <= cellOf(bottom); row += 1) {
-      for (let at = this.starts[row * CELLS + cellOf(left)]; at < this.starts[row * CELLS + cellOf(right) + 1]; at += 1) {
+      for (
+        let at = this.starts[row * CELLS + cellOf(left)];
+        at < this.starts[row * CELLS + cellOf(right) + 1];
+        at += 1
+      ) {
         const index = this.order[at];
-        if (this.x[index] >= left && this.x[index] <= right && this.y[index] >= top && this.y[index] <= bottom) yield index;
+        if (
+          this.x[index] >= left &&
+          this.x[index] <= right &&
+          this.y[index] >= top &&
+          this.y[index] <= bottom
+        )
+          yield index;
       }
     }
   }

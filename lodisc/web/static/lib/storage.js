@@ -31,7 +31,10 @@ class Store {
 
   /** The names that start so. */
   names(start) {
-    return this.#try((storage) => Object.keys(storage).filter((name) => name.startsWith(start)), []);
+    return this.#try(
+      (storage) => Object.keys(storage).filter((name) => name.startsWith(start)),
+      [],
+    );
   }
 }
 

@@ -17,7 +17,9 @@ let placing = 0;
 
 if (room) start();
 const filtersToggle = find("#filters-toggle");
-filtersToggle.addEventListener("click", () => showFilters(!document.body.classList.contains("filtering")));
+filtersToggle.addEventListener("click", () =>
+  showFilters(!document.body.classList.contains("filtering")),
+);
 addEventListener("keydown", (event) => event.key === "Escape" && showFilters(false));
 
 /** On a narrow screen the filters lie over the photographs while they are asked for. */
@@ -29,8 +31,13 @@ function showFilters(open) {
 function start() {
   history.scrollRestoration = "manual";
   const address = new URLSearchParams(location.search);
-  const query = Object.fromEntries([...address].filter(([name]) => ["state", "group", "label", "folder", "sort"].includes(name)));
-  const photographs = new Photographs(query, { arrived: (from, to) => grid.refill(from, to), failed: trouble });
+  const query = Object.fromEntries(
+    [...address].filter(([name]) => ["state", "group", "label", "folder", "sort"].includes(name)),
+  );
+  const photographs = new Photographs(query, {
+    arrived: (from, to) => grid.refill(from, to),
+    failed: trouble,
+  });
   photographs.total = Number(list.dataset.total);
   const fill = (tile, index) => {
     const photo = photographs.get(index);
@@ -77,7 +84,9 @@ function start() {
 }
 
 function trouble(error) {
-  stand("photos", error && `${error.message} The photographs will come when it is back.`, { kind: "waiting" });
+  stand("photos", error && `${error.message} The photographs will come when it is back.`, {
+    kind: "waiting",
+  });
 }
 
 function showNames() {

@@ -13,7 +13,11 @@ function bind() {
   propose([...document.querySelectorAll("#named [data-label]")].map((item) => item.dataset.label));
   for (const form of document.querySelectorAll(".cards form")) {
     const { group, count } = form.dataset;
-    const whom = { group: Number(group), grouping: find(".groups").dataset.grouping, count: Number(count) };
+    const whom = {
+      group: Number(group),
+      grouping: find(".groups").dataset.grouping,
+      count: Number(count),
+    };
     nameBox(form, (name) => label(name, whom), { draft: `group-${group}` });
   }
 }

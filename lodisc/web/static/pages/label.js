@@ -34,8 +34,15 @@ async function give(name) {
   if (!targets.length) return;
   const group = wholeGroup ? queue.current.group : null;
   const count = group === null ? targets.length : sizes.get(group);
-  if (name !== null) choices.count(name, group === null ? targets.filter((photo) => photo.label !== name).length : 0);
-  queue.labelled(group === null ? targets : queue.photos.filter((photo) => photo.group === group), name);
+  if (name !== null)
+    choices.count(
+      name,
+      group === null ? targets.filter((photo) => photo.label !== name).length : 0,
+    );
+  queue.labelled(
+    group === null ? targets : queue.photos.filter((photo) => photo.group === group),
+    name,
+  );
   choices.draw(queue.current?.label);
   if (name !== null) choices.flash(name);
   const whom = group === null ? { ids: targets.map((photo) => photo.id) } : { group, grouping };
@@ -65,13 +72,19 @@ function show() {
   find("#guess b").textContent = photo.name === null ? "" : shown(photo.name);
   find("#guess .sure").textContent = photo.name === null ? "" : percent(photo.confidence);
   const count = queue.targets.length;
-  scope.photo.textContent = count > 1 || queue.selected.size ? `${photographs(count)} selected` : "This photograph";
+  scope.photo.textContent =
+    count > 1 || queue.selected.size ? `${photographs(count)} selected` : "This photograph";
   scope.group.hidden = !sizes.has(photo.group);
   scope.group.textContent = `Whole group ${photo.group} · ${number(sizes.get(photo.group) ?? 0)}`;
   scope.photo.setAttribute("aria-pressed", !wholeGroup);
   scope.group.setAttribute("aria-pressed", wholeGroup);
-  for (const next of queue.photos.slice(queue.at + 1, queue.at + 3)) new Image().src = `/api/photos/${encodeURIComponent(next.id)}/picture`;
-  for (const button of find(".choices").querySelectorAll("button")) button.classList.toggle("given", find(".text", button).textContent === shown(photo.label ?? "\0"));
+  for (const next of queue.photos.slice(queue.at + 1, queue.at + 3))
+    new Image().src = `/api/photos/${encodeURIComponent(next.id)}/picture`;
+  for (const button of find(".choices").querySelectorAll("button"))
+    button.classList.toggle(
+      "given",
+      find(".text", button).textContent === shown(photo.label ?? "\0"),
+    );
 }
 
 function doubt(wait = REST) {
@@ -83,16 +96,23 @@ function doubt(wait = REST) {
 /** What is held of the queue, as the server has it. */
 async function look() {
   const gone = (error) => (error instanceof Refused ? null : Promise.reject(error));
-  const photos = await Promise.all(queue.held.map(({ id }) => get(`/api/photos/${encodeURIComponent(id)}`).catch(gone)));
+  const photos = await Promise.all(
+    queue.held.map(({ id }) => get(`/api/photos/${encodeURIComponent(id)}`).catch(gone)),
+  );
   return photos.filter(Boolean);
 }
 
 async function learn() {
   const begun = unsettled() ? null : changes;
   try {
-    const [names, labels, history] = await Promise.all([get("/api/names"), get("/api/labels"), get("/api/labels/history")]);
+    const [names, labels, history] = await Promise.all([
+      get("/api/names"),
+      get("/api/labels"),
+      get("/api/labels/history"),
+    ]);
     let proposals = names.proposals;
-    if (!proposals.length) proposals = (await get("/api/photos?state=unlabelled&sort=typical&limit=60")).photos;
+    if (!proposals.length)
+      proposals = (await get("/api/photos?state=unlabelled&sort=typical&limit=60")).photos;
     const known = doubtful && begun === changes ? await look() : [];
     if (begun === changes) doubtful = false;
     queue.propose(proposals, begun === changes ? known : []);
@@ -104,7 +124,10 @@ async function learn() {
     showHistory(history.history, labels);
     stand("learn", null);
   } catch (error) {
-    stand("learn", unsettled() ? null : `${error.message} What you type is kept meanwhile.`, { kind: "waiting", actions: [["Try again", learn]] });
+    stand("learn", unsettled() ? null : `${error.message} What you type is kept meanwhile.`, {
+      kind: "waiting",
+      actions: [["Try again", learn]],
+    });
     later(4000);
   }
 }
@@ -137,9 +160,16 @@ function key(event) {
   const onButton = event.target.closest?.("button, a[href], summary");
   const digit = /^[1-9]$/.test(event.key) ? choices.digit(Number(event.key)) : undefined;
   const acts = {
-    ArrowRight: () => queue.step(1, { extend: event.shiftKey }), ArrowLeft: () => queue.step(-1, { extend: event.shiftKey }),
-    ArrowDown: () => queue.step(1, { extend: event.shiftKey }), ArrowUp: () => queue.step(-1, { extend: event.shiftKey }),
-    Backspace: undo, U: redo, "+": () => widen(!wholeGroup), 0: acceptGuess, Escape: () => (widen(false), queue.clear()), "/": () => field.focus(),
+    ArrowRight: () => queue.step(1, { extend: event.shiftKey }),
+    ArrowLeft: () => queue.step(-1, { extend: event.shiftKey }),
+    ArrowDown: () => queue.step(1, { extend: event.shiftKey }),
+    ArrowUp: () => queue.step(-1, { extend: event.shiftKey }),
+    Backspace: undo,
+    U: redo,
+    "+": () => widen(!wholeGroup),
+    0: acceptGuess,
+    Escape: () => (widen(false), queue.clear()),
+    "/": () => field.focus(),
     ...(onButton ? {} : { " ": () => queue.toggle(), Enter: () => field.focus() }),
   };
   if (digit !== undefined) give(digit);
@@ -157,8 +187,12 @@ function acceptGuess() {
 async function importCsv(file) {
   try {
     const answer = await send("/api/labels/import", file);
-    const unknown = answer.unknown ? ` ${number(answer.unknown)} of its names are not in this collection, such as ${shown(answer.unknown_keys[0])}.` : "";
-    say(`${photographs(answer.changed)} labelled from ${fileName(file.name)}.${unknown}`, { actions: [["Undo", undo]] });
+    const unknown = answer.unknown
+      ? ` ${number(answer.unknown)} of its names are not in this collection, such as ${shown(answer.unknown_keys[0])}.`
+      : "";
+    say(`${photographs(answer.changed)} labelled from ${fileName(file.name)}.${unknown}`, {
+      actions: [["Undo", undo]],
+    });
     doubt(0);
   } catch (error) {
     complain(error);

@@ -15,7 +15,16 @@ const canvas = find("canvas");
 const peek = find(".peek");
 const colourBy = find("#colour");
 const fingers = new Map();
-const scene = { camera: new Camera(soon), points: null, ids: [], kinds: [], kind: null, lit: null, pointed: null, cross: false };
+const scene = {
+  camera: new Camera(soon),
+  points: null,
+  ids: [],
+  kinds: [],
+  kind: null,
+  lit: null,
+  pointed: null,
+  cross: false,
+};
 let map = null;
 let waits = false;
 let travelled = 0;
@@ -34,9 +43,12 @@ function soon() {
 
 const called = (method) => ({ pca: "PCA", tsne: "t-SNE", umap: "UMAP" })[method] ?? method;
 const counts = (index) => scene.lit === null || scene.kind[index] === scene.lit;
-const nearest = (px, py, reach) => scene.points.nearest(...scene.camera.toMap(px, py), reach / scene.camera.scale, counts);
-const nearMiddle = () => nearest(...scene.camera.middle, 60) ?? nearest(...scene.camera.middle, 400);
-const open = (index) => index !== null && location.assign(`/similar/${encodeURIComponent(scene.ids[index])}`);
+const nearest = (px, py, reach) =>
+  scene.points.nearest(...scene.camera.toMap(px, py), reach / scene.camera.scale, counts);
+const nearMiddle = () =>
+  nearest(...scene.camera.middle, 60) ?? nearest(...scene.camera.middle, 400);
+const open = (index) =>
+  index !== null && location.assign(`/similar/${encodeURIComponent(scene.ids[index])}`);
 
 function showPeek() {
   const index = scene.pointed;
@@ -46,18 +58,28 @@ function showPeek() {
   if (peek.dataset.id !== id) {
     peek.dataset.id = id;
     find("img", peek).src = thumbnail({ id });
-    const name = map.label[index] ?? (map.group[index] === null ? "No label" : `Group ${map.group[index]}`);
+    const name =
+      map.label[index] ?? (map.group[index] === null ? "No label" : `Group ${map.group[index]}`);
     find("p", peek).textContent = shown(name);
     canvas.setAttribute("aria-description", shown(name));
   }
   const [x, y] = scene.camera.toScreen(scene.points.x[index], scene.points.y[index]);
-  const [left, top] = [x + 192 > scene.camera.width ? x - 188 : x + 16, Math.max(8, Math.min(scene.camera.height - 205, y - 90))];
+  const [left, top] = [
+    x + 192 > scene.camera.width ? x - 188 : x + 16,
+    Math.max(8, Math.min(scene.camera.height - 205, y - 90)),
+  ];
   peek.style.transform = `translate(${left}px, ${top}px)`;
 }
 
 function paint() {
   const byLabel = colourBy.value === "label";
-  Object.assign(scene, kindsOf(byLabel ? map.label : map.group, (value) => (value === null ? (byLabel ? "No label" : "No group") : byLabel ? value : `Group ${value}`)), { lit: null });
+  Object.assign(
+    scene,
+    kindsOf(byLabel ? map.label : map.group, (value) =>
+      value === null ? (byLabel ? "No label" : "No group") : byLabel ? value : `Group ${value}`,
+    ),
+    { lit: null },
+  );
   showLegend(scene.kinds, (index) => ((scene.lit = index), soon()));
   soon();
 }
@@ -93,11 +115,13 @@ function show(now) {
   find("#none").hidden = map.ids.length > 0;
   find(".legend").hidden = find(".zoom").hidden = map.ids.length === 0;
   const better = map.making ? ` A better map, by ${called(map.making)}, is being made.` : "";
-  find("#how").textContent = `${photographs(map.ids.length)} by ${called(map.method)}; the nearer, the more alike.${better}`;
+  find("#how").textContent =
+    `${photographs(map.ids.length)} by ${called(map.method)}; the nearer, the more alike.${better}`;
   scene.points = new Points(map.x, map.y);
   scene.ids = map.ids;
   scene.pointed = null;
-  if (!colourBy.dataset.set) colourBy.value = map.group.some((group) => group !== null) ? "group" : "label";
+  if (!colourBy.dataset.set)
+    colourBy.value = map.group.some((group) => group !== null) ? "group" : "label";
   fit();
   paint();
 }
@@ -110,8 +134,15 @@ function fit() {
 
 function grip() {
   const places = [...fingers.values()];
-  const [x, y] = [0, 1].map((axis) => places.reduce((sum, place) => sum + place[axis], 0) / places.length);
-  return { x, y, spread: places.length > 1 ? Math.hypot(places[0][0] - places[1][0], places[0][1] - places[1][1]) : 0 };
+  const [x, y] = [0, 1].map(
+    (axis) => places.reduce((sum, place) => sum + place[axis], 0) / places.length,
+  );
+  return {
+    x,
+    y,
+    spread:
+      places.length > 1 ? Math.hypot(places[0][0] - places[1][0], places[0][1] - places[1][1]) : 0,
+  };
 }
 
 const place = (event) => [event.offsetX, event.offsetY];
@@ -133,7 +164,8 @@ canvas.addEventListener("pointermove", (event) => {
   const before = grip();
   fingers.set(event.pointerId, place(event));
   const now = grip();
-  travelled += Math.hypot(now.x - before.x, now.y - before.y) + Math.abs(now.spread - before.spread);
+  travelled +=
+    Math.hypot(now.x - before.x, now.y - before.y) + Math.abs(now.spread - before.spread);
   if (travelled < 5) return;
   canvas.classList.add("dragging");
   if (event.pointerType !== "touch") scene.pointed = null;
@@ -151,19 +183,36 @@ for (const end of ["pointerup", "pointercancel"]) {
     soon();
   });
 }
-canvas.addEventListener("pointerleave", () => fingers.size === 0 && !scene.cross && ((scene.pointed = null), soon()));
-canvas.addEventListener("wheel", (event) => {
-  event.preventDefault();
-  if (!scene.points) return;
-  const pixels = event.deltaY * (event.deltaMode === 1 ? 24 : 1);
-  scene.camera.zoomBy(Math.exp(-Math.max(-240, Math.min(240, pixels)) * (event.ctrlKey ? 0.01 : 0.0022)), ...place(event));
-  scene.pointed = nearest(...place(event), REACH);
-}, { passive: false });
+canvas.addEventListener(
+  "pointerleave",
+  () => fingers.size === 0 && !scene.cross && ((scene.pointed = null), soon()),
+);
+canvas.addEventListener(
+  "wheel",
+  (event) => {
+    event.preventDefault();
+    if (!scene.points) return;
+    const pixels = event.deltaY * (event.deltaMode === 1 ? 24 : 1);
+    scene.camera.zoomBy(
+      Math.exp(-Math.max(-240, Math.min(240, pixels)) * (event.ctrlKey ? 0.01 : 0.0022)),
+      ...place(event),
+    );
+    scene.pointed = nearest(...place(event), REACH);
+  },
+  { passive: false },
+);
 canvas.addEventListener("keydown", (event) => {
   const step = 70;
   const acts = {
-    ArrowLeft: () => scene.camera.pan(step, 0), ArrowRight: () => scene.camera.pan(-step, 0), ArrowUp: () => scene.camera.pan(0, step), ArrowDown: () => scene.camera.pan(0, -step),
-    "+": () => scene.camera.zoomBy(1.5), "=": () => scene.camera.zoomBy(1.5), "-": () => scene.camera.zoomBy(1 / 1.5), 0: () => scene.camera.reset(), Enter: () => open(nearMiddle()),
+    ArrowLeft: () => scene.camera.pan(step, 0),
+    ArrowRight: () => scene.camera.pan(-step, 0),
+    ArrowUp: () => scene.camera.pan(0, step),
+    ArrowDown: () => scene.camera.pan(0, -step),
+    "+": () => scene.camera.zoomBy(1.5),
+    "=": () => scene.camera.zoomBy(1.5),
+    "-": () => scene.camera.zoomBy(1 / 1.5),
+    0: () => scene.camera.reset(),
+    Enter: () => open(nearMiddle()),
   };
   if (!(event.key in acts) || event.ctrlKey || event.metaKey || !scene.points) return;
   event.preventDefault();

@@ -10,7 +10,9 @@ async function again() {
     await refresh("#running", "#health", "#over");
     stand("progress", null);
   } catch {
-    stand("progress", "The server does not answer; this page goes on when it is back.", { kind: "waiting" });
+    stand("progress", "The server does not answer; this page goes on when it is back.", {
+      kind: "waiting",
+    });
   }
 }
 

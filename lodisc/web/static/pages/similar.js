@@ -24,13 +24,18 @@ const tiles = () => [...document.querySelectorAll(".nearest .tile")];
 
 /** Ask once, keep a promise of the answer; a failure is forgotten so that the next try asks again. */
 function once(store, key, path) {
-  if (!store.has(key)) store.set(key, get(path).catch((error) => (store.delete(key), Promise.reject(error))));
+  if (!store.has(key))
+    store.set(
+      key,
+      get(path).catch((error) => (store.delete(key), Promise.reject(error))),
+    );
   if (store.size > 60) store.delete(store.keys().next().value);
   return store.get(key);
 }
 
 const lookOf = (id) => once(looks, id, `/api/photos/${encodeURIComponent(id)}/look`);
-const pairOf = (id) => once(pairs, id, `/api/pairs/${encodeURIComponent(root.dataset.id)}/${encodeURIComponent(id)}`);
+const pairOf = (id) =>
+  once(pairs, id, `/api/pairs/${encodeURIComponent(root.dataset.id)}/${encodeURIComponent(id)}`);
 const ready = (image) => (image.complete ? Promise.resolve() : image.decode().catch(() => {}));
 
 async function showPivotal(image, id, still) {
@@ -52,7 +57,10 @@ function choose(tile) {
   find("#open").href = find("a", tile).href;
   wipe(pictures.other);
   pictures.other.src = `/api/photos/${encodeURIComponent(tile.dataset.id)}/picture`;
-  frames.other.setAttribute("aria-label", `${tile.title}: move with the arrow keys to see which patches of the query answer`);
+  frames.other.setAttribute(
+    "aria-label",
+    `${tile.title}: move with the arrow keys to see which patches of the query answer`,
+  );
   clearTimeout(timer);
   timer = setTimeout(paint, REST);
 }
@@ -75,7 +83,10 @@ async function paintPatch() {
     if (!on() || tile !== chosen || aim !== patch) return;
     const mine = aim.side === "query" ? pair.a : pair.b;
     const theirs = aim.side === "query" ? pair.b : pair.a;
-    const scores = aim.side === "query" ? pair.similarity[aim.index] : pair.similarity.map((row) => row[aim.index]);
+    const scores =
+      aim.side === "query"
+        ? pair.similarity[aim.index]
+        : pair.similarity.map((row) => row[aim.index]);
     drawPatch(pictures[aim.side], mine, aim.index);
     const other = aim.side === "query" ? "other" : "query";
     drawAnswers(pictures[other], theirs, scores);
@@ -101,11 +112,17 @@ function bindFrame(side) {
   const follow = async (event) => {
     if (!on() || !chosen) return;
     const { left, top } = frame.getBoundingClientRect();
-    point(side, (await gridOf(side).catch(() => null))?.at(event.clientX - left, event.clientY - top) ?? null);
+    point(
+      side,
+      (await gridOf(side).catch(() => null))?.at(event.clientX - left, event.clientY - top) ?? null,
+    );
   };
   frame.addEventListener("pointermove", follow);
   frame.addEventListener("pointerdown", follow);
-  frame.addEventListener("pointerleave", () => frame !== document.activeElement && point(side, null));
+  frame.addEventListener(
+    "pointerleave",
+    () => frame !== document.activeElement && point(side, null),
+  );
   frame.addEventListener("blur", () => point(side, null));
   frame.addEventListener("keydown", async (event) => {
     const steps = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] };
@@ -114,9 +131,16 @@ function bindFrame(side) {
     const grid = await gridOf(side).catch(complain);
     if (!grid) return;
     const { rows, columns } = grid;
-    const at = patch?.side === side ? patch.index : Math.floor(rows / 2) * columns + Math.floor(columns / 2);
-    const [row, column] = [Math.floor(at / columns) + steps[event.key][0], (at % columns) + steps[event.key][1]];
-    point(side, Math.max(0, Math.min(rows - 1, row)) * columns + Math.max(0, Math.min(columns - 1, column)));
+    const at =
+      patch?.side === side ? patch.index : Math.floor(rows / 2) * columns + Math.floor(columns / 2);
+    const [row, column] = [
+      Math.floor(at / columns) + steps[event.key][0],
+      (at % columns) + steps[event.key][1],
+    ];
+    point(
+      side,
+      Math.max(0, Math.min(rows - 1, row)) * columns + Math.max(0, Math.min(columns - 1, column)),
+    );
   });
 }
 
@@ -135,7 +159,10 @@ function bindTiles() {
   for (const tile of tiles()) {
     tile.addEventListener("pointerenter", (event) => event.pointerType !== "touch" && choose(tile));
     tile.addEventListener("focusin", () => choose(tile));
-    tile.addEventListener("pointerdown", () => (tile.dataset.was = tile === chosen ? "chosen" : ""));
+    tile.addEventListener(
+      "pointerdown",
+      () => (tile.dataset.was = tile === chosen ? "chosen" : ""),
+    );
     tile.addEventListener("click", (event) => {
       const touch = event.pointerType === "touch";
       if (touch && tile.dataset.was !== "chosen") event.preventDefault();

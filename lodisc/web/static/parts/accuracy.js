@@ -11,13 +11,16 @@ const svg = (name, attributes) => {
 export function showAccuracy({ accuracy, reason }) {
   const card = find(".accuracy");
   find(".told", card).hidden = !accuracy;
-  find(".reason", card).textContent = accuracy ? "" : (reason ?? "Label a few photographs of two kinds or more; then it can be told.");
+  find(".reason", card).textContent = accuracy
+    ? ""
+    : (reason ?? "Label a few photographs of two kinds or more; then it can be told.");
   find(".reason", card).hidden = Boolean(accuracy);
   if (!accuracy) return;
   const { value, low, high, n } = accuracy;
   const ends = (share) => (high - low < 0.02 ? `${(100 * share).toFixed(1)}%` : percent(share));
   find(".value span", card).textContent = `${(100 * value).toFixed(0)}%`;
-  find(".interval-words", card).textContent = `Between ${ends(low)} and ${ends(high)} with 95% confidence, cross-validated on ${photographs(n)} with a label.`;
+  find(".interval-words", card).textContent =
+    `Between ${ends(low)} and ${ends(high)} with 95% confidence, cross-validated on ${photographs(n)} with a label.`;
   find("svg", card).replaceChildren(
     svg("line", { class: "rail", x1: "0%", x2: "100%", y1: 11, y2: 11 }),
     svg("line", { class: "interval", x1: `${100 * low}%`, x2: `${100 * high}%`, y1: 11, y2: 11 }),
@@ -42,11 +45,16 @@ export class Acceptance {
 
   draw() {
     const confidence = Number(this.slider.value) / 100;
-    const at = [...this.above].sort((one, other) => Math.abs(one.confidence - confidence) - Math.abs(other.confidence - confidence))[0];
+    const at = [...this.above].sort(
+      (one, other) =>
+        Math.abs(one.confidence - confidence) - Math.abs(other.confidence - confidence),
+    )[0];
     const count = at?.count ?? 0;
     find("#from").textContent = `${this.slider.value}%`;
     this.slider.disabled = this.above.length === 0;
     this.button.disabled = count === 0;
-    this.button.textContent = count ? `Accept ${number(count)} name${count === 1 ? "" : "s"}` : "No names to accept";
+    this.button.textContent = count
+      ? `Accept ${number(count)} name${count === 1 ? "" : "s"}`
+      : "No names to accept";
   }
 }

@@ -22,7 +22,10 @@ export class Choices {
   /** Take in the labels and counts of the server; those known keep their digits, new ones come behind. */
   show(labels, given) {
     this.counts = new Map(labels.map(({ label, count }) => [label, count]));
-    this.order = [...this.order.filter((label) => this.counts.has(label)), ...labels.map(({ label }) => label).filter((label) => !this.order.includes(label))];
+    this.order = [
+      ...this.order.filter((label) => this.counts.has(label)),
+      ...labels.map(({ label }) => label).filter((label) => !this.order.includes(label)),
+    ];
     this.draw(given);
   }
 
@@ -40,11 +43,23 @@ export class Choices {
   draw(given) {
     lasting.write(ORDER, JSON.stringify(this.order));
     const items = this.order.map((label, index) =>
-      el("li", {},
-        el("button", { type: "button", class: label === given ? "given" : null, title: shown(label), click: () => this.chosen(label) },
+      el(
+        "li",
+        {},
+        el(
+          "button",
+          {
+            type: "button",
+            class: label === given ? "given" : null,
+            title: shown(label),
+            click: () => this.chosen(label),
+          },
           el("kbd", {}, index < 9 ? String(index + 1) : "·"),
           el("span", { class: "text" }, shown(label)),
-          el("span", { class: "count" }, number(this.counts.get(label) ?? 0)))));
+          el("span", { class: "count" }, number(this.counts.get(label) ?? 0)),
+        ),
+      ),
+    );
     this.list.replaceChildren(...items);
     find("#no-labels").hidden = items.length > 0;
   }

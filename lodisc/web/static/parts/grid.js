@@ -5,8 +5,20 @@ const MORE_ROWS = 2;
 export class WindowedGrid {
   /** `room` holds `list`, the grid itself; `make()` gives an empty tile, `fill(tile, index)` its content, `drop(tile)` lets go of it. */
   constructor(room, list, { make, fill, drop, moved }) {
-    Object.assign(this, { room, list, make, fill, drop, moved, total: 0, columns: 1, rowHeight: 0 });
-    this.tiles = new Map([...list.children].map((tile, index) => [Number(tile.dataset.index ?? index), tile]));
+    Object.assign(this, {
+      room,
+      list,
+      make,
+      fill,
+      drop,
+      moved,
+      total: 0,
+      columns: 1,
+      rowHeight: 0,
+    });
+    this.tiles = new Map(
+      [...list.children].map((tile, index) => [Number(tile.dataset.index ?? index), tile]),
+    );
     this.waits = false;
     addEventListener("scroll", () => this.soon(), { passive: true });
     new ResizeObserver(() => this.resized()).observe(room);

@@ -7,7 +7,9 @@ const DRAFT = `lodisc:${document.documentElement.dataset.collection}:draft:`;
 /** Fill the list of names that every such field proposes. */
 export function propose(labels) {
   find("#names")?.remove();
-  document.body.append(el("datalist", { id: "names" }, ...labels.map((label) => el("option", { value: label }))));
+  document.body.append(
+    el("datalist", { id: "names" }, ...labels.map((label) => el("option", { value: label }))),
+  );
 }
 
 /** Bring a form with one text field to life: `named(label)` is called with what was typed, the field is empty then. */

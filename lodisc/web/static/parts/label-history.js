@@ -12,11 +12,21 @@ function ago(time) {
 }
 
 export function showHistory(history, { undo, redo }) {
-  const items = history.slice(0, MOST).map((action) =>
-    el("li", { class: action.undone ? "undone" : null },
-      el("span", {}, shown(action.text)),
-      el("time", { datetime: action.time }, action.undone ? "undone" : ago(action.time))));
-  find(".past").replaceChildren(...(items.length ? items : [el("li", { class: "quiet" }, "Nothing yet. What you do here can be undone.")]));
+  const items = history
+    .slice(0, MOST)
+    .map((action) =>
+      el(
+        "li",
+        { class: action.undone ? "undone" : null },
+        el("span", {}, shown(action.text)),
+        el("time", { datetime: action.time }, action.undone ? "undone" : ago(action.time)),
+      ),
+    );
+  find(".past").replaceChildren(
+    ...(items.length
+      ? items
+      : [el("li", { class: "quiet" }, "Nothing yet. What you do here can be undone.")]),
+  );
   find("#undo").disabled = !undo;
   find("#redo").disabled = !redo;
   find("#undo").title = undo ? shown(undo) : "";

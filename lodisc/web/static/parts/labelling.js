@@ -14,9 +14,16 @@ const changed = (how) => listeners.forEach((listener) => listener(how));
 
 /** Label `ids` or a whole `group` of the `grouping` that was seen, or with null take their labels away; true when the server has it. */
 export async function label(name, { ids, group, grouping, count = ids?.length, quietly = false }) {
-  const what = name === null ? `Taking the label off ${photographs(count)}` : `“${shown(name)}” for ${photographs(count)}`;
+  const what =
+    name === null
+      ? `Taking the label off ${photographs(count)}`
+      : `“${shown(name)}” for ${photographs(count)}`;
   hush(); // an “Undo” there would not mean this one
-  const answer = await put({ path: "/api/labels", body: ids ? { ids, label: name } : { group, grouping, label: name }, words: what });
+  const answer = await put({
+    path: "/api/labels",
+    body: ids ? { ids, label: name } : { group, grouping, label: name },
+    words: what,
+  });
   if (answer === null) return false;
   const named = name === null ? "without a label now" : `labelled “${shown(name)}”`;
   if (!quietly) offer(answer, named);
@@ -26,12 +33,17 @@ export async function label(name, { ids, group, grouping, count = ids?.length, q
 
 /** Say what was done, unless another tab knows, with a way back where nothing else is on its way. */
 function offer({ changed: count }, done) {
-  if (count !== undefined) say(`${photographs(count)} ${done}.`, { actions: unsettled() ? [] : [["Undo", undo]] });
+  if (count !== undefined)
+    say(`${photographs(count)} ${done}.`, { actions: unsettled() ? [] : [["Undo", undo]] });
 }
 
 /** Label every unlabelled photograph of which the features are at least this sure. */
 export async function accept(confidence) {
-  const answer = await put({ path: "/api/names/accept", body: { confidence }, words: `Accepting the names from ${Math.round(100 * confidence)}% on` });
+  const answer = await put({
+    path: "/api/names/accept",
+    body: { confidence },
+    words: `Accepting the names from ${Math.round(100 * confidence)}% on`,
+  });
   if (answer === null) return;
   offer(answer, "named");
   changed({ known: false });
@@ -42,7 +54,8 @@ async function turn(path, done, nothing) {
   if (unsettled()) {
     const words = path.endsWith("undo") ? await takeBack() : null;
     if (words) return say(`${words} was taken back before it was sent.`);
-    if (!(await sentWithin(PATIENCE))) return say("Please wait until what was typed has reached the server.");
+    if (!(await sentWithin(PATIENCE)))
+      return say("Please wait until what was typed has reached the server.");
   }
   try {
     const answer = await post(path);

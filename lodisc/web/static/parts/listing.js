@@ -10,7 +10,17 @@ const RETRY = 2000;
 export class Photographs {
   /** `query` are the filters and the order; `arrived(from, to)` is told of photographs that have come, `failed(error)` of trouble. */
   constructor(query, { arrived, failed }) {
-    Object.assign(this, { query, arrived, failed, total: 0, pages: new Map(), asked: new Map(), timer: 0, calls: 0, newest: 0 });
+    Object.assign(this, {
+      query,
+      arrived,
+      failed,
+      total: 0,
+      pages: new Map(),
+      asked: new Map(),
+      timer: 0,
+      calls: 0,
+      newest: 0,
+    });
   }
 
   address(offset, limit) {
@@ -37,7 +47,9 @@ export class Photographs {
     const aborter = new AbortController();
     this.asked.set(page, aborter);
     try {
-      const { total, photos } = await get(this.address(page * PAGE, PAGE), { signal: aborter.signal });
+      const { total, photos } = await get(this.address(page * PAGE, PAGE), {
+        signal: aborter.signal,
+      });
       this.asked.delete(page);
       this.pages.set(page, photos);
       this.total = total;
@@ -66,18 +78,24 @@ export class Photographs {
     for (const aborter of this.asked.values()) aborter.abort();
     this.asked.clear();
     const first = Math.floor(from / PAGE) * PAGE;
-    const { total, photos } = await get(this.address(first, Math.min(MOST_AT_ONCE, Math.max(PAGE, Math.ceil((to - first) / PAGE) * PAGE))));
+    const { total, photos } = await get(
+      this.address(
+        first,
+        Math.min(MOST_AT_ONCE, Math.max(PAGE, Math.ceil((to - first) / PAGE) * PAGE)),
+      ),
+    );
     if (call < this.newest) return;
     this.newest = call;
     this.pages.clear();
-    for (let start = 0; start < photos.length; start += PAGE) this.pages.set((first + start) / PAGE, photos.slice(start, start + PAGE));
+    for (let start = 0; start < photos.length; start += PAGE)
+      this.pages.set((first + start) / PAGE, photos.slice(start, start + PAGE));
     this.total = total;
   }
 
   /** The ids of a whole range, fetched where they are not here. */
   async ids(from, to) {
     const found = [];
-    for (let start = from; start < to; ) {
+    for (let start = from; start < to;) {
       if (this.get(start)) {
         found.push(this.get(start).id);
         start += 1;

@@ -34,14 +34,21 @@ export function draw(canvas, { camera, points, ids, kinds, kind, lit, pointed, c
   const [right, bottom] = camera.toMap(camera.width + SIDE, camera.height + SIDE);
   const visible = [...points.within(left, top, right, bottom)];
   drawPoints(context, visible, { camera, points, kinds, kind, lit });
-  if (visible.length <= ROOMY || camera.zoom > 30) drawThumbnails(context, visible, { camera, points, ids, kinds, kind, lit }, again);
+  if (visible.length <= ROOMY || camera.zoom > 30)
+    drawThumbnails(context, visible, { camera, points, ids, kinds, kind, lit }, again);
   if (pointed !== null) ring(context, camera.toScreen(points.x[pointed], points.y[pointed]));
   if (cross) drawCross(context, camera.middle);
 }
 
 function drawPoints(context, visible, { camera, points, kinds, kind, lit }) {
   const crowded = Math.sqrt(Math.min(1, camera.scale / camera.zoom / 700));
-  const radius = Math.max(1.4, Math.min(6, (26 / Math.sqrt(points.length / 40)) * crowded + Math.log2(camera.zoom + 1) * 0.9 * crowded));
+  const radius = Math.max(
+    1.4,
+    Math.min(
+      6,
+      (26 / Math.sqrt(points.length / 40)) * crowded + Math.log2(camera.zoom + 1) * 0.9 * crowded,
+    ),
+  );
   const byKind = kinds.map(() => []);
   for (const index of visible) byKind[kind[index]].push(index);
   for (let at = kinds.length - 1; at >= 0; at -= 1) {
@@ -50,7 +57,8 @@ function drawPoints(context, visible, { camera, points, kinds, kind, lit }) {
     dots(context, byKind[at], radius, kinds[at].colour, { camera, points });
   }
   context.globalAlpha = 1;
-  if (lit !== null && byKind[lit]) dots(context, byKind[lit], radius + 0.6, kinds[lit].colour, { camera, points });
+  if (lit !== null && byKind[lit])
+    dots(context, byKind[lit], radius + 0.6, kinds[lit].colour, { camera, points });
 }
 
 function dots(context, indices, radius, colour, { camera, points }) {
@@ -67,13 +75,27 @@ function dots(context, indices, radius, colour, { camera, points }) {
 /** Pictures from the middle outwards as long as there are not too many; none over another. */
 function drawThumbnails(context, visible, { camera, points, ids, kinds, kind, lit }, again) {
   const taken = new Set();
-  const places = visible.map((index) => [index, ...camera.toScreen(points.x[index], points.y[index])]);
+  const places = visible.map((index) => [
+    index,
+    ...camera.toScreen(points.x[index], points.y[index]),
+  ]);
   const [middleX, middleY] = camera.middle;
-  places.sort((one, other) => (one[1] - middleX) ** 2 + (one[2] - middleY) ** 2 - (other[1] - middleX) ** 2 - (other[2] - middleY) ** 2);
+  places.sort(
+    (one, other) =>
+      (one[1] - middleX) ** 2 +
+      (one[2] - middleY) ** 2 -
+      (other[1] - middleX) ** 2 -
+      (other[2] - middleY) ** 2,
+  );
   let drawn = 0;
   for (const [index, x, y] of places) {
     if (lit !== null && kind[index] !== lit) continue;
-    const cells = [0, 1].flatMap((down) => [0, 1].map((across) => `${Math.floor((x - SIDE / 2 + across * SIDE) / SIDE)},${Math.floor((y - SIDE / 2 + down * SIDE) / SIDE)}`));
+    const cells = [0, 1].flatMap((down) =>
+      [0, 1].map(
+        (across) =>
+          `${Math.floor((x - SIDE / 2 + across * SIDE) / SIDE)},${Math.floor((y - SIDE / 2 + down * SIDE) / SIDE)}`,
+      ),
+    );
     if (cells.some((cell) => taken.has(cell)) || drawn >= MOST_THUMBNAILS) continue;
     for (const cell of cells) taken.add(cell);
     drawn += 1;
@@ -88,7 +110,17 @@ function stamp(context, image, x, y, colour) {
   context.beginPath();
   context.roundRect(x, y, SIDE, SIDE, 7);
   context.clip();
-  context.drawImage(image, (image.naturalWidth - side) / 2, (image.naturalHeight - side) / 2, side, side, x, y, SIDE, SIDE);
+  context.drawImage(
+    image,
+    (image.naturalWidth - side) / 2,
+    (image.naturalHeight - side) / 2,
+    side,
+    side,
+    x,
+    y,
+    SIDE,
+    SIDE,
+  );
   context.restore();
   context.strokeStyle = colour;
   context.lineWidth = 2.5;
@@ -99,7 +131,10 @@ function stamp(context, image, x, y, colour) {
 
 function ring(context, [x, y]) {
   const style = getComputedStyle(context.canvas);
-  for (const [colour, width] of [[style.getPropertyValue("--card"), 5], [style.getPropertyValue("--ink"), 2]]) {
+  for (const [colour, width] of [
+    [style.getPropertyValue("--card"), 5],
+    [style.getPropertyValue("--ink"), 2],
+  ]) {
     context.strokeStyle = colour;
     context.lineWidth = width;
     context.beginPath();
@@ -112,7 +147,12 @@ function drawCross(context, [x, y]) {
   context.strokeStyle = getComputedStyle(context.canvas).getPropertyValue("--ink");
   context.lineWidth = 1.5;
   context.beginPath();
-  for (const [dx, dy] of [[1, 0], [-1, 0], [0, 1], [0, -1]]) {
+  for (const [dx, dy] of [
+    [1, 0],
+    [-1, 0],
+    [0, 1],
+    [0, -1],
+  ]) {
     context.moveTo(x + 12 * dx, y + 12 * dy);
     context.lineTo(x + 22 * dx, y + 22 * dy);
   }

@@ -18,9 +18,17 @@ export function patchGrid(image, { rows, columns, box }) {
   const rect = pictureRect(image);
   const left = rect.left + box[0] * rect.width;
   const top = rect.top + box[1] * rect.height;
-  const [w, h] = [((box[2] - box[0]) * rect.width) / columns, ((box[3] - box[1]) * rect.height) / rows];
+  const [w, h] = [
+    ((box[2] - box[0]) * rect.width) / columns,
+    ((box[3] - box[1]) * rect.height) / rows,
+  ];
   return {
-    rows, columns, left, top, width: w * columns, height: h * rows,
+    rows,
+    columns,
+    left,
+    top,
+    width: w * columns,
+    height: h * rows,
     cell(index) {
       const [column, row] = [index % columns, Math.floor(index / columns)];
       const [x, y] = [Math.round(left + column * w), Math.round(top + row * h)];
@@ -28,7 +36,9 @@ export function patchGrid(image, { rows, columns, box }) {
     },
     at(x, y) {
       const [column, row] = [Math.floor((x - left) / w), Math.floor((y - top) / h)];
-      return column >= 0 && row >= 0 && column < columns && row < rows ? row * columns + column : null;
+      return column >= 0 && row >= 0 && column < columns && row < rows
+        ? row * columns + column
+        : null;
     },
   };
 }
@@ -36,7 +46,8 @@ export function patchGrid(image, { rows, columns, box }) {
 /** A canvas over the image, clean and sharp, and its context in CSS pixels. */
 function canvasOver(image) {
   const holder = image.parentElement;
-  const canvas = holder.querySelector("canvas") ?? holder.appendChild(document.createElement("canvas"));
+  const canvas =
+    holder.querySelector("canvas") ?? holder.appendChild(document.createElement("canvas"));
   const ratio = Math.min(devicePixelRatio, 2);
   canvas.width = Math.round(image.clientWidth * ratio);
   canvas.height = Math.round(image.clientHeight * ratio);
@@ -92,7 +103,10 @@ export function drawAnswers(image, look, scores) {
     context.fillStyle = `rgb(${ANSWER.join(" ")} / ${0.5 * strength ** 5})`;
     context.fillRect(x, y, w, h);
   });
-  const best = scores.map((_, index) => index).sort((one, other) => scores[other] - scores[one]).slice(0, 3);
+  const best = scores
+    .map((_, index) => index)
+    .sort((one, other) => scores[other] - scores[one])
+    .slice(0, 3);
   const frames = new Path2D();
   for (const index of best) frames.rect(...grid.cell(index));
   stroke(context, frames, `rgb(${ANSWER})`, 2);

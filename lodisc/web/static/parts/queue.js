@@ -24,7 +24,11 @@ export class Queue {
 
   /** What a label would go to: the selected photographs, else the one on the stage. */
   get targets() {
-    return this.selected.size ? this.photos.filter((photo) => this.selected.has(photo.id)) : this.current ? [this.current] : [];
+    return this.selected.size
+      ? this.photos.filter((photo) => this.selected.has(photo.id))
+      : this.current
+        ? [this.current]
+        : [];
   }
 
   /** What has been seen, the one on the stage and the next few: these stay in the queue. */
@@ -37,16 +41,22 @@ export class Queue {
     this.asked = true;
     const stage = this.current;
     const now = new Map(known.map((photo) => [photo.id, photo]));
-    const lost = this.held.filter((photo) => photo !== stage && photo.label !== null && now.get(photo.id)?.label === null);
+    const lost = this.held.filter(
+      (photo) => photo !== stage && photo.label !== null && now.get(photo.id)?.label === null,
+    );
     const kept = this.held.filter((photo) => !lost.includes(photo));
     this.at = Math.max(0, kept.indexOf(stage));
     kept.splice(this.at + 1, 0, ...lost);
     const here = new Set(kept.map((photo) => photo.id));
-    const selected = this.photos.filter((photo) => this.selected.has(photo.id) && !here.has(photo.id));
+    const selected = this.photos.filter(
+      (photo) => this.selected.has(photo.id) && !here.has(photo.id),
+    );
     for (const photo of selected) here.add(photo.id);
     this.photos = [...kept, ...selected, ...proposals.filter((photo) => !here.has(photo.id))];
     const fresh = new Map(proposals.map((photo) => [photo.id, photo]));
-    this.photos = this.photos.map((photo) => now.get(photo.id) ?? ((photo.label === null && fresh.get(photo.id)) || photo));
+    this.photos = this.photos.map(
+      (photo) => now.get(photo.id) ?? ((photo.label === null && fresh.get(photo.id)) || photo),
+    );
     this.draw();
   }
 
@@ -83,7 +93,8 @@ export class Queue {
     event.preventDefault();
     const index = this.photos.findIndex((photo) => photo.id === tile.dataset.id);
     if (event.shiftKey) {
-      for (let one = Math.min(this.at, index); one <= Math.max(this.at, index); one += 1) this.selected.add(this.photos[one].id);
+      for (let one = Math.min(this.at, index); one <= Math.max(this.at, index); one += 1)
+        this.selected.add(this.photos[one].id);
     } else if (event.target.closest(".tick")) {
       return this.toggle(index);
     }
@@ -102,14 +113,22 @@ export class Queue {
       find("img", tile).loading = "lazy";
       return tile;
     });
-    if (tiles.some((tile, index) => this.strip.children[index] !== tile) || tiles.length !== this.strip.children.length) this.strip.replaceChildren(...tiles);
+    if (
+      tiles.some((tile, index) => this.strip.children[index] !== tile) ||
+      tiles.length !== this.strip.children.length
+    )
+      this.strip.replaceChildren(...tiles);
     this.strip.classList.toggle("selecting", this.selected.size > 0);
     const current = tiles[this.at];
     if (current) {
       this.strip.setAttribute("aria-activedescendant", current.id);
-      const [left, right] = [current.offsetLeft - this.strip.offsetLeft, current.offsetLeft - this.strip.offsetLeft + current.offsetWidth];
+      const [left, right] = [
+        current.offsetLeft - this.strip.offsetLeft,
+        current.offsetLeft - this.strip.offsetLeft + current.offsetWidth,
+      ];
       if (left < this.strip.scrollLeft + 40) this.strip.scrollLeft = left - 40;
-      else if (right > this.strip.scrollLeft + this.strip.clientWidth - 130) this.strip.scrollLeft = right - this.strip.clientWidth + 130;
+      else if (right > this.strip.scrollLeft + this.strip.clientWidth - 130)
+        this.strip.scrollLeft = right - this.strip.clientWidth + 130;
     }
     this.changed();
   }

@@ -5,13 +5,25 @@ import { complain } from "../lib/notices.js";
 export class Selection {
   /** `grid` is a WindowedGrid over `photographs`; `changed()` is told of every change, `open(id)` of Enter. */
   constructor(grid, photographs, { changed, open }) {
-    Object.assign(this, { grid, photographs, changed, open, ids: new Set(), current: 0, anchor: 0 });
+    Object.assign(this, {
+      grid,
+      photographs,
+      changed,
+      open,
+      ids: new Set(),
+      current: 0,
+      anchor: 0,
+    });
     grid.list.addEventListener("click", (event) => this.#click(event));
     grid.list.addEventListener("keydown", (event) => this.#key(event));
     grid.list.addEventListener("focus", () => this.#focused());
     addEventListener("keydown", (event) => {
       if (event.key === "Escape" && this.ids.size && !typing(event.target)) this.clear();
-      if (event.key.toLowerCase() === "a" && (event.ctrlKey || event.metaKey) && !typing(event.target)) {
+      if (
+        event.key.toLowerCase() === "a" &&
+        (event.ctrlKey || event.metaKey) &&
+        !typing(event.target)
+      ) {
         event.preventDefault();
         this.all();
       }
@@ -73,7 +85,12 @@ export class Selection {
     const tile = event.target.closest(".tile");
     if (!tile) return;
     const index = Number(tile.dataset.index);
-    const selects = event.target.closest(".tick") || event.shiftKey || event.ctrlKey || event.metaKey || this.ids.size > 0;
+    const selects =
+      event.target.closest(".tick") ||
+      event.shiftKey ||
+      event.ctrlKey ||
+      event.metaKey ||
+      this.ids.size > 0;
     if (!selects || event.button !== 0) return;
     event.preventDefault();
     this.current = index;
@@ -97,7 +114,16 @@ export class Selection {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     const { columns, total } = this.grid;
     const page = columns * Math.max(1, Math.floor((innerHeight - 160) / this.grid.rowHeight));
-    const steps = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: columns, ArrowUp: -columns, PageDown: page, PageUp: -page, Home: -total, End: total };
+    const steps = {
+      ArrowRight: 1,
+      ArrowLeft: -1,
+      ArrowDown: columns,
+      ArrowUp: -columns,
+      PageDown: page,
+      PageUp: -page,
+      Home: -total,
+      End: total,
+    };
     if (event.key in steps) {
       event.preventDefault();
       this.#step(steps[event.key], event.shiftKey);

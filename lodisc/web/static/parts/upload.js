@@ -5,12 +5,20 @@ import { complain, hush, say } from "../lib/notices.js";
 
 const MOST_BYTES = 32 * 2 ** 20;
 const chooser = find("#chooser");
-const veil = el("div", { class: "drop", hidden: true, "aria-hidden": "true" }, "Drop the photograph to find its look-alikes");
+const veil = el(
+  "div",
+  { class: "drop", hidden: true, "aria-hidden": "true" },
+  "Drop the photograph to find its look-alikes",
+);
 let depth = 0;
 
 async function search(file) {
-  if (!file) return say("There is no photograph in what you gave. Choose, drop or paste an image file.", { kind: "bad" });
-  if (file.size > MOST_BYTES) return say("This file is larger than 32 MB. Give a smaller photograph.", { kind: "bad" });
+  if (!file)
+    return say("There is no photograph in what you gave. Choose, drop or paste an image file.", {
+      kind: "bad",
+    });
+  if (file.size > MOST_BYTES)
+    return say("This file is larger than 32 MB. Give a smaller photograph.", { kind: "bad" });
   say("Looking for look-alikes…");
   try {
     const { query } = await send("/api/similar", file, { top: 24 });
