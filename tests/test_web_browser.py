@@ -220,7 +220,7 @@ def test_the_accuracy_shows_and_names_are_accepted(server: Server, open_page: Ca
     for kind in ("finch", "wren"):
         labels.set([f"{kind}/{number}.jpg" for number in range(9)], kind)
     page = open_page("/label")
-    page.locator(".told").wait_for()
+    page.locator(".estimate").wait_for()
     shown = page.locator(".accuracy .value span").inner_text()
     assert shown.endswith("%") and 0 <= int(shown[:-1]) <= 100
     name = page.locator("#guess b")

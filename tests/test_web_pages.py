@@ -240,11 +240,11 @@ def test_the_map_is_loaded_again_once_there_is_a_better_one(open_page: Callable[
     monkeypatch.setattr(layouts, "layout", laid_out)
     monkeypatch.setattr(layouts, "PATIENCE", 0.0)
     page = open_page("/map", alone=True, prepare=watched)
-    page.locator("#how", has_text="is being made").wait_for()
+    page.locator("#method", has_text="is being made").wait_for()
     until(lambda: page.clock.fast_forward(30_000) or asked.count("map/status") > 2)
     assert asked.count("map") == 1
     allowed.set()
-    until(lambda: page.clock.fast_forward(30_000) or page.locator("#how", has_text="t-SNE; the nearer").count())
+    until(lambda: page.clock.fast_forward(30_000) or page.locator("#method", has_text="t-SNE; the nearer").count())
     before = len(asked)
     page.clock.fast_forward(60_000)
     assert asked.count("map") == 2 and asked[before:] == []

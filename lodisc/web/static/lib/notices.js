@@ -1,58 +1,87 @@
-// Short messages at the foot of the window: one that goes by itself, and others that stay until they are settled.
-import { el, find } from "./dom.js";
+// Short messages at the foot of the window: a passing one, and pinned ones that stay until they are taken away.
+import { isAbort } from "./api.js";
+import { el, findOptional } from "./dom.js";
 
-const STAY = 7000;
-const standing = new Map();
+/** @typedef {[name: string, act: () => unknown]} Action a button of a notice */
+/** @typedef {{ kind?: "" | "bad" | "waiting", actions?: Action[] }} Options */
+
+const DURATION = 7000; // milliseconds
+
+/** @type {Map<string, HTMLElement>} */
+const pinned = new Map();
+/** @type {HTMLElement | null} */
 let passing = null;
 let timer = 0;
 
-const place = () =>
-  find(".notices") ??
+const holder = () =>
+  findOptional(".notices") ??
   document.body.appendChild(el("div", { class: "notices", role: "status", "aria-live": "polite" }));
 
+/**
+ * @param {string} text
+ * @param {Options} options
+ */
 function build(text, { kind = "", actions = [] }) {
   const buttons = actions.map(([name, act]) => el("button", { type: "button", click: act }, name));
   return el("div", { class: `notice ${kind}` }, el("p", {}, text), ...buttons);
 }
 
-/** Say something in passing; `actions` are pairs of a button's name and what it does. */
-export function say(text, { actions = [], kind = "" } = {}) {
-  hush();
-  passing = build(text, {
-    kind,
-    actions: actions.map(([name, act]) => [name, () => (hush(), act())]),
-  });
-  place().append(passing);
-  const start = () => (timer = setTimeout(hush, kind === "bad" ? 2 * STAY : STAY));
+/**
+ * Show a message that goes away by itself.
+ * @param {string} text
+ * @param {Options} [options]
+ */
+export function notify(text, { actions = [], kind = "" } = {}) {
+  dismiss();
+  /** @type {(action: Action) => Action} */
+  const dismissing = ([name, act]) => [name, () => (dismiss(), act())];
+  passing = build(text, { kind, actions: actions.map(dismissing) });
+  holder().append(passing);
+  const start = () => (timer = setTimeout(dismiss, kind === "bad" ? 2 * DURATION : DURATION));
   passing.addEventListener("pointerenter", () => clearTimeout(timer));
   passing.addEventListener("pointerleave", start);
   passing.addEventListener("focusin", () => clearTimeout(timer));
   start();
 }
 
-export function hush() {
+/** Take the passing message away. */
+export function dismiss() {
   clearTimeout(timer);
   passing?.remove();
   passing = null;
 }
 
-/** Show, change or (with null) take away the message of this name, which stays until then. */
-export function stand(name, text, options = {}) {
-  const old = standing.get(name);
+/**
+ * Show or change the message of this name, which stays; null takes it away.
+ * @param {string} name
+ * @param {string | null} text
+ * @param {Options} [options]
+ */
+export function pin(name, text, options = {}) {
+  const former = pinned.get(name);
   if (text === null) {
-    old?.remove();
-    standing.delete(name);
+    former?.remove();
+    pinned.delete(name);
     return;
   }
-  const now = build(text, options);
-  const held = old?.contains(document.activeElement);
-  if (old) old.replaceWith(now);
-  else place().append(now);
-  if (held) now.querySelector("button")?.focus();
-  standing.set(name, now);
+  const notice = build(text, options);
+  const hadFocus = former?.contains(document.activeElement);
+  if (former) former.replaceWith(notice);
+  else holder().append(notice);
+  if (hadFocus) notice.querySelector("button")?.focus();
+  pinned.set(name, notice);
 }
 
-/** Say what went wrong in its own words. */
-export const complain = (error) => {
-  if (error.name !== "AbortError") say(error.message, { kind: "bad" });
-};
+/**
+ * The message of an error.
+ * @param {unknown} error
+ */
+export const messageOf = (error) => (error instanceof Error ? error.message : String(error));
+
+/**
+ * Show what went wrong.
+ * @param {unknown} error
+ */
+export function notifyError(error) {
+  if (!isAbort(error)) notify(messageOf(error), { kind: "bad" });
+}

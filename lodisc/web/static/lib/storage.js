@@ -1,12 +1,19 @@
-// What a browser keeps for a page; it may keep nothing (storage that is blocked throws when it is only named) or be full.
+// What a browser stores for a page. It may be full, or store nothing: blocked storage throws as soon as it is named.
 
-class Store {
+class SafeStorage {
+  /** @type {() => Storage} */
   #open;
 
+  /** @param {() => Storage} open */
   constructor(open) {
     this.#open = open;
   }
 
+  /**
+   * @template T
+   * @param {(storage: Storage) => T} act
+   * @param {T} otherwise
+   */
   #try(act, otherwise) {
     try {
       return act(this.#open());
@@ -15,30 +22,41 @@ class Store {
     }
   }
 
-  /** The text of this name, or null. */
+  /**
+   * The text of this name, or null.
+   * @param {string} name
+   */
   read(name) {
     return this.#try((storage) => storage.getItem(name), null);
   }
 
-  /** Keep a text; false where the browser doesn't. */
+  /**
+   * Store a text; false where the browser does not.
+   * @param {string} name
+   * @param {string} text
+   */
   write(name, text) {
     return this.#try((storage) => (storage.setItem(name, text), true), false);
   }
 
+  /** @param {string} name */
   erase(name) {
-    this.#try((storage) => storage.removeItem(name));
+    this.#try((storage) => storage.removeItem(name), undefined);
   }
 
-  /** The names that start so. */
+  /**
+   * The names that start with this.
+   * @param {string} start
+   */
   names(start) {
     return this.#try(
       (storage) => Object.keys(storage).filter((name) => name.startsWith(start)),
-      [],
+      /** @type {string[]} */ ([]),
     );
   }
 }
 
-/** Through restarts of the browser, for all its tabs. */
-export const lasting = new Store(() => localStorage);
+/** For all tabs, through restarts of the browser. */
+export const browserStorage = new SafeStorage(() => localStorage);
 /** For this tab. */
-export const brief = new Store(() => sessionStorage);
+export const tabStorage = new SafeStorage(() => sessionStorage);

@@ -1,158 +1,197 @@
-// The browse page: a view of the collection as a grid, its place in the address, and what one does with a selection.
-import { find, number, refresh } from "../lib/dom.js";
+// The browse page: a view of the collection as a grid, its place in the address, and what can be done with a selection.
+import { find, findAll, findOptional, refresh } from "../lib/dom.js";
+import { messageOf, notifyError, pin } from "../lib/notices.js";
+import { number } from "../lib/text.js";
+import { similarPage } from "../parts/addresses.js";
+import { WindowedGrid } from "../parts/grid.js";
+import { labelField, suggestFromPage } from "../parts/label-field.js";
 import { label, onLabels } from "../parts/labelling.js";
-import { complain, stand } from "../lib/notices.js";
-import { nameBox, propose } from "../parts/label-field.js";
-import { Photographs } from "../parts/listing.js";
+import { Listing } from "../parts/listing.js";
 import { Selection } from "../parts/selection.js";
 import { blankTile, dropTile, fillTile, watchTiles } from "../parts/tile.js";
-import { WindowedGrid } from "../parts/grid.js";
 
-const room = find(".room");
-const list = find(".room .grid");
-const actions = find("#actions");
-const size = find("#size");
-const sort = find("#sort");
-let placing = 0;
+const QUERY = ["state", "group", "label", "folder", "sort"];
+const USUAL_SIZE = "3"; // of the tiles, 1 to 6
+const REST = 250; // milliseconds without scrolling before the address follows
 
-if (room) start();
-const filtersToggle = find("#filters-toggle");
-filtersToggle.addEventListener("click", () =>
-  showFilters(!document.body.classList.contains("filtering")),
-);
-addEventListener("keydown", (event) => event.key === "Escape" && showFilters(false));
+class BrowsePage {
+  #timer = 0;
 
-/** On a narrow screen the filters lie over the photographs while they are asked for. */
-function showFilters(open) {
-  document.body.classList.toggle("filtering", open);
-  filtersToggle.setAttribute("aria-expanded", open);
-}
-
-function start() {
-  history.scrollRestoration = "manual";
-  const address = new URLSearchParams(location.search);
-  const query = Object.fromEntries(
-    [...address].filter(([name]) => ["state", "group", "label", "folder", "sort"].includes(name)),
-  );
-  const photographs = new Photographs(query, {
-    arrived: (from, to) => grid.refill(from, to),
-    failed: trouble,
-  });
-  photographs.total = Number(list.dataset.total);
-  const fill = (tile, index) => {
-    const photo = photographs.get(index);
-    if (photo) fillTile(tile, photo, { large: Number(list.dataset.size) > 3 });
-    selection?.mark(tile);
-  };
-  let selection = null;
-  const grid = new WindowedGrid(room, list, { make: blankTile, fill, drop: dropTile, moved });
-  selection = new Selection(grid, photographs, { changed: () => showActions(selection), open });
-
-  function open(id) {
-    location.assign(`/similar/${encodeURIComponent(id)}`);
+  /** @param {HTMLElement} room holds the grid */
+  constructor(room) {
+    this.list = find(".grid", HTMLElement, room);
+    this.size = find("#size", HTMLInputElement);
+    const query = [...new URLSearchParams(location.search)].filter(([name]) =>
+      QUERY.includes(name),
+    );
+    this.listing = new Listing(Object.fromEntries(query), {
+      onArrival: (from, to) => this.grid.refill(from, to),
+      onFailure: showFailure,
+    });
+    this.listing.total = Number(this.list.dataset.total);
+    this.grid = new WindowedGrid(room, this.list, {
+      make: blankTile,
+      fill: (tile, index) => this.#fill(tile, index),
+      drop: dropTile,
+      onMove: (from, to) => this.#move(from, to),
+    });
+    this.selection = new Selection(this.grid, this.listing, {
+      onChange: () => this.#showActions(),
+      onOpen: (id) => location.assign(similarPage(id)),
+    });
+    this.#start();
   }
 
-  function moved(from, to) {
-    photographs.want(from, to);
-    keepPlace(grid);
+  #start() {
+    history.scrollRestoration = "manual";
+    watchTiles(this.list);
+    this.grid.setTotal(this.listing.total);
+    const first = Number(new URLSearchParams(location.search).get("at") ?? 0);
+    if (first > 0 && first < this.listing.total) this.grid.show(first, { atTop: true });
+    this.list.classList.add("live");
+    this.#bindActions();
+    this.#bindView();
+    onLabels(() => this.#reload());
+    suggestFromPage();
+    this.#passSizeOn();
   }
 
-  async function reload() {
-    const [from, to] = grid.range();
+  /**
+   * @param {HTMLElement} tile
+   * @param {number} index
+   */
+  #fill(tile, index) {
+    const photo = this.listing.get(index);
+    const isLarge = Number(this.list.dataset.size) > Number(USUAL_SIZE);
+    if (photo) fillTile(tile, photo, { isLarge });
+    this.selection.mark(tile);
+  }
+
+  /**
+   * @param {number} from
+   * @param {number} to
+   */
+  #move(from, to) {
+    this.listing.want(from, to);
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => setInAddress("at", String(this.grid.first() || "")), REST);
+  }
+
+  async #reload() {
+    const [from, to] = this.grid.range();
     try {
-      await photographs.reload(from, to);
-      grid.setTotal(photographs.total);
-      grid.refill();
-      find("#count").textContent = number(photographs.total);
+      await this.listing.reload(from, to);
+      this.grid.setTotal(this.listing.total);
+      this.grid.refill();
+      find("#count").textContent = number(this.listing.total);
       await refresh("#filters", "#nothing");
-      showNames();
-      carry();
+      suggestFromPage();
+      this.#passSizeOn();
     } catch (error) {
-      complain(error);
+      notifyError(error);
     }
   }
 
-  watchTiles(list);
-  grid.setTotal(photographs.total);
-  const at = Number(address.get("at") ?? 0);
-  if (at > 0 && at < photographs.total) grid.show(at, { atTop: true });
-  list.classList.add("live");
-  bindControls(grid, selection);
-  onLabels(reload);
-  showNames();
-  carry();
-}
+  #showActions() {
+    const count = this.selection.ids.size;
+    find("#actions").hidden = count === 0;
+    this.list.classList.toggle("selecting", count > 0);
+    document.body.classList.toggle("acting", count > 0);
+    find("#selected").textContent = `${number(count)} selected`;
+  }
 
-function trouble(error) {
-  stand("photos", error && `${error.message} The photographs will come when it is back.`, {
-    kind: "waiting",
-  });
-}
+  /** @param {string | null} name for the selected photographs */
+  async #label(name) {
+    const ids = [...this.selection.ids];
+    this.selection.clear();
+    this.list.focus();
+    await label(name, { ids }, { count: ids.length });
+  }
 
-function showNames() {
-  propose([...document.querySelectorAll("[data-label]")].map((item) => item.dataset.label));
-}
-
-function showActions(selection) {
-  const count = selection.ids.size;
-  actions.hidden = count === 0;
-  list.classList.toggle("selecting", count > 0);
-  document.body.classList.toggle("acting", count > 0);
-  find("#selected").textContent = `${number(count)} selected`;
-}
-
-function bindControls(grid, selection) {
-  const give = async (name) => {
-    const ids = [...selection.ids];
-    selection.clear();
-    grid.list.focus();
-    await label(name, { ids });
-  };
-  const field = nameBox(find("#name"), give, { draft: "browse" });
-  find("#unlabel").addEventListener("click", () => give(null));
-  find("#clear").addEventListener("click", () => selection.clear());
-  find("#all").addEventListener("click", () => selection.all());
-  grid.list.addEventListener("keydown", (event) => {
-    if (event.key === "l" && selection.ids.size) {
+  #bindActions() {
+    const form = find("#name", HTMLFormElement);
+    const field = labelField(form, (name) => this.#label(name), "browse");
+    find("#unlabel").addEventListener("click", () => this.#label(null));
+    find("#clear").addEventListener("click", () => this.selection.clear());
+    find("#all").addEventListener("click", () => this.selection.all());
+    this.list.addEventListener("keydown", (event) => {
+      if (event.key !== "l" || this.selection.ids.size === 0) return;
       event.preventDefault();
       field.focus();
+    });
+    field.addEventListener("keydown", (event) => event.key === "Escape" && this.list.focus());
+  }
+
+  #bindView() {
+    const sort = find("#sort", HTMLSelectElement);
+    this.size.addEventListener("input", () => {
+      const first = this.grid.first();
+      this.list.dataset.size = this.size.value;
+      setInAddress("size", this.#sizeInAddress);
+      this.grid.resize();
+      if (first > 0) this.grid.show(first, { atTop: true });
+      this.grid.refill();
+      this.#passSizeOn();
+    });
+    sort.addEventListener("change", () => {
+      setInAddress("at", "");
+      setInAddress("sort", sort.value);
+      location.reload();
+    });
+  }
+
+  get #sizeInAddress() {
+    return this.size.value === USUAL_SIZE ? "" : this.size.value;
+  }
+
+  /** Let the links to other views keep the size of the tiles. */
+  #passSizeOn() {
+    for (const link of findAll("#filters a, .chips a", HTMLAnchorElement)) {
+      link.href = withParameter(link.href, "size", this.#sizeInAddress);
     }
-  });
-  field.addEventListener("keydown", (event) => event.key === "Escape" && grid.list.focus());
-  size.addEventListener("input", () => {
-    const top = grid.first();
-    list.dataset.size = size.value;
-    change("size", size.value === "3" ? null : size.value);
-    grid.resized();
-    if (top > 0) grid.show(top, { atTop: true });
-    grid.refill();
-    carry();
-  });
-  sort.addEventListener("change", () => {
-    change("at", null);
-    change("sort", sort.value || null);
-    location.reload();
-  });
-}
-
-function change(name, value) {
-  const address = new URL(location.href);
-  if (value === null) address.searchParams.delete(name);
-  else address.searchParams.set(name, value);
-  if (address.href !== location.href) history.replaceState(null, "", address);
-}
-
-function keepPlace(grid) {
-  clearTimeout(placing);
-  placing = setTimeout(() => change("at", grid.first() || null), 250);
-}
-
-/** Other views keep the size of the tiles. */
-function carry() {
-  for (const link of document.querySelectorAll("#filters a, .chips a")) {
-    const address = new URL(link.href);
-    if (size.value === "3") address.searchParams.delete("size");
-    else address.searchParams.set("size", size.value);
-    link.href = address.href;
   }
 }
+
+/**
+ * An address with another value of a parameter, or without it where the value is empty.
+ * @param {string} address
+ * @param {string} name
+ * @param {string} value
+ */
+function withParameter(address, name, value) {
+  const url = new URL(address);
+  if (value) url.searchParams.set(name, value);
+  else url.searchParams.delete(name);
+  return url.href;
+}
+
+/**
+ * @param {string} name
+ * @param {string} value
+ */
+function setInAddress(name, value) {
+  const address = withParameter(location.href, name, value);
+  if (address !== location.href) history.replaceState(null, "", address);
+}
+
+/** @param {unknown} error null once all is well */
+function showFailure(error) {
+  const text = `${messageOf(error)} The photographs will appear when it is back.`;
+  pin("photos", error === null ? null : text, { kind: "waiting" });
+}
+
+/** On a narrow screen the filters lie over the photographs while they are open. */
+function bindFilters() {
+  const toggle = find("#filters-toggle");
+  /** @param {boolean} isOpen */
+  const show = (isOpen) => {
+    document.body.classList.toggle("filtering", isOpen);
+    toggle.setAttribute("aria-expanded", String(isOpen));
+  };
+  toggle.addEventListener("click", () => show(!document.body.classList.contains("filtering")));
+  addEventListener("keydown", (event) => event.key === "Escape" && show(false));
+}
+
+const room = findOptional(".room");
+if (room) new BrowsePage(room);
+bindFilters();

@@ -1,50 +1,56 @@
-// The groups page: make them anew, and name a whole group.
+// The groups page: group the photographs again, and label a whole group.
 import { post } from "../lib/api.js";
-import { find, refresh } from "../lib/dom.js";
+import { find, findAll, findOptional, refresh } from "../lib/dom.js";
+import { notify, notifyError } from "../lib/notices.js";
+import { labelField, suggestFromPage } from "../parts/label-field.js";
 import { label, onLabels } from "../parts/labelling.js";
-import { nameBox, propose } from "../parts/label-field.js";
-import { complain, say } from "../lib/notices.js";
 
 function bind() {
   find("#regroup").addEventListener("submit", (event) => {
     event.preventDefault();
-    regroup(event.submitter?.id === "choose" ? null : find("#k").valueAsNumber);
+    const isChosen = event.submitter?.id === "choose";
+    regroup(isChosen ? null : find("#k", HTMLInputElement).valueAsNumber);
   });
-  propose([...document.querySelectorAll("#named [data-label]")].map((item) => item.dataset.label));
-  for (const form of document.querySelectorAll(".cards form")) {
-    const { group, count } = form.dataset;
-    const whom = {
-      group: Number(group),
-      grouping: find(".groups").dataset.grouping,
-      count: Number(count),
-    };
-    nameBox(form, (name) => label(name, whom), { draft: `group-${group}` });
-  }
+  suggestFromPage();
+  for (const form of findAll(".cards form", HTMLFormElement)) bindForm(form);
 }
 
+/** @param {HTMLFormElement} form labels the group of its card */
+function bindForm(form) {
+  const group = Number(form.dataset.group);
+  const target = { group, grouping: find(".groups").dataset.grouping ?? null };
+  const count = Number(form.dataset.count);
+  labelField(form, (name) => label(name, target, { count }), `group-${group}`);
+}
+
+/** @param {number | null} k how many groups; null lets the server choose */
 async function regroup(k) {
-  if (Number.isNaN(k)) return say("Give a number of groups, or let it be chosen.", { kind: "bad" });
+  if (Number.isNaN(k)) {
+    return notify("Type a number of groups, or press “Choose for me”.", { kind: "bad" });
+  }
   find(".groups").classList.add("busy");
-  say("Grouping…");
+  notify("Grouping…");
   try {
-    const { k: made } = await post("/api/groups", { k });
-    await again();
-    say(`${made} groups.`);
+    const groups = await post("/api/groups", { k });
+    await update();
+    notify(`${groups.k} groups.`);
   } catch (error) {
-    complain(error);
+    notifyError(error);
   } finally {
     find(".groups").classList.remove("busy");
   }
 }
 
-async function again() {
-  const held = document.activeElement?.closest("form")?.dataset.group;
-  const before = find(".groups");
+/** Show the groups as they are on the server; the field with the focus keeps it. */
+async function update() {
+  const form = document.activeElement?.closest("form");
+  const former = find(".groups");
   await refresh(".groups");
-  if (find(".groups") === before) return;
+  if (find(".groups") === former) return;
   bind();
-  if (held !== undefined) find(`form[data-group="${held}"] input`)?.focus();
+  const group = form?.dataset.group;
+  if (group !== undefined) findOptional(`form[data-group="${group}"] input`)?.focus();
 }
 
-onLabels(() => again().catch(complain));
+onLabels(() => update().catch(notifyError));
 bind();

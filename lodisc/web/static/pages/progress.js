@@ -1,20 +1,20 @@
-// The progress page keeps itself fresh while it is looked at.
+// The progress page keeps itself up to date while it is in sight.
 import { refresh } from "../lib/dom.js";
-import { stand } from "../lib/notices.js";
+import { pin } from "../lib/notices.js";
 
-const EVERY = 2000;
+const PERIOD = 2000; // milliseconds
 
-async function again() {
+async function update() {
   if (document.hidden) return;
   try {
-    await refresh("#running", "#health", "#over");
-    stand("progress", null);
+    await refresh("#running", "#health", "#finished");
+    pin("progress", null);
   } catch {
-    stand("progress", "The server does not answer; this page goes on when it is back.", {
+    pin("progress", "The server does not answer. This page goes on when it is back.", {
       kind: "waiting",
     });
   }
 }
 
-setInterval(again, EVERY);
-document.addEventListener("visibilitychange", again);
+setInterval(update, PERIOD);
+document.addEventListener("visibilitychange", update);

@@ -1,15 +1,15 @@
 // What every page has: search by upload, the outbox, and the list of keys.
-import { find, typing } from "../lib/dom.js";
+import { find, findOptional, takesKeys } from "../lib/dom.js";
 import "../lib/outbox.js";
 import "../parts/upload.js";
 
-const help = find("#help");
+const help = find("#help", HTMLDialogElement);
 
-find(".help")?.addEventListener("click", () => help.showModal());
+findOptional(".help")?.addEventListener("click", () => help.showModal());
 find("#help-close").addEventListener("click", () => help.close());
 help.addEventListener("click", (event) => event.target === help && help.close());
 addEventListener("keydown", (event) => {
-  if (event.key === "?" && !typing(event.target) && !event.ctrlKey && !event.metaKey) {
+  if (event.key === "?" && !takesKeys(event.target) && !event.ctrlKey && !event.metaKey) {
     event.preventDefault();
     help.showModal();
   }

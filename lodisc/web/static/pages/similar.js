@@ -1,184 +1,262 @@
-// The look-alikes page: pointing at a photograph shows where it is told by, pointing at a patch shows what answers it.
+// The look-alikes page: a look-alike beside the photograph, the pivotal region of both, and the patches that answer one another.
 import { get } from "../lib/api.js";
-import { find, typing } from "../lib/dom.js";
-import { complain } from "../lib/notices.js";
-import { drawAnswers, drawPatch, drawPivotal, patchGrid, wipe } from "../parts/overlay.js";
-import { lasting } from "../lib/storage.js";
+import { find, findAll, findOptional, takesKeys } from "../lib/dom.js";
+import { notifyError } from "../lib/notices.js";
+import { browserStorage } from "../lib/storage.js";
+import { attentionOf, pairOf, pictureOf } from "../parts/addresses.js";
+import { PatchGrid, drawAnswers, drawPatch, drawPivotal, wipe } from "../parts/overlay.js";
 import { watchTiles } from "../parts/tile.js";
 
+/** @import { AttentionMap, Pair } from "../lib/models.js" */
+
+/** @typedef {"query" | "other"} Side of the pair */
+
 const SWITCH = "lodisc:where";
-const REST = 120;
-const root = find(".similar");
-const toggle = find("#where");
-const hint = find(".hint");
-const frames = { query: find("#query .frame"), other: find("#other .frame") };
-const pictures = { query: find("#query img"), other: find("#other img") };
-const looks = new Map();
-const pairs = new Map();
-let chosen = null;
-let patch = null;
-let timer = 0;
+const REST = 120; // milliseconds on a tile before its regions are drawn
+const MOST_ANSWERS = 60;
+/** @type {Record<string, [down: number, across: number]>} */
+const STEPS = {
+  ArrowLeft: [0, -1],
+  ArrowRight: [0, 1],
+  ArrowUp: [-1, 0],
+  ArrowDown: [1, 0],
+};
 
-const on = () => root.classList.contains("where");
-const tiles = () => [...document.querySelectorAll(".nearest .tile")];
+/**
+ * Answers of the server by their address. A failure is forgotten, so that the next try asks again.
+ * @template T
+ */
+class Answers {
+  /** @type {Map<string, Promise<T>>} */
+  #answers = new Map();
 
-/** Ask once, keep a promise of the answer; a failure is forgotten so that the next try asks again. */
-function once(store, key, path) {
-  if (!store.has(key))
-    store.set(
-      key,
-      get(path).catch((error) => (store.delete(key), Promise.reject(error))),
-    );
-  if (store.size > 60) store.delete(store.keys().next().value);
-  return store.get(key);
-}
-
-const lookOf = (id) => once(looks, id, `/api/photos/${encodeURIComponent(id)}/look`);
-const pairOf = (id) =>
-  once(pairs, id, `/api/pairs/${encodeURIComponent(root.dataset.id)}/${encodeURIComponent(id)}`);
-const ready = (image) => (image.complete ? Promise.resolve() : image.decode().catch(() => {}));
-
-async function showPivotal(image, id, still) {
-  const [look] = await Promise.all([lookOf(id), ready(image)]);
-  if (on() && still() && image.naturalWidth) drawPivotal(image, look);
-}
-
-/** Have this neighbour stand beside the query. */
-function choose(tile) {
-  if (tile === chosen) return;
-  if (chosen) wipe(find("img", chosen));
-  chosen?.classList.remove("chosen");
-  chosen = tile;
-  patch = null;
-  tile.classList.add("chosen");
-  const caption = find(".caption", tile);
-  find("#other .name").textContent = caption.firstElementChild.textContent;
-  find("#other .score").textContent = `${caption.lastElementChild.textContent} alike`;
-  find("#open").href = find("a", tile).href;
-  wipe(pictures.other);
-  pictures.other.src = `/api/photos/${encodeURIComponent(tile.dataset.id)}/picture`;
-  frames.other.setAttribute(
-    "aria-label",
-    `${tile.title}: move with the arrow keys to see which patches of the query answer`,
-  );
-  clearTimeout(timer);
-  timer = setTimeout(paint, REST);
-}
-
-/** Draw all that is to be seen now. */
-function paint() {
-  if (!on() || !chosen) return;
-  const tile = chosen;
-  const still = () => tile === chosen && patch === null;
-  if (patch) return paintPatch();
-  showPivotal(find("img", tile), tile.dataset.id, still).catch(complain);
-  showPivotal(pictures.other, tile.dataset.id, still).catch(complain);
-  showPivotal(pictures.query, root.dataset.id, still).catch(complain);
-}
-
-async function paintPatch() {
-  const [tile, aim] = [chosen, patch];
-  try {
-    const pair = await pairOf(tile.dataset.id);
-    if (!on() || tile !== chosen || aim !== patch) return;
-    const mine = aim.side === "query" ? pair.a : pair.b;
-    const theirs = aim.side === "query" ? pair.b : pair.a;
-    const scores =
-      aim.side === "query"
-        ? pair.similarity[aim.index]
-        : pair.similarity.map((row) => row[aim.index]);
-    drawPatch(pictures[aim.side], mine, aim.index);
-    const other = aim.side === "query" ? "other" : "query";
-    drawAnswers(pictures[other], theirs, scores);
-    if (aim.side === "query") drawAnswers(find("img", tile), theirs, scores);
-  } catch (error) {
-    complain(error);
+  /**
+   * @param {string} address
+   * @returns {Promise<T>}
+   */
+  get(address) {
+    const former = this.#answers.get(address);
+    if (former) return former;
+    const answer = get(address).catch((error) => {
+      this.#answers.delete(address);
+      throw error;
+    });
+    this.#answers.set(address, answer);
+    const [oldest] = this.#answers.keys();
+    if (this.#answers.size > MOST_ANSWERS) this.#answers.delete(oldest);
+    return answer;
   }
 }
 
-function point(side, index) {
-  if (patch?.side === side && patch.index === index) return;
-  patch = index === null ? null : { side, index };
-  paint();
-}
+/** @param {HTMLImageElement} image */
+const whenLoaded = (image) => (image.complete ? Promise.resolve() : image.decode().catch(() => {}));
 
-async function gridOf(side) {
-  const look = await lookOf(side === "query" ? root.dataset.id : chosen.dataset.id);
-  return patchGrid(pictures[side], look);
-}
+class SimilarPage {
+  /** @type {Answers<AttentionMap>} */
+  #maps = new Answers();
+  /** @type {Answers<Pair>} */
+  #pairs = new Answers();
+  /** @type {HTMLElement | null} the tile of the look-alike beside the photograph */
+  #tile = null;
+  /** @type {{ side: Side, index: number } | null} that a person points at */
+  #patch = null;
+  #timer = 0;
 
-function bindFrame(side) {
-  const frame = frames[side];
-  const follow = async (event) => {
-    if (!on() || !chosen) return;
-    const { left, top } = frame.getBoundingClientRect();
-    point(
-      side,
-      (await gridOf(side).catch(() => null))?.at(event.clientX - left, event.clientY - top) ?? null,
+  /** @param {HTMLElement} toggle switches the regions on and off */
+  constructor(toggle) {
+    this.toggle = toggle;
+    this.root = find(".similar");
+    this.id = this.root.dataset.id ?? "";
+    this.hint = find(".hint");
+    this.frames = { query: find("#query .frame"), other: find("#other .frame") };
+    this.pictures = {
+      query: find("#query img", HTMLImageElement),
+      other: find("#other img", HTMLImageElement),
+    };
+    this.#bindFrame("query");
+    this.#bindFrame("other");
+    this.#bindTiles();
+    toggle.addEventListener("click", () => this.#switch(!this.#isOn));
+    addEventListener("keydown", (event) => {
+      if (event.key !== "w" || takesKeys(event.target) || event.ctrlKey || event.metaKey) return;
+      this.#switch(!this.#isOn);
+    });
+    addEventListener("resize", () => this.#draw());
+    const tile = findOptional(".nearest .tile");
+    if (tile) this.#choose(tile);
+    this.#switch(browserStorage.read(SWITCH) !== "off");
+  }
+
+  get #isOn() {
+    return this.root.classList.contains("where");
+  }
+
+  /** The id of the look-alike beside the photograph. */
+  get #otherId() {
+    return this.#tile?.dataset.id ?? "";
+  }
+
+  /**
+   * Put this look-alike beside the photograph.
+   * @param {HTMLElement} tile
+   */
+  #choose(tile) {
+    if (tile === this.#tile) return;
+    if (this.#tile) wipe(find("img", HTMLImageElement, this.#tile));
+    this.#tile?.classList.remove("chosen");
+    this.#tile = tile;
+    this.#patch = null;
+    tile.classList.add("chosen");
+    const [title, score] = findAll(".caption > *", HTMLElement, tile);
+    find("#other .name").textContent = title.textContent;
+    find("#other .score").textContent = `${score.textContent} alike`;
+    find("#open", HTMLAnchorElement).href = find("a", HTMLAnchorElement, tile).href;
+    wipe(this.pictures.other);
+    this.pictures.other.src = pictureOf(this.#otherId);
+    this.frames.other.setAttribute(
+      "aria-label",
+      `${tile.title}: move with the arrow keys to see which patches of the photograph answer`,
     );
-  };
-  frame.addEventListener("pointermove", follow);
-  frame.addEventListener("pointerdown", follow);
-  frame.addEventListener(
-    "pointerleave",
-    () => frame !== document.activeElement && point(side, null),
-  );
-  frame.addEventListener("blur", () => point(side, null));
-  frame.addEventListener("keydown", async (event) => {
-    const steps = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] };
-    if (!(event.key in steps) || !on() || !chosen) return;
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#draw(), REST);
+  }
+
+  /** Draw what belongs on the pair and on the tile at this moment. */
+  #draw() {
+    const tile = this.#tile;
+    if (!this.#isOn || !tile) return;
+    if (this.#patch) return this.#drawPatch(tile, this.#patch);
+    this.#drawPivotal(find("img", HTMLImageElement, tile), this.#otherId);
+    this.#drawPivotal(this.pictures.other, this.#otherId);
+    this.#drawPivotal(this.pictures.query, this.id);
+  }
+
+  /**
+   * @param {HTMLImageElement} image
+   * @param {string} id
+   */
+  async #drawPivotal(image, id) {
+    const tile = this.#tile;
+    try {
+      const [map] = await Promise.all([this.#maps.get(attentionOf(id)), whenLoaded(image)]);
+      const isCurrent = this.#isOn && tile === this.#tile && this.#patch === null;
+      if (isCurrent && image.naturalWidth) drawPivotal(image, map);
+    } catch (error) {
+      notifyError(error);
+    }
+  }
+
+  /**
+   * @param {HTMLElement} tile
+   * @param {{ side: Side, index: number }} patch
+   */
+  async #drawPatch(tile, patch) {
+    try {
+      const pair = await this.#pairs.get(pairOf(this.id, this.#otherId));
+      if (!this.#isOn || tile !== this.#tile || patch !== this.#patch) return;
+      const { side, index } = patch;
+      if (side === "query") {
+        const scores = pair.similarity[index];
+        drawPatch(this.pictures.query, pair.a, index);
+        drawAnswers(this.pictures.other, pair.b, scores);
+        drawAnswers(find("img", HTMLImageElement, tile), pair.b, scores);
+      } else {
+        const scores = pair.similarity.map((row) => row[index]);
+        drawPatch(this.pictures.other, pair.b, index);
+        drawAnswers(this.pictures.query, pair.a, scores);
+      }
+    } catch (error) {
+      notifyError(error);
+    }
+  }
+
+  /**
+   * Point at a patch, or with null at none.
+   * @param {Side} side
+   * @param {number | null} index
+   */
+  #point(side, index) {
+    if (this.#patch?.side === side && this.#patch.index === index) return;
+    this.#patch = index === null ? null : { side, index };
+    this.#draw();
+  }
+
+  /** @param {Side} side */
+  async #gridOf(side) {
+    const id = side === "query" ? this.id : this.#otherId;
+    return new PatchGrid(this.pictures[side], await this.#maps.get(attentionOf(id)));
+  }
+
+  /** @param {Side} side */
+  #bindFrame(side) {
+    const frame = this.frames[side];
+    /** @param {PointerEvent} event */
+    const follow = async (event) => {
+      if (!this.#isOn || !this.#tile) return;
+      const { left, top } = frame.getBoundingClientRect();
+      const grid = await this.#gridOf(side).catch(() => null);
+      this.#point(side, grid?.at(event.clientX - left, event.clientY - top) ?? null);
+    };
+    frame.addEventListener("pointermove", follow);
+    frame.addEventListener("pointerdown", follow);
+    frame.addEventListener("pointerleave", () => {
+      if (frame !== document.activeElement) this.#point(side, null);
+    });
+    frame.addEventListener("blur", () => this.#point(side, null));
+    frame.addEventListener("keydown", (event) => this.#key(side, event));
+  }
+
+  /**
+   * The arrow keys go from patch to patch.
+   * @param {Side} side
+   * @param {KeyboardEvent} event
+   */
+  async #key(side, event) {
+    const step = STEPS[event.key];
+    if (!step || !this.#isOn || !this.#tile) return;
     event.preventDefault();
-    const grid = await gridOf(side).catch(complain);
-    if (!grid) return;
-    const { rows, columns } = grid;
-    const at =
-      patch?.side === side ? patch.index : Math.floor(rows / 2) * columns + Math.floor(columns / 2);
-    const [row, column] = [
-      Math.floor(at / columns) + steps[event.key][0],
-      (at % columns) + steps[event.key][1],
-    ];
-    point(
-      side,
-      Math.max(0, Math.min(rows - 1, row)) * columns + Math.max(0, Math.min(columns - 1, column)),
-    );
-  });
-}
+    try {
+      const { rows, columns } = await this.#gridOf(side);
+      const middle = Math.floor(rows / 2) * columns + Math.floor(columns / 2);
+      const index = this.#patch?.side === side ? this.#patch.index : middle;
+      const row = Math.max(0, Math.min(rows - 1, Math.floor(index / columns) + step[0]));
+      const column = Math.max(0, Math.min(columns - 1, (index % columns) + step[1]));
+      this.#point(side, row * columns + column);
+    } catch (error) {
+      notifyError(error);
+    }
+  }
 
-function turn(state) {
-  root.classList.toggle("where", state);
-  toggle.setAttribute("aria-checked", state);
-  hint.hidden = !state;
-  lasting.write(SWITCH, state ? "on" : "off");
-  for (const image of document.querySelectorAll(".similar img")) wipe(image);
-  patch = null;
-  paint();
-}
+  /** @param {boolean} isOn */
+  #switch(isOn) {
+    this.root.classList.toggle("where", isOn);
+    this.toggle.setAttribute("aria-checked", String(isOn));
+    this.hint.hidden = !isOn;
+    browserStorage.write(SWITCH, isOn ? "on" : "off");
+    for (const image of findAll("img", HTMLImageElement, this.root)) wipe(image);
+    this.#patch = null;
+    this.#draw();
+  }
 
-function bindTiles() {
-  watchTiles(find(".nearest"));
-  for (const tile of tiles()) {
-    tile.addEventListener("pointerenter", (event) => event.pointerType !== "touch" && choose(tile));
-    tile.addEventListener("focusin", () => choose(tile));
-    tile.addEventListener(
-      "pointerdown",
-      () => (tile.dataset.was = tile === chosen ? "chosen" : ""),
-    );
+  #bindTiles() {
+    watchTiles(find(".nearest"));
+    for (const tile of findAll(".nearest .tile")) this.#bindTile(tile);
+  }
+
+  /** @param {HTMLElement} tile */
+  #bindTile(tile) {
+    let wasChosen = false; // when a finger or the pointer came down
+    tile.addEventListener("pointerenter", (event) => {
+      if (event.pointerType !== "touch") this.#choose(tile);
+    });
+    tile.addEventListener("focusin", () => this.#choose(tile));
+    tile.addEventListener("pointerdown", () => (wasChosen = tile === this.#tile));
     tile.addEventListener("click", (event) => {
-      const touch = event.pointerType === "touch";
-      if (touch && tile.dataset.was !== "chosen") event.preventDefault();
+      const isTouch = event instanceof PointerEvent && event.pointerType === "touch";
+      if (isTouch && !wasChosen) event.preventDefault();
     });
   }
 }
 
-if (toggle) {
-  bindFrame("query");
-  bindFrame("other");
-  bindTiles();
-  toggle.addEventListener("click", () => turn(!on()));
-  addEventListener("keydown", (event) => {
-    if (event.key === "w" && !typing(event.target) && !event.ctrlKey && !event.metaKey) turn(!on());
-  });
-  addEventListener("resize", paint);
-  if (tiles().length) choose(tiles()[0]);
-  turn(lasting.read(SWITCH) !== "off");
-}
+const toggle = findOptional("#where");
+if (toggle) new SimilarPage(toggle);

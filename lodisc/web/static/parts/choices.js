@@ -1,12 +1,16 @@
-// The labels that there are, in an order that stays: the first nine have a digit.
-import { el, find, number, shown } from "../lib/dom.js";
-import { lasting } from "../lib/storage.js";
+// The labels in use, in an order that stays: the first nine have a digit.
+import { el, find, findOptional } from "../lib/dom.js";
+import { browserStorage } from "../lib/storage.js";
+import { number, oneLine } from "../lib/text.js";
+
+/** @import { LabelCount } from "../lib/models.js" */
 
 const ORDER = `lodisc:${document.documentElement.dataset.collection}:order`;
 
-function read() {
+/** @returns {string[]} */
+function readOrder() {
   try {
-    const order = JSON.parse(lasting.read(ORDER));
+    const order = JSON.parse(browserStorage.read(ORDER) ?? "[]");
     return Array.isArray(order) ? order.filter((label) => typeof label === "string") : [];
   } catch {
     return [];
@@ -14,57 +18,88 @@ function read() {
 }
 
 export class Choices {
-  /** `chosen(label)` is told of clicks. */
-  constructor(list, chosen) {
-    Object.assign(this, { list, chosen, order: read(), counts: new Map() });
+  /**
+   * @param {HTMLElement} list
+   * @param {(label: string) => unknown} onChoice called after a click
+   */
+  constructor(list, onChoice) {
+    this.list = list;
+    this.onChoice = onChoice;
+    this.order = readOrder();
+    /** @type {Map<string, number>} */
+    this.counts = new Map();
   }
 
-  /** Take in the labels and counts of the server; those known keep their digits, new ones come behind. */
-  show(labels, given) {
+  /**
+   * Take over the labels and counts of the server. Labels that are here keep their digits, new ones
+   * come behind.
+   * @param {LabelCount[]} labels
+   * @param {string | null} [current] the label of the photograph on the stage
+   */
+  show(labels, current = null) {
     this.counts = new Map(labels.map(({ label, count }) => [label, count]));
-    this.order = [
-      ...this.order.filter((label) => this.counts.has(label)),
-      ...labels.map(({ label }) => label).filter((label) => !this.order.includes(label)),
-    ];
-    this.draw(given);
+    const former = this.order.filter((label) => this.counts.has(label));
+    const added = [...this.counts.keys()].filter((label) => !this.order.includes(label));
+    this.order = [...former, ...added];
+    this.draw(current);
   }
 
-  /** A label that was just given, perhaps for the first time. */
-  count(label, more) {
+  /**
+   * Count a label that was just given, perhaps for the first time.
+   * @param {string} label
+   * @param {number} increase
+   */
+  count(label, increase) {
     if (!this.order.includes(label)) this.order.push(label);
-    this.counts.set(label, (this.counts.get(label) ?? 0) + more);
+    this.counts.set(label, (this.counts.get(label) ?? 0) + increase);
   }
 
-  /** The label of a digit, or undefined. */
+  /**
+   * The label of a digit, or undefined.
+   * @param {number} digit
+   */
   digit(digit) {
     return this.order[digit - 1];
   }
 
-  draw(given) {
-    lasting.write(ORDER, JSON.stringify(this.order));
-    const items = this.order.map((label, index) =>
+  /** @param {string | null} [current] */
+  draw(current = null) {
+    browserStorage.write(ORDER, JSON.stringify(this.order));
+    const buttons = this.order.map((label, index) =>
       el(
-        "li",
-        {},
-        el(
-          "button",
-          {
-            type: "button",
-            class: label === given ? "given" : null,
-            title: shown(label),
-            click: () => this.chosen(label),
-          },
-          el("kbd", {}, index < 9 ? String(index + 1) : "·"),
-          el("span", { class: "text" }, shown(label)),
-          el("span", { class: "count" }, number(this.counts.get(label) ?? 0)),
-        ),
+        "button",
+        { type: "button", title: oneLine(label), click: () => this.onChoice(label) },
+        el("kbd", {}, index < 9 ? String(index + 1) : "·"),
+        el("span", { class: "text" }, oneLine(label)),
+        el("span", { class: "count" }, number(this.counts.get(label) ?? 0)),
       ),
     );
-    this.list.replaceChildren(...items);
-    find("#no-labels").hidden = items.length > 0;
+    this.list.replaceChildren(...buttons.map((button) => el("li", {}, button)));
+    find("#no-labels").hidden = buttons.length > 0;
+    this.mark(current);
   }
 
+  /**
+   * Mark the label of the photograph on the stage.
+   * @param {string | null} current
+   */
+  mark(current) {
+    this.order.forEach((label, index) =>
+      this.#button(index)?.classList.toggle("current", label === current),
+    );
+  }
+
+  /**
+   * Let the button of this label light up for a moment.
+   * @param {string} label
+   */
   flash(label) {
-    this.list.children[this.order.indexOf(label)]?.querySelector("button").classList.add("flash");
+    this.#button(this.order.indexOf(label))?.classList.add("flash");
+  }
+
+  /** @param {number} index */
+  #button(index) {
+    const item = this.list.children[index];
+    return item ? findOptional("button", HTMLButtonElement, item) : null;
   }
 }

@@ -1,73 +1,92 @@
-// A grid of very many tiles of which only those in sight are in the document.
+// A grid of very many tiles, of which only those in sight are in the document.
 
-const MORE_ROWS = 2;
+const EXTRA_ROWS = 2; // above and below what is in sight
+const FOOT = 84; // pixels at the foot of the window that notices may cover
+
+/**
+ * @typedef {object} TileMaker
+ * @property {() => HTMLElement} make gives an empty tile
+ * @property {(tile: HTMLElement, index: number) => void} fill gives a tile its content
+ * @property {(tile: HTMLElement) => void} drop lets go of a tile
+ * @property {(from: number, to: number) => void} onMove called with the indices in sight
+ */
 
 export class WindowedGrid {
-  /** `room` holds `list`, the grid itself; `make()` gives an empty tile, `fill(tile, index)` its content, `drop(tile)` lets go of it. */
-  constructor(room, list, { make, fill, drop, moved }) {
-    Object.assign(this, {
-      room,
-      list,
-      make,
-      fill,
-      drop,
-      moved,
-      total: 0,
-      columns: 1,
-      rowHeight: 0,
-    });
-    this.tiles = new Map(
-      [...list.children].map((tile, index) => [Number(tile.dataset.index ?? index), tile]),
-    );
-    this.waits = false;
-    addEventListener("scroll", () => this.soon(), { passive: true });
-    new ResizeObserver(() => this.resized()).observe(room);
+  #waitsForFrame = false;
+
+  /**
+   * @param {HTMLElement} room as high as all rows; it holds the list
+   * @param {HTMLElement} list the grid itself
+   * @param {TileMaker} maker
+   */
+  constructor(room, list, maker) {
+    this.room = room;
+    this.list = list;
+    this.maker = maker;
+    this.total = 0;
+    this.columns = 1;
+    this.rowHeight = 0;
+    /** @type {Map<number, HTMLElement>} */
+    this.tiles = new Map();
+    for (const [position, tile] of [...list.children].entries()) {
+      if (tile instanceof HTMLElement) this.tiles.set(Number(tile.dataset.index ?? position), tile);
+    }
+    addEventListener("scroll", () => this.#updateSoon(), { passive: true });
+    new ResizeObserver(() => this.resize()).observe(room);
   }
 
-  soon() {
-    if (this.waits) return;
-    this.waits = true;
+  #updateSoon() {
+    if (this.#waitsForFrame) return;
+    this.#waitsForFrame = true;
     requestAnimationFrame(() => {
-      this.waits = false;
+      this.#waitsForFrame = false;
       this.update();
     });
   }
 
-  /** Take the height of a row and the number of columns from the style sheet; true when they have changed. */
-  measure() {
+  /** Take the height of a row and the number of columns from the style sheet; true where they have changed. */
+  #measure() {
     const style = getComputedStyle(this.list);
     const columns = style.gridTemplateColumns.split(" ").length;
     const tile = this.list.firstElementChild;
     const rowHeight = tile ? tile.getBoundingClientRect().height + parseFloat(style.rowGap) : 0;
-    const changed = columns !== this.columns || Math.abs(rowHeight - this.rowHeight) > 0.01;
+    const hasChanged = columns !== this.columns || Math.abs(rowHeight - this.rowHeight) > 0.01;
     Object.assign(this, { columns, rowHeight });
-    return changed;
+    return hasChanged;
   }
 
-  resized() {
-    const top = this.first();
-    if (this.measure()) {
-      this.place();
-      if (top > 0) this.show(top, { atTop: true });
+  /** Follow a change of the room or of the size of the tiles. */
+  resize() {
+    const first = this.first();
+    if (this.#measure()) {
+      this.#setHeight();
+      if (first > 0) this.show(first, { atTop: true });
     }
     this.update();
   }
 
+  /** @param {number} total */
   setTotal(total) {
     this.total = total;
     if (total && !this.list.firstElementChild) this.list.append(this.#tile(0));
-    this.measure();
-    this.place();
+    this.#measure();
+    this.#setHeight();
     this.update();
   }
 
-  place() {
+  #setHeight() {
     const height = Math.max(0, Math.ceil(this.total / this.columns) * this.rowHeight);
     this.room.style.height = `${height}px`;
   }
 
-  #top = () => this.room.getBoundingClientRect().top;
-  #head = () => parseFloat(getComputedStyle(document.documentElement).scrollPaddingTop) || 0;
+  #top() {
+    return this.room.getBoundingClientRect().top;
+  }
+
+  /** The height of what covers the top of the window. */
+  #head() {
+    return parseFloat(getComputedStyle(document.documentElement).scrollPaddingTop) || 0;
+  }
 
   /** The index of the first tile in sight. */
   first() {
@@ -76,57 +95,69 @@ export class WindowedGrid {
     return Math.max(0, Math.min(row * this.columns, this.total - 1));
   }
 
-  /** The indices in sight and a little more: from, to (without). */
+  /**
+   * The indices in sight and a little more: from, to (without).
+   * @returns {[from: number, to: number]}
+   */
   range() {
     if (!this.rowHeight) return [0, Math.min(this.total, 1)];
-    const above = Math.floor(-this.#top() / this.rowHeight) - MORE_ROWS;
-    const below = Math.ceil((innerHeight - this.#top()) / this.rowHeight) + MORE_ROWS;
+    const above = Math.floor(-this.#top() / this.rowHeight) - EXTRA_ROWS;
+    const below = Math.ceil((innerHeight - this.#top()) / this.rowHeight) + EXTRA_ROWS;
     const rows = Math.ceil(this.total / this.columns);
     const from = Math.max(0, Math.min(above, rows - 1)) * this.columns;
     return [from, Math.max(from, Math.min(this.total, below * this.columns))];
   }
 
+  /** Put the tiles in sight into the document, and take the others out. */
   update() {
     const [from, to] = this.range();
     for (const [index, tile] of this.tiles) {
       if (index >= from && index < to) continue;
-      this.drop(tile);
+      this.maker.drop(tile);
       tile.remove();
       this.tiles.delete(index);
     }
     let next = this.list.firstElementChild;
     for (let index = from; index < to; index += 1) {
       const tile = this.tiles.get(index) ?? this.#tile(index);
-      if (tile === next) next = next.nextElementSibling;
+      if (next && tile === next) next = next.nextElementSibling;
       else this.list.insertBefore(tile, next);
     }
-    this.list.style.transform = `translateY(${(from / this.columns) * this.rowHeight}px)`;
-    this.moved(from, to);
+    const offset = (from / this.columns) * this.rowHeight;
+    this.list.style.transform = `translateY(${offset}px)`;
+    this.maker.onMove(from, to);
   }
 
+  /** @param {number} index */
   #tile(index) {
-    const tile = this.make();
+    const tile = this.maker.make();
     this.tiles.set(index, tile);
-    tile.dataset.index = index;
+    tile.dataset.index = String(index);
     tile.id = `tile-${index}`;
-    tile.setAttribute("aria-posinset", index + 1);
-    tile.setAttribute("aria-setsize", this.total);
-    this.fill(tile, index);
+    tile.setAttribute("aria-posinset", String(index + 1));
+    tile.setAttribute("aria-setsize", String(this.total));
+    this.maker.fill(tile, index);
     return tile;
   }
 
   /** Fill the tiles in the document again, those of these indices. */
   refill(from = 0, to = Infinity) {
-    for (const [index, tile] of this.tiles) if (index >= from && index < to) this.fill(tile, index);
+    for (const [index, tile] of this.tiles) {
+      if (index >= from && index < to) this.maker.fill(tile, index);
+    }
   }
 
-  /** Scroll until the tile of this index is in sight, or at the top. */
+  /**
+   * Scroll until the tile of this index is in sight, or at the top.
+   * @param {number} index
+   * @param {{ atTop?: boolean }} [options]
+   */
   show(index, { atTop = false } = {}) {
-    const row = Math.floor(index / this.columns) * this.rowHeight + this.#top();
-    const over = row - this.#head();
-    const under = row + this.rowHeight - (innerHeight - 84);
-    if (atTop || over < 0) scrollBy(0, over);
-    else if (under > 0) scrollBy(0, under);
+    const top = Math.floor(index / this.columns) * this.rowHeight + this.#top();
+    const above = top - this.#head();
+    const below = top + this.rowHeight - (innerHeight - FOOT);
+    if (atTop || above < 0) scrollBy(0, above);
+    else if (below > 0) scrollBy(0, below);
     this.update();
   }
 }

@@ -1,41 +1,63 @@
-// A field for a label: proposes those that there are, keeps a draft through a reload, gives the name on Enter.
-import { el, find, shown } from "../lib/dom.js";
-import { brief } from "../lib/storage.js";
+// A text field for a label: it suggests the labels in use, stores a draft through a reload, gives the label on Enter.
+import { el, find, findOptional } from "../lib/dom.js";
+import { tabStorage } from "../lib/storage.js";
+import { oneLine } from "../lib/text.js";
 
 const DRAFT = `lodisc:${document.documentElement.dataset.collection}:draft:`;
+const MOST_CHARACTERS = 200;
 
-/** Fill the list of names that every such field proposes. */
-export function propose(labels) {
-  find("#names")?.remove();
-  document.body.append(
-    el("datalist", { id: "names" }, ...labels.map((label) => el("option", { value: label }))),
-  );
+/**
+ * Fill the list of labels that every such field suggests.
+ * @param {string[]} labels
+ */
+export function suggest(labels) {
+  findOptional("#labels-in-use")?.remove();
+  const options = labels.map((label) => el("option", { value: label }));
+  document.body.append(el("datalist", { id: "labels-in-use" }, ...options));
 }
 
-/** Bring a form with one text field to life: `named(label)` is called with what was typed, the field is empty then. */
-export function nameBox(form, named, { draft = null } = {}) {
-  const field = find("input", form);
-  field.setAttribute("list", "names");
-  if (draft) {
-    field.value = brief.read(DRAFT + draft) ?? "";
-    field.addEventListener("input", () => brief.write(DRAFT + draft, field.value));
-  }
+/** Suggest the labels that the page itself names. */
+export const suggestFromPage = () =>
+  suggest(
+    [...document.querySelectorAll("[data-label]")].map(
+      (item) => item.getAttribute("data-label") ?? "",
+    ),
+  );
+
+/**
+ * Bring a form with one text field to life. `onLabel` is called with what was typed, and the field is
+ * empty then.
+ * @param {HTMLFormElement} form
+ * @param {(label: string) => unknown} onLabel
+ * @param {string} draft the name under which the draft is stored
+ */
+export function labelField(form, onLabel, draft) {
+  const field = find("input", HTMLInputElement, form);
+  field.setAttribute("list", "labels-in-use");
+  field.value = tabStorage.read(DRAFT + draft) ?? "";
+  field.addEventListener("input", () => {
+    tabStorage.write(DRAFT + draft, field.value);
+    field.setCustomValidity("");
+  });
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     const label = field.value.trim();
     if (!label) return;
-    const why = wrong(label);
-    field.setCustomValidity(why);
-    if (why) return field.reportValidity();
+    const problem = problemOf(label);
+    field.setCustomValidity(problem);
+    if (problem) return field.reportValidity();
     field.value = "";
-    if (draft) brief.erase(DRAFT + draft);
-    named(label);
+    tabStorage.erase(DRAFT + draft);
+    onLabel(label);
   });
-  field.addEventListener("input", () => field.setCustomValidity(""));
   return field;
 }
 
-function wrong(label) {
-  if (label.length > 200) return "A label has at most 200 characters.";
-  return /\p{Cc}/u.test(label) ? `A label has no control characters: ${shown(label)}` : "";
+/**
+ * What is wrong with a label; empty where nothing is.
+ * @param {string} label
+ */
+function problemOf(label) {
+  if (label.length > MOST_CHARACTERS) return `A label has at most ${MOST_CHARACTERS} characters.`;
+  return /\p{Cc}/u.test(label) ? `A label has no control characters: ${oneLine(label)}` : "";
 }

@@ -1,34 +1,50 @@
-// What has been done to the labels, newest first.
-import { el, find, shown } from "../lib/dom.js";
+// The last actions on labels, newest first, and the buttons that undo and redo them.
+import { el, find } from "../lib/dom.js";
+import { oneLine } from "../lib/text.js";
 
-const MOST = 12;
+/** @import { HistoryEntry, Labels } from "../lib/models.js" */
 
-function ago(time) {
-  const minutes = Math.floor((Date.now() - new Date(time)) / 60_000);
+const MOST_ENTRIES = 12;
+
+/**
+ * How long ago a time was, in a word or two.
+ * @param {string} time
+ */
+function age(time) {
+  const minutes = Math.floor((Date.now() - new Date(time).getTime()) / 60_000);
   if (!(minutes >= 1)) return "now";
   if (minutes < 60) return `${minutes} min`;
   if (minutes < 24 * 60) return `${Math.floor(minutes / 60)} h`;
   return new Date(time).toLocaleDateString("en-GB", { day: "numeric", month: "short" });
 }
 
+/**
+ * @param {HistoryEntry[]} history
+ * @param {Labels} labels
+ */
 export function showHistory(history, { undo, redo }) {
   const items = history
-    .slice(0, MOST)
-    .map((action) =>
+    .slice(0, MOST_ENTRIES)
+    .map(({ time, text, undone }) =>
       el(
         "li",
-        { class: action.undone ? "undone" : null },
-        el("span", {}, shown(action.text)),
-        el("time", { datetime: action.time }, action.undone ? "undone" : ago(action.time)),
+        { class: undone ? "undone" : null },
+        el("span", {}, oneLine(text)),
+        el("time", { datetime: time }, undone ? "undone" : age(time)),
       ),
     );
-  find(".past").replaceChildren(
-    ...(items.length
-      ? items
-      : [el("li", { class: "quiet" }, "Nothing yet. What you do here can be undone.")]),
-  );
-  find("#undo").disabled = !undo;
-  find("#redo").disabled = !redo;
-  find("#undo").title = undo ? shown(undo) : "";
-  find("#redo").title = redo ? shown(redo) : "";
+  const nothing = el("li", { class: "quiet" }, "Nothing yet. What you do here can be undone.");
+  find(".past").replaceChildren(...(items.length ? items : [nothing]));
+  showButton("#undo", undo);
+  showButton("#redo", redo);
+}
+
+/**
+ * @param {string} selector
+ * @param {string | null} action what the button would do, in words
+ */
+function showButton(selector, action) {
+  const button = find(selector, HTMLButtonElement);
+  button.disabled = !action;
+  button.title = action ? oneLine(action) : "";
 }

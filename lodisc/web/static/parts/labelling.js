@@ -1,72 +1,111 @@
-// Giving labels, taking them back and bringing them back again, the same on every page.
+// Label photographs, undo and redo: the same on every page.
 import { post } from "../lib/api.js";
-import { photographs, shown } from "../lib/dom.js";
-import { complain, hush, say } from "../lib/notices.js";
-import { put, sentWithin, takeBack, unsettled } from "../lib/outbox.js";
+import { dismiss, notify, notifyError } from "../lib/notices.js";
+import { countUnsent, enqueue, takeBack, waitUntilSent } from "../lib/outbox.js";
+import { oneLine, photographs } from "../lib/text.js";
 
-const PATIENCE = 1500;
+/**
+ * What a label goes to: photographs by their ids, or a whole group of the grouping that the person
+ * saw.
+ * @typedef {{ ids: string[] } | { group: number, grouping: string | null }} Target
+ */
+/** @typedef {(change: { isOwn: boolean }) => void} Listener */
+/** @typedef {import("../lib/notices.js").Action} Action */
+
+const PATIENCE = 1500; // milliseconds
+/** @type {Listener[]} */
 const listeners = [];
 
-/** Be told after every change of labels that the server has taken; it is `known` where they are those of a call of `label`. */
+/**
+ * Call this after every change of labels that the server has. A change `isOwn` where it is what a call of
+ * `label` asked for.
+ * @param {Listener} listener
+ */
 export const onLabels = (listener) => listeners.push(listener);
 
-const changed = (how) => listeners.forEach((listener) => listener(how));
+/** @param {boolean} isOwn */
+const announce = (isOwn) => listeners.forEach((listener) => listener({ isOwn }));
 
-/** Label `ids` or a whole `group` of the `grouping` that was seen, or with null take their labels away; true when the server has it. */
-export async function label(name, { ids, group, grouping, count = ids?.length, quietly = false }) {
-  const what =
+/**
+ * Label photographs, or with null take their labels away. True where the server has it.
+ * @param {string | null} name
+ * @param {Target} target
+ * @param {{ count: number, quietly?: boolean }} options how many photographs these are
+ */
+export async function label(name, target, { count, quietly = false }) {
+  const words =
     name === null
       ? `Taking the label off ${photographs(count)}`
-      : `“${shown(name)}” for ${photographs(count)}`;
-  hush(); // an “Undo” there would not mean this one
-  const answer = await put({
-    path: "/api/labels",
-    body: ids ? { ids, label: name } : { group, grouping, label: name },
-    words: what,
-  });
+      : `“${oneLine(name)}” for ${photographs(count)}`;
+  dismiss(); // an “Undo” there would not mean this one
+  const answer = await enqueue({ path: "/api/labels", body: { ...target, label: name }, words });
   if (answer === null) return false;
-  const named = name === null ? "without a label now" : `labelled “${shown(name)}”`;
-  if (!quietly) offer(answer, named);
-  changed({ known: answer.changed !== undefined });
+  const outcome = name === null ? "without a label now" : `labelled “${oneLine(name)}”`;
+  if (!quietly) offerUndo(answer.changed, outcome);
+  announce(answer.changed !== undefined);
   return true;
 }
 
-/** Say what was done, unless another tab knows, with a way back where nothing else is on its way. */
-function offer({ changed: count }, done) {
-  if (count !== undefined)
-    say(`${photographs(count)} ${done}.`, { actions: unsettled() ? [] : [["Undo", undo]] });
-}
-
-/** Label every unlabelled photograph of which the features are at least this sure. */
+/**
+ * Accept the names of all unlabelled photographs from this confidence on.
+ * @param {number} confidence
+ */
 export async function accept(confidence) {
-  const answer = await put({
-    path: "/api/names/accept",
-    body: { confidence },
-    words: `Accepting the names from ${Math.round(100 * confidence)}% on`,
-  });
+  const words = `Accepting the names from ${Math.round(100 * confidence)}% on`;
+  const answer = await enqueue({ path: "/api/names/accept", body: { confidence }, words });
   if (answer === null) return;
-  offer(answer, "named");
-  changed({ known: false });
+  offerUndo(answer.changed, "named");
+  announce(false);
 }
 
-async function turn(path, done, nothing) {
-  hush();
-  if (unsettled()) {
-    const words = path.endsWith("undo") ? await takeBack() : null;
-    if (words) return say(`${words} was taken back before it was sent.`);
-    if (!(await sentWithin(PATIENCE)))
-      return say("Please wait until what was typed has reached the server.");
+/**
+ * Tell what was done, with a button that undoes it where nothing else waits to be sent.
+ * @param {number | undefined} count undefined where another tab has the answer
+ * @param {string} outcome
+ */
+function offerUndo(count, outcome) {
+  if (count === undefined) return;
+  notify(`${photographs(count)} ${outcome}.`, {
+    actions: countUnsent() ? [] : [["Undo", undo]],
+  });
+}
+
+/**
+ * Ask the server to undo or redo, once it has everything that was typed.
+ * @param {string} path
+ * @param {{ title: string, nothing: string, opposite: Action }} words
+ */
+async function turn(path, { title, nothing, opposite }) {
+  if (countUnsent() && !(await waitUntilSent(PATIENCE))) {
+    return notify("Please wait until the server has what you typed.");
   }
   try {
-    const answer = await post(path);
-    const text = answer.undone;
-    const back = path.endsWith("undo") ? ["Redo", redo] : ["Undo", undo];
-    say(text ? `${done}: ${shown(text)}.` : nothing, { actions: text ? [back] : [] });
-    if (text) changed({ known: false });
+    const { undone } = await post(path);
+    if (undone === null) return notify(nothing);
+    notify(`${title}: ${oneLine(undone)}.`, { actions: [opposite] });
+    announce(false);
   } catch (error) {
-    complain(error);
+    notifyError(error);
   }
 }
 
-export const undo = () => turn("/api/labels/undo", "Undone", "There is nothing to undo.");
-export const redo = () => turn("/api/labels/redo", "Redone", "There is nothing to redo.");
+/** Undo the last action: in the outbox where it waits there, else on the server. */
+export async function undo() {
+  dismiss();
+  const words = countUnsent() ? await takeBack() : null;
+  if (words) return notify(`${words} was taken back before it was sent.`);
+  await turn("/api/labels/undo", {
+    title: "Undone",
+    nothing: "There is nothing to undo.",
+    opposite: ["Redo", redo],
+  });
+}
+
+export async function redo() {
+  dismiss();
+  await turn("/api/labels/redo", {
+    title: "Redone",
+    nothing: "There is nothing to redo.",
+    opposite: ["Undo", undo],
+  });
+}

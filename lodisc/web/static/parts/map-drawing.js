@@ -1,141 +1,211 @@
-// Drawing the map: points by their kind, and thumbnails where there is room for them.
-import { thumbnail } from "./tile.js";
+// Draw the map: points in the colour of their kind, and thumbnails where there is room for them.
+import { thumbnailOf } from "./addresses.js";
 
-const SIDE = 58;
-const ROOMY = 900;
+/** @import { Camera } from "../lib/camera.js" */
+/** @import { Points } from "../lib/points.js" */
+/** @import { Kind } from "./legend.js" */
+
+/**
+ * @typedef {object} Scene
+ * @property {Camera} camera
+ * @property {Points} points
+ * @property {string[]} ids of the photographs, one for each point
+ * @property {Kind[]} kinds
+ * @property {Uint32Array} kind of each point, an index of `kinds`
+ * @property {number | null} highlight the kind that is lit up
+ * @property {number | null} pointed the point with the ring
+ * @property {boolean} hasCross whether a cross marks the middle
+ */
+
+const SIDE = 58; // of a thumbnail, in pixels
+const RADIUS = 7; // of its corners
+const MOST_POINTS = 900; // in view, for thumbnails to be drawn
+const CLOSE_ZOOM = 30; // from here on thumbnails are drawn anyway
 const MOST_THUMBNAILS = 260;
-const MOST_KEPT = 600;
-const pictures = new Map();
+const MOST_CACHED = 600;
+/** @type {Map<string, HTMLImageElement>} */
+const cache = new Map();
 
-/** A thumbnail that is here, or null while it comes; `come()` is told then. */
-function pictureOf(id, come) {
-  let image = pictures.get(id);
+/**
+ * The thumbnail of a photograph, or null while it is on its way.
+ * @param {string} id
+ * @param {() => void} onLoad
+ */
+function imageOf(id, onLoad) {
+  let image = cache.get(id);
   if (!image) {
     image = new Image();
     image.decoding = "async";
-    image.addEventListener("load", come);
-    image.src = thumbnail({ id });
-    if (pictures.size >= MOST_KEPT) pictures.delete(pictures.keys().next().value);
+    image.addEventListener("load", onLoad);
+    image.src = thumbnailOf(id);
+    const [oldest] = cache.keys();
+    if (cache.size >= MOST_CACHED && oldest) cache.delete(oldest);
   }
-  pictures.delete(id);
-  pictures.set(id, image);
+  cache.delete(id);
+  cache.set(id, image);
   return image.complete && image.naturalWidth ? image : null;
 }
 
-/** Draw all that the camera sees. */
-export function draw(canvas, { camera, points, ids, kinds, kind, lit, pointed, cross }, again) {
-  const ratio = Math.min(devicePixelRatio, 2);
-  const [width, height] = [Math.round(camera.width * ratio), Math.round(camera.height * ratio)];
-  if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
-  const context = canvas.getContext("2d");
-  context.setTransform(ratio, 0, 0, ratio, 0, 0);
-  context.clearRect(0, 0, camera.width, camera.height);
+/**
+ * Draw all that the camera sees.
+ * @param {HTMLCanvasElement} canvas
+ * @param {Scene} scene
+ * @param {() => void} redraw called when a thumbnail has come
+ */
+export function draw(canvas, scene, redraw) {
+  const { camera, points, pointed } = scene;
+  const context = cleanContext(canvas, camera);
   const [left, top] = camera.toMap(-SIDE, -SIDE);
   const [right, bottom] = camera.toMap(camera.width + SIDE, camera.height + SIDE);
   const visible = [...points.within(left, top, right, bottom)];
-  drawPoints(context, visible, { camera, points, kinds, kind, lit });
-  if (visible.length <= ROOMY || camera.zoom > 30)
-    drawThumbnails(context, visible, { camera, points, ids, kinds, kind, lit }, again);
-  if (pointed !== null) ring(context, camera.toScreen(points.x[pointed], points.y[pointed]));
-  if (cross) drawCross(context, camera.middle);
+  drawPoints(context, visible, scene);
+  if (visible.length <= MOST_POINTS || camera.zoom > CLOSE_ZOOM) {
+    drawThumbnails(context, visible, scene, redraw);
+  }
+  if (pointed !== null) drawRing(context, placeOf(pointed, scene));
+  if (scene.hasCross) drawCross(context, camera.middle);
 }
 
-function drawPoints(context, visible, { camera, points, kinds, kind, lit }) {
-  const crowded = Math.sqrt(Math.min(1, camera.scale / camera.zoom / 700));
-  const radius = Math.max(
-    1.4,
-    Math.min(
-      6,
-      (26 / Math.sqrt(points.length / 40)) * crowded + Math.log2(camera.zoom + 1) * 0.9 * crowded,
-    ),
-  );
+/**
+ * An empty canvas as large as the view, and its context in CSS pixels.
+ * @param {HTMLCanvasElement} canvas
+ * @param {Camera} camera
+ */
+function cleanContext(canvas, camera) {
+  const ratio = Math.min(devicePixelRatio, 2);
+  const [width, height] = [Math.round(camera.width * ratio), Math.round(camera.height * ratio)];
+  if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
+  const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
+  context.setTransform(ratio, 0, 0, ratio, 0, 0);
+  context.clearRect(0, 0, camera.width, camera.height);
+  return context;
+}
+
+/**
+ * Where a point lies on the screen.
+ * @param {number} index
+ * @param {Scene} scene
+ */
+const placeOf = (index, { camera, points }) => camera.toScreen(points.x[index], points.y[index]);
+
+/**
+ * @param {CanvasRenderingContext2D} context
+ * @param {number[]} visible
+ * @param {Scene} scene
+ */
+function drawPoints(context, visible, scene) {
+  const { camera, points, kinds, kind, highlight } = scene;
+  const room = Math.sqrt(Math.min(1, camera.scale / camera.zoom / 700));
+  const size = 26 / Math.sqrt(points.length / 40) + Math.log2(camera.zoom + 1) * 0.9;
+  const radius = Math.max(1.4, Math.min(6, size * room));
+  /** @type {number[][]} */
   const byKind = kinds.map(() => []);
   for (const index of visible) byKind[kind[index]].push(index);
   for (let at = kinds.length - 1; at >= 0; at -= 1) {
-    if (at === lit || !byKind[at].length) continue;
-    context.globalAlpha = lit === null ? (kinds[at].none ? 0.6 : 0.82) : 0.13;
-    dots(context, byKind[at], radius, kinds[at].colour, { camera, points });
+    if (at === highlight || !byKind[at].length) continue;
+    const opacity = kinds[at].isNone ? 0.6 : 0.82;
+    context.globalAlpha = highlight === null ? opacity : 0.13;
+    drawDots(context, byKind[at], { radius, colour: kinds[at].colour }, scene);
   }
   context.globalAlpha = 1;
-  if (lit !== null && byKind[lit])
-    dots(context, byKind[lit], radius + 0.6, kinds[lit].colour, { camera, points });
+  if (highlight !== null && byKind[highlight]) {
+    const { colour } = kinds[highlight];
+    drawDots(context, byKind[highlight], { radius: radius + 0.6, colour }, scene);
+  }
 }
 
-function dots(context, indices, radius, colour, { camera, points }) {
+/**
+ * @param {CanvasRenderingContext2D} context
+ * @param {number[]} indices
+ * @param {{ radius: number, colour: string }} style
+ * @param {Scene} scene
+ */
+function drawDots(context, indices, { radius, colour }, scene) {
   context.fillStyle = colour;
   context.beginPath();
   for (const index of indices) {
-    const [x, y] = camera.toScreen(points.x[index], points.y[index]);
+    const [x, y] = placeOf(index, scene);
     context.moveTo(x + radius, y);
     context.arc(x, y, radius, 0, 2 * Math.PI);
   }
   context.fill();
 }
 
-/** Pictures from the middle outwards as long as there are not too many; none over another. */
-function drawThumbnails(context, visible, { camera, points, ids, kinds, kind, lit }, again) {
-  const taken = new Set();
-  const places = visible.map((index) => [
-    index,
-    ...camera.toScreen(points.x[index], points.y[index]),
-  ]);
+/**
+ * Draw thumbnails from the middle outwards, at most so many, and none over another.
+ * @param {CanvasRenderingContext2D} context
+ * @param {number[]} visible
+ * @param {Scene} scene
+ * @param {() => void} redraw
+ */
+function drawThumbnails(context, visible, scene, redraw) {
+  const { camera, ids, kinds, kind, highlight } = scene;
   const [middleX, middleY] = camera.middle;
-  places.sort(
-    (one, other) =>
-      (one[1] - middleX) ** 2 +
-      (one[2] - middleY) ** 2 -
-      (other[1] - middleX) ** 2 -
-      (other[2] - middleY) ** 2,
-  );
-  let drawn = 0;
-  for (const [index, x, y] of places) {
-    if (lit !== null && kind[index] !== lit) continue;
-    const cells = [0, 1].flatMap((down) =>
-      [0, 1].map(
-        (across) =>
-          `${Math.floor((x - SIDE / 2 + across * SIDE) / SIDE)},${Math.floor((y - SIDE / 2 + down * SIDE) / SIDE)}`,
-      ),
-    );
-    if (cells.some((cell) => taken.has(cell)) || drawn >= MOST_THUMBNAILS) continue;
+  const places = visible
+    .filter((index) => highlight === null || kind[index] === highlight)
+    .map((index) => {
+      const [x, y] = placeOf(index, scene);
+      return { index, x, y, distance: (x - middleX) ** 2 + (y - middleY) ** 2 };
+    })
+    .sort((a, b) => a.distance - b.distance);
+  /** @type {Set<string>} */
+  const taken = new Set();
+  let count = 0;
+  for (const { index, x, y } of places) {
+    if (count >= MOST_THUMBNAILS) break;
+    const [left, top] = [x - SIDE / 2, y - SIDE / 2];
+    const cells = cellsOf(left, top);
+    if (cells.some((cell) => taken.has(cell))) continue;
     for (const cell of cells) taken.add(cell);
-    drawn += 1;
-    const image = pictureOf(ids[index], again);
-    if (image) stamp(context, image, x - SIDE / 2, y - SIDE / 2, kinds[kind[index]].colour);
+    count += 1;
+    const image = imageOf(ids[index], redraw);
+    if (image) drawThumbnail(context, image, { left, top, colour: kinds[kind[index]].colour });
   }
 }
 
-function stamp(context, image, x, y, colour) {
-  const side = Math.min(image.naturalWidth, image.naturalHeight);
+/**
+ * The cells of a raster that the corners of a thumbnail lie in.
+ * @param {number} left
+ * @param {number} top
+ */
+function cellsOf(left, top) {
+  const [column, row] = [Math.floor(left / SIDE), Math.floor(top / SIDE)];
+  return [0, 1].flatMap((down) => [0, 1].map((across) => `${column + across},${row + down}`));
+}
+
+/**
+ * @param {CanvasRenderingContext2D} context
+ * @param {HTMLImageElement} image
+ * @param {{ left: number, top: number, colour: string }} place
+ */
+function drawThumbnail(context, image, { left, top, colour }) {
+  const { naturalWidth: width, naturalHeight: height } = image;
+  const side = Math.min(width, height);
+  const [x, y] = [(width - side) / 2, (height - side) / 2];
   context.save();
   context.beginPath();
-  context.roundRect(x, y, SIDE, SIDE, 7);
+  context.roundRect(left, top, SIDE, SIDE, RADIUS);
   context.clip();
-  context.drawImage(
-    image,
-    (image.naturalWidth - side) / 2,
-    (image.naturalHeight - side) / 2,
-    side,
-    side,
-    x,
-    y,
-    SIDE,
-    SIDE,
-  );
+  context.drawImage(image, x, y, side, side, left, top, SIDE, SIDE);
   context.restore();
   context.strokeStyle = colour;
   context.lineWidth = 2.5;
   context.beginPath();
-  context.roundRect(x, y, SIDE, SIDE, 7);
+  context.roundRect(left, top, SIDE, SIDE, RADIUS);
   context.stroke();
 }
 
-function ring(context, [x, y]) {
+/**
+ * @param {CanvasRenderingContext2D} context
+ * @param {[x: number, y: number]} place
+ */
+function drawRing(context, [x, y]) {
   const style = getComputedStyle(context.canvas);
-  for (const [colour, width] of [
-    [style.getPropertyValue("--card"), 5],
-    [style.getPropertyValue("--ink"), 2],
-  ]) {
-    context.strokeStyle = colour;
+  for (const [variable, width] of /** @type {const} */ ([
+    ["--card", 5],
+    ["--ink", 2],
+  ])) {
+    context.strokeStyle = style.getPropertyValue(variable);
     context.lineWidth = width;
     context.beginPath();
     context.arc(x, y, 8, 0, 2 * Math.PI);
@@ -143,6 +213,10 @@ function ring(context, [x, y]) {
   }
 }
 
+/**
+ * @param {CanvasRenderingContext2D} context
+ * @param {[x: number, y: number]} place
+ */
 function drawCross(context, [x, y]) {
   context.strokeStyle = getComputedStyle(context.canvas).getPropertyValue("--ink");
   context.lineWidth = 1.5;

@@ -1,131 +1,189 @@
-// Drawing on photographs: the pivotal region, the patch that one points at, and the patches that answer it.
+// Draw on photographs: the pivotal region, the patch that a person points at, and the patches that answer it.
 
-const VEIL = "rgb(12 15 18 / .52)";
+/** @import { AttentionMap } from "../lib/models.js" */
+
+/** @typedef {[x: number, y: number, width: number, height: number]} Rectangle in CSS pixels */
+
+const DARK = "12 15 18";
+const VEIL = 0.52; // opacity
 const PIVOTAL = "#2fe0d0";
-const ANSWER = [255, 180, 58];
+const ANSWER = "255 180 58";
+const BEST = 3; // answers that get a frame
 
-/** Where the picture lies in its frame, in CSS pixels, for object-fit `cover` or `contain`. */
+/**
+ * Where the picture lies in its frame, in CSS pixels, for object-fit `cover` or `contain`.
+ * @param {HTMLImageElement} image
+ */
 function pictureRect(image) {
-  const { clientWidth: width, clientHeight: height, naturalWidth, naturalHeight } = image;
-  const cover = getComputedStyle(image).objectFit === "cover";
-  const scale = (cover ? Math.max : Math.min)(width / naturalWidth, height / naturalHeight) || 0;
-  const [w, h] = [naturalWidth * scale, naturalHeight * scale];
-  return { left: (width - w) / 2, top: (height - h) / 2, width: w, height: h };
+  const { clientWidth, clientHeight, naturalWidth, naturalHeight } = image;
+  const fit = getComputedStyle(image).objectFit === "cover" ? Math.max : Math.min;
+  const scale = fit(clientWidth / naturalWidth, clientHeight / naturalHeight) || 0;
+  const [width, height] = [naturalWidth * scale, naturalHeight * scale];
+  return { left: (clientWidth - width) / 2, top: (clientHeight - height) / 2, width, height };
 }
 
-/** The grid of patches over an image: `cell(index)` gives a patch's place, `at(x, y)` the patch at a point, or null. */
-export function patchGrid(image, { rows, columns, box }) {
-  const rect = pictureRect(image);
-  const left = rect.left + box[0] * rect.width;
-  const top = rect.top + box[1] * rect.height;
-  const [w, h] = [
-    ((box[2] - box[0]) * rect.width) / columns,
-    ((box[3] - box[1]) * rect.height) / rows,
-  ];
-  return {
-    rows,
-    columns,
-    left,
-    top,
-    width: w * columns,
-    height: h * rows,
-    cell(index) {
-      const [column, row] = [index % columns, Math.floor(index / columns)];
-      const [x, y] = [Math.round(left + column * w), Math.round(top + row * h)];
-      return [x, y, Math.round(left + (column + 1) * w) - x, Math.round(top + (row + 1) * h) - y]; // whole pixels leave no seams
-    },
-    at(x, y) {
-      const [column, row] = [Math.floor((x - left) / w), Math.floor((y - top) / h)];
-      return column >= 0 && row >= 0 && column < columns && row < rows
-        ? row * columns + column
-        : null;
-    },
-  };
+/** The grid of patches over an image, in CSS pixels. */
+export class PatchGrid {
+  /**
+   * @param {HTMLImageElement} image
+   * @param {Pick<AttentionMap, "rows" | "columns" | "box">} map
+   */
+  constructor(image, { rows, columns, box }) {
+    const picture = pictureRect(image);
+    const [left, top, right, bottom] = box;
+    this.rows = rows;
+    this.columns = columns;
+    this.left = picture.left + left * picture.width;
+    this.top = picture.top + top * picture.height;
+    this.patchWidth = ((right - left) * picture.width) / columns;
+    this.patchHeight = ((bottom - top) * picture.height) / rows;
+  }
+
+  /**
+   * The place of a patch, in whole pixels: they leave no seams.
+   * @param {number} index
+   * @returns {Rectangle}
+   */
+  cell(index) {
+    const [column, row] = [index % this.columns, Math.floor(index / this.columns)];
+    const x = Math.round(this.left + column * this.patchWidth);
+    const y = Math.round(this.top + row * this.patchHeight);
+    const right = Math.round(this.left + (column + 1) * this.patchWidth);
+    const bottom = Math.round(this.top + (row + 1) * this.patchHeight);
+    return [x, y, right - x, bottom - y];
+  }
+
+  /**
+   * The index of the patch at a point, or null.
+   * @param {number} x
+   * @param {number} y
+   */
+  at(x, y) {
+    const column = Math.floor((x - this.left) / this.patchWidth);
+    const row = Math.floor((y - this.top) / this.patchHeight);
+    const isInside = column >= 0 && row >= 0 && column < this.columns && row < this.rows;
+    return isInside ? row * this.columns + column : null;
+  }
 }
 
-/** A canvas over the image, clean and sharp, and its context in CSS pixels. */
-function canvasOver(image) {
-  const holder = image.parentElement;
-  const canvas =
-    holder.querySelector("canvas") ?? holder.appendChild(document.createElement("canvas"));
+/** @param {HTMLImageElement} image */
+const canvasOf = (image) => image.parentElement?.querySelector("canvas");
+
+/**
+ * A clean canvas over the image, and its context in CSS pixels.
+ * @param {HTMLImageElement} image
+ */
+function contextOver(image) {
+  const canvas = canvasOf(image) ?? document.createElement("canvas");
+  if (!canvas.parentElement) image.parentElement?.append(canvas);
   const ratio = Math.min(devicePixelRatio, 2);
   canvas.width = Math.round(image.clientWidth * ratio);
   canvas.height = Math.round(image.clientHeight * ratio);
   canvas.setAttribute("aria-hidden", "true");
-  const context = canvas.getContext("2d");
+  const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
   context.scale(ratio, ratio);
   return context;
 }
 
-export const wipe = (image) => image.parentElement.querySelector("canvas")?.remove();
+/** @param {HTMLImageElement} image */
+export const wipe = (image) => canvasOf(image)?.remove();
 
-/** Veil what is outside the pivotal region and draw its outline. */
-export function drawPivotal(image, look) {
-  const context = canvasOver(image);
-  const grid = patchGrid(image, look);
-  const inside = (row, column) => look.pivotal[row]?.[column] ?? false;
-  const edges = new Path2D();
-  shade(context, image);
-  for (let row = 0; row < look.rows; row += 1) {
-    for (let column = 0; column < look.columns; column += 1) {
-      if (!inside(row, column)) continue;
-      const [x, y, w, h] = grid.cell(row * look.columns + column);
-      context.clearRect(x, y, w, h);
-      if (!inside(row - 1, column)) line(edges, x, y, x + w, y);
-      if (!inside(row + 1, column)) line(edges, x, y + h, x + w, y + h);
-      if (!inside(row, column - 1)) line(edges, x, y, x, y + h);
-      if (!inside(row, column + 1)) line(edges, x + w, y, x + w, y + h);
+/**
+ * Veil what is outside the pivotal region, and draw its outline.
+ * @param {HTMLImageElement} image
+ * @param {AttentionMap} map
+ */
+export function drawPivotal(image, map) {
+  const context = contextOver(image);
+  const grid = new PatchGrid(image, map);
+  /** @type {(row: number, column: number) => boolean} */
+  const isPivotal = (row, column) => map.pivotal[row]?.[column] ?? false;
+  const outline = new Path2D();
+  veil(context, image);
+  for (let row = 0; row < map.rows; row += 1) {
+    for (let column = 0; column < map.columns; column += 1) {
+      if (!isPivotal(row, column)) continue;
+      const [x, y, width, height] = grid.cell(row * map.columns + column);
+      const [right, bottom] = [x + width, y + height];
+      context.clearRect(x, y, width, height);
+      if (!isPivotal(row - 1, column)) addLine(outline, [x, y], [right, y]);
+      if (!isPivotal(row + 1, column)) addLine(outline, [x, bottom], [right, bottom]);
+      if (!isPivotal(row, column - 1)) addLine(outline, [x, y], [x, bottom]);
+      if (!isPivotal(row, column + 1)) addLine(outline, [right, y], [right, bottom]);
     }
   }
-  stroke(context, edges, PIVOTAL, image.clientWidth > 200 ? 2 : 1.5);
+  stroke(context, outline, PIVOTAL, image.clientWidth > 200 ? 2 : 1.5);
 }
 
-/** Frame the patch that one points at. */
-export function drawPatch(image, look, index) {
-  const context = canvasOver(image);
+/**
+ * Frame the patch that a person points at.
+ * @param {HTMLImageElement} image
+ * @param {AttentionMap} map
+ * @param {number} index
+ */
+export function drawPatch(image, map, index) {
+  const context = contextOver(image);
   const frame = new Path2D();
-  frame.rect(...patchGrid(image, look).cell(index));
+  frame.rect(...new PatchGrid(image, map).cell(index));
   stroke(context, frame, `rgb(${ANSWER})`, 3);
 }
 
-/** Light up the patches by how well they answer, `scores` of each; the best three are framed. */
-export function drawAnswers(image, look, scores) {
-  const context = canvasOver(image);
-  const grid = patchGrid(image, look);
+/**
+ * Light up each patch by how well it answers, and frame the best.
+ * @param {HTMLImageElement} image
+ * @param {AttentionMap} map
+ * @param {number[]} scores of each patch
+ */
+export function drawAnswers(image, map, scores) {
+  const context = contextOver(image);
+  const grid = new PatchGrid(image, map);
   const [low, high] = [Math.min(...scores), Math.max(...scores)];
-  shade(context, image);
+  veil(context, image);
   scores.forEach((score, index) => {
     const strength = high > low ? (score - low) / (high - low) : 1;
-    const [x, y, w, h] = grid.cell(index);
-    context.clearRect(x, y, w, h);
-    context.fillStyle = `rgb(12 15 18 / ${0.52 * (1 - strength ** 2)})`;
-    context.fillRect(x, y, w, h);
-    context.fillStyle = `rgb(${ANSWER.join(" ")} / ${0.5 * strength ** 5})`;
-    context.fillRect(x, y, w, h);
+    const cell = grid.cell(index);
+    context.clearRect(...cell);
+    context.fillStyle = `rgb(${DARK} / ${VEIL * (1 - strength ** 2)})`;
+    context.fillRect(...cell);
+    context.fillStyle = `rgb(${ANSWER} / ${0.5 * strength ** 5})`;
+    context.fillRect(...cell);
   });
-  const best = scores
-    .map((_, index) => index)
-    .sort((one, other) => scores[other] - scores[one])
-    .slice(0, 3);
+  const order = [...scores.keys()].sort((a, b) => scores[b] - scores[a]);
   const frames = new Path2D();
-  for (const index of best) frames.rect(...grid.cell(index));
+  for (const index of order.slice(0, BEST)) frames.rect(...grid.cell(index));
   stroke(context, frames, `rgb(${ANSWER})`, 2);
 }
 
-function shade(context, image) {
+/**
+ * @param {CanvasRenderingContext2D} context
+ * @param {HTMLImageElement} image
+ */
+function veil(context, image) {
   const { left, top, width, height } = pictureRect(image);
-  context.fillStyle = VEIL;
+  context.fillStyle = `rgb(${DARK} / ${VEIL})`;
   context.fillRect(left, top, width, height);
 }
 
-function line(path, x1, y1, x2, y2) {
-  path.moveTo(x1, y1);
-  path.lineTo(x2, y2);
+/**
+ * @param {Path2D} path
+ * @param {[x: number, y: number]} start
+ * @param {[x: number, y: number]} end
+ */
+function addLine(path, start, end) {
+  path.moveTo(...start);
+  path.lineTo(...end);
 }
 
+/**
+ * A line in a colour, with a dark edge.
+ * @param {CanvasRenderingContext2D} context
+ * @param {Path2D} path
+ * @param {string} colour
+ * @param {number} width
+ */
 function stroke(context, path, colour, width) {
   context.lineCap = "square";
-  context.strokeStyle = "rgb(12 15 18 / .75)";
+  context.strokeStyle = `rgb(${DARK} / .75)`;
   context.lineWidth = width + 2;
   context.stroke(path);
   context.strokeStyle = colour;

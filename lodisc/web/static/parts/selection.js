@@ -1,105 +1,122 @@
 // Which photographs of a view are selected, and the keys and clicks that select them.
-import { typing } from "../lib/dom.js";
-import { complain } from "../lib/notices.js";
+import { closest, takesKeys } from "../lib/dom.js";
+import { notifyError } from "../lib/notices.js";
+
+/** @import { WindowedGrid } from "./grid.js" */
+/** @import { Listing } from "./listing.js" */
+
+const FRAME = 160; // pixels of the window that a page of the grid does not fill
 
 export class Selection {
-  /** `grid` is a WindowedGrid over `photographs`; `changed()` is told of every change, `open(id)` of Enter. */
-  constructor(grid, photographs, { changed, open }) {
-    Object.assign(this, {
-      grid,
-      photographs,
-      changed,
-      open,
-      ids: new Set(),
-      current: 0,
-      anchor: 0,
-    });
+  /**
+   * @param {WindowedGrid} grid
+   * @param {Listing} listing the photographs in the grid
+   * @param {{ onChange: () => void, onOpen: (id: string) => void }} events
+   */
+  constructor(grid, listing, { onChange, onOpen }) {
+    this.grid = grid;
+    this.listing = listing;
+    this.onChange = onChange;
+    this.onOpen = onOpen;
+    /** @type {Set<string>} */
+    this.ids = new Set();
+    this.current = 0; // index of the tile that the keys act on
+    this.anchor = 0; // index where a range starts
     grid.list.addEventListener("click", (event) => this.#click(event));
     grid.list.addEventListener("keydown", (event) => this.#key(event));
-    grid.list.addEventListener("focus", () => this.#focused());
-    addEventListener("keydown", (event) => {
-      if (event.key === "Escape" && this.ids.size && !typing(event.target)) this.clear();
-      if (
-        event.key.toLowerCase() === "a" &&
-        (event.ctrlKey || event.metaKey) &&
-        !typing(event.target)
-      ) {
-        event.preventDefault();
-        this.all();
-      }
-    });
+    grid.list.addEventListener("focus", () => this.#focus());
+    addEventListener("keydown", (event) => this.#windowKey(event));
   }
 
   clear() {
     this.ids.clear();
-    this.#tell();
+    this.#update();
   }
 
   all() {
-    this.#add(0, this.photographs.total);
+    this.#add(0, this.listing.total);
   }
 
+  /**
+   * @param {number} from
+   * @param {number} to without
+   */
   async #add(from, to) {
     try {
-      for (const id of await this.photographs.ids(from, to)) this.ids.add(id);
-      this.#tell();
+      for (const id of await this.listing.ids(from, to)) this.ids.add(id);
+      this.#update();
     } catch (error) {
-      complain(error);
+      notifyError(error);
     }
   }
 
+  /** @param {number} index */
   #toggle(index) {
     this.#withId(index, (id) => {
       if (!this.ids.delete(id)) this.ids.add(id);
-      this.#tell();
+      this.#update();
     });
   }
 
-  /** Do something with the id at an index: of the tile that is seen there, else of the photograph, which may have to be fetched. */
+  /**
+   * Do something with the id at an index: of the tile there, else of the photograph, which may have
+   * to be fetched.
+   * @param {number} index
+   * @param {(id: string) => void} act
+   */
   async #withId(index, act) {
-    const seen = this.grid.tiles.get(index)?.dataset.id;
-    if (seen) return act(seen);
+    const tileId = this.grid.tiles.get(index)?.dataset.id;
+    if (tileId) return act(tileId);
     try {
-      const [id] = await this.photographs.ids(index, index + 1);
+      const [id] = await this.listing.ids(index, index + 1);
       if (id) act(id);
     } catch (error) {
-      complain(error);
+      notifyError(error);
     }
   }
 
-  #reach(index) {
+  /**
+   * Select from the anchor to this index.
+   * @param {number} index
+   */
+  #extendTo(index) {
     this.#add(Math.min(this.anchor, index), Math.max(this.anchor, index) + 1);
   }
 
-  #tell() {
-    for (const tile of this.grid.tiles.values()) this.mark(tile);
-    this.changed();
+  #update() {
+    this.#markAll();
+    this.onChange();
   }
 
+  #markAll() {
+    for (const tile of this.grid.tiles.values()) this.mark(tile);
+  }
+
+  /**
+   * Show on a tile whether it is selected, and whether the keys act on it.
+   * @param {HTMLElement} tile
+   */
   mark(tile) {
-    tile.setAttribute("aria-selected", this.ids.has(tile.dataset.id));
+    tile.setAttribute("aria-selected", String(this.ids.has(tile.dataset.id ?? "")));
     tile.classList.toggle("current", Number(tile.dataset.index) === this.current);
   }
 
+  /** @param {MouseEvent} event */
   #click(event) {
-    const tile = event.target.closest(".tile");
+    const tile = closest(event, ".tile");
     if (!tile) return;
     const index = Number(tile.dataset.index);
-    const selects =
-      event.target.closest(".tick") ||
-      event.shiftKey ||
-      event.ctrlKey ||
-      event.metaKey ||
-      this.ids.size > 0;
+    const hasModifier = event.shiftKey || event.ctrlKey || event.metaKey;
+    const selects = closest(event, ".tick") || hasModifier || this.ids.size > 0;
     if (!selects || event.button !== 0) return;
     event.preventDefault();
     this.current = index;
-    if (event.shiftKey) this.#reach(index);
+    if (event.shiftKey) this.#extendTo(index);
     else this.#toggle(index);
     this.anchor = index;
   }
 
-  #focused() {
+  #focus() {
     const [first, last] = [this.grid.first(), this.grid.range()[1]];
     if (this.current < first || this.current >= last) this.current = first;
     this.#point();
@@ -107,13 +124,43 @@ export class Selection {
 
   #point() {
     this.grid.list.setAttribute("aria-activedescendant", `tile-${this.current}`);
-    for (const tile of this.grid.tiles.values()) this.mark(tile);
+    this.#markAll();
   }
 
+  /** @param {KeyboardEvent} event */
+  #windowKey(event) {
+    if (takesKeys(event.target)) return;
+    if (event.key === "Escape" && this.ids.size) this.clear();
+    if (event.key.toLowerCase() === "a" && (event.ctrlKey || event.metaKey)) {
+      event.preventDefault();
+      this.all();
+    }
+  }
+
+  /** @param {KeyboardEvent} event */
   #key(event) {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
-    const { columns, total } = this.grid;
-    const page = columns * Math.max(1, Math.floor((innerHeight - 160) / this.grid.rowHeight));
+    const step = this.#stepOf(event.key);
+    if (step !== undefined) {
+      const isRow = event.key === "ArrowUp" || event.key === "ArrowDown";
+      this.#step(step, { isRow, extend: event.shiftKey });
+    } else if (event.key === " ") {
+      this.anchor = this.current;
+      this.#toggle(this.current);
+    } else if (event.key === "Enter") this.#withId(this.current, this.onOpen);
+    else return;
+    event.preventDefault();
+  }
+
+  /**
+   * How far a key moves, in tiles.
+   * @param {string} key
+   * @returns {number | undefined}
+   */
+  #stepOf(key) {
+    const { columns, rowHeight, total } = this.grid;
+    const page = columns * Math.max(1, Math.floor((innerHeight - FRAME) / rowHeight));
+    /** @type {Record<string, number>} */
     const steps = {
       ArrowRight: 1,
       ArrowLeft: -1,
@@ -124,27 +171,22 @@ export class Selection {
       Home: -total,
       End: total,
     };
-    if (event.key in steps) {
-      event.preventDefault();
-      this.#step(steps[event.key], event.shiftKey);
-    } else if (event.key === " ") {
-      event.preventDefault();
-      this.anchor = this.current;
-      this.#toggle(this.current);
-    } else if (event.key === "Enter") {
-      event.preventDefault();
-      this.#withId(this.current, this.open);
-    }
+    return steps[key];
   }
 
-  #step(by, extend) {
-    const { columns, total } = this.grid;
+  /**
+   * Go so many tiles on or back, at most to an end; a step to another row keeps its column or is not
+   * made.
+   * @param {number} by
+   * @param {{ isRow: boolean, extend: boolean }} options
+   */
+  #step(by, { isRow, extend }) {
+    const { total } = this.grid;
     const aim = this.current + by;
-    const jumps = Math.abs(by) > columns || Math.abs(by) === 1;
-    if (!jumps && (aim < 0 || aim >= total)) return;
+    if (isRow && (aim < 0 || aim >= total)) return;
     this.current = Math.max(0, Math.min(total - 1, aim));
     this.grid.show(this.current);
-    if (extend) this.#reach(this.current);
+    if (extend) this.#extendTo(this.current);
     else this.anchor = this.current;
     this.#point();
   }

@@ -1,18 +1,21 @@
 // One photograph as a tile of a grid.
-import { el, fileName, find, percent, shown } from "../lib/dom.js";
+import { closest, el, find, findOptional } from "../lib/dom.js";
+import { fileName, oneLine, percent } from "../lib/text.js";
+import { similarPage, thumbnailOf } from "./addresses.js";
 
-export const thumbnail = (photo, size = 160) =>
-  `/api/photos/${encodeURIComponent(photo.id)}/thumbnail?size=${size}`;
+/** @import { Photo } from "../lib/models.js" */
 
-/** What a photograph is called: the label that people gave, else what the features say, else its file's name. */
-export function title(photo) {
-  if (photo.label !== null) return { text: shown(photo.label), kind: "label" };
-  if (photo.name !== null)
-    return { text: `${shown(photo.name)} ${percent(photo.confidence)}`, kind: "guess" };
-  return { text: fileName(photo.key), kind: "file" };
+/**
+ * What stands under a photograph: its label, else its name, else the name of its file.
+ * @param {Photo} photo
+ */
+function titleOf({ key, label, name, confidence }) {
+  if (label !== null) return { text: oneLine(label), kind: "label" };
+  if (name !== null) return { text: `${oneLine(name)} ${percent(confidence ?? 0)}`, kind: "guess" };
+  return { text: fileName(key), kind: "file" };
 }
 
-/** A tile that waits for its photograph. */
+/** A tile without a photograph. */
 export function blankTile() {
   return el(
     "li",
@@ -23,45 +26,51 @@ export function blankTile() {
   );
 }
 
-/** Put a photograph into a tile, or its newer state. */
-export function fillTile(tile, photo, { large = false } = {}) {
-  const [link, caption] = [find("a", tile), find(".caption > :first-child", tile)];
-  const { text, kind } = title(photo);
+const blankImage = () =>
+  el("img", { alt: "", width: 160, height: 160, decoding: "async", draggable: "false" });
+
+/**
+ * Put a photograph into a tile, or bring the tile up to date.
+ * @param {HTMLElement} tile
+ * @param {Photo} photo
+ * @param {{ isLarge?: boolean }} [options]
+ */
+export function fillTile(tile, photo, { isLarge = false } = {}) {
+  const link = find("a", HTMLAnchorElement, tile);
+  const caption = find(".caption > :first-child", HTMLElement, tile);
+  const { text, kind } = titleOf(photo);
   if (tile.dataset.id !== photo.id) {
     tile.dataset.id = photo.id;
     tile.classList.remove("gone");
-    link.href = `/similar/${encodeURIComponent(photo.id)}`;
-    link.replaceChildren(
-      el("img", { alt: "", width: 160, height: 160, decoding: "async", draggable: "false" }),
-    );
+    link.href = similarPage(photo.id);
+    link.replaceChildren(blankImage());
   }
-  const image = find("img", tile);
-  const source = large
-    ? thumbnail(photo, 320)
-    : `${thumbnail(photo)} 1x, ${thumbnail(photo, 320)} 2x`;
-  if (image.getAttribute("srcset") !== source) {
-    image.srcset = source;
-  }
+  const picture = find("img", HTMLImageElement, tile);
+  const large = thumbnailOf(photo.id, 320);
+  const source = isLarge ? large : `${thumbnailOf(photo.id)} 1x, ${large} 2x`;
+  if (picture.getAttribute("srcset") !== source) picture.srcset = source;
   if (caption.textContent !== text) caption.textContent = text;
   caption.className = kind;
-  tile.title = shown(photo.key);
-  tile.setAttribute(
-    "aria-label",
-    kind === "file" ? shown(photo.key) : `${text}, ${shown(photo.key)}`,
-  );
+  const key = oneLine(photo.key);
+  tile.title = key;
+  tile.setAttribute("aria-label", kind === "file" ? key : `${text}, ${key}`);
 }
 
-/** Say so on every tile below this element whose photograph can't be had. */
+/**
+ * Mark every tile in this list whose picture does not load.
+ * @param {HTMLElement} list
+ */
 export function watchTiles(list) {
-  list.addEventListener(
-    "error",
-    (event) => event.target.isConnected && event.target.closest(".tile")?.classList.add("gone"),
-    true,
-  );
-  for (const image of list.querySelectorAll("img"))
-    if (image.complete && image.naturalWidth === 0 && image.currentSrc)
-      image.closest(".tile")?.classList.add("gone");
+  list.addEventListener("error", (event) => closest(event, ".tile")?.classList.add("gone"), true);
+  for (const picture of list.querySelectorAll("img")) {
+    const hasFailed = picture.complete && picture.naturalWidth === 0 && picture.currentSrc;
+    if (hasFailed) picture.closest(".tile")?.classList.add("gone");
+  }
 }
 
-/** Stop what a tile still loads. */
-export const dropTile = (tile) => find("img", tile)?.removeAttribute("srcset");
+/**
+ * Stop what a tile still loads.
+ * @param {HTMLElement} tile
+ */
+export const dropTile = (tile) =>
+  findOptional("img", HTMLImageElement, tile)?.removeAttribute("srcset");

@@ -1,64 +1,75 @@
-// A photograph from outside, chosen, dropped or pasted on any page: its look-alikes are searched for, and nothing is kept of it.
-import { send } from "../lib/api.js";
+// A photograph from outside, chosen, dropped or pasted on any page: find its look-alikes. The collection stays as it is.
+import { upload } from "../lib/api.js";
 import { el, find } from "../lib/dom.js";
-import { complain, hush, say } from "../lib/notices.js";
+import { dismiss, notify, notifyError } from "../lib/notices.js";
+import { similarPage } from "./addresses.js";
 
 const MOST_BYTES = 32 * 2 ** 20;
-const chooser = find("#chooser");
+const chooser = find("#chooser", HTMLInputElement);
 const veil = el(
   "div",
   { class: "drop", hidden: true, "aria-hidden": "true" },
   "Drop the photograph to find its look-alikes",
 );
-let depth = 0;
+let depth = 0; // of the elements that a file was dragged into and not out of
 
+/** @param {File | undefined} file */
 async function search(file) {
-  if (!file)
-    return say("There is no photograph in what you gave. Choose, drop or paste an image file.", {
-      kind: "bad",
-    });
-  if (file.size > MOST_BYTES)
-    return say("This file is larger than 32 MB. Give a smaller photograph.", { kind: "bad" });
-  say("Looking for look-alikes…");
+  if (!file) {
+    return notify("There is no file here. Choose, drop or paste an image file.", { kind: "bad" });
+  }
+  if (file.size > MOST_BYTES) {
+    return notify("This file is larger than 32 MB. Use a smaller photograph.", { kind: "bad" });
+  }
+  notify("Looking for look-alikes…");
   try {
-    const { query } = await send("/api/similar", file, { top: 24 });
-    location.assign(`/similar/${encodeURIComponent(query.id)}`);
+    const { query } = await upload("/api/similar", file, { top: 24 });
+    location.assign(similarPage(query.id));
   } catch (error) {
-    hush();
-    complain(error);
+    dismiss();
+    notifyError(error);
   }
 }
 
-const image = (files) => [...files].find((file) => file.type.startsWith("image/")) ?? files[0];
-const carries = (event) => event.dataTransfer?.types.includes("Files");
+/**
+ * The first image among files, else the first file.
+ * @param {Iterable<File> | undefined} files
+ */
+function imageOf(files) {
+  const list = [...(files ?? [])];
+  return list.find((file) => file.type.startsWith("image/")) ?? list[0];
+}
+
+/** @param {DragEvent} event */
+const hasFiles = (event) => event.dataTransfer?.types.includes("Files");
 
 find("#find").addEventListener("click", () => chooser.click());
 chooser.addEventListener("change", () => {
-  if (chooser.files.length) search(chooser.files[0]);
+  if (chooser.files?.length) search(chooser.files[0]);
   chooser.value = "";
 });
 document.body.append(veil);
 addEventListener("dragenter", (event) => {
-  if (!carries(event)) return;
+  if (!hasFiles(event)) return;
   depth += 1;
   veil.hidden = false;
 });
 addEventListener("dragleave", (event) => {
-  if (!carries(event)) return;
+  if (!hasFiles(event)) return;
   depth -= 1;
   veil.hidden = depth <= 0;
 });
-addEventListener("dragover", (event) => carries(event) && event.preventDefault());
+addEventListener("dragover", (event) => hasFiles(event) && event.preventDefault());
 addEventListener("drop", (event) => {
-  if (!carries(event)) return;
+  if (!hasFiles(event)) return;
   event.preventDefault();
   depth = 0;
   veil.hidden = true;
-  search(image(event.dataTransfer.files));
+  search(imageOf(event.dataTransfer?.files));
 });
 addEventListener("paste", (event) => {
-  if (event.clipboardData?.files.length) {
-    event.preventDefault();
-    search(image(event.clipboardData.files));
-  }
+  const files = event.clipboardData?.files;
+  if (!files?.length) return;
+  event.preventDefault();
+  search(imageOf(files));
 });
