@@ -115,7 +115,8 @@ class BrowsePage {
     find("#clear").addEventListener("click", () => this.selection.clear());
     find("#all").addEventListener("click", () => this.selection.all());
     this.list.addEventListener("keydown", (event) => {
-      if (event.key !== "l" || this.selection.ids.size === 0) return;
+      if (event.key !== "l" || event.ctrlKey || event.metaKey || event.altKey) return;
+      if (this.selection.ids.size === 0) return;
       event.preventDefault();
       field.focus();
     });

@@ -235,7 +235,8 @@ class Keys {
     if (event.ctrlKey || event.metaKey) {
       if (event.key.toLowerCase() !== "z") return;
       event.preventDefault();
-      event.shiftKey ? redo() : undo();
+      if (event.shiftKey) redo();
+      else undo();
       return;
     }
     const act = this.#actionOf(event);

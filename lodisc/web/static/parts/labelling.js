@@ -4,13 +4,14 @@ import { dismiss, notify, notifyError } from "../lib/notices.js";
 import { countUnsent, enqueue, takeBack, waitUntilSent } from "../lib/outbox.js";
 import { oneLine, photographs } from "../lib/text.js";
 
+/** @import { Action } from "../lib/notices.js" */
+
 /**
  * What a label goes to: photographs by their ids, or a whole group of the grouping that the person
  * saw.
  * @typedef {{ ids: string[] } | { group: number, grouping: string | null }} Target
  */
 /** @typedef {(change: { isOwn: boolean }) => void} Listener */
-/** @typedef {import("../lib/notices.js").Action} Action */
 
 const PATIENCE = 1500; // milliseconds
 /** @type {Listener[]} */
