@@ -30,8 +30,8 @@
 /** @typedef {{ k: number | null, grouping: string | null, groups: Group[] }} Groups */
 
 /**
- * Per patch, row by row; `box` is left, top, right, bottom of what the encoder sees, in shares of the
- * picture.
+ * Per patch, row by row; `box` is left, top, right, bottom of what the encoder sees, in shares of
+ * the picture.
  * @typedef {object} AttentionMap
  * @property {number} rows
  * @property {number} columns

@@ -1,4 +1,4 @@
-// Short messages at the foot of the window: a passing one, and pinned ones that stay until they are taken away.
+// Short messages at the foot of the window: one goes away by itself, pinned ones stay.
 import { isAbort } from "./api.js";
 import { el, findOptional } from "./dom.js";
 

@@ -1,5 +1,5 @@
-// Actions on their way to the server. The browser stores them until the server has them: in order, and through restarts
-// of the browser and the server.
+// Actions on their way to the server. The browser stores them until the server has them: in order,
+// and through restarts of the browser and the server.
 import { Refusal, Unavailable, post } from "./api.js";
 import { pin } from "./notices.js";
 import { browserStorage } from "./storage.js";
@@ -8,7 +8,7 @@ import { browserStorage } from "./storage.js";
  * As the browser stores it; `refused` is what the server said.
  * @typedef {{ key: string, path: string, body: unknown, words: string, refused?: string }} Item
  */
-/** @typedef {Record<string, any> | null} Answer empty where another tab has it, null for no answer */
+/** @typedef {Record<string, any> | null} Answer empty where another tab has it */
 
 const PREFIX = `lodisc:${document.documentElement.dataset.collection}:outbox:`;
 const WAITS = [500, 1000, 2000, 4000, 8000]; // milliseconds, after each failure
@@ -105,8 +105,8 @@ export function enqueue({ path, body, words }) {
 }
 
 /**
- * Run a task while no other tab sends, where the browser has locks. With `ifAvailable` the task gets
- * null where a tab sends.
+ * Run a task while no other tab sends, where the browser has locks. With `ifAvailable` the task
+ * gets null where a tab sends.
  * @template T
  * @param {(lock: unknown) => T | Promise<T>} task
  * @param {LockOptions} [options]
@@ -216,7 +216,8 @@ function showUnsent() {
   const waiting = unsent();
   if (waiting.length === 0) return pin("outbox", null);
   const what = waiting.length > 1 ? `${waiting.length} actions wait` : `${waiting[0].words} waits`;
-  const text = `${trouble ?? "The server is slow."} ${what} here, safely, and will be sent when it is back.`;
+  const reason = trouble ?? "The server is slow.";
+  const text = `${reason} ${what} here, safely, and will be sent when it is back.`;
   pin("outbox", text, { kind: "waiting", actions: [["Try now", sendNow]] });
 }
 

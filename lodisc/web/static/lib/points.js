@@ -1,4 +1,5 @@
-// Many points on the unit square, sorted into cells: quick to ask for the nearest one, or for all in a rectangle.
+// Many points on the unit square, sorted into cells: it is quick to find the nearest point, or all
+// points in a rectangle.
 
 const CELLS = 128; // along each side
 

@@ -1,4 +1,5 @@
-// What a browser stores for a page. It may be full, or store nothing: blocked storage throws as soon as it is named.
+// What a browser stores for a page. It may be full, or store nothing: storage that is blocked throws
+// as soon as it is named.
 
 class SafeStorage {
   /** @type {() => Storage} */

@@ -1,4 +1,5 @@
-// The browse page: a view of the collection as a grid, its place in the address, and what can be done with a selection.
+// The browse page: a view of the collection as a grid, its place in the address, and actions on a
+// selection.
 import { find, findAll, findOptional, refresh } from "../lib/dom.js";
 import { messageOf, notifyError, pin } from "../lib/notices.js";
 import { number } from "../lib/text.js";

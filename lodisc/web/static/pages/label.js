@@ -1,4 +1,5 @@
-// The labelling page: keys first. Every action goes through the outbox, and the queue follows what the features learn.
+// The labelling page: keys first. Every action goes through the outbox, and the queue follows what
+// the features learn.
 import { Refusal, get, upload } from "../lib/api.js";
 import { closest, find, takesKeys } from "../lib/dom.js";
 import { messageOf, notify, notifyError, pin } from "../lib/notices.js";
@@ -16,7 +17,7 @@ import { loadAhead, showOnStage } from "../parts/stage.js";
 
 /** @import { Groups, Names, Photo } from "../lib/models.js" */
 
-const REST = 700; // milliseconds without a change before the page asks what the features have learnt
+const REST = 700; // milliseconds without a change before the page asks for new names
 const RETRY = 4000;
 const LETTER_WAIT = 400; // before `u` alone undoes
 const MOST_TYPICAL = 60; // photographs, while the features propose none
@@ -29,7 +30,7 @@ class LabelPage {
   #grouping = null;
   /** Whether the next label goes to the whole group. */
   #isForGroup = false;
-  /** Counts the changes of labels: an answer to a question from before the last one may be out of date. */
+  /** Counts the changes of labels: an answer from before the last change may be out of date. */
   #changes = 0;
   /** Whether the server may have other labels than the queue for photographs that stay in it. */
   #isDoubtful = false;

@@ -1,4 +1,5 @@
-// The look-alikes page: a look-alike beside the photograph, the pivotal region of both, and the patches that answer one another.
+// The look-alikes page: a look-alike beside the photograph, the pivotal region of both, and the
+// patches of one that answer a patch of the other.
 import { get } from "../lib/api.js";
 import { find, findAll, findOptional, takesKeys } from "../lib/dom.js";
 import { notifyError } from "../lib/notices.js";

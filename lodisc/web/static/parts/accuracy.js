@@ -1,4 +1,4 @@
-// How often the suggested names are right, measured by cross-validation and drawn with its interval.
+// How often the suggested names are right, measured by cross-validation, with its interval.
 import { find, svg } from "../lib/dom.js";
 import { percent, photographs } from "../lib/text.js";
 
@@ -21,8 +21,9 @@ export function showAccuracy({ accuracy, reason }) {
   /** @param {number} share */
   const end = (share) => (high - low < 0.02 ? `${(100 * share).toFixed(1)}%` : percent(share));
   find(".value span", HTMLElement, card).textContent = `${(100 * value).toFixed(0)}%`;
+  const interval = `Between ${end(low)} and ${end(high)} with 95% confidence`;
   find(".interval-words", HTMLElement, card).textContent =
-    `Between ${end(low)} and ${end(high)} with 95% confidence, cross-validated on ${photographs(n)} with a label.`;
+    `${interval}, cross-validated on ${photographs(n)} with a label.`;
   find("svg", SVGElement, card).replaceChildren(
     svg("line", { class: "rail", x1: "0%", x2: "100%", y1: MIDDLE, y2: MIDDLE }),
     svg("line", {

@@ -44,7 +44,7 @@ export class WindowedGrid {
     });
   }
 
-  /** Take the height of a row and the number of columns from the style sheet; true where they have changed. */
+  /** Measure the height of a row and the number of columns; true where they have changed. */
   #measure() {
     const style = getComputedStyle(this.list);
     const columns = style.gridTemplateColumns.split(" ").length;

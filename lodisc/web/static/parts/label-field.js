@@ -1,4 +1,5 @@
-// A text field for a label: it suggests the labels in use, stores a draft through a reload, gives the label on Enter.
+// A text field for a label: it suggests the labels in use, stores a draft through a reload, and
+// gives the label on Enter.
 import { el, find, findOptional } from "../lib/dom.js";
 import { tabStorage } from "../lib/storage.js";
 import { oneLine } from "../lib/text.js";
@@ -25,7 +26,7 @@ export const suggestFromPage = () =>
   );
 
 /**
- * Bring a form with one text field to life. `onLabel` is called with what was typed, and the field is
+ * Bring a form with one text field to life. `onLabel` is called with the text, and the field is
  * empty then.
  * @param {HTMLFormElement} form
  * @param {(label: string) => unknown} onLabel

@@ -18,8 +18,8 @@ const PATIENCE = 1500; // milliseconds
 const listeners = [];
 
 /**
- * Call this after every change of labels that the server has. A change `isOwn` where it is what a call of
- * `label` asked for.
+ * Call this after every change of labels that the server has. A change `isOwn` where a call of
+ * `label` asked for it.
  * @param {Listener} listener
  */
 export const onLabels = (listener) => listeners.push(listener);
@@ -76,7 +76,7 @@ function offerUndo(count, outcome) {
  * @param {string} path
  * @param {{ title: string, nothing: string, opposite: Action }} words
  */
-async function turn(path, { title, nothing, opposite }) {
+async function undoOrRedo(path, { title, nothing, opposite }) {
   if (countUnsent() && !(await waitUntilSent(PATIENCE))) {
     return notify("Please wait until the server has what you typed.");
   }
@@ -95,7 +95,7 @@ export async function undo() {
   dismiss();
   const words = countUnsent() ? await takeBack() : null;
   if (words) return notify(`${words} was taken back before it was sent.`);
-  await turn("/api/labels/undo", {
+  await undoOrRedo("/api/labels/undo", {
     title: "Undone",
     nothing: "There is nothing to undo.",
     opposite: ["Redo", redo],
@@ -104,7 +104,7 @@ export async function undo() {
 
 export async function redo() {
   dismiss();
-  await turn("/api/labels/redo", {
+  await undoOrRedo("/api/labels/redo", {
     title: "Redone",
     nothing: "There is nothing to redo.",
     opposite: ["Undo", undo],

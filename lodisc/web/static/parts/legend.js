@@ -50,8 +50,8 @@ export function kindsOf(values, nameOf) {
 }
 
 /**
- * Show the kinds. `onHighlight` is called with the index of the kind that a person points at, else of
- * the one that is switched on, else null.
+ * Show the kinds. `onHighlight` is called with the index of the kind that a person points at, else
+ * of the kind that is switched on, else null.
  * @param {Kind[]} kinds
  * @param {(index: number | null) => void} onHighlight
  */

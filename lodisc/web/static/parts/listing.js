@@ -12,7 +12,8 @@ const RETRY = 2000;
 /**
  * @typedef {object} Events
  * @property {(from: number, to: number) => void} onArrival called when these photographs have come
- * @property {(error: unknown) => void} onFailure called with an error, and with null once all is well
+ * @property {(error: unknown) => void} onFailure
+ *   called with an error, or with null once all is well
  */
 
 export class Listing {

@@ -1,4 +1,5 @@
-// Draw on photographs: the pivotal region, the patch that a person points at, and the patches that answer it.
+// Draw on photographs: the pivotal region, the patch that a person points at, and the patches
+// that answer it.
 
 /** @import { AttentionMap } from "../lib/models.js" */
 

@@ -1,4 +1,4 @@
-// What is to be labelled next: the photographs in their order, the one on the stage, and those selected with it.
+// The photographs to label next, in their order: one is on the stage, others may be selected.
 import { closest, find } from "../lib/dom.js";
 import { blankTile, fillTile, watchTiles } from "./tile.js";
 

@@ -175,8 +175,8 @@ export class Selection {
   }
 
   /**
-   * Go so many tiles on or back, at most to an end; a step to another row keeps its column or is not
-   * made.
+   * Go so many tiles on or back, at most to an end. A step to a row that does not exist is not
+   * taken.
    * @param {number} by
    * @param {{ isRow: boolean, extend: boolean }} options
    */

@@ -1,4 +1,4 @@
-// The photograph that is to be labelled, large, with its label or the name that the features suggest.
+// The photograph that is to be labelled, large, with its label or its suggested name.
 import { find } from "../lib/dom.js";
 import { oneLine, percent } from "../lib/text.js";
 import { pictureOf } from "./addresses.js";

@@ -1,4 +1,5 @@
-// A photograph from outside, chosen, dropped or pasted on any page: find its look-alikes. The collection stays as it is.
+// A photograph from outside, chosen, dropped or pasted on any page: find its look-alikes.
+// The collection stays as it is.
 import { upload } from "../lib/api.js";
 import { el, find } from "../lib/dom.js";
 import { dismiss, notify, notifyError } from "../lib/notices.js";
