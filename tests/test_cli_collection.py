@@ -106,7 +106,7 @@ def test_labels_are_shown_as_they_were_typed(
             "--where key = 'a' limit 1",
         ),
         (["labels", "export", "BIRDS", "nowhere/labels.csv"], "no such folder"),
-        (["group", "BIRDS", "--k", "0"], "--k must be at least 1"),
+        (["group", "BIRDS", "--k", "0"], "k must be at least 1"),
         (["serve", "nowhere"], "no collection"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Look-alikes: exact search held to plain loops, conditions in SQL, and the index of large collections."""
+"""Look-alikes: exact search against plain loops, conditions in SQL, the index for large collections."""
 
 import math
 from pathlib import Path
@@ -45,7 +45,7 @@ def photos_of(vectors_ND: NDArray[np.float32], keys: list[str] | None = None) ->
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32])
 def test_rows_get_length_one(dtype: Any) -> None:
-    rows_ND = (100 * random_rows(exact._ROWS + 3, 5)).astype(dtype)
+    rows_ND = (100 * random_rows(exact._BLOCK_ROWS + 3, 5)).astype(dtype)
     rows_ND[7] = 0
     units_ND = unit_rows(rows_ND)
     assert units_ND.dtype == np.float32 and rows_ND.dtype == dtype
@@ -55,18 +55,18 @@ def test_rows_get_length_one(dtype: Any) -> None:
         )
     assert unit_rows(rows_ND[:0]).shape == (0, 5)
     for bad in (np.nan, np.inf):
-        rows_ND[exact._ROWS + 1, 2] = bad
+        rows_ND[exact._BLOCK_ROWS + 1, 2] = bad
         with pytest.raises(AssertionError, match="not finite"):
             unit_rows(rows_ND)
 
 
-@pytest.mark.parametrize("block", [1, 200, exact._BLOCK])
+@pytest.mark.parametrize("block", [1, 200, exact._BLOCK_SIMILARITIES])
 @pytest.mark.parametrize("allowed", [None, 0.5, 0.0])
 @pytest.mark.parametrize("top", [1, 7, 1000])
 def test_nearest_is_exact_and_ties_keep_the_order_of_rows(
     block: int, allowed: float | None, top: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(exact, "_BLOCK", block)
+    monkeypatch.setattr(exact, "_BLOCK_SIMILARITIES", block)
     vectors_ND = unit_rows(
         np.repeat(random_rows(23), 4, axis=0)[np.random.default_rng(1).permutation(92)]
     )

@@ -174,7 +174,7 @@ def test_the_table_holds_the_names_that_are_kept(
     label(client, WRENS[:5], "wren")
     client.get("/api/names")
     export_csv(Collection(folder / "C"), folder / "labels.csv")
-    monkeypatch.setattr("lodisc.vectors.classifier.name_photos", pytest.fail)
+    monkeypatch.setattr("lodisc.vectors.classifier.predict_labels", pytest.fail)
     assert client.get("/api/labels/export").content == (folder / "labels.csv").read_bytes()
 
 
@@ -187,7 +187,7 @@ def test_names_are_there_before_anybody_asks(
         for thread in threading.enumerate():
             if thread.name == "warm-up":
                 thread.join(60)
-        monkeypatch.setattr("lodisc.vectors.classifier.name_photos", pytest.fail)
+        monkeypatch.setattr("lodisc.vectors.classifier.predict_labels", pytest.fail)
         assert by_key(client)[FINCHES[7]].name in ("finch", "wren")
         assert client.get("/api/names").json()["accuracy"]["n"] == 10
 

@@ -25,7 +25,7 @@ def save_groups(grouping: Grouping, collection: Collection) -> None:
         "seed": grouping.seed,
         "fingerprint": grouping.fingerprint,
         "criterion": CRITERION,
-        "tried": {str(k): list(value) for k, value in grouping.tried.items()},
+        "tried": {str(k): list(value) for k, value in grouping.likelihoods.items()},
         "groups": len(grouping),
         "features": grouping.centroids.shape[1],
         "centroids": base64.b64encode(grouping.centroids.astype("<f4").tobytes()).decode(),

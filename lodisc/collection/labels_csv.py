@@ -17,7 +17,7 @@ from lodisc.files import replacing
 
 if TYPE_CHECKING:
     from lodisc.collection.collection import Collection, Photos
-    from lodisc.vectors.classifier import Names
+    from lodisc.vectors.classifier import Predictions
 
 COLUMNS = ("key", "path", "folder", "label", "name", "confidence", "group")
 FEW = 10  # unknown keys that are named
@@ -26,12 +26,12 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what makes a cell a formula in a 
 
 
 def export_csv(
-    collection: Collection, path: str | Path, *, learn: Callable[..., Names] | None = None
+    collection: Collection, path: str | Path, *, learn: Callable[..., Predictions] | None = None
 ) -> int:
     """Write one line a photograph: key, path, folder, label, name and confidence by the probe, group; returns how many.
 
     RFC 4180 in UTF-8, with the mark by which Excel knows that; a text that a spreadsheet would take for a formula begins with ',
-    which `import_csv` takes off again. Whatever `path` was is replaced, whole or not at all. `learn` stands in for `name_photos`
+    which `import_csv` takes off again. Whatever `path` was is replaced, whole or not at all. `learn` stands in for `predict_labels`
     where its names are kept. Raises `UserError` for a folder that is not there.
     """
     destination = Path(path)
@@ -108,14 +108,16 @@ def adopt_folders(collection: Collection) -> int:
     return collection.labels.set_each(wanted, how="from sub-folders", only_unlabelled=True)
 
 
-def _rows(collection: Collection, learn: Callable[..., Names] | None) -> Iterator[tuple[str, ...]]:
+def _rows(
+    collection: Collection, learn: Callable[..., Predictions] | None
+) -> Iterator[tuple[str, ...]]:
     from lodisc.collection.grouping import load_groups
-    from lodisc.vectors.classifier import name_photos  # loads torch
+    from lodisc.vectors.classifier import predict_labels  # loads torch
     from lodisc.vectors.clusters import assign
 
     photos, current = collection.photos(), collection.labels.current()
     labels = [current.get(key) for key in photos.keys]
-    named = (learn or name_photos)(photos.vectors, labels)
+    named = (learn or predict_labels)(photos.vectors, labels)
     grouping = load_groups(collection)
     groups = (
         assign(photos.vectors, grouping)[0].tolist()
@@ -125,10 +127,10 @@ def _rows(collection: Collection, learn: Callable[..., Names] | None) -> Iterato
     paths, folders = photos.table["path"].to_pylist(), photos.table["folder"].to_pylist()
     confidences = [
         f"{confidence:.4f}" if name else ""
-        for name, confidence in zip(named.names, named.confidence, strict=True)
+        for name, confidence in zip(named.labels, named.confidence, strict=True)
     ]
     for row in zip(
-        photos.keys, paths, folders, labels, named.names, confidences, groups, strict=True
+        photos.keys, paths, folders, labels, named.labels, confidences, groups, strict=True
     ):
         yield tuple("" if cell is None else str(cell) for cell in row)
 

@@ -155,10 +155,12 @@ def _labels_to_show(collection: Collection, photos: Photos, named: float | None)
     current = collection.labels.current()
     labels = {key: current[key] for key in photos.keys if key in current}
     if named is not None:
-        from lodisc.vectors.classifier import name_photos  # loads torch
+        from lodisc.vectors.classifier import predict_labels  # loads torch
 
-        learnt = name_photos(photos.vectors, [current.get(key) for key in photos.keys])
-        for key, name, confidence in zip(photos.keys, learnt.names, learnt.confidence, strict=True):
+        learnt = predict_labels(photos.vectors, [current.get(key) for key in photos.keys])
+        for key, name, confidence in zip(
+            photos.keys, learnt.labels, learnt.confidence, strict=True
+        ):
             if name is not None and confidence >= named:
                 labels.setdefault(key, name)
     return labels

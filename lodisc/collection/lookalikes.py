@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lodisc.files import write_json
-from lodisc.vectors.nearest import best, nearest
+from lodisc.vectors.nearest import nearest, rank
 
 if TYPE_CHECKING:
     from lodisc.collection.collection import Collection, Photos
@@ -119,5 +119,5 @@ def _by_index(
         )
         if len(rows) < count:
             rows = np.arange(len(photos))
-        rows_QK[query], scores_QK[query] = best(photos.vectors, query_D, rows, count)
+        rows_QK[query], scores_QK[query] = rank(photos.vectors, query_D, rows, count)
     return rows_QK, scores_QK

@@ -79,9 +79,9 @@ def allowed_rows(collection: Collection, photos: Photos, where: str) -> NDArray[
     if _speaks_of("group", where) and (grouping := load_groups(collection)) is not None:
         groups_N = assign(photos.vectors, grouping)[0]
     if _speaks_of("name", where):
-        from lodisc.vectors.classifier import name_photos  # loads torch
+        from lodisc.vectors.classifier import predict_labels  # loads torch
 
-        learnt = name_photos(photos.vectors, [labels.get(key) for key in photos.keys]).names
+        learnt = predict_labels(photos.vectors, [labels.get(key) for key in photos.keys]).labels
         names = [name or "" for name in learnt] if any(learnt) else None
     return rows_where(photos, labels, where, groups=groups_N, names=names)
 

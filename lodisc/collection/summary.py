@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from lodisc.collection.grouping import save_groups
 from lodisc.console import progress_bar, stdout, table
 from lodisc.data.photo import printable
-from lodisc.vectors.clusters import CRITERION, describe, find_groups
+from lodisc.vectors.clusters import CRITERION, find_groups, list_groups
 
 if TYPE_CHECKING:
     from lodisc.collection.collection import Collection
@@ -19,12 +19,12 @@ MOST = 40  # rows of a table of groups or sets
 
 def describe_labels(collection: Collection) -> dict[str, Any]:
     """Photographs by label, the accuracy of the probe that they train, and the last actions, ready for JSON."""
-    from lodisc.vectors.classifier import name_photos  # loads torch
+    from lodisc.vectors.classifier import predict_labels  # loads torch
 
     photos, current = collection.photos(), collection.labels.current()
     labels = [current.get(key) for key in photos.keys]
     counts = Counter(label for label in labels if label is not None)
-    named = name_photos(photos.vectors, labels)
+    named = predict_labels(photos.vectors, labels)
     return {
         "photographs": len(photos),
         "labelled": counts.total(),
@@ -83,13 +83,13 @@ def group(collection: Collection, *, k: int | None = None, seed: int = 0) -> dic
             "label": labels.get(photos.keys[one.representative]),
             "doubtful": [photos.keys[row] for row in one.doubtful],
         }
-        for one in describe(photos.vectors, grouping)
+        for one in list_groups(photos.vectors, grouping)
     ]
     described = {"photographs": len(photos), "seed": seed, "groups": groups}
-    if grouping.tried:
+    if grouping.likelihoods:
         described |= {
             "criterion": CRITERION,
-            "tried": {str(k): value for k, (value, _) in grouping.tried.items()},
+            "tried": {str(k): value for k, (value, _) in grouping.likelihoods.items()},
         }
     return described
 

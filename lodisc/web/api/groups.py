@@ -56,7 +56,9 @@ def describe_groups(state: State) -> models.Groups:
         )
         for one, label, labelled in named_groups(now)
     ]
-    tried = [[k, value, error] for k, (value, error) in sorted(now.groups.grouping.tried.items())]
+    tried = [
+        [k, value, error] for k, (value, error) in sorted(now.groups.grouping.likelihoods.items())
+    ]
     criterion = CRITERION if tried else None
     return models.Groups(
         k=len(described),
