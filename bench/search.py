@@ -23,7 +23,8 @@ from lodisc.collection.index import index
 from lodisc.collection.lookalikes import look_alikes, measured_recall
 from lodisc.collection.where import rows_where
 from lodisc.console import stdout, table
-from lodisc.embedding.parts import ENCODER, SETTINGS, Row, write_part
+from lodisc.embedding.embedding import Embedding
+from lodisc.embedding.parts import Row, write_part
 
 FINGERPRINT = "f" * 64
 PART = 4096
@@ -110,9 +111,9 @@ def later_answers(collection: Collection, settings: Settings) -> list[list[str]]
 
 def draw(parts: Path, *, photographs: int, features: int) -> None:
     """An embedding of vectors around centres, without photographs or encoder."""
-    (parts / ENCODER).mkdir(parents=True)
+    Embedding(parts).encoder.mkdir(parents=True)
     described = {"encoder": "none", "fingerprint": FINGERPRINT, "dim": features, "dtype": "float16"}
-    (parts / SETTINGS).write_text(json.dumps(described))
+    Embedding(parts).settings_file.write_text(json.dumps(described))
     random = np.random.default_rng(0)
     centres = random.standard_normal((500, features), np.float32)
     for number, first in enumerate(range(0, photographs, PART)):

@@ -85,7 +85,7 @@ def test_labels_are_shown_as_they_were_typed(
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["labels", "show", "nowhere"], "no collection"),
+        (["labels", "show", "nowhere"], "not a collection"),
         (["labels", "export", "BIRDS", "labels.csv", "--named", "0.9"], "--named is for folders"),
         (["labels", "import", "BIRDS", "photos", "--clear"], "--clear is for tables"),
         (["labels", "import", "BIRDS", "nowhere.csv"], "no such file"),
@@ -107,7 +107,7 @@ def test_labels_are_shown_as_they_were_typed(
         ),
         (["labels", "export", "BIRDS", "nowhere/labels.csv"], "no such folder"),
         (["group", "BIRDS", "--k", "0"], "k must be at least 1"),
-        (["serve", "nowhere"], "no collection"),
+        (["serve", "nowhere"], "not a collection"),
     ],
 )
 def test_a_mistake_is_one_clear_line(
@@ -176,15 +176,13 @@ def test_search_under_a_condition(birds: Path, capsys: pytest.CaptureFixture[str
 
 def test_groups_duplicates_and_outliers(birds: Path, capsys: pytest.CaptureFixture[str]) -> None:
     grouped = lodisc_json(capsys, "group", birds, "--k", 3)
-    assert (
-        sum(one["photographs"] for one in grouped["groups"]) == 10 and len(grouped["groups"]) == 3
-    )
+    assert sum(one["size"] for one in grouped["groups"]) == 10 and len(grouped["groups"]) == 3
     assert (
         cli.main(["group", str(birds)]) == 0
         and "groups of 10 photographs" in capsys.readouterr().out
     )
     in_first = lodisc_json(capsys, "search", birds, "wren/1.jpg", "--where", "group = 1")["allowed"]
-    assert in_first == lodisc_json(capsys, "group", birds)["groups"][0]["photographs"]
+    assert in_first == lodisc_json(capsys, "group", birds)["groups"][0]["size"]
     assert lodisc_json(capsys, "search", birds, "--duplicates")["photographs"] == 10
     assert len(lodisc_json(capsys, "search", birds, "--outliers", "--top", 3)["outliers"]) == 3
 

@@ -1,4 +1,4 @@
-"""Groups: planted ones are found and counted, formulas equal plain loops, odd input does no harm."""
+"""Groups: planted ones are found and counted, formulas equal plain loops, odd input is harmless."""
 
 import json
 import math
@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from lodisc.collection.grouping import GROUPS, load_groups, save_groups
+from lodisc.collection.grouping import load_groups, save_groups
 from lodisc.vectors import clusters
 from lodisc.vectors.clusters import assign, choose_k, find_groups, held_out_likelihoods, list_groups
 from lodisc.vectors.components import principal_components
@@ -198,7 +198,7 @@ def test_a_grouping_is_kept_and_a_damaged_one_is_named(tmp_path: Path) -> None:
     )
     np.testing.assert_array_equal(read.centroids, made.centroids)
 
-    path = collection.path / GROUPS
+    path = collection.files.groups
     whole = json.loads(path.read_text())
     damaged = [
         path.read_text()[:-40],

@@ -21,7 +21,8 @@ import lodisc
 from lodisc.collection.collection import Collection, photo_id
 from lodisc.collection.index import index, print_summary
 from lodisc.embedding.embed import embed
-from lodisc.embedding.parts import FINGERPRINT, SETTINGS
+from lodisc.embedding.embedding import Embedding
+from lodisc.embedding.parts import FINGERPRINT
 
 pytest.importorskip("lancedb", reason="lancedb is not installed")
 
@@ -45,7 +46,7 @@ def synthetic(
     """An embedding of random vectors without photographs."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "_encoder").mkdir(exist_ok=True)
-    (folder / SETTINGS).write_text(
+    Embedding(folder).settings_file.write_text(
         json.dumps({"encoder": "none", "fingerprint": "f" * 64, "dim": dim, "dtype": "float32"})
     )
     vectors = np.random.default_rng(seed).standard_normal((rows, dim), np.float32)
@@ -211,7 +212,7 @@ def test_a_collection_that_was_deleted_and_made_anew_is_seen(tmp_path: Path) -> 
     opened = Collection(tmp_path / "c")
     before = opened.photos()
     shutil.rmtree(tmp_path / "c")
-    with pytest.raises(ValueError, match=r"/c was deleted; make it anew"):
+    with pytest.raises(ValueError, match=r"/c was deleted; make it again"):
         opened.photos()
     index(two, collection=tmp_path / "c")
     assert opened.photos().version != before.version
@@ -349,7 +350,7 @@ def not_finite(folder: Path) -> None:
 
 
 def no_longer_there(folder: Path) -> None:
-    (folder / SETTINGS).unlink()
+    Embedding(folder).settings_file.unlink()
 
 
 @pytest.mark.parametrize(
@@ -378,7 +379,7 @@ def test_a_folder_of_other_photographs_is_refused(run: Path, photos: Path, tmp_p
     folder = indexed(run, photos)
     with pytest.raises(ValueError, match="none of the 10 photographs"):
         index(synthetic(tmp_path / "others", rows=5), collection=folder)
-    with pytest.raises(ValueError, match="no collection"):
+    with pytest.raises(ValueError, match="not a collection"):
         Collection(tmp_path / "nowhere")
 
 

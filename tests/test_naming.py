@@ -11,7 +11,7 @@ from lodisc.vectors.proposals import propose
 def overlapping(
     *, classes: int = 10, each: int = 200, dim: int = 24, spread: float = 0.6, seed: int = 0
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Vectors [N, D] of classes that overlap, far from the origin as features are; their classes."""
+    """Vectors [N, D] of overlapping classes, far from the origin as features are; their classes."""
     rng = np.random.default_rng(seed)
     truth = np.repeat(np.arange(classes), each)
     vectors = (

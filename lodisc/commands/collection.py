@@ -98,7 +98,7 @@ def search(
         raise UserError("name photographs to search by, or give one of --duplicates and --outliers")
     if where is not None and not wanted:
         raise UserError("--where is for look-alikes; name photographs to search by")
-    from lodisc.collection import lookup, summary
+    from lodisc.collection import describe, lookup
     from lodisc.collection.collection import Collection
 
     if top < 1:
@@ -106,11 +106,11 @@ def search(
     opened = Collection(collection)
     if duplicates:
         print_result(
-            summary.describe_duplicates(opened), json=json, people=summary.print_duplicates
+            describe.describe_duplicates(opened), json=json, people=describe.print_duplicates
         )
     elif outliers:
         print_result(
-            summary.describe_outliers(opened, top=top), json=json, people=summary.print_outliers
+            describe.describe_outliers(opened, top=top), json=json, people=describe.print_outliers
         )
     else:
         print_result(
@@ -131,13 +131,13 @@ def group(
         seed: Fixes the groups.
         json: Print as JSON.
     """
-    from lodisc.collection import summary
+    from lodisc.collection import describe
     from lodisc.collection.collection import Collection
 
     print_result(
-        summary.group(Collection(collection), k=k, seed=seed),
+        describe.group(Collection(collection), k=k, seed=seed),
         json=json,
-        people=summary.print_groups,
+        people=describe.print_groups,
     )
 
 

@@ -16,11 +16,11 @@ def labels_show(collection: Positional[Path], /, *, json: bool = False) -> None:
         collection: Folder of the collection.
         json: Print as JSON.
     """
-    from lodisc.collection import summary
+    from lodisc.collection import describe
     from lodisc.collection.collection import Collection
 
     print_result(
-        summary.describe_labels(Collection(collection)), json=json, people=summary.print_labels
+        describe.describe_labels(Collection(collection)), json=json, people=describe.print_labels
     )
 
 

@@ -40,14 +40,6 @@ class Accuracy:
     high: float
     n: int
 
-    def to_dict(self) -> dict[str, float]:
-        return {
-            "value": round(self.value, 3),
-            "low": round(self.low, 3),
-            "high": round(self.high, 3),
-            "n": self.n,
-        }
-
 
 @dataclass(frozen=True, eq=False)
 class Predictions:

@@ -16,7 +16,7 @@ from fastapi import Depends, Request
 from numpy.typing import NDArray
 
 from lodisc.collection.collection import Collection, Photos
-from lodisc.collection.grouping import GROUPS, load_groups
+from lodisc.collection.grouping import load_groups
 from lodisc.vectors.clusters import assign, list_groups
 from lodisc.web.errors import one_line, refusing
 from lodisc.web.label_models import Changed
@@ -41,8 +41,8 @@ class State:
     def __init__(self, path: Path) -> None:
         self.name = path.resolve().name
         self.collection = Collection(path)
-        self.thumbnails = Thumbnails(self.collection.path / "cache" / "thumbnails")
-        self.layouts = Layouts(self.collection.path / "cache" / "maps")
+        self.thumbnails = Thumbnails(self.collection.files.thumbnails)
+        self.layouts = Layouts(self.collection.files.projections)
         self.uploads = Uploads()
         self.seer = Seer(self.collection)
         self.grouping, self._naming = threading.Lock(), threading.Lock()  # one at a time
@@ -74,7 +74,7 @@ class State:
         """Everything that is known of the photographs at this moment."""
         with refusing(HTTPStatus.SERVICE_UNAVAILABLE):
             photos, typed = self.collection.photos(), self.collection.labels.version
-            stamp = _stamp(self.collection.path / GROUPS)
+            stamp = _stamp(self.collection.files.groups)
             learnt = self._learnt if self._learnt and self._learnt[0] is photos else None
             return self._now.get(
                 (photos, typed, stamp, learnt),
