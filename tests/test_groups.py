@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from lodisc.collection.describe import describe_groups
 from lodisc.collection.grouping import load_groups, save_groups
 from lodisc.vectors import clusters
 from lodisc.vectors.clusters import assign, choose_k, find_groups, held_out_likelihoods, list_groups
@@ -221,3 +222,24 @@ def test_a_grouping_is_kept_and_a_damaged_one_is_named(tmp_path: Path) -> None:
     assert load_groups(stored(tmp_path, vectors_ND, fingerprint="e" * 64)) is None, (
         "groups of another encoder's vectors are none"
     )
+
+
+def test_a_group_has_its_most_frequent_label_and_the_count_of_it() -> None:
+    vectors_ND, cloud_N = clouds(2)
+    grouping = find_groups(vectors_ND, k=2)
+    labels: list[str | None] = [None] * len(vectors_ND)
+    first, second = (np.flatnonzero(cloud_N == cloud).tolist() for cloud in (0, 1))
+    for row, label in zip(first, ["wren", "owl", "owl"], strict=False):
+        labels[row] = label
+    for row, label in zip(second, ["tit", "jay"], strict=False):
+        labels[row] = label
+    description = describe_groups(
+        grouping, list_groups(vectors_ND, grouping), assign(vectors_ND, grouping)[0], labels
+    )
+    one, two = description.groups
+    assert (one.label, one.label_count, one.labelled) == ("owl", 2, 3)
+    assert (two.label, two.label_count, two.labelled) == ("tit", 1, 2), "ties go to the first"
+    assert description.k == 2 and description.criterion is None and description.tried == []
+    labels = [None] * len(vectors_ND)
+    description = describe_groups(grouping, list_groups(vectors_ND, grouping), cloud_N + 1, labels)
+    assert {(one.label, one.label_count) for one in description.groups} == {(None, 0)}

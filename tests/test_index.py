@@ -1,4 +1,4 @@
-"""The collection: what `lodisc index` brings into it, what becomes of labels, and indexing that is killed."""
+"""The collection: what `lodisc index` brings into it, what happens to labels, killed processes."""
 
 import json
 import os
@@ -120,6 +120,21 @@ def test_a_collection_holds_what_was_embedded(run: Path, photos: Path) -> None:
     assert opened.photos() is here
 
 
+def test_the_encoder_is_loaded_once_for_each_device(run: Path, photos: Path) -> None:
+    opened = Collection(indexed(run, photos))
+    encoder = opened.encoder(device="cpu")
+    assert opened.encoder(device="cpu") is encoder
+    assert encoder.device.type == "cpu"
+    assert opened.encoder(device="auto") is not encoder
+
+
+def test_a_damaged_list_of_skipped_photographs_is_named(run: Path, photos: Path) -> None:
+    opened = Collection(indexed(run, photos))
+    opened.files.skipped.write_text('{"key": "a.jpg", "reason": "empty file"}\n{"key"\n')
+    with pytest.raises(ValueError, match=r"skipped\.jsonl, line 2, is damaged"):
+        opened.skipped()
+
+
 def test_it_mirrors_what_comes_changes_and_goes(run: Path, photos: Path) -> None:
     opened = Collection(indexed(run, photos))
     before = opened.photos()
@@ -227,7 +242,8 @@ def test_a_damaged_collection_is_one_line_and_can_be_made_anew(tmp_path: Path) -
         path.write_bytes(path.read_bytes()[:50])
     with pytest.raises(
         ValueError,
-        match=r"photos\.lance can't be read .*; if it is damaged, delete it and run  lodisc index  again: labels stay",
+        match=r"photos\.lance can't be read .*; if it is damaged, delete it "
+        "and run  lodisc index  again: labels stay",
     ) as refusal:
         Collection(tmp_path / "c").photos()
     assert "\n" not in str(refusal.value)
@@ -384,7 +400,10 @@ def test_a_folder_of_other_photographs_is_refused(run: Path, photos: Path, tmp_p
 
 
 def begin(vectors: Path, folder: Path) -> subprocess.Popen[bytes]:
-    code = "import sys; from lodisc.collection.index import index; print('go', flush=True); index(sys.argv[1], collection=sys.argv[2])"
+    code = (
+        "import sys; from lodisc.collection.index import index; print('go', flush=True); "
+        "index(sys.argv[1], collection=sys.argv[2])"
+    )
     process = subprocess.Popen(
         [sys.executable, "-c", code, str(vectors), str(folder)],
         stdout=subprocess.PIPE,

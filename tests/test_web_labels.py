@@ -239,7 +239,7 @@ def test_labels_that_are_damaged_are_said_in_one_line(client: TestClient, folder
         answer = client.get(path)
         assert (
             answer.status_code == 503
-            and "labels.sqlite is no database of labels" in answer.json()["detail"]
+            and "labels.sqlite is not a database of labels" in answer.json()["detail"]
         ), answer.text
     answer = client.post("/api/labels/undo")
     assert answer.status_code == 503 and "labels.sqlite" in answer.json()["detail"]

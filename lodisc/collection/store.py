@@ -52,7 +52,7 @@ class Store:
 
     @property
     def exists(self) -> bool:
-        """Whether there is a table; the empty folder that a killed creation leaves does not count."""
+        """Whether there is a table; the empty folder of a killed creation does not count."""
         return any((self._path / "_versions").glob("*.manifest"))
 
     @property

@@ -43,7 +43,7 @@ def labels_export(
     from lodisc.collection.collection import Collection
     from lodisc.data.photo import printable
 
-    done: dict[str, Any]
+    done: Any
     words = ""
     if out.suffix.lower() == ".csv":
         from lodisc.collection.labels_csv import export_csv
@@ -89,7 +89,7 @@ def labels_import(
             raise UserError(
                 "--clear is for tables; a photograph that lies in no folder keeps its label"
             )
-        done = import_tree(Collection(collection), source)
+        done: Any = import_tree(Collection(collection), source)
         unknown = done["unknown_files"]
     else:
         from lodisc.collection.labels_csv import import_csv

@@ -228,11 +228,11 @@ def _describe(source: str | Path, data: str | Path, encoder: PhotoEncoder) -> En
         fingerprint=fingerprint_of(encoder),
         dim=encoder.dim,
         image_size=encoder.image_size,
-        data=os.path.abspath(data),
+        data=os.path.abspath(data),  # noqa: PTH100 - keeps links
     )
     run = Run(Path(source))
     if run.exists:
-        encoding["run"] = os.path.abspath(source)
+        encoding["run"] = os.path.abspath(source)  # noqa: PTH100 - keeps links
         encoding["fusion"] = run.config["settings"]["fusion"]
     return encoding
 

@@ -98,7 +98,8 @@ def _embed_by_actors(
 
 
 def _as_dict(photo: Photo) -> dict[str, Any]:
-    return {**asdict(photo), "path": os.path.abspath(photo.path)}
+    path = os.path.abspath(photo.path)  # noqa: PTH100 - keeps links
+    return {**asdict(photo), "path": path}
 
 
 class _Embedder:

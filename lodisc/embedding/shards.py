@@ -106,7 +106,8 @@ class Shard:
 
 def file_state(photo: Photo) -> FileState:
     """The state of a photograph's file; bytes and time are zero if it has gone."""
-    path, offset = os.path.abspath(photo.path), None if photo.size is None else photo.offset
+    path = os.path.abspath(photo.path)  # noqa: PTH100 - keeps links
+    offset = None if photo.size is None else photo.offset
     try:
         status = photo.path.stat()
     except OSError:
