@@ -1,4 +1,4 @@
-"""A collection through the command line, as a person would type it: index, search, group, labels."""
+"""A collection through the command line, as a person types it: index, search, group, labels."""
 
 import csv
 import json
