@@ -19,7 +19,8 @@ from runs import TINY, run_command
 
 import lodisc
 from lodisc.collection.collection import Collection, photo_id
-from lodisc.collection.index import index, print_summary
+from lodisc.collection.index import index
+from lodisc.commands.tables_collection import print_indexing
 from lodisc.embedding.embed import embed
 from lodisc.embedding.embedding import Embedding
 from lodisc.embedding.parts import FINGERPRINT
@@ -212,7 +213,7 @@ def test_a_photograph_that_was_edited_in_its_place_keeps_its_label(
         done["labels_of_edited"] == 1
         and index(photos.parent / "vectors", collection=opened.path)["labels_of_edited"] == 0
     )
-    print_summary(done)
+    print_indexing(done)
     assert (
         "1 labels stayed with files of the same name and other content" in capsys.readouterr().out
     )

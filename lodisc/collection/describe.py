@@ -11,14 +11,13 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lodisc.collection.grouping import group_photos
-from lodisc.console import progress_bar, stdout, table
-from lodisc.data.photo import printable
+from lodisc.console import progress_bar
 from lodisc.vectors.clusters import CRITERION, Group, Grouping, assign, list_groups
 
 if TYPE_CHECKING:
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
     from lodisc.vectors.classifier import Accuracy
 
 LAST = 5  # actions in the history of labels
-MOST = 40  # rows of a table of groups or sets
 
 
 class PhotoEntry(TypedDict):
@@ -294,74 +292,3 @@ def describe_look_alikes(
 def _entry(photos: Photos, labels: Mapping[str, str], row: int) -> PhotoEntry:
     key = photos.keys[row]
     return PhotoEntry(key=key, label=labels.get(key))
-
-
-def print_labels(described: LabelsResult) -> None:
-    """Tables and two lines for people."""
-    table(
-        "Labels",
-        ["label", "photographs"],
-        [[label, f"{count:,}"] for label, count in described["labels"].items()],
-    )
-    accuracy = described["accuracy"]
-    words = [f"{described['labelled']:,} of {described['photographs']:,} photographs have a label."]
-    if accuracy:
-        interval = f"{accuracy['low']:.0f} to {accuracy['high']:.0f}"
-        words.append(
-            f"They name {accuracy['value']:.0f} % of those left out rightly ({interval}, of {accuracy['n']:,})."
-        )
-    words += [f"{described['reason']}."] if described["reason"] else []
-    words += [
-        f"{one['time'][:16]}  {one['what']}{' (undone)' if one['undone'] else ''}"
-        for one in described["history"]
-    ]
-    stdout.print("\n".join(words), markup=False, soft_wrap=True)
-
-
-def print_groups(described: GroupsResult) -> None:
-    """A table of the groups, largest first."""
-    groups = described["groups"]
-    rows = [
-        [
-            str(one["group"]),
-            f"{one['size']:,}",
-            printable(one["representative"]["key"]),
-            _names(one["doubtful"]),
-        ]
-        for one in groups[:MOST]
-    ]
-    how = f"; their number by the {described['criterion']}" if described["criterion"] else ""
-    table(
-        f"{len(groups):,} groups of {described['photographs']:,} photographs{how}",
-        ["", "photographs", "typical", "doubtful"],
-        rows,
-    )
-    _say_rest(groups)
-
-
-def print_duplicates(described: DuplicatesResult) -> None:
-    """A table of the sets."""
-    sets = described["sets"]
-    rows = [
-        [printable(photos[0]["key"]), f"{len(photos):,}", _names(photos[1:])]
-        for photos in sets[:MOST]
-    ]
-    table(f"{len(sets):,} sets of near-duplicates", ["photograph", "in the set", "others"], rows)
-    _say_rest(sets)
-
-
-def print_outliers(described: OutliersResult) -> None:
-    """A table of the oddest ones."""
-    rows = [[printable(one["key"]), f"{one['score']:.3f}"] for one in described["outliers"]]
-    table("Least like any other", ["photograph", "oddness"], rows)
-
-
-def _names(photos: list[PhotoEntry]) -> str:
-    """The first few keys, by the last part of each."""
-    few = ", ".join(printable(photo["key"].rsplit("/", 1)[-1]) for photo in photos[:3])
-    return few + (" …" if len(photos) > 3 else "")
-
-
-def _say_rest(rows: list[Any]) -> None:
-    if len(rows) > MOST:
-        stdout.print(f"… and {len(rows) - MOST:,} more; --json has them all", markup=False)

@@ -16,9 +16,9 @@ import pyarrow.parquet as pq
 from lodisc.collection.collection import Collection, CollectionSettings
 from lodisc.collection.files import CollectionFiles
 from lodisc.collection.labels import Labels
-from lodisc.collection.lookalikes import Recall, RecallEntry, build_index
+from lodisc.collection.lookalikes import RecallEntry, build_index
 from lodisc.collection.store import ROW_STATE, Change, Store
-from lodisc.console import progress_bar, stdout
+from lodisc.console import progress_bar
 from lodisc.data.check import write_skipped
 from lodisc.data.photo import printable
 from lodisc.embedding.embedding import SETTINGS, Embedding, Settings
@@ -95,35 +95,6 @@ def index(source: str | Path, *, collection: str | Path) -> IndexResult:
         labels_of_edited=len(edited),
         recall=recall.to_dict() if recall else None,
     )
-
-
-def print_summary(result: IndexResult) -> None:
-    """One line for people."""
-    counts = ", ".join(
-        f"{result[name]:,} {name}"
-        for name in ("added", "replaced", "kept", "removed")
-        if result[name]
-    )
-    carried = (
-        f"; {result['labels_carried']:,} labels followed renamed photographs"
-        if result["labels_carried"]
-        else ""
-    )
-    edited = result["labels_of_edited"]
-    kept = (
-        f"; {edited:,} labels stayed with files of the same name and other content: look at them"
-        if edited
-        else ""
-    )
-    skipped = (
-        f"; {result['skipped']:,} could not be read, listed in skipped.jsonl"
-        if result["skipped"]
-        else ""
-    )
-    line = f"{printable(result['collection'])}: {result['photographs']:,} photographs ({counts}){carried}{kept}{skipped}"
-    stdout.print(line, markup=False, soft_wrap=True)
-    if result["recall"]:
-        stdout.print(Recall(**result["recall"]).words, markup=False, soft_wrap=True)
 
 
 def _digests(parts: Sequence[Path], fingerprint: str) -> dict[str, str]:

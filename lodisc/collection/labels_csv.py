@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from lodisc.collection.collection import Collection, Photos
     from lodisc.vectors.classifier import Predictions
 
-log = logging.getLogger("lodisc")
+logger = logging.getLogger("lodisc")
 
 COLUMNS = ("key", "path", "folder", "label", "name", "confidence", "group")
 FEW = 10  # unknown keys in the result
@@ -120,7 +120,7 @@ def adopt_folders(collection: Collection) -> int:
         except UserError as error:
             problems[name] = str(error)
     for name, problem in problems.items():
-        log.info(
+        logger.info(
             "left out: the photographs in folders called “%s”: %s", printable(name[:40]), problem
         )
     return collection.labels.set_each(labels, how="from sub-folders", only_unlabelled=True)

@@ -13,9 +13,8 @@ from numpy.typing import NDArray
 
 from lodisc.collection.describe import LookAlikeEntry, describe_look_alikes
 from lodisc.collection.grouping import load_groups
-from lodisc.collection.lookalikes import Recall, RecallEntry, look_alikes, measured_recall
+from lodisc.collection.lookalikes import RecallEntry, look_alikes, measured_recall
 from lodisc.collection.where import rows_where
-from lodisc.console import stdout, table
 from lodisc.data.photo import printable
 from lodisc.errors import UserError
 from lodisc.vectors.clusters import assign
@@ -24,7 +23,7 @@ from lodisc.vectors.nearest import unit_rows
 if TYPE_CHECKING:
     from lodisc.collection.collection import Collection, Photos
 
-log = logging.getLogger("lodisc")
+logger = logging.getLogger("lodisc")
 
 
 class Answer(TypedDict):
@@ -99,23 +98,6 @@ def _mentions(column: str, where: str) -> bool:
     return re.search(rf"\b{column}\b", where, re.IGNORECASE) is not None
 
 
-def print_answers(result: SearchResult) -> None:
-    """A table for each photograph that was asked for."""
-    if result["allowed"] is not None:
-        stdout.print(
-            f"{result['allowed']:,} of {result['photographs']:,} photographs meet the condition.",
-            markup=False,
-        )
-    if result["recall"]:
-        stdout.print(Recall(**result["recall"]).words, markup=False)
-    for answer in result["answers"]:
-        rows = [
-            [printable(found["key"]), f"{found['score']:.3f}", found["label"] or ""]
-            for found in answer["found"]
-        ]
-        table(f"Like {printable(answer['query'])}", ["photograph", "cosine", "label"], rows)
-
-
 def _vectors(
     collection: Collection, photos: Photos, queries: Sequence[str], *, device: str
 ) -> NDArray[np.float32]:
@@ -146,7 +128,7 @@ def _vectors(
 
 def _note_file_of_that_name(key: str, path: str) -> None:
     if Path(key).is_file() and Path(key).resolve() != Path(path).resolve():
-        log.info(
+        logger.info(
             "note: %s is taken for the photograph with that key; say ./%s for the file",
             printable(key),
             printable(key),

@@ -16,7 +16,7 @@ from typing import Any, Literal, TypedDict
 
 import torch
 
-from lodisc.console import progress_bar, stdout
+from lodisc.console import progress_bar
 from lodisc.data.check import write_skipped
 from lodisc.data.loader import batches_of, evaluation_batches
 from lodisc.data.photo import Photo, Skipped
@@ -195,18 +195,6 @@ def fingerprint_of(encoder: PhotoEncoder) -> str:
     for name, tensor in sorted(inner.trunk.state_dict().items()):
         digest.update(name.encode() + tensor.cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()
-
-
-def print_summary(result: EmbedResult) -> None:
-    """One line for people."""
-    again = f", {result['kept']:,} were there already" if result["kept"] else ""
-    skipped = (
-        f", {result['skipped']:,} could not be read (listed in its _*.jsonl)"
-        if result["skipped"]
-        else ""
-    )
-    line = f"{result['out']}: {result['embedded']:,} photographs embedded{again}{skipped}; {result['parts']} parts"
-    stdout.print(line, markup=False, soft_wrap=True)
 
 
 def _with_plain_names(photos: Sequence[Photo]) -> tuple[list[Photo], list[Skipped]]:
