@@ -209,7 +209,7 @@ def test_what_is_not_finite_is_refused_by_its_row() -> None:
 
 
 def test_many_labels_are_learnt_from_class_by_class(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(classifier, "MOST_LEARNT", 8)
+    monkeypatch.setattr(classifier, "MOST_LABELS", 8)
     vectors, truth = overlapping(classes=4, each=50, spread=4)
     labels: list[str | None] = [f"kind {kind}" for kind in truth]
     for row in np.flatnonzero(truth == 2)[2:]:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypedDict
+from typing import Any, Literal, cast
 
 import torch
 
@@ -22,7 +22,7 @@ from lodisc.data.loader import batches_of, evaluation_batches
 from lodisc.data.photo import Photo, Skipped
 from lodisc.data.sources import find_photos
 from lodisc.embedding.embedding import Embedding, Encoding, Progress, Settings
-from lodisc.embedding.shards import Shard, divide_into_shards
+from lodisc.embedding.shards import Counts, Shard, divide_into_shards
 from lodisc.encoders import save_encoder
 from lodisc.errors import UserError
 from lodisc.files import locked
@@ -35,16 +35,11 @@ PATIENCE = 300  # seconds that a process waits for the first one
 Dtype = Literal["float16", "float32"]
 
 
-class EmbedResult(TypedDict):
+class EmbedResult(Counts):
     """What a process did; also what `lodisc embed --json` prints."""
 
     out: str
     parts: int
-    photographs: int
-    embedded: int
-    kept: int
-    """Photographs whose vectors were already there."""
-    skipped: int
 
 
 def embed(
@@ -92,14 +87,7 @@ def embed(
             embedding.remove_other_parts(job.shards)
             write_skipped(embedding.skipped_file, job.skipped)
             counts["skipped"] += len(job.skipped)
-    return EmbedResult(
-        out=str(embedding.path),
-        parts=len(parts),
-        photographs=counts["photographs"],
-        embedded=counts["embedded"],
-        kept=counts["kept"],
-        skipped=counts["skipped"],
-    )
+    return EmbedResult(out=str(embedding.path), parts=len(parts), **counts)
 
 
 @dataclass(frozen=True, eq=False)
@@ -146,8 +134,8 @@ def embed_shards(
     batch_size: int = 64,
     workers: int = 0,
     advance: Callable[[int], None] = lambda count: None,
-) -> dict[str, int]:
-    """Embed the shard of each part into it, as one stream; returns the counts of `EmbedResult`.
+) -> Counts:
+    """Embed the shard of each part into it, as one stream.
 
     Rows of files that have not changed stay, and a part that is up to date is not touched.
     """
@@ -165,7 +153,8 @@ def embed_shards(
     def write_complete() -> None:
         while shards and shards[0].complete:
             shard = shards.popleft()
-            counts.update(shard.write(dim=encoder.dim, dtype=dtype, fingerprint=fingerprint))
+            written = shard.write(dim=encoder.dim, dtype=dtype, fingerprint=fingerprint)
+            counts.update(cast(dict[str, int], written))
 
     batches = evaluation_batches(missing_batches(), image_size=encoder.image_size, workers=workers)
     for read in batches:
@@ -175,7 +164,7 @@ def embed_shards(
         shards[0].add(read, vectors.numpy().astype(dtype))
         advance(len(read.photos) + len(read.skipped))
     write_complete()
-    return dict(counts)
+    return cast(Counts, dict(counts))
 
 
 def fingerprint_of(encoder: PhotoEncoder) -> str:

@@ -12,7 +12,7 @@ import os
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import tyro
 from tyro.conf import Positional
@@ -20,6 +20,7 @@ from tyro.conf import Positional
 from lodisc.data.photo import Photo
 from lodisc.embedding.embed import Dtype, EmbedResult, Job, embed, embed_shards, plan
 from lodisc.embedding.embedding import Embedding, Settings
+from lodisc.embedding.shards import Counts
 from lodisc.encoders import load_encoder
 from lodisc.errors import UserError
 from lodisc.photo_encoder import PhotoEncoder
@@ -74,7 +75,7 @@ def _require_ray() -> None:
 
 def _embed_by_actors(
     job: Job, folder: Path, *, batch_size: int, actors: int, cpus: float, gpus: float
-) -> list[dict[str, int]]:
+) -> list[Counts]:
     """The counts of every shard."""
     from ray.data import ActorPoolStrategy, from_items
 
@@ -83,7 +84,7 @@ def _embed_by_actors(
         for name, photos in job.shards.items()
     ]
     embedder: Any = _Embedder
-    counts: list[dict[str, int]] = (
+    counts: Any = (
         from_items(rows, override_num_blocks=len(rows))
         .map(
             embedder,
@@ -94,7 +95,7 @@ def _embed_by_actors(
         )
         .take_all()
     )
-    return counts
+    return cast(list[Counts], counts)
 
 
 def _as_dict(photo: Photo) -> dict[str, Any]:
@@ -109,7 +110,7 @@ class _Embedder:
         self.embedding, self.settings, self.batch_size = Embedding(folder), settings, batch_size
         self.encoder = PhotoEncoder(load_encoder(self.embedding.encoder), name=settings["encoder"])
 
-    def __call__(self, shard: dict[str, Any]) -> dict[str, Any]:
+    def __call__(self, shard: dict[str, Any]) -> Counts:
         photos = [Photo(**{**photo, "path": Path(photo["path"])}) for photo in shard["photos"]]
         parts = {self.embedding.part(shard["name"]): photos}
         return embed_shards(parts, self.encoder, settings=self.settings, batch_size=self.batch_size)

@@ -5,7 +5,7 @@ import os
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypedDict
 
 from numpy.typing import NDArray
 
@@ -29,6 +29,17 @@ def divide_into_shards(photos: Sequence[Photo], *, slices: int) -> dict[str, lis
             name = f"{int(_sha256(photo.key), 16) % slices:05d}"
         shards[name].append(photo)
     return dict(sorted(shards.items()))
+
+
+class Counts(TypedDict):
+    """What became of the photographs of a shard, or of all shards."""
+
+    photographs: int
+    embedded: int
+    kept: int
+    """Photographs whose vectors were already there."""
+    skipped: int
+    """Photographs that could not be read."""
 
 
 class FileState(NamedTuple):
@@ -90,18 +101,18 @@ class Shard:
             )
             self.rows.append(row)
 
-    def write(self, *, dim: int, dtype: str, fingerprint: str) -> dict[str, int]:
+    def write(self, *, dim: int, dtype: str, fingerprint: str) -> Counts:
         """Write the part unless it is up to date, and the list of what could not be read."""
         if self.rows or self.unchanged != self.previous or not self.path.exists():
             rows = sorted([*self.unchanged.values(), *self.rows], key=lambda row: row.key)
             write_part(self.path, rows, dim=dim, dtype=dtype, fingerprint=fingerprint)
         write_skipped(skipped_file(self.path), self.skipped)
-        return {
-            "photographs": self.count,
-            "embedded": len(self.rows),
-            "kept": len(self.unchanged),
-            "skipped": len(self.skipped),
-        }
+        return Counts(
+            photographs=self.count,
+            embedded=len(self.rows),
+            kept=len(self.unchanged),
+            skipped=len(self.skipped),
+        )
 
 
 def file_state(photo: Photo) -> FileState:

@@ -23,7 +23,7 @@ from lodisc.vectors.proposals import propose
 STRENGTHS = (1e-3, 1e-4, 1e-5)
 FOLDS = 5
 ENOUGH = 1000  # held-out photographs to choose the strength by
-MOST_LEARNT = 5000  # labelled photographs to learn from, so that many labels take seconds
+MOST_LABELS = 5000  # to learn from, so that any number of labels takes seconds
 _BLOCK_ROWS = 8192
 FEW = 5  # kinds to name in a sentence
 
@@ -136,19 +136,19 @@ def _require_sound(vectors_ND: NDArray[Any], labels: Sequence[str | None]) -> No
 
 
 def _training_rows(targets_N: NDArray[np.int64], *, seed: int) -> NDArray[np.int64]:
-    """The labelled rows, at most `MOST_LEARNT`, drawn at random and evenly from the classes.
+    """The labelled rows, at most `MOST_LABELS`, drawn at random and evenly from the classes.
 
     A class gets its n-th row only after every class that has so many got one.
     """
     rows = np.flatnonzero(targets_N >= 0)
-    if len(rows) <= MOST_LEARNT:
+    if len(rows) <= MOST_LABELS:
         return rows
     rows = np.random.default_rng((seed, len(rows))).permutation(rows)
     rank = np.empty(len(rows), np.int64)  # within its class
     for label in np.unique(targets_N[rows]):
         members = np.flatnonzero(targets_N[rows] == label)
         rank[members] = np.arange(len(members))
-    return np.sort(rows[np.argsort(rank, kind="stable")[:MOST_LEARNT]])
+    return np.sort(rows[np.argsort(rank, kind="stable")[:MOST_LABELS]])
 
 
 def _divide(targets_L: Tensor, *, seed: int) -> Tensor:
