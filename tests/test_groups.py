@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from lodisc.collection.describe import describe_groups
+from lodisc.collection.describe import describe_grouping
 from lodisc.collection.grouping import load_groups, save_groups
 from lodisc.vectors import clusters
 from lodisc.vectors.clusters import assign, choose_k, find_groups, held_out_likelihoods, list_groups
@@ -233,7 +233,7 @@ def test_a_group_has_its_most_frequent_label_and_the_count_of_it() -> None:
         labels[row] = label
     for row, label in zip(second, ["tit", "jay"], strict=False):
         labels[row] = label
-    description = describe_groups(
+    description = describe_grouping(
         grouping, list_groups(vectors_ND, grouping), assign(vectors_ND, grouping)[0], labels
     )
     one, two = description.groups
@@ -241,5 +241,7 @@ def test_a_group_has_its_most_frequent_label_and_the_count_of_it() -> None:
     assert (two.label, two.label_count, two.labelled) == ("tit", 1, 2), "ties go to the first"
     assert description.k == 2 and description.criterion is None and description.tried == []
     labels = [None] * len(vectors_ND)
-    description = describe_groups(grouping, list_groups(vectors_ND, grouping), cloud_N + 1, labels)
+    description = describe_grouping(
+        grouping, list_groups(vectors_ND, grouping), cloud_N + 1, labels
+    )
     assert {(one.label, one.label_count) for one in description.groups} == {(None, 0)}

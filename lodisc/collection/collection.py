@@ -21,7 +21,7 @@ from lodisc.collection.files import CollectionFiles
 from lodisc.collection.labels import Labels
 from lodisc.collection.store import Store
 from lodisc.data.photo import Photo, Skipped, printable
-from lodisc.embedding.embedding import Settings
+from lodisc.embedding.embedding import EmbeddingSettings
 from lodisc.embedding.parts import FINGERPRINT, vectors_of
 from lodisc.errors import UserError
 from lodisc.files import read_json_lines
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 _BLOCK_ROWS = 8192
 
 
-class CollectionSettings(Settings):
+class CollectionSettings(EmbeddingSettings):
     """What a collection knows of the embedding that it mirrors."""
 
     parts: str

@@ -151,7 +151,7 @@ class GroupsDescription:
     groups: list[GroupDescription]
 
 
-def describe_groups(
+def describe_grouping(
     grouping: Grouping,
     groups: Iterable[Group],
     group_N: NDArray[np.int64],
@@ -180,14 +180,16 @@ def describe_groups(
     return GroupsDescription(len(descriptions), criterion, tried, descriptions)
 
 
-def group(collection: Collection, *, k: int | None = None, seed: int = 0) -> GroupsResult:
+def group_and_describe(
+    collection: Collection, *, k: int | None = None, seed: int = 0
+) -> GroupsResult:
     """Group the photographs, save the grouping, and describe it.
 
     Raises `UserError` for `k` below 1.
     """
     grouping = group_photos(collection, k=k, seed=seed)
     photos, labels = collection.photos(), collection.labels.current()
-    description = describe_groups(
+    description = describe_grouping(
         grouping,
         list_groups(photos.vectors, grouping),
         assign(photos.vectors, grouping)[0],

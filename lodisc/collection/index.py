@@ -21,7 +21,7 @@ from lodisc.collection.store import ROW_STATE, Change, Store
 from lodisc.console import progress_bar
 from lodisc.data.check import write_skipped
 from lodisc.data.photo import printable
-from lodisc.embedding.embedding import SETTINGS, Embedding, Settings
+from lodisc.embedding.embedding import SETTINGS, Embedding, EmbeddingSettings
 from lodisc.embedding.parts import FINGERPRINT, vectors_of
 from lodisc.errors import UserError
 from lodisc.files import locked, read_json, write_json
@@ -150,7 +150,9 @@ def _require_same_photographs(
         )
 
 
-def _mirror(store: Store, embedding: Embedding, settings: Settings, *, total: int) -> Change:
+def _mirror(
+    store: Store, embedding: Embedding, settings: EmbeddingSettings, *, total: int
+) -> Change:
     with progress_bar() as progress:
         bar = progress.add_task("Indexing", total=total, note="")
         batches = _batches(
@@ -159,7 +161,7 @@ def _mirror(store: Store, embedding: Embedding, settings: Settings, *, total: in
         return store.mirror(batches, schema=_schema(settings))
 
 
-def _schema(settings: Settings) -> pa.Schema:
+def _schema(settings: EmbeddingSettings) -> pa.Schema:
     texts = [
         (name, pa.string()) for name in ("key", "path", "folder", "split", "digest", ROW_STATE)
     ]
@@ -172,7 +174,7 @@ def _schema(settings: Settings) -> pa.Schema:
 
 
 def _batches(
-    parts: Sequence[Path], settings: Settings, *, advance: Callable[[int], None]
+    parts: Sequence[Path], settings: EmbeddingSettings, *, advance: Callable[[int], None]
 ) -> Iterator[pa.RecordBatch]:
     """The rows of the parts as the store holds them.
 
@@ -198,7 +200,9 @@ def _batches(
             advance(len(batch))
 
 
-def _copy_encoder(embedding: Embedding, files: CollectionFiles, settings: Settings) -> None:
+def _copy_encoder(
+    embedding: Embedding, files: CollectionFiles, settings: EmbeddingSettings
+) -> None:
     """Copy the encoder atomically, and write down the settings of the embedding."""
     encoder = files.encoder(settings["fingerprint"])
     if not encoder.is_dir():

@@ -33,7 +33,7 @@ _UNSAFE = re.compile(r'[/\\:*?"<>|]')
 _TAKEN = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)  # by Windows
 
 
-class Index(TypedDict):
+class TreeIndex(TypedDict):
     """What `_labels.json` holds."""
 
     format: NotRequired[int]
@@ -83,7 +83,7 @@ def export_tree(
             f"{printable(folder)} is not empty and is not an earlier export; choose another folder"
         )
     folders, links = _plan(_labels_to_export(collection, photos, named))
-    index = index or Index(folders={}, links={})
+    index = index or TreeIndex(folders={}, links={})
     present = dict(_scan(folder, photos, index))
     _require_imported(collection, folder, index, present)
     stale = _stale_places(folder, photos, index, present, links)
@@ -92,7 +92,7 @@ def export_tree(
         if place not in stale and os.path.lexists(folder / place):
             raise UserError(f"{printable(folder / place)} is in the way; move it out of the tree")
     _remove(folder, stale)
-    _write_index(folder, Index(format=FORMAT, folders=folders, links=links))
+    _write_index(folder, TreeIndex(format=FORMAT, folders=folders, links=links))
     unreadable = [links[place] for place in new if not _put(folder / place, photos, links[place])]
     return TreeExportResult(
         photographs=len(links),
@@ -114,7 +114,7 @@ def import_tree(collection: Collection, folder: str | Path) -> TreeImportResult:
         raise UserError(
             f"{printable(root)} is not a folder; give one that has a sub-folder for each label"
         )
-    index = _read_index(root) or Index(folders={}, links={})
+    index = _read_index(root) or TreeIndex(folders={}, links={})
     labels: dict[str, str] = {}
     places: dict[str, str] = {}
     unknown: list[str] = []
@@ -213,7 +213,7 @@ def _plan(labels: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
     return {name: label for label, name in folders.items()}, links
 
 
-def _scan(root: Path, photos: Photos, index: Index) -> Iterator[tuple[str, str | None]]:
+def _scan(root: Path, photos: Photos, index: TreeIndex) -> Iterator[tuple[str, str | None]]:
     """The place and key of every link or photograph in a folder of the tree.
 
     The key is None for what is not of the collection.
@@ -256,7 +256,7 @@ def _keys_by_digest(photos: Photos) -> dict[str, list[str]]:
     return keys
 
 
-def _label_of(place: str, index: Index, root: Path) -> str:
+def _label_of(place: str, index: TreeIndex, root: Path) -> str:
     name = place.split("/")[0]
     try:
         return index["folders"].get(name) or plain_label(name)
@@ -265,7 +265,7 @@ def _label_of(place: str, index: Index, root: Path) -> str:
 
 
 def _require_imported(
-    collection: Collection, folder: Path, index: Index, present: Mapping[str, str | None]
+    collection: Collection, folder: Path, index: TreeIndex, present: Mapping[str, str | None]
 ) -> None:
     current = collection.labels.current()
     lost = [
@@ -286,7 +286,7 @@ def _require_imported(
 def _stale_places(
     folder: Path,
     photos: Photos,
-    index: Index,
+    index: TreeIndex,
     present: Mapping[str, str | None],
     links: Mapping[str, str],
 ) -> list[str]:
@@ -339,7 +339,7 @@ def _digest(path: Path) -> str:
         return ""
 
 
-def _read_index(folder: Path) -> Index | None:
+def _read_index(folder: Path) -> TreeIndex | None:
     try:
         index = read_json(folder / INDEX)
     except FileNotFoundError:
@@ -351,11 +351,11 @@ def _read_index(folder: Path) -> Index | None:
             f"{printable(folder / INDEX)} is not of this lodisc; "
             "delete it, or choose another folder"
         )
-    return cast(Index, index)
+    return cast(TreeIndex, index)
 
 
 def _is_index(content: object) -> bool:
-    """Whether the content of a JSON file is an `Index` of this format."""
+    """Whether the content of a JSON file is an `TreeIndex` of this format."""
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         return False
     return all(
@@ -364,6 +364,6 @@ def _is_index(content: object) -> bool:
     )
 
 
-def _write_index(folder: Path, index: Index) -> None:
+def _write_index(folder: Path, index: TreeIndex) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / INDEX, index)

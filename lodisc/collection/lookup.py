@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("lodisc")
 
 
-class Answer(TypedDict):
+class SearchAnswer(TypedDict):
     """The look-alikes of one photograph, most alike first."""
 
     query: str
@@ -41,7 +41,7 @@ class SearchResult(TypedDict):
     """How many photographs meet the condition; None if there is no condition."""
     recall: RecallEntry | None
     """That of the index; None if the search was exact."""
-    answers: list[Answer]
+    answers: list[SearchAnswer]
 
 
 def look_up(
@@ -69,7 +69,7 @@ def look_up(
         others = (rows_K != photos.position.get(query, -1)).nonzero()[0][:top]
         rows, scores = rows_K[others].tolist(), scores_K[others].tolist()
         entries = describe_look_alikes(photos, labels, rows, scores)
-        answers.append(Answer(query=query, found=entries))
+        answers.append(SearchAnswer(query=query, found=entries))
     recall = measured_recall(collection, photos) if allowed_N is None else None
     return SearchResult(
         photographs=len(photos),

@@ -130,7 +130,7 @@ def group(
     from lodisc.collection.collection import Collection
     from lodisc.commands.tables_collection import print_groups
 
-    groups = describe.group(Collection(collection), k=k, seed=seed)
+    groups = describe.group_and_describe(Collection(collection), k=k, seed=seed)
     print_result(groups, json=json, people=print_groups)
 
 

@@ -21,8 +21,8 @@ from lodisc.data.check import write_skipped
 from lodisc.data.loader import batches_of, evaluation_batches
 from lodisc.data.photo import Photo, Skipped
 from lodisc.data.sources import find_photos
-from lodisc.embedding.embedding import Embedding, Encoding, Progress, Settings
-from lodisc.embedding.shards import Counts, Shard, divide_into_shards
+from lodisc.embedding.embedding import Embedding, EmbeddingSettings, EmbedProgress, Encoding
+from lodisc.embedding.shards import Shard, ShardCounts, divide_into_shards
 from lodisc.encoders import save_encoder
 from lodisc.errors import UserError
 from lodisc.files import locked
@@ -35,7 +35,7 @@ PATIENCE = 300  # seconds that a process waits for the first one
 Dtype = Literal["float16", "float32"]
 
 
-class EmbedResult(Counts):
+class EmbedResult(ShardCounts):
     """What a process did; also what `lodisc embed --json` prints."""
 
     out: str
@@ -95,7 +95,7 @@ class Job:
     """What is to be embedded, and by what."""
 
     encoder: PhotoEncoder
-    settings: Settings
+    settings: EmbeddingSettings
     """As they are in the folder."""
     shards: dict[str, list[Photo]]
     """The photographs of each shard, by its name."""
@@ -130,11 +130,11 @@ def embed_shards(
     parts: Mapping[Path, Sequence[Photo]],
     encoder: PhotoEncoder,
     *,
-    settings: Settings,
+    settings: EmbeddingSettings,
     batch_size: int = 64,
     workers: int = 0,
     advance: Callable[[int], None] = lambda count: None,
-) -> Counts:
+) -> ShardCounts:
     """Embed the shard of each part into it, as one stream.
 
     Rows of files that have not changed stay, and a part that is up to date is not touched.
@@ -164,7 +164,7 @@ def embed_shards(
         shards[0].add(read, vectors.numpy().astype(dtype))
         advance(len(read.photos) + len(read.skipped))
     write_complete()
-    return cast(Counts, dict(counts))
+    return cast(ShardCounts, dict(counts))
 
 
 def fingerprint_of(encoder: PhotoEncoder) -> str:
@@ -224,10 +224,10 @@ def _begin(
         )
     save_encoder(encoder.encoder, embedding.encoder)
     slices = max(1, math.ceil(photographs / SLICE))
-    embedding.write_settings(Settings(**encoding, dtype=dtype, slices=slices))
+    embedding.write_settings(EmbeddingSettings(**encoding, dtype=dtype, slices=slices))
 
 
-def _wait_for_settings(embedding: Embedding) -> Settings:
+def _wait_for_settings(embedding: Embedding) -> EmbeddingSettings:
     started_at = time.monotonic()
     while not embedding.has_begun:
         if time.monotonic() - started_at > PATIENCE:
@@ -239,7 +239,7 @@ def _wait_for_settings(embedding: Embedding) -> Settings:
 
 
 def _require_same(
-    embedding: Embedding, settings: Settings, encoding: Encoding, *, dtype: str
+    embedding: Embedding, settings: EmbeddingSettings, encoding: Encoding, *, dtype: str
 ) -> None:
     if settings["fingerprint"] != encoding["fingerprint"]:
         raise UserError(
@@ -254,8 +254,8 @@ def _require_same(
 
 
 def _follow_moves(
-    embedding: Embedding, settings: Settings, encoding: Encoding, photos: Sequence[Photo]
-) -> Settings:
+    embedding: Embedding, settings: EmbeddingSettings, encoding: Encoding, photos: Sequence[Photo]
+) -> EmbeddingSettings:
     """Bring the settings up to date if the run or the photographs have moved.
 
     Raises `UserError` if not one of the photographs is in the embedding.
@@ -267,7 +267,7 @@ def _follow_moves(
                 f"{embedding.path} holds the vectors of {len(keys):,} other photographs; "
                 "choose another --out"
             )
-    present = Settings(**{**settings, **encoding})
+    present = EmbeddingSettings(**{**settings, **encoding})
     if present != settings:
         embedding.write_settings(present)
     return present
@@ -280,7 +280,7 @@ def _progress(embedding: Embedding, *, total: int, writes: bool) -> Iterator[Cal
     The file is about the first process; it is written at most once a second.
     """
     now = time.time()
-    state = Progress(done=0, total=total, started=now, updated=now, finished=False)
+    state = EmbedProgress(done=0, total=total, started=now, updated=now, finished=False)
 
     def write() -> None:
         state["updated"] = time.time()

@@ -3,9 +3,9 @@
 Readers of Parquet take the folder as it is: they skip names that begin with an underscore or a dot.
 
 DIR/
-  _embedding.json      what made the vectors, `Settings`
+  _embedding.json      what made the vectors, `EmbeddingSettings`
   _encoder/            the encoder itself, a timm directory
-  _progress.json       how far `embed` is, or was when it ended, `Progress`
+  _progress.json       how far `embed` is, or was when it ended, `EmbedProgress`
   part-00007.parquet   a row for each photograph of a shard, `Row`, sorted by key
   _part-00007.jsonl    the photographs of the shard that could not be read, and why
   _skipped.jsonl       what was left out before: files that are not photographs, names not in UTF-8
@@ -43,7 +43,7 @@ class Encoding(TypedDict):
     """How that run combines attention maps."""
 
 
-class Settings(Encoding):
+class EmbeddingSettings(Encoding):
     """What `_embedding.json` holds."""
 
     dtype: str
@@ -51,7 +51,7 @@ class Settings(Encoding):
     """The number of parts for photographs that are not in a tar."""
 
 
-class Progress(TypedDict):
+class EmbedProgress(TypedDict):
     """What `_progress.json` holds, about the first process; times are in seconds since 1970."""
 
     done: int
@@ -106,21 +106,21 @@ class Embedding:
             not path.name.startswith(own) for path in self.path.iterdir()
         )
 
-    def settings(self) -> Settings:
+    def settings(self) -> EmbeddingSettings:
         """What made the vectors. Raises `UserError` if the folder does not hold an embedding."""
         try:
-            return cast(Settings, read_json(self.settings_file))
+            return cast(EmbeddingSettings, read_json(self.settings_file))
         except FileNotFoundError:
             raise UserError(
                 f"{printable(self.path)} holds no embedding; "
                 f"make one with  lodisc embed RUN DATA --out {printable(self.path)}"
             ) from None
 
-    def write_settings(self, settings: Settings) -> None:
+    def write_settings(self, settings: EmbeddingSettings) -> None:
         """Write `_embedding.json` atomically: from now on the folder holds an embedding."""
         write_json(self.settings_file, settings)
 
-    def write_progress(self, progress: Progress) -> None:
+    def write_progress(self, progress: EmbedProgress) -> None:
         write_json(self.progress_file, progress)
 
     def keys(self) -> set[str]:

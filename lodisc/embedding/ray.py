@@ -19,8 +19,8 @@ from tyro.conf import Positional
 
 from lodisc.data.photo import Photo
 from lodisc.embedding.embed import Dtype, EmbedResult, Job, embed, embed_shards, plan
-from lodisc.embedding.embedding import Embedding, Settings
-from lodisc.embedding.shards import Counts
+from lodisc.embedding.embedding import Embedding, EmbeddingSettings
+from lodisc.embedding.shards import ShardCounts
 from lodisc.encoders import load_encoder
 from lodisc.errors import UserError
 from lodisc.photo_encoder import PhotoEncoder
@@ -75,7 +75,7 @@ def _require_ray() -> None:
 
 def _embed_by_actors(
     job: Job, folder: Path, *, batch_size: int, actors: int, cpus: float, gpus: float
-) -> list[Counts]:
+) -> list[ShardCounts]:
     """The counts of every shard."""
     from ray.data import ActorPoolStrategy, from_items
 
@@ -95,7 +95,7 @@ def _embed_by_actors(
         )
         .take_all()
     )
-    return cast(list[Counts], counts)
+    return cast(list[ShardCounts], counts)
 
 
 def _as_dict(photo: Photo) -> dict[str, Any]:
@@ -106,11 +106,11 @@ def _as_dict(photo: Photo) -> dict[str, Any]:
 class _Embedder:
     """An actor: reads the encoder from the folder once, and embeds one shard after another."""
 
-    def __init__(self, folder: Path, settings: Settings, batch_size: int) -> None:
+    def __init__(self, folder: Path, settings: EmbeddingSettings, batch_size: int) -> None:
         self.embedding, self.settings, self.batch_size = Embedding(folder), settings, batch_size
         self.encoder = PhotoEncoder(load_encoder(self.embedding.encoder), name=settings["encoder"])
 
-    def __call__(self, shard: dict[str, Any]) -> Counts:
+    def __call__(self, shard: dict[str, Any]) -> ShardCounts:
         photos = [Photo(**{**photo, "path": Path(photo["path"])}) for photo in shard["photos"]]
         parts = {self.embedding.part(shard["name"]): photos}
         return embed_shards(parts, self.encoder, settings=self.settings, batch_size=self.batch_size)

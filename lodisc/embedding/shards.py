@@ -31,7 +31,7 @@ def divide_into_shards(photos: Sequence[Photo], *, slices: int) -> dict[str, lis
     return dict(sorted(shards.items()))
 
 
-class Counts(TypedDict):
+class ShardCounts(TypedDict):
     """What became of the photographs of a shard, or of all shards."""
 
     photographs: int
@@ -101,13 +101,13 @@ class Shard:
             )
             self.rows.append(row)
 
-    def write(self, *, dim: int, dtype: str, fingerprint: str) -> Counts:
+    def write(self, *, dim: int, dtype: str, fingerprint: str) -> ShardCounts:
         """Write the part unless it is up to date, and the list of what could not be read."""
         if self.rows or self.unchanged != self.previous or not self.path.exists():
             rows = sorted([*self.unchanged.values(), *self.rows], key=lambda row: row.key)
             write_part(self.path, rows, dim=dim, dtype=dtype, fingerprint=fingerprint)
         write_skipped(skipped_file(self.path), self.skipped)
-        return Counts(
+        return ShardCounts(
             photographs=self.count,
             embedded=len(self.rows),
             kept=len(self.unchanged),

@@ -1,8 +1,8 @@
 """Groups of photographs that look alike, by spherical k-means.
 
-The number of groups maximises the likelihood of held-out photographs.
+The number of groups is chosen by the likelihood of held-out photographs.
 
-Axes: N photographs, D feature, G groups.
+Axes: N photographs, D features, P components, G groups, M held-out photographs, B a block.
 """
 
 from __future__ import annotations
@@ -86,8 +86,8 @@ def find_groups(
         {} if k is not None else held_out_likelihoods(vectors_ND, seed=seed, advance=advance)
     )
     points_NP = principal_components(vectors_ND, COMPONENTS)
-    fitted = _kmeans(points_NP, k or choose_k(likelihoods), seed=seed)
-    centroids_GD = _spherical(vectors_ND, fitted.labels_)
+    kmeans = _kmeans(points_NP, k or choose_k(likelihoods), seed=seed)
+    centroids_GD = _spherical(vectors_ND, kmeans.labels_)
     sizes_G = np.bincount(_nearest_two(vectors_ND, centroids_GD)[0], minlength=len(centroids_GD))
     order_G = np.argsort(-sizes_G, kind="stable")[: max(1, np.count_nonzero(sizes_G))]
     return Grouping(centroids_GD[order_G], seed, fingerprint, likelihoods)
@@ -213,10 +213,10 @@ def _log_likelihood(
     """`log p(x) / P` [M] of each test point under the k groups of the training points."""
     from scipy.special import logsumexp
 
-    fitted = _kmeans(train_NP, k, seed=seed)
-    dim, centroids_GP = train_NP.shape[1], fitted.cluster_centers_
-    share_G = np.bincount(fitted.labels_, minlength=len(centroids_GP)) / len(train_NP)
-    variance = max(fitted.inertia_ / (dim * max(1, len(train_NP) - k)), FLOOR)
+    kmeans = _kmeans(train_NP, k, seed=seed)
+    dim, centroids_GP = train_NP.shape[1], kmeans.cluster_centers_
+    share_G = np.bincount(kmeans.labels_, minlength=len(centroids_GP)) / len(train_NP)
+    variance = max(kmeans.inertia_ / (dim * max(1, len(train_NP) - k)), FLOOR)
     squares_MG = (
         (centroids_GP**2).sum(1) - 2 * test_MP @ centroids_GP.T + (test_MP**2).sum(1)[:, None]
     )
@@ -243,7 +243,7 @@ def _kmeans(points_NP: NDArray[np.float32], k: int, *, seed: int) -> Any:
         warnings.simplefilter(
             "ignore", ConvergenceWarning
         )  # fewer different photographs than groups
-        return min(pool.map(from_start, range(STARTS)), key=lambda fitted: float(fitted.inertia_))
+        return min(pool.map(from_start, range(STARTS)), key=lambda kmeans: float(kmeans.inertia_))
 
 
 def _spherical(vectors_ND: NDArray[np.float32], group_N: NDArray[np.int64]) -> NDArray[np.float32]:

@@ -72,12 +72,12 @@ def _umap(points_NP: NDArray[np.float32], *, seed: int) -> NDArray[np.float32]:
             warnings.simplefilter("ignore")  # it warns of the one thread that a seed asks for
             import umap  # type: ignore[import-not-found, unused-ignore]
 
-            fitted = umap.UMAP(
+            places_N2 = umap.UMAP(
                 n_neighbors=min(15, len(points_NP) - 1), init="pca", random_state=seed
             ).fit_transform(points_NP)
     except ImportError:
         raise UserError('the projection umap needs UMAP:  pip install "lodisc[umap]"') from None
-    return np.asarray(fitted, np.float32)
+    return np.asarray(places_N2, np.float32)
 
 
 def _plane(vectors_ND: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -5,8 +5,7 @@ from http import HTTPStatus
 from fastapi import APIRouter
 from starlette.exceptions import HTTPException
 
-from lodisc.collection.describe import GroupsDescription
-from lodisc.collection.describe import describe_groups as collection_groups
+from lodisc.collection.describe import GroupsDescription, describe_grouping
 from lodisc.collection.grouping import save_groups
 from lodisc.vectors.clusters import find_groups
 from lodisc.web import models
@@ -70,4 +69,4 @@ def description_of(now: Now) -> GroupsDescription | None:
     if now.groups is None:
         return None
     groups = now.groups
-    return collection_groups(groups.grouping, groups.described, groups.group_N, now.label_N)
+    return describe_grouping(groups.grouping, groups.described, groups.group_N, now.label_N)
