@@ -11,8 +11,9 @@ import pytest
 from photos import ODD_NAMES, collection, encoded, odd, texture, unreadable, write
 from PIL import Image, ImageEnhance
 
+from lodisc.commands.tables_data import print_check
 from lodisc.data import check
-from lodisc.data.check import check_photos, describe, print_description, write_skipped
+from lodisc.data.check import check_photos, describe, write_skipped
 from lodisc.data.photo import Skipped
 from lodisc.data.sources import Listing, find_photos
 
@@ -171,7 +172,7 @@ def test_nothing_readable_is_still_described(
     assert (
         about["photographs"] == 0 and about["reasons"] == {"empty file": 15} and about["size"] == {}
     )
-    print_description(about)
+    print_check(about)
     printed = capsys.readouterr().out
     assert "15, 15 empty file" in printed and "and 5 more; --json lists them all" in printed
 
@@ -184,7 +185,7 @@ def test_the_description_survives_odd_names(
         write(tmp_path / "train" / f"label {name}" / name, same)
         write(tmp_path / "test" / "x" / name, b"")
     write(tmp_path / "test" / "x" / "same.jpg", same)
-    print_description(describe(tmp_path, workers=0))
+    print_check(describe(tmp_path, workers=0))
     printed = capsys.readouterr().out
     printed.encode()
     for words in (

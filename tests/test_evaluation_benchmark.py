@@ -12,9 +12,10 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 import lodisc
+from lodisc.commands.tables_learn import print_evaluation
 from lodisc.data.sources import find_photos
 from lodisc.encoders import build_encoder, save_encoder
-from lodisc.evaluation.benchmark import DEFAULT_PROTOCOLS, measure, print_table
+from lodisc.evaluation.benchmark import DEFAULT_PROTOCOLS, measure
 from lodisc.evaluation.features import Pixels, extract
 from lodisc.files import write_json
 
@@ -84,7 +85,7 @@ def test_a_run_is_measured_beside_its_start_and_keeps_the_figures(
         result["arms"]["run"]
         != evaluate(run, data, protocols=["knn", "retrieval"], momentum=True)["arms"]["run"]
     )
-    print_table(result)
+    print_evaluation(result)
     printed = capsys.readouterr().out
     assert "Retrieval mAP@R" in printed and "gain" in printed and "Linear" not in printed
 
@@ -96,7 +97,7 @@ def test_the_table_of_three_arms_fits_eighty_columns(capsys: pytest.CaptureFixtu
         "linear_paper": {"top1": figure},
         "fewshot": {"shots10": figure | {"deviation": 1.0}},
     }
-    print_table(
+    print_evaluation(
         {
             "classes": 100,
             "train": 2999,

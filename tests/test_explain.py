@@ -156,15 +156,16 @@ def test_images_of_odd_names_get_plain_ones_of_their_own(run: Path, tmp_path: Pa
 
 
 def test_images_that_cannot_be_read_are_skipped_with_a_line_each(
-    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    run: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level("INFO", "lodisc")
     bad = [tmp_path / name for name in unreadable(tmp_path)]
     good = write(tmp_path / "good.jpg", encoded(texture(3)))
     images = [*bad, good, tmp_path / "gone.jpg", tmp_path]
     assert explain(run, images, out=tmp_path / "out", device="cpu") == [
         tmp_path / "out" / "good-explain.png"
     ]
-    lines = capsys.readouterr().err.splitlines()
+    lines = caplog.messages
     assert len(lines) == len(images)
     assert any("zero.jpg: empty file" in line for line in lines)
     assert lines[-1] == f"Skipped {len(images) - 1} of {len(images)} images."

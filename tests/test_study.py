@@ -14,11 +14,12 @@ from photos import collection
 from runs import TINY, run_command
 
 import lodisc
+from lodisc.commands.tables_learn import print_study
 from lodisc.config import TrainConfig
 from lodisc.encoders import build_encoder
 from lodisc.evaluation.paired import difference, mean_figure
 from lodisc.finches.finches import draw_finches
-from lodisc.study import STUDIES, print_study, study
+from lodisc.study import STUDIES, study
 from lodisc.study.compute import of_equal_compute, operations
 from lodisc.study.runs import Runs, Scores
 from lodisc.study.words import findings

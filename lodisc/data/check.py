@@ -16,7 +16,6 @@ from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from PIL import Image
-from rich.markup import escape
 
 from lodisc import console
 from lodisc.data.decode import Unreadable, decode, dimensions
@@ -26,7 +25,6 @@ from lodisc.errors import UserError
 from lodisc.files import write_json_lines
 
 FEW = 64  # so few are read before a second process has started
-MOST_ROWS = 10
 LIKENESS = 0.97
 MOST_BITS_APART = 6
 
@@ -105,74 +103,6 @@ def describe(
         "reasons": dict(Counter(one.reason for one in skipped).most_common()),
         "duplicates": _duplicates(seen),
     }
-
-
-def print_description(about: dict[str, Any]) -> None:
-    """Print what `describe` found, for people."""
-    size, duplicates, splits = about["size"], about["duplicates"], about["splits"]
-    sides = {which: f"{width} x {height}" for which, (width, height) in size.items()}
-    lines = {
-        "photographs": [
-            f"{about['photographs']:,}",
-            *(f"{count:,} {split}" for split, count in splits.items()),
-        ],
-        "skipped": [
-            f"{len(about['skipped']):,}",
-            *(f"{count:,} {reason}" for reason, count in about["reasons"].items()),
-        ],
-        "classes": [
-            f"{len(about['classes']):,}",
-            *([f"{about['unlabelled']:,} photographs without"] if about["unlabelled"] else []),
-        ],
-        "pixels": [f"{sides['smallest']} to {sides['largest']}", f"median {sides['median']}"]
-        if sides
-        else [],
-        "equal files": [f"{len(duplicates['within']):,} groups" + " inside a split" * bool(splits)],
-        "across the split": [
-            f"{len(duplicates['across']):,} equal",
-            f"{len(duplicates['near']):,} alike",
-        ]
-        if splits
-        else [],
-    }
-    console.stdout.print(escape(printable(about["data"])), style="bold")
-    for name, values in lines.items():
-        if values:
-            console.stdout.print(f"{name:<18}{printable(', '.join(values))}", markup=False)
-    console.stdout.print()
-    columns = ["train", "test"] if splits else ["photographs"]
-    classes = [
-        [name, *(str(counts.get(column, 0)) for column in columns)]
-        for name, counts in about["classes"].items()
-    ]
-    _print_rows("classes", ["class", *columns], classes)
-    _print_rows(
-        "skipped",
-        ["photograph", "reason"],
-        [[one["key"], one["reason"]] for one in about["skipped"]],
-    )
-    _print_rows("equal files", ["first", "others"], [_some(keys) for keys in duplicates["within"]])
-    _print_rows(
-        "equal in train and test",
-        ["first", "others"],
-        [_some(keys) for keys in duplicates["across"]],
-    )
-    alike = [[one["train"], one["test"], f"{one['likeness']:.3f}"] for one in duplicates["near"]]
-    _print_rows("alike in train and test", ["train", "test", "likeness"], alike)
-
-
-def _some(keys: list[str]) -> list[str]:
-    return [keys[0], ", ".join(keys[1:4]) + ", …" * (len(keys) > 4)]
-
-
-def _print_rows(title: str, columns: list[str], rows: list[list[str]]) -> None:
-    if rows:
-        console.table(
-            title, columns, [[printable(cell) for cell in row] for row in rows[:MOST_ROWS]]
-        )
-        if len(rows) > MOST_ROWS:
-            console.stdout.print(f"and {len(rows) - MOST_ROWS:,} more; --json lists them all")
-        console.stdout.print()
 
 
 def _each(

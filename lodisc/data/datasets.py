@@ -8,19 +8,15 @@ import posixpath
 import shutil
 import tarfile
 import tempfile
-import textwrap
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from lodisc import console
 from lodisc.data.decode import extensions
 from lodisc.data.photo import printable
 from lodisc.errors import UserError
-
-INDENT = 15
 
 
 class Placed(NamedTuple):
@@ -56,25 +52,6 @@ def describe() -> dict[str, dict[str, Any]]:
         }
         for name, one in DATASETS.items()
     }
-
-
-def print_description(about: dict[str, dict[str, Any]]) -> None:
-    """Print what `describe` gives, for people, in 80 columns."""
-    rows = []
-    for name, one in about.items():
-        below = (f"licence: {one['licence']}", f"get {one['download']}", one["page"])
-        lines = [f"{name:<{INDENT}}{one['title']}"]
-        for text in below:
-            lines += textwrap.wrap(
-                text, 70 - INDENT, break_long_words=False, break_on_hyphens=False
-            )
-        rows.append(
-            [
-                "\n".join([lines[0], *(" " * INDENT + line for line in lines[1:])]),
-                str(one["classes"]),
-            ]
-        )
-    console.table("known data sets", ["what it is, and what to get by hand where", "classes"], rows)
 
 
 def prepare(name: str, *, source: Path, out: Path) -> int:

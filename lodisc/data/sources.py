@@ -8,6 +8,7 @@ birds.tar, DATA/part-0.tar      read in place, as though unpacked where they lie
 DATA/runs/mine, DATA/birds      a run, an embedding or a collection in DATA holds no photographs
 """
 
+import logging
 import os
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
@@ -16,12 +17,13 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import NamedTuple
 
-from lodisc.console import note
 from lodisc.data.decode import extensions
 from lodisc.data.lists import find_in_list
 from lodisc.data.photo import Photo, Skipped, is_photo, place, printable, reason_of
 from lodisc.data.tars import find_in_tars
 from lodisc.errors import UserError
+
+logger = logging.getLogger("lodisc")
 
 FOREIGN = {
     ".heic",
@@ -176,7 +178,7 @@ def _find_in_folder(root: Path) -> Iterator[Photo | Skipped]:
         unread["tars beside photographs; name one as DATA"] = list(tars)
     for why_not, keys in unread.items():
         others = f" and {len(keys) - 3:,} more" if len(keys) > 3 else ""
-        note(
+        logger.info(
             f"note: not read in {printable(root)}: {', '.join(map(printable, keys[:3]))}{others}, {why_not}"
         )
 

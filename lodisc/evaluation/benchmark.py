@@ -1,5 +1,6 @@
 """`evaluate`: every protocol, for an encoder and for its untouched start, on the same photographs."""
 
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -8,7 +9,6 @@ from typing import Any, Protocol
 import torch
 
 from lodisc.config import split_seed
-from lodisc.console import note, stdout, table
 from lodisc.data.sources import Photo, Skipped, find_photos, split_photos
 from lodisc.errors import UserError
 from lodisc.evaluation.clustering import clustering
@@ -22,6 +22,8 @@ from lodisc.evaluation.retrieval import retrieval
 from lodisc.files import read_json, write_json
 from lodisc.photo_encoder import load, load_start
 from lodisc.training.checkpoint import is_run, versions
+
+logger = logging.getLogger("lodisc")
 
 
 class Measure(Protocol):
@@ -41,7 +43,7 @@ PROTOCOLS: dict[str, Measure] = {
 DEFAULT_PROTOCOLS = ("retrieval", "linear", "knn", "clustering", "fewshot")
 WITHOUT_TRAIN = ("retrieval", "clustering")
 
-_TITLES = {
+TITLES = {
     ("retrieval", "rank1"): "Retrieval Rank-1",
     ("retrieval", "rank5"): "Retrieval Rank-5",
     ("retrieval", "map"): "Retrieval mAP",
@@ -177,40 +179,9 @@ def measure(
             "unlabelled": sum(photo.label is None for photo in photos),
             "unseen": int((~seen).sum()) if train else 0,
         }
-        note(f"{name}: {', '.join(protocols)}")
+        logger.info(f"{name}: {', '.join(protocols)}")
         figures[name] = _figures(Arm(name, encoder, *features), seen, protocols, seed)
     return result | {"arms": figures}
-
-
-def print_table(result: dict[str, Any]) -> None:
-    """Print figures with their intervals for people: a row for each figure, a column for each arm, and what the run gained."""
-    arms = result["arms"]
-    gain = "run" in arms and "start" in arms
-    rows = []
-    for (protocol, metric), title in _TITLES.items():
-        figures = [
-            arm[protocol][metric] for arm in arms.values() if metric in arm.get(protocol, {})
-        ]
-        if figures:
-            cells = [
-                f"{_short(figure['value'])} ({_short(figure['low'])}–{_short(figure['high'])})"
-                for figure in figures
-            ]
-            change = (
-                [
-                    f"{arms['run'][protocol][metric]['value'] - arms['start'][protocol][metric]['value']:+.1f}"
-                ]
-                if gain
-                else []
-            )
-            rows.append([title, *cells, *change])
-    counts = f"{result['classes']} classes, {result['train']:,} training and {result['test']:,} test photographs"
-    stdout.print(f"{counts}; percent, 95 % intervals", markup=False, soft_wrap=True)
-    table("", ["", *arms, *(["gain"] if gain else [])], rows)
-
-
-def _short(figure: float) -> str:
-    return f"{figure:.1f}" if figure < 99.95 else "100"
 
 
 def _figures(
@@ -252,7 +223,7 @@ def divide(
             f"{data} has no test/; give --train-split 0.7 to test on 30 % of every class"
         )
     if run and share != learnt:
-        note(
+        logger.info(
             f"note: {run} learnt without --train-split {share}; if it was from {data}, it has seen test photographs, unlabelled"
         )
     if learnt is not None:

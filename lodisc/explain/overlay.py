@@ -1,5 +1,6 @@
 """Pictures of where an encoder looks: tiles of one photograph, sheets of several, and the files of `lodisc explain`."""
 
+import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageChops, ImageDraw, ImageFilter, ImageFont
 
 from lodisc.config import TrainConfig
-from lodisc.console import note, track
+from lodisc.console import track
 from lodisc.data.decode import Unreadable, decode
 from lodisc.data.sources import Photo, printable
 from lodisc.errors import UserError
@@ -19,6 +20,8 @@ from lodisc.explain.attention import Look, look
 from lodisc.files import read_json, replacing
 from lodisc.photo_encoder import PhotoEncoder, load, load_start
 from lodisc.training.checkpoint import is_run
+
+logger = logging.getLogger("lodisc")
 
 TILE = 256
 PAPER, INK = (255, 255, 255), (64, 68, 76)
@@ -69,7 +72,7 @@ def explain(
         written.append(out / name)
         _save(sheet(arms, [_decode(path)], fusion=fusion), written[-1])
     if len(readable) < len(images):
-        note(f"Skipped {len(images) - len(readable)} of {len(images)} images.")
+        logger.info(f"Skipped {len(images) - len(readable)} of {len(images)} images.")
     return written
 
 
@@ -210,7 +213,7 @@ def _readable(paths: Sequence[Path]) -> Iterator[Path]:
         try:
             _decode(path)
         except Unreadable as error:
-            note(f"Skipped {printable(path)}: {error}.")
+            logger.info(f"Skipped {printable(path)}: {error}.")
         else:
             yield path
 

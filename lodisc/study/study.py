@@ -1,5 +1,6 @@
 """`study`: train and measure every arm of a question, each with every seed, and say what was found."""
 
+import logging
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -8,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from lodisc.config import TrainConfig
-from lodisc.console import note, stdout, table
 from lodisc.encoders import training_size
 from lodisc.errors import UserError
 from lodisc.evaluation.paired import difference, mean_figure, stacked
@@ -21,6 +21,8 @@ from lodisc.study.studies import STUDIES
 from lodisc.study.words import findings
 from lodisc.training.checkpoint import versions
 from lodisc.training.prepare import WeightsUnavailable, steps_of_epochs
+
+logger = logging.getLogger("lodisc")
 
 
 def study(
@@ -77,43 +79,6 @@ def study(
     write_json(out / f"{name}.json", result)
     draw(result, out / f"{name}.png")
     return result | {"picture": str(out / f"{name}.png")}
-
-
-def print_study(result: dict[str, Any]) -> None:
-    """The figures, how far they lie above those of global only and of a rival, and the findings, for people."""
-    titles, arms = result["titles"], result["arms"]
-    seeds = ", ".join(map(str, result["seeds"]))
-    counts = f"{result['photographs']:,} test photographs, seeds {seeds}"
-    stdout.print(f"{result['question']} {result['data']}, {counts}", markup=False, soft_wrap=True)
-    rows = []
-    for arm, entry in arms.items():
-        minutes = (
-            f"{entry['steps'] * entry['seconds_per_step'] / 60:.1f}" if "steps" in entry else ""
-        )
-        rows.append(
-            [arm, str(entry.get("steps", "")), minutes, *map(_mean, entry["figures"].values())]
-        )
-    table(
-        "\npercent, mean and deviation over the seeds", ["", "steps", "min", *titles.values()], rows
-    )
-    for name, other in {"differences": "global only", "beyond_rival": result["rival"]}.items():
-        gains = {arm: entry[name].values() for arm, entry in arms.items() if name in entry}
-        rows = [
-            [
-                arm,
-                *(f"{gain['value']:+.1f} ({gain['low']:+.1f} {gain['high']:+.1f})" for gain in of),
-            ]
-            for arm, of in gains.items()
-        ]
-        if rows:
-            table(f"\npoints above {other}, 95 % intervals", ["", *titles.values()], rows)
-    stdout.print(f"\n{result['findings']}\n{result['picture']}", markup=False, soft_wrap=True)
-
-
-def _mean(figure: dict[str, float | None]) -> str:
-    return f"{figure['mean']:.1f}" + (
-        "" if figure["deviation"] is None else f" ±{figure['deviation']:.1f}"
-    )
 
 
 def _refuse(name: str, base: TrainConfig, seeds: Sequence[int]) -> None:
@@ -181,14 +146,14 @@ def _train(
             continue
         spent = (time.monotonic() - begun) / 60
         left = f", about {spent / number * (len(missing) - number):.0f} min left" if number else ""
-        note(f"run {number + 1} of {len(missing)}: {arm}, seed {seed}{left}")
+        logger.info(f"run {number + 1} of {len(missing)}: {arm}, seed {seed}{left}")
         try:
             runs.scores(replace(arms[arm], seed=seed))
         except WeightsUnavailable as error:
             if arm == BASELINE:
                 raise
             left_out[arm] = str(error)
-            note(f"left out: {arm}: {error}")
+            logger.info(f"left out: {arm}: {error}")
     for arm in arms:
         if question.against(arm) in left_out:
             left_out.setdefault(arm, f"{question.against(arm)} was left out")

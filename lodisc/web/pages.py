@@ -12,7 +12,7 @@ from starlette.responses import HTMLResponse, RedirectResponse
 
 from lodisc.web import models
 from lodisc.web.api.collection import summarise
-from lodisc.web.api.groups import describe_groups, named_groups
+from lodisc.web.api.groups import describe_groups, description_of
 from lodisc.web.api.progress import describe_progress
 from lodisc.web.api.review import list_duplicates, list_skipped
 from lodisc.web.api.similar import look_alikes
@@ -208,9 +208,10 @@ def _facets(
     view: View, state: State, summary: models.Summary
 ) -> list[tuple[str, str, list[tuple[Any, str, int]]]]:
     """Labels, groups and folders: title, name in the address, and what there is to choose as (value, title, count)."""
+    description = description_of(state.now())
     groups = [
-        (one.group, f"Group {one.group}" if label is None else f"{one.group} · {label}", one.size)
-        for one, label, _ in named_groups(state.now())
+        (one.group, f"{one.group} · {one.label}" if one.label else f"Group {one.group}", one.size)
+        for one in (description.groups if description else [])
     ]
     folders = [(one.folder, one.folder, one.count) for one in summary.folders]
     return [
