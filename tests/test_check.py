@@ -36,8 +36,8 @@ def test_too_many_skipped_stop_with_one_line(tmp_path: Path) -> None:
     with pytest.raises(ValueError) as stopped:
         check_photos(find_photos(tmp_path), workers=0, max_skipped=0.04)
     assert str(stopped.value) == (
-        "1 of 21 photographs can't be read (wren/a\\nb.jpg: empty file); more than --max-skipped 0.04 allows; "
-        "`lodisc data check DATA` lists them"
+        "1 of 21 photographs can't be read (wren/a\\nb.jpg: empty file); "
+        "more than --max-skipped 0.04 allows; `lodisc data check DATA` lists them"
     )
 
 
@@ -77,7 +77,7 @@ def test_fresh_processes_can_do_the_work(tmp_path: Path) -> None:
     write(tmp_path / "bad.jpg", b"")
     photos = find_photos(tmp_path).photos
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        assert list(pool.map(check._why_unreadable, photos)) == ["empty file", *[None] * 8]
+        assert list(pool.map(check._reason_unreadable, photos)) == ["empty file", *[None] * 8]
 
 
 def test_skipped_are_written_whatever_their_names(tmp_path: Path) -> None:
@@ -204,5 +204,6 @@ def test_thousands_of_small_photographs_take_seconds(tmp_path: Path) -> None:
         write(tmp_path / f"{number}.jpg", data[number % 8])
     listing = find_photos(tmp_path)
     started = time.perf_counter()
-    assert len(check_photos(Listing(listing.photos, []), workers=2, max_skipped=0).photos) == 1000
+    listing = Listing(listing.photos, [], {})
+    assert len(check_photos(listing, workers=2, max_skipped=0).photos) == 1000
     assert time.perf_counter() - started < 5

@@ -53,7 +53,7 @@ def test_splits_that_contradict_are_refused(tmp_path: Path) -> None:
         split_photos(photos, train_split=0.5, seed=0)
     with pytest.raises(ValueError, match=r"--train-split 1\.0 is out of range"):
         split_photos([Photo("a.jpg", tmp_path)], train_split=1.0, seed=0)
-    with pytest.raises(ValueError, match="belongs to train"):
+    with pytest.raises(ValueError, match="none is train"):
         training_photos(photos)
 
 

@@ -17,7 +17,7 @@ from lodisc.console import progress_bar, stdout
 from lodisc.data.check import write_skipped
 from lodisc.data.loader import batches_of, evaluation_batches
 from lodisc.data.photo import Photo, Skipped
-from lodisc.data.sources import find_photos
+from lodisc.data.sources import find_photos, log_passed_over
 from lodisc.embedding.parts import ENCODER, PROGRESS, SETTINGS, SKIPPED, keys_of, record
 from lodisc.embedding.shards import Shard, divide_into_shards
 from lodisc.encoders import save_encoder
@@ -110,6 +110,8 @@ def plan(
     Of several processes one `writes` and the others wait. Raises as `embed` does.
     """
     listing = find_photos(data)
+    if writes:
+        log_passed_over(data, listing)
     encoder = load(source, **how)
     photos, unnamed = _with_plain_names(listing.photos)
     made_by = {**_made_by(source, encoder), "data": os.path.abspath(data)}
