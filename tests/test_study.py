@@ -16,7 +16,7 @@ from runs import TINY, run_command
 import lodisc
 from lodisc.config import TrainConfig
 from lodisc.encoders import build_encoder
-from lodisc.evaluation.paired import difference, mean_figure
+from lodisc.evaluation.paired import difference, mean_metric
 from lodisc.finches.finches import draw_finches
 from lodisc.study import STUDIES, print_study, study
 from lodisc.study.compute import of_equal_compute, operations
@@ -435,12 +435,12 @@ def test_differences_are_paired() -> None:
         and found.low == pytest.approx(2)
         and found.high == pytest.approx(2)
     )
-    figure = mean_figure(better)
+    figure = mean_metric(better)
     assert figure["mean"] == pytest.approx(100 * np.nanmean(better), abs=1e-3)
     assert figure["deviation"] == pytest.approx(
         100 * np.nanmean(better, axis=1).std(ddof=1), abs=1e-3
     )
-    assert mean_figure(better[:1])["deviation"] is None
+    assert mean_metric(better[:1])["deviation"] is None
     with pytest.raises(ValueError, match="same trainings"):
         difference(better[:2], baseline)
 

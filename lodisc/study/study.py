@@ -11,7 +11,7 @@ from lodisc.config import TrainConfig
 from lodisc.console import note, stdout, table
 from lodisc.encoders import training_size
 from lodisc.errors import UserError
-from lodisc.evaluation.paired import difference, mean_figure, stacked
+from lodisc.evaluation.paired import difference, mean_metric, stacked
 from lodisc.files import read_json, write_json
 from lodisc.study.compute import of_equal_compute
 from lodisc.study.design import BASELINE, Arms, Study
@@ -219,7 +219,7 @@ def _measured(
     entries = {}
     for arm in [*starts, *configs]:
         entry: dict[str, Any] = {
-            "figures": {figure: mean_figure(scores[arm][figure]) for figure in question.figures}
+            "figures": {figure: mean_metric(scores[arm][figure]) for figure in question.figures}
         }
         if arm in configs:
             entry |= {
