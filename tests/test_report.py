@@ -1,4 +1,4 @@
-"""The report: one file that needs no other, of runs that are finished, on the way, measured or not, with photographs or without."""
+"""The report: one self-contained file, about runs in any state, with and without photographs."""
 
 import json
 import re
@@ -84,8 +84,8 @@ def estimate(value: float) -> dict[str, float]:
     return {"value": value, "low": value - 2, "high": value + 2}
 
 
-def evaluation(**arms: float) -> dict[str, Any]:
-    figures = {
+def evaluation(**arms: float) -> Any:
+    metrics = {
         name: {
             "retrieval": {
                 "rank1": estimate(value),
@@ -104,7 +104,7 @@ def evaluation(**arms: float) -> dict[str, Any]:
         "test": 12,
         "seed": 0,
         "skipped": 0,
-        "arms": figures,
+        "arms": metrics,
     }
 
 
@@ -131,7 +131,7 @@ def test_a_report_stands_alone_and_shows_everything(run: Path) -> None:
     assert page.count("img") == 8 * 11 + 4 * 5
     assert all(found.get("alt") for tag, found in page.tags if tag == "img")
     for words in (
-        "Learnt from 12 photographs",
+        "Trained on 12 photographs",
         "random weights",
         "All 6 steps are done",
         "12 test photographs",
@@ -185,7 +185,7 @@ def test_frames_tell_right_from_wrong_and_are_left_out_without_labels(
     assert "among the 6 training photographs" in " ".join(page.text.split())
 
 
-def test_queries_are_drawn_by_lot_from_test_one_of_each_class_first(run: Path) -> None:
+def test_queries_are_random_from_test_and_one_of_each_class_first(run: Path) -> None:
     config = read_json(run / "config.json")
     arms = {"before": load_start(run, device="cpu"), "after": load(run, device="cpu")}
     found, again = (
@@ -233,7 +233,7 @@ def test_a_report_says_what_there_is_not_and_how_to_get_it(run: Path) -> None:
         assert words in page.text
     (run / "log.jsonl").unlink()
     page = Page(write_report(run, device="cpu"))
-    assert "Not begun" in page.text and "0 of 6 steps are done" in page.text
+    assert "Not started" in page.text and "0 of 6 steps are done" in page.text
     assert page.count("svg", role="img") == 0
 
 
@@ -242,11 +242,12 @@ def test_a_report_says_what_there_is_not_and_how_to_get_it(run: Path) -> None:
     [
         (
             {"objective": "local", "mask": "random", "keep_ratio": 0.75, "recolour": True},
-            "75% of its patches, drawn by lot, in other colours",
+            "75% of its patches, chosen at random, in other colours",
         ),
         (
             {"objective": "both", "mask": "pivotal", "keep_ratio": 0.25, "recolour": False},
-            "the whole view and, once more, from its pivotal region (the 25% of its patches with the most attention)",
+            "the whole view and, once more, from its pivotal region "
+            "(the 25% of its patches with the most attention)",
         ),
     ],
 )
@@ -267,7 +268,7 @@ def test_photographs_that_are_gone_leave_the_rest(run: Path, tmp_path: Path) -> 
     assert "gone does not exist" in page.text
     with pytest.raises(ValueError, match="nowhere does not exist"):
         write_report(run, data=tmp_path / "nowhere", device="cpu")
-    with pytest.raises(ValueError, match="is no run"):
+    with pytest.raises(ValueError, match="is not a run"):
         write_report(tmp_path, device="cpu")
 
 
@@ -287,7 +288,7 @@ def test_tables_take_any_arms_and_any_protocols() -> None:
     assert alone["main"].rows[0].gain == ""
 
 
-def test_the_focus_stands_beside_an_even_look() -> None:
+def test_the_focus_stands_next_to_uniform_attention() -> None:
     result = evaluation(run=65.2, start=51.6)
     for name, shift in (("start", 0), ("run", 20)):
         shares = {"object": 26, "part": 8, "part_covered": 30}
@@ -297,7 +298,7 @@ def test_the_focus_stands_beside_an_even_look() -> None:
         result["arms"][name]["focus"] |= {"object_area": estimate(25), "part_area": estimate(7)}
     table = focus_table(result)
     assert table is not None
-    assert [title for _, title in table.arms] == ["Even look", "Before", "After"]
+    assert [title for _, title in table.arms] == ["Uniform", "Before", "After"]
     values = [[cell.value for cell in row.cells if cell] for row in table.rows]
     assert values == [["25.0", "26.0", "46.0"], ["7.0", "8.0", "28.0"], ["25.0", "30.0", "50.0"]]
     assert table.rows[2].cells[0] is not None and table.rows[2].cells[0].interval == ""
