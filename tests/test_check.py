@@ -23,7 +23,7 @@ def test_every_bad_file_is_skipped_with_its_reason_and_every_odd_one_is_kept(
     bad, fine = unreadable(tmp_path), odd(tmp_path)
     (tmp_path / "gone.jpg").symlink_to("nowhere")
     checked = check_photos(find_photos(tmp_path), workers=0, max_skipped=1)
-    assert {one.key: one.reason for one in checked.skipped} == bad | {
+    assert {item.key: item.reason for item in checked.skipped} == bad | {
         "gone.jpg": "no such file or directory"
     }
     assert [photo.key for photo in checked.photos] == sorted(fine)
@@ -136,7 +136,7 @@ def test_a_split_can_be_tried(tmp_path: Path) -> None:
     }
 
 
-def test_duplicates_inside_and_across_the_split_are_found(tmp_path: Path) -> None:
+def test_duplicates_inside_and_across_the_split(tmp_path: Path) -> None:
     collection(tmp_path, per_label=40, splits=["train", "test"], size=(96, 72))
     original = texture(5555, size=(300, 220))
     write(tmp_path / "train" / "wren" / "same.jpg", encoded(texture(4444)))
@@ -151,15 +151,15 @@ def test_duplicates_inside_and_across_the_split_are_found(tmp_path: Path) -> Non
     )
     for split, level in (("train", 50), ("test", 51)):
         write(tmp_path / split / "plain.png", encoded(Image.new("L", (64, 64), level), "PNG"))
-    found = describe(tmp_path, workers=2)["duplicates"]
-    assert found["within"] == [["train/finch/again.jpg", "train/wren/same.jpg"]]
-    assert found["across"] == [
+    duplicates = describe(tmp_path, workers=2)["duplicates"]
+    assert duplicates["within"] == [["train/finch/again.jpg", "train/wren/same.jpg"]]
+    assert duplicates["across"] == [
         ["train/finch/again.jpg", "train/wren/same.jpg", "test/wren/leaked.jpg"]
     ]
-    assert [(one["train"], one["test"]) for one in found["near"]] == [
+    assert [(pair["train"], pair["test"]) for pair in duplicates["near"]] == [
         ("train/wren/original.png", "test/wren/altered.jpg")
     ]
-    assert 0.97 <= found["near"][0]["likeness"] <= 1
+    assert 0.97 <= duplicates["near"][0]["likeness"] <= 1
 
 
 def test_nothing_readable_is_still_described(

@@ -19,13 +19,13 @@ def test_the_mean_and_its_interval_equal_a_plain_loop() -> None:
     for column, estimate in enumerate(mean_estimates(scores, seed=3)):
         means = []
         for resample in counts:
-            drawn = [
+            sample = [
                 score
                 for score, times in zip(scores[:, column], resample, strict=True)
                 for _ in range(int(times))
             ]
-            assert len(drawn) == 50
-            means.append(100 * sum(drawn) / 50)
+            assert len(sample) == 50
+            means.append(100 * sum(sample) / 50)
         assert estimate.value == pytest.approx(100 * scores[:, column].mean())
         assert (estimate.low, estimate.high) == pytest.approx(
             tuple(np.percentile(means, (2.5, 97.5)))

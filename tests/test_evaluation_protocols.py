@@ -269,11 +269,11 @@ def test_collapsed_features_can_be_measured() -> None:
 
 def test_a_draw_takes_so_many_of_every_class_or_all_it_has() -> None:
     labels = torch.tensor([0] * 7 + [1] * 2 + [4] * 9)
-    drawn = draw(labels, 5, seed=(0, 1))
-    assert labels[drawn].bincount().tolist() == [5, 2, 0, 0, 5]
-    assert len(drawn.unique()) == 12
-    assert torch.equal(drawn, draw(labels, 5, seed=(0, 1))) and not torch.equal(
-        drawn, draw(labels, 5, seed=(0, 2))
+    support = draw(labels, 5, seed=(0, 1))
+    assert labels[support].bincount().tolist() == [5, 2, 0, 0, 5]
+    assert len(support.unique()) == 12
+    assert torch.equal(support, draw(labels, 5, seed=(0, 1))) and not torch.equal(
+        support, draw(labels, 5, seed=(0, 2))
     )
 
 

@@ -23,11 +23,11 @@ def _files(folder: Path) -> dict[str, bytes]:
 def _pair(
     first: int, second: int, seed: int, size: int = 128
 ) -> list[tuple[np.ndarray, np.ndarray]]:
-    drawn = (
+    pictures = (
         draw_finch(species_parts(species), np.random.default_rng(seed), size)
         for species in (first, second)
     )
-    return [(np.asarray(picture, np.int16), np.asarray(mask)) for picture, mask in drawn]
+    return [(np.asarray(picture, np.int16), np.asarray(mask)) for picture, mask in pictures]
 
 
 def test_layout_and_settings(tmp_path: Path) -> None:

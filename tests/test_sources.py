@@ -103,7 +103,7 @@ def test_what_people_may_take_for_photographs_but_is_not_read_is_logged(
     assert "part.tar: tars next to photographs; name a tar as DATA" in caplog.text
 
 
-def test_what_lodisc_keeps_among_the_photographs_is_no_photograph(tmp_path: Path) -> None:
+def test_runs_embeddings_and_collections_among_photographs_are_ignored(tmp_path: Path) -> None:
     run = ("run/config.json", "run/start/config.json", "run/explain/a.png")
     vectors = ("vectors/_embedding.json", "vectors/b.png")
     birds = ("birds/photos.lance/c", "birds/cache/thumbnails/d.webp")
@@ -112,7 +112,7 @@ def test_what_lodisc_keeps_among_the_photographs_is_no_photograph(tmp_path: Path
     assert [photo.key for photo in find_photos(tmp_path).photos] == ["wren/a.jpg"]
 
 
-def test_odd_names_are_kept_and_shown_on_one_line(tmp_path: Path) -> None:
+def test_odd_names_stay_and_are_printed_on_one_line(tmp_path: Path) -> None:
     for name in ODD_NAMES:
         write(tmp_path / "a label" / name, JPEG)
     photos = find_photos(tmp_path).photos
@@ -175,7 +175,7 @@ Path("closed").chmod(0), Path("open/secret.jpg").chmod(0)
 if os.geteuid() == 0:
     os.setgid(65534), os.setuid(65534)
 checked = check_photos(find_photos("."), workers=0, max_skipped=1)
-print([photo.key for photo in checked.photos], [(one.key, one.reason) for one in checked.skipped])
+print([photo.key for photo in checked.photos], [(x.key, x.reason) for x in checked.skipped])
 """
     package = Path(__file__).parents[1]
     tmp_path.chmod(0o755)
@@ -404,14 +404,14 @@ def test_lying_sizes_and_links_in_a_tar_are_skipped(tmp_path: Path) -> None:
         blocks += member.tobuf(tarfile.GNU_FORMAT)
     write(path, blocks + bytes(1024))
     assert set(places(find_photos(path).photos)) == {"a.jpg"}
-    found = reasons(path)
-    assert found.pop("link.jpg") == "link inside a tar"
-    assert found.pop("pipe.jpg") == "not a file"
+    skipped = reasons(path)
+    assert skipped.pop("link.jpg") == "link inside a tar"
+    assert skipped.pop("pipe.jpg") == "not a file"
     assert (
-        found.pop("lies.tar", "damaged tar: the rest cannot be read")
+        skipped.pop("lies.tar", "damaged tar: the rest cannot be read")
         == "damaged tar: the rest cannot be read"
     )
-    assert found in ({}, {"minus.jpg": "truncated"})
+    assert skipped in ({}, {"minus.jpg": "truncated"})
     text = write(tmp_path / "text.tar", b"not a tar at all" * 100)
     with pytest.raises(ValueError, match=r"text\.tar was skipped: damaged tar"):
         find_photos(text)

@@ -13,13 +13,13 @@ from lodisc.data.photo import Photo, Skipped
 from lodisc.data.sources import find_photos, log_passed_over, split_photos
 from lodisc.errors import UserError
 from lodisc.evaluation.clustering import clustering
-from lodisc.evaluation.features import Arm, FeatureMaker, Features, extract
+from lodisc.evaluation.features import Arm, FeatureMaker, Features, extract_arm
 from lodisc.evaluation.fewshot import fewshot
 from lodisc.evaluation.interval import Estimate
 from lodisc.evaluation.knn import knn
 from lodisc.evaluation.linear import linear
 from lodisc.evaluation.linear_paper import linear_paper
-from lodisc.evaluation.result import ArmMetrics, Evaluation
+from lodisc.evaluation.result import ArmMetrics, Evaluation, EvaluationSettings
 from lodisc.evaluation.retrieval import retrieval
 from lodisc.files import write_json
 from lodisc.photo_encoder import load, load_start
@@ -109,14 +109,14 @@ def evaluate(
         skipped=listing.skipped,
         max_skipped=max_skipped,
     )
-    result["settings"] = {
-        "source": str(source),
-        "protocols": list(protocols or DEFAULT_PROTOCOLS),
-        "momentum": momentum,
-        "train_split": train_split,
-        "encoder": encoder,
-        "image_size": student.image_size,
-    }
+    result["settings"] = EvaluationSettings(
+        source=str(source),
+        protocols=list(protocols or DEFAULT_PROTOCOLS),
+        momentum=momentum,
+        train_split=train_split,
+        encoder=encoder,
+        image_size=student.image_size,
+    )
     result["versions"] = versions()
     result["date"] = datetime.now(UTC).isoformat(timespec="seconds")
     if run:
@@ -180,18 +180,9 @@ def measure(
         arms={},
     )
     for name, encoder in arms.items():
-        train_features, test_features = (
-            extract(
-                encoder,
-                part,
-                classes=classes,
-                batch_size=batch_size,
-                workers=workers,
-                description=f"{name}: {title} photographs",
-            )
-            for part, title in ((train, "training"), (test, "test"))
+        arm = extract_arm(
+            name, encoder, train, test, classes=classes, batch_size=batch_size, workers=workers
         )
-        arm = Arm(name, encoder, train_features, test_features)
         unreadable = [*skipped, *arm.train.skipped, *arm.test.skipped]
         total = len(skipped) + len(train) + len(test)
         check_skipped(unreadable, total=total, data=data, max_skipped=max_skipped)

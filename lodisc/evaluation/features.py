@@ -73,6 +73,31 @@ class Arm:
     test: Features
 
 
+def extract_arm(
+    name: str,
+    encoder: FeatureMaker,
+    train: Sequence[Photo],
+    test: Sequence[Photo],
+    *,
+    classes: Sequence[str],
+    batch_size: int = 64,
+    workers: int = 2,
+) -> Arm:
+    """The features of an encoder on train and test; raises as `extract`."""
+    train_features, test_features = (
+        extract(
+            encoder,
+            photos,
+            classes=classes,
+            batch_size=batch_size,
+            workers=workers,
+            description=f"{name}: {split} photographs",
+        )
+        for split, photos in (("training", train), ("test", test))
+    )
+    return Arm(name, encoder, train_features, test_features)
+
+
 def extract(
     encoder: FeatureMaker,
     photos: Sequence[Photo],

@@ -11,6 +11,7 @@ in their parts only.
 import colorsys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.random import Generator
@@ -286,7 +287,7 @@ def _occluders(
 
 def _light(
     rng: Generator, pose: Pose, unevenness: float, covered_HW: NDArray[np.float32]
-) -> list[NDArray[np.float32]]:
+) -> list[NDArray[Any]]:
     """Factors [H, W] for red, green and blue.
 
     Light varies over the whole picture. The covered pixels are shaded like spheres under body and
@@ -312,7 +313,7 @@ def _light(
     ]
 
 
-def _lit(rng: Generator, pose: Pose, side: int) -> NDArray[np.float32]:
+def _lit(rng: Generator, pose: Pose, side: int) -> NDArray[Any]:
     """How much a sun lights two spheres, under body and head, at each pixel: -0.25..1, [H, W]."""
     x, y = _bird_coordinates(pose, side)
     tilt, height = rng.uniform(-1.2, 1.2), rng.uniform(0.35, 0.8)
@@ -328,7 +329,7 @@ def _lit(rng: Generator, pose: Pose, side: int) -> NDArray[np.float32]:
     return np.clip(lit_body + (lit_head - lit_body) * head_share, -0.25, 1)
 
 
-def _bird_coordinates(pose: Pose, side: int) -> list[NDArray[np.floating]]:
+def _bird_coordinates(pose: Pose, side: int) -> list[NDArray[Any]]:
     """x [H, W] and y [H, W] of each pixel, as `Pose.matrix` maps them."""
     steps = _pixel_centres(side)
     across, down = np.linalg.inv(pose.matrix).T.astype(np.float32)
@@ -336,7 +337,8 @@ def _bird_coordinates(pose: Pose, side: int) -> list[NDArray[np.floating]]:
     return [(corner[i] + down[i] * steps)[:, None] + across[i] * steps for i in range(2)]
 
 
-def _pixel_centres(side: int) -> NDArray[np.float32]:
+def _pixel_centres(side: int) -> NDArray[Any]:
+    """float32 `[side]`."""
     return np.arange(side, dtype=np.float32) + np.float32(0.5)
 
 

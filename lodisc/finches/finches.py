@@ -159,28 +159,32 @@ def draw_finches(
     out.parent.mkdir(parents=True, exist_ok=True)
     draft = out.with_name(f".{out.name}.drawing")
     shutil.rmtree(draft, ignore_errors=True)  # of a call that was killed
-    counts = {"train": train, "test": test}
+    try:
+        draft.mkdir()
+        _draw_all(draft, drawing, species=species, counts={"train": train, "test": test})
+        draft.replace(out)
+    except BaseException:
+        shutil.rmtree(draft, ignore_errors=True)
+        raise
+
+
+def _draw_all(out: Path, drawing: Drawing, *, species: int, counts: dict[str, int]) -> None:
+    """Draw the pictures and masks, `counts` of each split and species, and write finches.json."""
     finches = [
         Finch(split, kind, number)
         for split, count in counts.items()
         for kind in range(species)
         for number in range(count)
     ]
-    try:
-        draft.mkdir()
-        for finch in track(finches, description="Drawing finches", total=len(finches)):
-            _write(draft, finch, drawing)
-        parts = {
-            species_name(kind): dict(zip(PARTS, drawing.parts(kind), strict=True))
-            for kind in range(species)
-        }
-        settings = {"species": species, **counts, **drawing._asdict()}
-        record = json.dumps({"settings": settings, "parts": parts}, indent=2)
-        (draft / "finches.json").write_text(record + "\n")
-        draft.replace(out)
-    except BaseException:
-        shutil.rmtree(draft, ignore_errors=True)
-        raise
+    for finch in track(finches, description="Drawing finches", total=len(finches)):
+        _write(out, finch, drawing)
+    parts = {
+        species_name(kind): dict(zip(PARTS, drawing.parts(kind), strict=True))
+        for kind in range(species)
+    }
+    settings = {"species": species, **counts, **drawing._asdict()}
+    record = json.dumps({"settings": settings, "parts": parts}, indent=2)
+    (out / "finches.json").write_text(record + "\n")
 
 
 def _check_range(name: str, value: int, least: int, most: int | None = None) -> None:

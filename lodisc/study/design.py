@@ -12,7 +12,7 @@ BASELINE = "global"
 """Global only, which is MoCo v3: an arm of every study."""
 
 RECOGNITION = {"rank1": "Rank-1", "map": "mAP", "linear": "linear", "knn": "kNN"}
-FOCUS = {"part": "on the part", "object": "on the object", "part_covered": "part kept"}
+FOCUS = {"part": "on the part", "object": "on the object", "part_covered": "part covered"}
 
 
 def with_regions(base: TrainConfig) -> TrainConfig:

@@ -26,7 +26,7 @@ from lodisc.data.sources import find_photos, fingerprint, training_photos
 from lodisc.encoders import save_tensors
 from lodisc.errors import UserError
 from lodisc.evaluation.benchmark import check_skipped, divide, labelled
-from lodisc.evaluation.features import Arm, extract
+from lodisc.evaluation.features import extract_arm
 from lodisc.evaluation.focus import focus_scores
 from lodisc.evaluation.paired import photo_scores
 from lodisc.files import replacing
@@ -151,26 +151,23 @@ class Runs:
         if (earlier := self._read_scores(path)) is not None:
             return earlier
         encoder = load_encoder()
-        train, test = (
-            extract(
-                encoder,
-                part,
-                classes=self.classes,
-                workers=config.workers,
-                description=f"{encoder.name}: {title} photographs",
-            )
-            for part, title in ((self.train, "training"), (self.test, "test"))
+        arm = extract_arm(
+            encoder.name,
+            encoder,
+            self.train,
+            self.test,
+            classes=self.classes,
+            workers=config.workers,
         )
-        total = len(self.train) + len(self.test)
         check_skipped(
-            [*train.skipped, *test.skipped],
-            total=total,
+            [*arm.train.skipped, *arm.test.skipped],
+            total=len(self.train) + len(self.test),
             data=self.data,
             max_skipped=self.max_skipped,
         )
-        scores = photo_scores(Arm(encoder.name, encoder, train, test))
+        scores = photo_scores(arm)
         if self.masks:
-            scores |= focus_scores(encoder, test.photos, self.masks, fusion=config.fusion)
+            scores |= focus_scores(encoder, arm.test.photos, self.masks, fusion=config.fusion)
         with replacing(path) as draft:
             save_tensors({name: torch.from_numpy(values) for name, values in scores.items()}, draft)
         return scores

@@ -125,7 +125,7 @@ def _check(name: str, base: TrainConfig, seeds: Sequence[int]) -> None:
             "a study compares arms at equal compute; give --epochs instead of --minutes"
         )
     if not seeds or len(set(seeds)) < len(seeds):
-        raise UserError("--seeds must name at least one seed, each once, as in --seeds 0,1,2")
+        raise UserError("--seeds must have at least one seed, each once, as in --seeds 0,1,2")
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise UserError("a study trains one run after another; start it without torchrun")
     for seed in seeds:
