@@ -32,7 +32,6 @@ from lodisc.embedding.embed import embed
 from lodisc.embedding.embedding import Embedding
 from lodisc.embedding.parts import Row, write_part
 from lodisc.encoders import build_encoder
-from lodisc.files import read_json
 
 ENCODER = "vit_small_patch16_224"
 CONNECTIONS = 6  # of a browser to one server

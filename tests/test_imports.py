@@ -21,7 +21,7 @@ LAYERS: list[list[set[str]]] = [
     [{"demo"}, {"web"}],
     [{"report"}, {"study"}, {"collection"}],
     [{"embedding"}, {"evaluation"}, {"explain"}],
-    [{"photo_encoder"}],
+    [{"photo_encoder"}, {"html"}],
     [{"training"}],
     [{"encoders"}],
     [{"data"}, {"finches"}, {"method"}, {"run"}, {"vectors"}],
