@@ -29,9 +29,9 @@ from safetensors.torch import save_file
 from lodisc.collection.index import index
 from lodisc.console import note, table
 from lodisc.embedding.embed import embed
-from lodisc.embedding.parts import SETTINGS, Row, write_part
+from lodisc.embedding.embedding import Embedding
+from lodisc.embedding.parts import Row, write_part
 from lodisc.encoders import build_encoder
-from lodisc.files import read_json
 
 ENCODER = "vit_small_patch16_224"
 CONNECTIONS = 6  # of a browser to one server
@@ -228,7 +228,7 @@ def draw(folder: Path, count: int) -> None:
                 vector_D,
             )
         )
-    settings = read_json(folder / "parts" / SETTINGS)
+    settings = Embedding(folder / "parts").settings()
     write_part(
         folder / "parts" / "part-rest.parquet",
         rows,

@@ -100,16 +100,16 @@ def search(
         raise UserError("--where is for look-alikes; name photographs to search by")
     if top < 1:
         raise UserError(f"--top {top} is out of range; ask for at least 1")
-    from lodisc.collection import lookup, summary
+    from lodisc.collection import describe, lookup
     from lodisc.collection.collection import Collection
     from lodisc.commands import tables_collection as tables
 
     opened = Collection(collection)
     if duplicates:
-        sets = summary.describe_duplicates(opened)
+        sets = describe.describe_duplicates(opened)
         print_result(sets, json=json, people=tables.print_duplicates)
     elif outliers:
-        scores = summary.describe_outliers(opened, top=top)
+        scores = describe.describe_outliers(opened, top=top)
         print_result(scores, json=json, people=tables.print_outliers)
     else:
         answers = lookup.look_up(opened, photographs, top=top, where=where, device=device)
@@ -128,11 +128,11 @@ def group(
         json: Print as JSON.
     """
     check_seed(seed)
-    from lodisc.collection import summary
+    from lodisc.collection import describe
     from lodisc.collection.collection import Collection
     from lodisc.commands.tables_collection import print_groups
 
-    groups = summary.group(Collection(collection), k=k, seed=seed)
+    groups = describe.group_and_describe(Collection(collection), k=k, seed=seed)
     print_result(groups, json=json, people=print_groups)
 
 

@@ -16,11 +16,11 @@ def labels_show(collection: Positional[Path], /, *, json: bool = False) -> None:
         collection: Folder of the collection.
         json: Print as JSON.
     """
-    from lodisc.collection import summary
+    from lodisc.collection import describe
     from lodisc.collection.collection import Collection
     from lodisc.commands.tables_collection import print_labels
 
-    labels = summary.describe_labels(Collection(collection))
+    labels = describe.describe_labels(Collection(collection))
     print_result(labels, json=json, people=print_labels)
 
 
@@ -43,7 +43,7 @@ def labels_export(
     from lodisc.collection.collection import Collection
     from lodisc.data.photo import printable
 
-    result: dict[str, Any]
+    result: Any
     unreadable: list[str] = []
     if out.suffix.lower() == ".csv":
         from lodisc.collection.labels_csv import export_csv
@@ -91,7 +91,7 @@ def labels_import(
             raise UserError(
                 "--clear is for tables; a photograph that lies in no folder keeps its label"
             )
-        result = import_tree(Collection(collection), source)
+        result: Any = import_tree(Collection(collection), source)
         unknown = result["unknown_files"]
     else:
         from lodisc.collection.labels_csv import import_csv

@@ -85,14 +85,14 @@ def print_groups(summary: Mapping[str, Any]) -> None:
     rows = [
         [
             str(group["group"]),
-            f"{group['photographs']:,}",
-            printable(group["representative"]),
+            f"{group['size']:,}",
+            printable(group["representative"]["key"]),
             _first_few(group["doubtful"]),
         ]
         for group in groups[:MOST_ROWS]
     ]
     title = f"{len(groups):,} groups of {summary['photographs']:,} photographs"
-    if "criterion" in summary:
+    if summary["criterion"]:
         title += f"; their number by the {summary['criterion']}"
     table(title, ["", "photographs", "typical", "doubtful"], rows)
     _print_rest(groups)
@@ -102,7 +102,8 @@ def print_duplicates(summary: Mapping[str, Any]) -> None:
     """Print a table of the sets of near-duplicates."""
     sets = summary["sets"]
     rows = [
-        [printable(keys[0]), f"{len(keys):,}", _first_few(keys[1:])] for keys in sets[:MOST_ROWS]
+        [printable(photos[0]["key"]), f"{len(photos):,}", _first_few(photos[1:])]
+        for photos in sets[:MOST_ROWS]
     ]
     table(f"{len(sets):,} sets of near-duplicates", ["photograph", "in the set", "others"], rows)
     _print_rest(sets)
@@ -114,10 +115,10 @@ def print_outliers(summary: Mapping[str, Any]) -> None:
     table("Least like any other", ["photograph", "oddness"], rows)
 
 
-def _first_few(keys: list[str]) -> str:
-    """The first three keys, by the last part of each."""
-    few = ", ".join(printable(key.rsplit("/", 1)[-1]) for key in keys[:3])
-    return few + (" …" if len(keys) > 3 else "")
+def _first_few(photos: list[dict[str, Any]]) -> str:
+    """The first three photographs, by the last part of their keys."""
+    few = ", ".join(printable(photo["key"].rsplit("/", 1)[-1]) for photo in photos[:3])
+    return few + (" …" if len(photos) > 3 else "")
 
 
 def _print_rest(rows: list[Any]) -> None:

@@ -3,15 +3,16 @@
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from hashlib import blake2b
+from http import HTTPStatus
 from typing import Any, get_args
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Request
-from starlette.responses import HTMLResponse
+from starlette.responses import HTMLResponse, RedirectResponse
 
 from lodisc.web import models
 from lodisc.web.api.collection import summarise
-from lodisc.web.api.groups import describe_groups, named_groups
+from lodisc.web.api.groups import describe_groups, description_of
 from lodisc.web.api.progress import describe_progress
 from lodisc.web.api.review import list_duplicates, list_skipped
 from lodisc.web.api.similar import look_alikes
@@ -109,17 +110,23 @@ def browse(opened: Opened, request: Request) -> HTMLResponse:
     )
 
 
-@router.get("/look/{id}")
-def look(opened: Opened, id: models.PhotoId) -> HTMLResponse:
+@router.get("/similar/{id}")
+def similar(opened: Opened, id: models.PhotoId) -> HTMLResponse:
     """The look-alikes of a photograph or an upload."""
     found = look_alikes(find(opened, id), top=NEIGHBOURS)
     return render(
-        "look.html",
-        **_shared(opened, "look"),
+        "similar.html",
+        **_shared(opened, "similar"),
         query=found.query,
         similar=found.similar,
         uploaded=id.startswith(UPLOADED),
     )
+
+
+@router.get("/look/{id}")
+def look(id: models.PhotoId) -> RedirectResponse:
+    """The former address of the look-alikes, for bookmarks."""
+    return RedirectResponse(f"/similar/{id}", HTTPStatus.PERMANENT_REDIRECT)
 
 
 @router.get("/label")
@@ -201,9 +208,10 @@ def _facets(
     view: View, state: State, summary: models.Summary
 ) -> list[tuple[str, str, list[tuple[Any, str, int]]]]:
     """Labels, groups and folders: title, name in the address, and what there is to choose as (value, title, count)."""
+    description = description_of(state.now())
     groups = [
-        (one.group, f"Group {one.group}" if label is None else f"{one.group} · {label}", one.size)
-        for one, label, _ in named_groups(state.now())
+        (one.group, f"{one.group} · {one.label}" if one.label else f"Group {one.group}", one.size)
+        for one in (description.groups if description else [])
     ]
     folders = [(one.folder, one.folder, one.count) for one in summary.folders]
     return [

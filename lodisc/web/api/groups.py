@@ -1,14 +1,13 @@
 """Groups: photographs that lie together."""
 
-from collections import Counter, defaultdict
-from collections.abc import Iterator
 from http import HTTPStatus
 
 from fastapi import APIRouter
 from starlette.exceptions import HTTPException
 
+from lodisc.collection.describe import GroupsDescription, describe_grouping
 from lodisc.collection.grouping import save_groups
-from lodisc.vectors.clusters import CRITERION, Group, find_groups
+from lodisc.vectors.clusters import find_groups
 from lodisc.web import models
 from lodisc.web.errors import refusing
 from lodisc.web.state.snapshot import Now
@@ -41,40 +40,33 @@ def group(opened: Opened, wanted: models.Grouping) -> models.Groups:
 
 
 def describe_groups(state: State) -> models.Groups:
-    """Every group with its size, the label of most of its members, its most typical member and those that fit least."""
+    """Every group: size, most frequent label, most typical photograph, and those that fit least."""
     now = state.now()
-    if now.groups is None:
+    description = description_of(now)
+    if now.groups is None or description is None:
         return models.Groups(k=None, grouping=None, criterion=None, tried=[], groups=[])
-    described = [
-        models.Group(
-            group=one.group,
-            size=one.size,
-            label=label,
-            labelled=labelled,
-            representative=now.photo(one.representative),
-            doubtful=[now.photo(row) for row in one.doubtful],
-        )
-        for one, label, labelled in named_groups(now)
-    ]
-    tried = [[k, value, error] for k, (value, error) in sorted(now.groups.grouping.tried.items())]
-    criterion = CRITERION if tried else None
     return models.Groups(
-        k=len(described),
+        k=description.k,
         grouping=now.groups.digest,
-        criterion=criterion,
-        tried=tried,
-        groups=described,
+        criterion=description.criterion,
+        tried=[list(values) for values in description.tried],
+        groups=[
+            models.Group(
+                group=group.group,
+                size=group.size,
+                label=group.label,
+                labelled=group.labelled,
+                representative=now.photo(group.representative),
+                doubtful=[now.photo(row) for row in group.doubtful],
+            )
+            for group in description.groups
+        ],
     )
 
 
-def named_groups(now: Now) -> Iterator[tuple[Group, str | None, int]]:
-    """Each group, largest first, with the label of most of its labelled members, and how many those are."""
+def description_of(now: Now) -> GroupsDescription | None:
+    """What `lodisc group` says about the groups too; None before there are any."""
     if now.groups is None:
-        return
-    labels: dict[int, Counter[str]] = defaultdict(Counter)
-    for number, label in zip(now.groups.group_N.tolist(), now.label_N, strict=True):
-        if label is not None:
-            labels[number][label] += 1
-    for one in sorted(now.groups.described, key=lambda one: -one.size):
-        counts = labels[one.group]
-        yield one, next(iter(counts.most_common(1)), (None, 0))[0], counts.total()
+        return None
+    groups = now.groups
+    return describe_grouping(groups.grouping, groups.described, groups.group_N, now.label_N)

@@ -52,7 +52,7 @@ def _accept(state: State, accepted: label_models.Accept) -> label_models.Changed
     now, learnt = state.names()
     named = {}
     for row in np.flatnonzero(~now.is_labelled_N & (learnt.confidence >= accepted.confidence)):
-        name = learnt.names[row]
+        name = learnt.labels[row]
         if name is not None:
             named[now.photos.keys[row]] = name
     changed = state.collection.labels.set_each(

@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from fastapi import APIRouter
 
 from lodisc.data.photo import printable
-from lodisc.embedding.parts import PROGRESS, SETTINGS
+from lodisc.embedding.embedding import Embedding
 from lodisc.files import read_json_lines
 from lodisc.web import models
 from lodisc.web.state.state import Opened, State
@@ -40,7 +40,7 @@ def describe_progress(state: State) -> models.Progress:
     )
 
 
-def _tasks(collection: Path, settings: dict[str, Any]) -> Iterator[tuple[float, models.Task]]:
+def _tasks(collection: Path, settings: Mapping[str, Any]) -> Iterator[tuple[float, models.Task]]:
     """Every task and when it last gave a sign of life; what is damaged or half written is left out."""
     named = [Path(settings[name]) for name in ("run", "parts") if settings.get(name)]
     for folder in _folders([*named, collection.resolve()]):
@@ -105,11 +105,11 @@ def _training(folder: Path, *, data: str | None) -> Iterator[tuple[float, models
 
 
 def _embedding(folder: Path, *, data: str | None) -> Iterator[tuple[float, models.Task]]:
-    path = folder / PROGRESS
+    path = Embedding(folder).progress_file
     if (
         not path.is_file()
         or data is None
-        or json.loads((folder / SETTINGS).read_bytes()).get("data") != data
+        or json.loads(Embedding(folder).settings_file.read_bytes()).get("data") != data
     ):
         return
     told = json.loads(path.read_bytes())

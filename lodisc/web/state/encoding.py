@@ -15,6 +15,7 @@ from lodisc.collection.collection import Collection
 from lodisc.config import TrainConfig
 from lodisc.data.decode import decode
 from lodisc.data.loader import most_pixels
+from lodisc.data.views import centre_box
 from lodisc.web import models
 from lodisc.web.state.memo import Latest
 from lodisc.web.state.thumbnails import decoding
@@ -68,13 +69,13 @@ class Seer:
         )
 
     def _look(self, data: bytes) -> Seen:
-        from lodisc.explanation.attention import look
+        from lodisc.explanation.attention import attention_maps
 
         image = self._decoded(data)
         fusion = self.collection.settings.get("fusion", TrainConfig().fusion)
         with self._lock:
             encoder = self.collection.encoder()
-            (found,) = look(encoder, [image], fusion=fusion)
+            (found,) = attention_maps(encoder, [image], fusion=fusion)
             patches_RCD = encoder.patch_features([image])[0].numpy()
         rows, columns = found.attention.shape
         attention_RC = (found.attention / max(float(found.attention.max()), 1e-12)).round(3)
@@ -94,9 +95,8 @@ class Seer:
 
 def view_box(width: int, height: int, *, image_size: int) -> list[float]:
     """Left, top, right, bottom of the encoder's centre view, as shares of the picture."""
-    seen = min(width, height) * image_size / round(1.14 * image_size)
-    across, down = seen / width / 2, seen / height / 2
-    return [0.5 - across, 0.5 - down, 0.5 + across, 0.5 + down]
+    left, top, right, bottom = centre_box(width, height, image_size=image_size)
+    return [left / width, top / height, right / width, bottom / height]
 
 
 def _pair(a: Seen, b: Seen) -> bytes:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Literal
 
-from lodisc.collection.grouping import GROUPS, load_groups
+from lodisc.collection.grouping import load_groups
 from lodisc.web import models
 from lodisc.web.api.progress import describe_progress
 from lodisc.web.state.snapshot import Now
@@ -50,7 +50,7 @@ def _groups(state: State, now: Now) -> Iterator[tuple[Status, str]]:
     except ValueError:
         yield "look", "The groups are damaged; group the photographs again."
         return
-    if grouping is None and (state.collection.path / GROUPS).exists():
+    if grouping is None and state.collection.files.groups.exists():
         yield (
             "look",
             "The groups were made from the vectors of another encoder; group the photographs again.",

@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lodisc.collection.collection import Photos
-from lodisc.vectors.clusters import Group, Grouping, typical
+from lodisc.vectors.clusters import Group, Grouping, typicality
 from lodisc.web import models
 
 if TYPE_CHECKING:
-    from lodisc.vectors.classifier import Names
+    from lodisc.vectors.classifier import Predictions
 
 DOUBTFUL, FITS_LEAST = 0.5, 0.1
 
@@ -45,8 +45,8 @@ class Now:
     labels: dict[str, str]
     """What people typed, by key."""
     groups: Groups | None = None
-    names: Names | None = None
-    """The last `Names` that were learnt from these photographs, perhaps before the last label."""
+    names: Predictions | None = None
+    """The last `Predictions` that were learnt from these photographs, perhaps before the last label."""
 
     @cached_property
     def label_N(self) -> list[str | None]:
@@ -79,7 +79,7 @@ class Now:
             )
         confidence_N = self.names.confidence.astype(np.float32)
         contradicted_N = np.fromiter(
-            (a != b for a, b in zip(self.names.names, self.label_N, strict=True)),
+            (a != b for a, b in zip(self.names.labels, self.label_N, strict=True)),
             np.bool_,
             len(self.photos),
         )
@@ -108,7 +108,7 @@ class Now:
             return (
                 vectors_ND @ vectors_ND.mean(axis=0) if len(vectors_ND) else np.zeros(0, np.float32)
             )
-        return typical(vectors_ND, self.groups.grouping, self.groups.group_N)
+        return typicality(vectors_ND, self.groups.grouping, self.groups.group_N)
 
     def photo(self, row: int) -> models.Photo:
         """What the API says of a row."""
@@ -124,7 +124,7 @@ class Now:
             "split": table["split"][row].as_py(),
             "label": self.label_N[row],
             "group": None if self.groups is None else int(self.groups.group_N[row]),
-            "name": None if self.names is None else self.names.names[row],
+            "name": None if self.names is None else self.names.labels[row],
             "confidence": None
             if self.names is None
             else round(float(self.names.confidence[row]), 4),

@@ -16,8 +16,8 @@ from fastapi import Depends, Request
 from numpy.typing import NDArray
 
 from lodisc.collection.collection import Collection, Photos
-from lodisc.collection.grouping import GROUPS, load_groups
-from lodisc.vectors.clusters import assign, describe
+from lodisc.collection.grouping import load_groups
+from lodisc.vectors.clusters import assign, list_groups
 from lodisc.web.errors import one_line, refusing
 from lodisc.web.label_models import Changed
 from lodisc.web.state.encoding import Seer
@@ -28,7 +28,7 @@ from lodisc.web.state.thumbnails import Thumbnails
 from lodisc.web.state.uploads import Uploads
 
 if TYPE_CHECKING:
-    from lodisc.vectors.classifier import Names
+    from lodisc.vectors.classifier import Predictions
 
 MOST_DOUBTFUL = 12  # shown of each group
 MOST_DONE = 1000  # actions whose answers are kept, should they be sent again
@@ -41,8 +41,8 @@ class State:
     def __init__(self, path: Path) -> None:
         self.name = path.resolve().name
         self.collection = Collection(path)
-        self.thumbnails = Thumbnails(self.collection.path / "cache" / "thumbnails")
-        self.layouts = Layouts(self.collection.path / "cache" / "maps")
+        self.thumbnails = Thumbnails(self.collection.files.thumbnails)
+        self.layouts = Layouts(self.collection.files.projections)
         self.uploads = Uploads()
         self.seer = Seer(self.collection)
         self.grouping, self._naming = threading.Lock(), threading.Lock()  # one at a time
@@ -50,8 +50,8 @@ class State:
         self._now: Kept[Now] = Kept()
         self._labels: Kept[dict[str, str]] = Kept()
         self._groups: Kept[Groups | None] = Kept()
-        self._names: Kept[Names] = Kept()
-        self._learnt: tuple[Photos, Names] | None = None
+        self._names: Kept[Predictions] = Kept()
+        self._learnt: tuple[Photos, Predictions] | None = None
         self._duplicates: Kept[list[list[int]]] = Kept()
         self._oddness: Kept[NDArray[np.float32]] = Kept()
         self._done: Latest[Kept[Changed]] = Latest(MOST_DONE)
@@ -74,37 +74,38 @@ class State:
         """Everything that is known of the photographs at this moment."""
         with refusing(HTTPStatus.SERVICE_UNAVAILABLE):
             photos, typed = self.collection.photos(), self.collection.labels.version
-            stamp = _stamp(self.collection.path / GROUPS)
+            stamp = _stamp(self.collection.files.groups)
             learnt = self._learnt if self._learnt and self._learnt[0] is photos else None
             return self._now.get(
                 (photos, typed, stamp, learnt),
                 lambda: self._join(photos, typed, stamp, learnt and learnt[1]),
             )
 
-    def names(self) -> tuple[Now, Names]:
+    def names(self) -> tuple[Now, Predictions]:
         """What the probe learns from all labels typed so far, and the state with it."""
-        from lodisc.vectors.classifier import name_photos
+        from lodisc.vectors.classifier import predict_labels
 
         while True:
             with self._naming:  # who waited for another one's turn learns from what was typed meanwhile, if anything was
                 now = self.now()
                 names = self._names.get(
-                    (now.photos, now.typed), partial(name_photos, now.photos.vectors, now.label_N)
+                    (now.photos, now.typed),
+                    partial(predict_labels, now.photos.vectors, now.label_N),
                 )
                 self._learnt = (now.photos, names) if len(names.classes) > 1 else None
             joined = self.now()
             if joined.photos is now.photos:  # else photographs came or went meanwhile
                 return joined, names
 
-    def learn(self, vectors_ND: NDArray[np.float32], labels: list[str | None]) -> Names:
-        """`name_photos`, anew only where the names that are kept are of other photographs or labels."""
-        from lodisc.vectors.classifier import name_photos
+    def learn(self, vectors_ND: NDArray[np.float32], labels: list[str | None]) -> Predictions:
+        """`predict_labels`, anew only where the names that are kept are of other photographs or labels."""
+        from lodisc.vectors.classifier import predict_labels
 
         now, names = self.names()
         return (
             names
             if vectors_ND is now.photos.vectors and labels == now.label_N
-            else name_photos(vectors_ND, labels)
+            else predict_labels(vectors_ND, labels)
         )
 
     def duplicates(self, now: Now) -> list[list[int]]:
@@ -125,7 +126,7 @@ class State:
         return act() if id is None else self._done.get(id, Kept).get(id, act)
 
     def _join(
-        self, photos: Photos, typed: int, stamp: tuple[int, int] | None, names: Names | None
+        self, photos: Photos, typed: int, stamp: tuple[int, int] | None, names: Predictions | None
     ) -> Now:
         labels = self._labels.get(typed, self.collection.labels.current)
         groups = self._groups.get((photos, stamp), lambda: self._read_groups(photos))
@@ -139,7 +140,7 @@ class State:
             return None
         if grouping is None or grouping.fingerprint != photos.fingerprint or not len(photos):
             return None
-        described = describe(photos.vectors, grouping, doubtful=MOST_DOUBTFUL)
+        described = list_groups(photos.vectors, grouping, doubtful=MOST_DOUBTFUL)
         group_N, doubt_N = assign(photos.vectors, grouping)
         members = blake2b(
             group_N.tobytes() + "\n".join(photos.keys).encode(errors="surrogatepass"), digest_size=8
