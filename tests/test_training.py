@@ -451,6 +451,7 @@ def test_a_size_far_below_the_pretrained_one_is_warned_of(
     caplog.set_level("INFO", "lodisc")
     train(photos, tmp_path / "run", epochs=1, init=str(start))
     assert "was made for 224 pixels" in caplog.text
+    caplog.clear()
     train(photos, tmp_path / "none", epochs=1)
     assert "was made for" not in caplog.text
 
