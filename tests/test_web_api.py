@@ -26,7 +26,7 @@ from lodisc.collection.collection import Collection
 from lodisc.data.decode import decode
 from lodisc.web.api.photos import upright_size
 from lodisc.web.pages import View
-from lodisc.web.state.snapshot import Now
+from lodisc.web.state.snapshot import Snapshot
 
 
 @pytest.fixture(scope="module")
@@ -200,7 +200,7 @@ def test_the_counts_at_the_side_describe_no_photographs(
 ) -> None:
     label(client, FINCHES, "finch")
     groups = client.post("/api/groups", json={"k": 3}).json()["groups"]
-    monkeypatch.delattr(Now, "described")
+    monkeypatch.delattr(Snapshot, "photo")
     page = client.get("/?state=skipped").text
     for group in groups:
         title = (
@@ -315,7 +315,7 @@ def test_the_api_describes_itself(client: TestClient) -> None:
         operation = described["paths"][path][method]
         assert operation["description"] and f"<code>{path}</code>" in html
         refusal = operation["responses"]["422"]["content"]["application/json"]["schema"]
-        assert refusal == {"$ref": "#/components/schemas/Error"}
+        assert refusal == {"$ref": "#/components/schemas/ErrorOut"}
 
 
 def test_what_to_look_at(client: TestClient, folder: Path, run: Path) -> None:

@@ -26,7 +26,7 @@ from lodisc.collection.collection import Collection, photo_id
 from lodisc.collection.index import index
 from lodisc.embedding.embed import embed
 from lodisc.web.app import create_app
-from lodisc.web.models import Photo
+from lodisc.web.models import PhotoOut
 
 FINCHES = [f"finch/{number}.jpg" for number in range(8)]
 WRENS = [f"wren/{number}.jpg" for number in range(8)]
@@ -119,10 +119,10 @@ def ask(
     return statuses[0]
 
 
-def by_key(client: TestClient) -> dict[str, Photo]:
+def by_key(client: TestClient) -> dict[str, PhotoOut]:
     """All photographs that are listed, by their key."""
     listed = client.get("/api/photos", params={"limit": 500}).json()["photos"]
-    return {one["key"]: Photo(**one) for one in listed}
+    return {one["key"]: PhotoOut(**one) for one in listed}
 
 
 def label(client: TestClient, keys: list[str], name: str | None) -> Any:
