@@ -1,4 +1,4 @@
-"""Listings, photographs and their pictures, the map, and what should be looked at: against what the library gives."""
+"""Listings, photographs and their pictures, the map, and what to check: against the library."""
 
 import io
 import time

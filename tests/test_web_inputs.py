@@ -1,4 +1,4 @@
-"""What must not harm: bodies without end, uploads that are none, and paths, names and values that mean mischief."""
+"""Hostile input: endless bodies, uploads that are not photographs, paths, names and values."""
 
 import io
 import tempfile
