@@ -308,6 +308,7 @@ def test_the_api_describes_itself(client: TestClient) -> None:
     described = client.get("/api/openapi.json").json()
     calls = [(method, path) for path, methods in described["paths"].items() for method in methods]
     html = client.get("/api/docs").text
+    assert "\\n" not in html, "descriptions of several lines are one paragraph"
     assert ("get", "/api/photos/{id}/look") in calls and not any(
         path.startswith("/look") for _, path in calls
     )

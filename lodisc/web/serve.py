@@ -25,6 +25,13 @@ TOKEN = "LODISC_TOKEN"
 GRACE = 3  # seconds for running requests when the server is stopped
 # Names of the threads that answer requests, or prepare answers
 WORKERS = ("AnyIO worker thread", "layout", "warm-up")
+QUIET: dict[str, Any] = {
+    "log_level": "warning",
+    "access_log": False,
+    "server_header": False,
+    "proxy_headers": False,
+    "ws": "none",
+}
 WITHOUT_WEB = 'the page needs FastAPI and uvicorn:  pip install "lodisc[web]"'
 
 
@@ -60,16 +67,7 @@ def serve(
     with _listen(host, port) as listener:
         app = create_app(collection, token=token, hosts=hosts)
         address = _address(host, listener.getsockname()[1], token)
-        config = uvicorn.Config(
-            app,
-            log_level="warning",
-            access_log=False,
-            server_header=False,
-            proxy_headers=False,
-            timeout_graceful_shutdown=GRACE,
-            ws="none",
-        )
-        server = uvicorn.Server(config)
+        server = uvicorn.Server(uvicorn.Config(app, timeout_graceful_shutdown=GRACE, **QUIET))
         # Requests that are cut off when the server stops are not errors
         logging.getLogger("uvicorn.error").addFilter(lambda record: not server.should_exit)
         stdout.print(f"{address}   Ctrl-C stops it", markup=False, soft_wrap=True)

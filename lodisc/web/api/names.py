@@ -41,23 +41,23 @@ def accept(
 
 def describe_names(state: State) -> label_models.NamesOut:
     """The classes, the accuracy of the names, and the photographs to label next."""
-    snapshot, learnt = state.names()
+    snapshot, predictions = state.names()
     return label_models.NamesOut(
-        trained=len(learnt.classes) > 1,
-        reason=learnt.reason,
-        accuracy=_as_share(learnt.accuracy),
-        classes=learnt.classes,
-        proposals=[snapshot.photo(row) for row in learnt.proposals[:MOST_PROPOSED]],
-        above=_above(snapshot, learnt.confidence),
+        trained=len(predictions.classes) > 1,
+        reason=predictions.reason,
+        accuracy=_as_share(predictions.accuracy),
+        classes=predictions.classes,
+        proposals=[snapshot.photo(row) for row in predictions.proposals[:MOST_PROPOSED]],
+        above=_above(snapshot, predictions.confidence),
     )
 
 
 def _accept(state: State, accepted: label_models.AcceptIn) -> label_models.ChangeOut:
-    snapshot, learnt = state.names()
+    snapshot, predictions = state.names()
     labels = {}
-    is_sure_N = learnt.confidence >= accepted.confidence
+    is_sure_N = predictions.confidence >= accepted.confidence
     for row in np.flatnonzero(~snapshot.is_labelled_N & is_sure_N):
-        name = learnt.names[row]
+        name = predictions.names[row]
         if name is not None:
             labels[snapshot.photos.keys[row]] = name
     changed = state.collection.labels.set_each(

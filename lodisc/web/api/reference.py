@@ -52,7 +52,7 @@ def docs(request: Request) -> HTMLResponse:
                 _call(method, path, operation, schemas=schemas)
             )
     objects = {
-        name: (schema.get("description", ""), _fields(schema))
+        name: (_one_paragraph(schema.get("description", "")), _fields(schema))
         for name, schema in sorted(schemas.items())
         if "properties" in schema
     }
@@ -81,8 +81,17 @@ def _call(method: str, path: str, operation: dict[str, Any], *, schemas: dict[st
             fields += _fields(body["schema"])
     ((media, body),) = operation["responses"]["200"]["content"].items()
     return Call(
-        method.upper(), path, operation["description"], fields, takes, _content(media, body)
+        method=method.upper(),
+        path=path,
+        words=_one_paragraph(operation["description"]),
+        fields=fields,
+        takes=takes,
+        gives=_content(media, body),
     )
+
+
+def _one_paragraph(docstring: str) -> str:
+    return " ".join(docstring.split())
 
 
 def _optional(schema: dict[str, Any], schemas: dict[str, Any]) -> tuple[str, str | None]:

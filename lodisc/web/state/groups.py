@@ -14,7 +14,7 @@ def describe_groups(state: State) -> models.GroupsOut:
     snapshot = state.snapshot()
     if snapshot.groups is None:
         return models.GroupsOut(k=None, grouping=None, criterion=None, tried=[], groups=[])
-    described = [
+    groups = [
         models.GroupOut(
             group=group.group,
             size=group.size,
@@ -29,11 +29,11 @@ def describe_groups(state: State) -> models.GroupsOut:
         [k, value, error] for k, (value, error) in sorted(snapshot.groups.grouping.tried.items())
     ]
     return models.GroupsOut(
-        k=len(described),
+        k=len(groups),
         grouping=snapshot.groups.membership_digest,
         criterion=CRITERION if tried else None,
         tried=tried,
-        groups=described,
+        groups=groups,
     )
 
 

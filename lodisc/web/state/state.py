@@ -159,11 +159,11 @@ class State:
             return None
         if grouping is None or grouping.fingerprint != photos.fingerprint or not len(photos):
             return None
-        described = describe(photos.vectors, grouping, doubtful=MOST_DOUBTFUL)
+        groups = describe(photos.vectors, grouping, doubtful=MOST_DOUBTFUL)
         group_N, doubt_N = assign(photos.vectors, grouping)
         keys = "\n".join(photos.keys).encode(errors="surrogatepass")
         digest = blake2b(group_N.tobytes() + keys, digest_size=8).hexdigest()
-        return Groups(grouping, group_N, doubt_N, described, digest)
+        return Groups(grouping, group_N, doubt_N, groups, digest)
 
 
 def _stamp(path: Path) -> tuple[int, int] | None:
