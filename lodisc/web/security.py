@@ -99,9 +99,8 @@ class Guard:
     def _respond(self, scope: Scope) -> Response | None:
         """The response to a request that does not reach the application: refused, or admitted."""
         headers, path = Headers(scope=scope), scope["path"]
-        refusal = self._refuse_source(headers, method=scope["method"], path=path) or _refuse_length(
-            headers, path
-        )
+        refusal = self._refuse_source(headers, method=scope["method"], path=path)
+        refusal = refusal or _refuse_length(headers, path)
         if refusal:
             return error_response(path, refusal.status, refusal.detail)
         if self.token is None or is_static(path):

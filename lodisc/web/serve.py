@@ -25,14 +25,15 @@ TOKEN = "LODISC_TOKEN"
 GRACE = 3  # seconds for running requests when the server is stopped
 # Names of the threads that answer requests, or prepare answers
 WORKERS = ("AnyIO worker thread", "layout", "warm-up")
-QUIET: dict[str, Any] = {
+SERVER_SETTINGS: dict[str, Any] = {
     "log_level": "warning",
     "access_log": False,
     "server_header": False,
     "proxy_headers": False,
     "ws": "none",
+    "timeout_graceful_shutdown": GRACE,
 }
-WITHOUT_WEB = 'the page needs FastAPI and uvicorn:  pip install "lodisc[web]"'
+WITHOUT_WEB = 'the pages need FastAPI and uvicorn:  pip install "lodisc[web]"'
 
 
 def serve(
@@ -43,7 +44,7 @@ def serve(
     token: str | None = None,
     open_browser: bool = False,
 ) -> None:
-    """Serve the page of a collection until it is interrupted.
+    """Serve the pages of a collection until it is interrupted.
 
     An address that other machines reach needs a token: `token`, that of the environment variable
     LODISC_TOKEN, or a new one, which is printed. Raises `UserError` for a folder that does not
@@ -67,7 +68,7 @@ def serve(
     with _listen(host, port) as listener:
         app = create_app(collection, token=token, hosts=hosts)
         address = _address(host, listener.getsockname()[1], token)
-        server = uvicorn.Server(uvicorn.Config(app, timeout_graceful_shutdown=GRACE, **QUIET))
+        server = uvicorn.Server(uvicorn.Config(app, **SERVER_SETTINGS))
         # Requests that are cut off when the server stops are not errors
         logging.getLogger("uvicorn.error").addFilter(lambda record: not server.should_exit)
         stdout.print(f"{address}   Ctrl-C stops it", markup=False, soft_wrap=True)
