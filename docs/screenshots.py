@@ -95,7 +95,7 @@ def served(made: Path) -> Iterator[str]:
 def pictures(page: Page, address: str) -> Iterator[tuple[str, bytes]]:
     """The name of each picture, and what the page shows."""
     page.goto(address + "/label")
-    page.locator(".told").wait_for()  # from here on the photographs have names
+    page.locator(".estimate").wait_for()  # from here on the photographs have names
     page.goto(address + "/?sort=typical")
     page.locator(".caption .guess").first.wait_for()
     page.wait_for_load_state("networkidle")

@@ -221,7 +221,11 @@ def test_nasty_values_are_never_the_server_s_fault(client: TestClient) -> None:
         if "get" in call
         for part in call["get"].get("parameters", [])
     ]
-    asked += [("/look/{id}", "id"), *(("/", field.name) for field in fields(View))]
+    asked += [
+        ("/similar/{id}", "id"),
+        ("/look/{id}", "id"),
+        *(("/", field.name) for field in fields(View)),
+    ]
     assert len(asked) > 30
     for path, name in asked:
         for value in NASTY:

@@ -143,12 +143,12 @@ def test_what_another_tab_is_sending_is_not_taken_back(
     assert list(server.labels.values()) == ["aaa"]
 
 
-@pytest.mark.parametrize("path", ["/", "/label", f"/look/{FIRST}"])
+@pytest.mark.parametrize("path", ["/", "/label", f"/similar/{FIRST}"])
 def test_pages_work_where_storage_is_blocked(
     server: Server, open_page: Callable[..., Any], path: str
 ) -> None:
     page = open_page(path, prepare=lambda page: page.add_init_script(BLOCKED))
-    if path.startswith("/look"):
+    if path.startswith("/similar"):
         page.locator("#query canvas").wait_for()
         return
     if path == "/":

@@ -68,7 +68,7 @@ def test_every_page_opens_clean(server: Server, open_page: Callable[..., Any]) -
     shapes = list(itertools.product((390, 1440), ("light", "dark")))
     for path, content in {
         **PAGES,
-        f"/look/{photo_id('odd/' + MARKUP)}": ".tile.chosen canvas",
+        f"/similar/{photo_id('odd/' + MARKUP)}": ".tile.chosen canvas",
     }.items():
         page.goto(server.address + path)
         page.locator(content).first.wait_for(state="attached")
@@ -91,7 +91,7 @@ def test_a_page_that_is_not_there_says_so_kindly(
     open_page: Callable[..., Any], expected: list[str]
 ) -> None:
     expected.append("status of 404")
-    page = open_page("/look/0000000000000000")
+    page = open_page("/similar/0000000000000000")
     assert page.locator("h1").inner_text() == "Not here" and page.locator("a.button").count() == 1
 
 
@@ -100,6 +100,7 @@ def test_the_first_screen_needs_no_javascript(server: Server, browser: Any) -> N
     page = context.new_page()
     page.goto(server.address + "/")
     page.locator(".tile a").nth(2).click()
+    page.locator(".nearest .tile").nth(5).wait_for()  # the page may still be on its way
     assert page.locator(".nearest .tile").count() > 5
     context.close()
 
@@ -154,7 +155,7 @@ def test_search_by_upload_and_where(
 ) -> None:
     page = open_page("/groups")
     page.locator("#chooser").set_input_files(embedded / "photos" / "wren" / "3.jpg")
-    page.wait_for_url("**/look/upload-*")
+    page.wait_for_url("**/similar/upload-*")
     assert key_of(page, ".nearest .tile") == "wren/3.jpg"
     assert page.locator(".nearest .figures").first.inner_text() == "1.00"
     page.locator("#query canvas").wait_for()
@@ -181,7 +182,7 @@ def test_search_by_upload_and_where(
     with page.expect_response("**/api/pairs/**"):
         page.keyboard.press("ArrowRight")
     page.locator(".nearest .tile a").nth(2).click()
-    page.wait_for_url("**/look/*")
+    page.wait_for_url("**/similar/*")
     assert server.labels == {} and len(Collection(server.folder).photos()) == len(
         Collection(embedded / "C").photos()
     )
@@ -208,7 +209,7 @@ def test_a_photograph_is_dropped_or_pasted_anywhere(
         }""",
         [data, way],
     )
-    page.wait_for_url("**/look/upload-*")
+    page.wait_for_url("**/similar/upload-*")
     assert key_of(page, ".nearest .tile") == "finch/0.jpg"
 
 
@@ -227,7 +228,7 @@ def test_patches_that_cannot_be_had_are_said(
 ) -> None:
     expected.append("ERR_FAILED")
     page = open_page(
-        f"/look/{FIRST}", prepare=lambda page: page.route("**/look", lambda route: route.abort())
+        f"/similar/{FIRST}", prepare=lambda page: page.route("**/look", lambda route: route.abort())
     )
     notice(page, "does not answer")
     page.locator("#query .frame").focus()
@@ -272,7 +273,7 @@ def test_the_map_is_zoomed_and_clicked(server: Server, open_page: Callable[..., 
     page.locator("canvas").focus()
     for key in ("ArrowLeft", "-", "0", "Enter"):
         page.keyboard.press(key)
-    page.wait_for_url("**/look/*")
+    page.wait_for_url("**/similar/*")
 
 
 def test_the_map_is_loaded_again_once_there_is_a_better_one(
@@ -291,14 +292,14 @@ def test_the_map_is_loaded_again_once_there_is_a_better_one(
     monkeypatch.setattr(map_layouts, "layout", laid_out)
     monkeypatch.setattr(map_layouts, "PATIENCE", 0.0)
     page = open_page("/map", alone=True, prepare=watched)
-    page.locator("#how", has_text="is being made").wait_for()
+    page.locator("#method", has_text="is being made").wait_for()
     until(lambda: page.clock.fast_forward(30_000) or asked.count("map/status") > 2)
     assert asked.count("map") == 1
     allowed.set()
     until(
         lambda: (
             page.clock.fast_forward(30_000)
-            or page.locator("#how", has_text="t-SNE; the nearer").count()
+            or page.locator("#method", has_text="t-SNE; the nearer").count()
         )
     )
     before = len(asked)

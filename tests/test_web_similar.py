@@ -74,6 +74,15 @@ def test_an_upload_finds_itself_and_works_like_a_photograph(
     )
 
 
+def test_a_bookmark_of_the_former_address_leads_to_the_look_alikes(client: TestClient) -> None:
+    id = by_key(client)[WRENS[0]].id
+    answer = client.get(f"/look/{id}", follow_redirects=False)
+    assert answer.status_code == 308 and answer.headers["location"] == f"/similar/{id}"
+    assert client.get("/look//evil.example", follow_redirects=False).status_code == 404
+    assert client.get("/look/evil.example", follow_redirects=False).status_code == 422
+    assert "Look-alikes of" in client.get(f"/look/{id}").text
+
+
 @pytest.mark.parametrize("top", ["0", "201", "-1", "x", "1e3", "", "９"])
 def test_uploads_ask_for_a_sound_number(client: TestClient, top: str) -> None:
     answer = client.post(

@@ -3,11 +3,12 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from hashlib import blake2b
+from http import HTTPStatus
 from typing import Any, Literal, TypeVar, get_args
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Request
-from starlette.responses import HTMLResponse
+from starlette.responses import HTMLResponse, RedirectResponse
 
 from lodisc.web import models
 from lodisc.web.parameters import Opened
@@ -107,17 +108,23 @@ def browse(opened: Opened, request: Request) -> HTMLResponse:
     )
 
 
-@router.get("/look/{id}")
-def look(opened: Opened, id: models.PhotoId) -> HTMLResponse:
+@router.get("/similar/{id}")
+def similar(opened: Opened, id: models.PhotoId) -> HTMLResponse:
     """The look-alikes of a photograph or an upload."""
-    found = look_alikes(find(opened, id), top=NEIGHBOURS)
+    nearest = look_alikes(find(opened, id), top=NEIGHBOURS)
     return render(
-        "look.html",
-        **_shared(opened, "look"),
-        query=found.query,
-        similar=found.similar,
+        "similar.html",
+        **_shared(opened, "similar"),
+        query=nearest.query,
+        similar=nearest.similar,
         uploaded=id.startswith(UPLOADED),
     )
+
+
+@router.get("/look/{id}")
+def look(id: models.PhotoId) -> RedirectResponse:
+    """The former address of the look-alikes, for bookmarks."""
+    return RedirectResponse(f"/similar/{id}", HTTPStatus.PERMANENT_REDIRECT)
 
 
 @router.get("/label")

@@ -52,11 +52,11 @@ def _environment() -> Environment:
         file_name,
         sentence,
         duration,
-        figure,
-        words,
+        metric,
+        metric_name,
         verdict_style,
         curve_path,
-        exactly,
+        verbatim,
     )
     environment.filters |= {function.__name__: function for function in filters}
     return environment
@@ -96,12 +96,12 @@ def duration(seconds: float) -> str:
     return "About a minute" if seconds > 40 else "Less than a minute"
 
 
-def figure(value: float) -> str:
+def metric(value: float) -> str:
     """A metric with three significant digits."""
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
-def words(name: str) -> str:
+def metric_name(name: str) -> str:
     """The name of a metric as a person writes it."""
     return name.replace("_", " ").capitalize()
 
@@ -129,6 +129,6 @@ def curve_path(points: Sequence[tuple[float, float]]) -> str:
     return "M" + "L".join(places)
 
 
-def exactly(text: str) -> Markup:
+def verbatim(text: str) -> Markup:
     """Escaped, but otherwise unchanged: for scripts that compare it."""
     return Markup.escape(re.sub(r"\x00", "", text))
