@@ -34,9 +34,9 @@ from safetensors.torch import save_file
 from lodisc.collection.index import index
 from lodisc.console import note, table
 from lodisc.embedding.embed import embed
-from lodisc.embedding.parts import SETTINGS, Row, write_part
+from lodisc.embedding.embedding import Embedding
+from lodisc.embedding.parts import Row, write_part
 from lodisc.encoders import build_encoder
-from lodisc.files import read_json
 
 ENCODER, DIM = "vit_small_patch16_224", 384
 CONNECTIONS = 6  # of a browser to one server
@@ -205,7 +205,7 @@ def make_collection(folder: Path, count: int) -> None:
             vector=vector_D.astype(np.float16),
         )
         rows.append(row)
-    fingerprint = read_json(parts / SETTINGS)["fingerprint"]
+    fingerprint = Embedding(parts).settings()["fingerprint"]
     part = parts / "part-rest.parquet"
     write_part(part, rows, dim=DIM, dtype="float16", fingerprint=fingerprint)
     index(parts, collection=folder / "C")

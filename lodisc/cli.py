@@ -1,26 +1,27 @@
-"""The command line: find the command, parse its words, call it, and turn what goes wrong into one line and an exit status."""
+"""The command line: find the command, parse its words, call it, and choose the exit status."""
 
 import os
 import sys
-from collections.abc import Callable
-from functools import partial
-from itertools import pairwise
 
 import tyro
 
 from lodisc import __version__
 from lodisc.commands import COMMANDS
-from lodisc.commands.learn import study, train
+from lodisc.commands.learn import with_recipe
 from lodisc.commands.printing import print_line
-from lodisc.config import RECIPES, TrainConfig, adapt
-from lodisc.console import note, stdout
+from lodisc.console import log_as_notes, note, stdout
 from lodisc.errors import Stopped, UserError
 
 GROUPS = {command.split()[0] for command in COMMANDS if " " in command}
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run one command; the exit status: 0, 1 for a refusal, 2 for a mistyped command, 128 + N after signal N."""
+    """Run one command and return the exit status.
+
+    0 is success, 1 a refusal or too little memory, 2 a mistyped command, 128 + N the end by signal N.
+    A mistake that a person can mend is one line; LODISC_DEBUG=1 shows its traceback. Any other
+    exception is a bug and keeps its traceback.
+    """
     argv = sys.argv[1:] if argv is None else argv
     words = 2 if argv[:1] and argv[0] in GROUPS else 1
     name, rest = " ".join(argv[:words]), argv[words:]
@@ -30,7 +31,13 @@ def main(argv: list[str] | None = None) -> int:
     if name not in COMMANDS:
         return _overview(name)
     try:
-        _run(name, rest)
+        with log_as_notes():
+            tyro.cli(
+                with_recipe(COMMANDS[name], rest),
+                args=rest,
+                prog=f"lodisc {name}",
+                config=(tyro.conf.FlagCreatePairsOff,),
+            )
     except KeyboardInterrupt:
         note("lodisc: stopped")
         return 130
@@ -54,20 +61,6 @@ def main(argv: list[str] | None = None) -> int:
         )
         return 1
     return 0
-
-
-def _run(name: str, rest: list[str]) -> None:
-    command = COMMANDS[name]
-    if command in (train, study):
-        command = partial(command, config=_recipe(rest)())
-    tyro.cli(command, args=rest, prog=f"lodisc {name}", config=(tyro.conf.FlagCreatePairsOff,))
-
-
-def _recipe(arguments: list[str]) -> Callable[..., TrainConfig]:
-    """The recipe that the arguments name, whose defaults the help shows and the flags change."""
-    named = [value for flag, value in pairwise(arguments) if flag == "--recipe"]
-    named += [flag.removeprefix("--recipe=") for flag in arguments if flag.startswith("--recipe=")]
-    return RECIPES.get(named[-1] if named else "adapt", adapt)
 
 
 def _overview(name: str) -> int:

@@ -97,12 +97,13 @@ def look_alikes(folder: Path) -> dict[str, Any]:
         name: answer("search", birds, *words)["answers"][0] for name, words in queries.items()
     }
     outliers = answer("search", birds, "--outliers", "--top", 3)["outliers"]
+    duplicates = answer("search", birds, "--duplicates")["sets"]
     return {
         **{
             name: [[hit["key"], hit["score"], hit["label"]] for hit in result["found"]]
             for name, result in results.items()
         },
-        "duplicates": answer("search", birds, "--duplicates")["sets"],
+        "duplicates": [[photo["key"] for photo in photos] for photos in duplicates],
         "outliers": [[hit["key"], hit["score"]] for hit in outliers],
     }
 
@@ -138,7 +139,11 @@ def groups(folder: Path) -> list[list[Any]]:
     """Number, size, typical photograph and its label of the groups, made again."""
     described = answer("group", folder / "birds", "--k", 3)
     return [
-        [group[name] for name in ("group", "photographs", "representative", "label")]
+        [
+            group["group"],
+            group["size"],
+            *(group["representative"][name] for name in ("key", "label")),
+        ]
         for group in described["groups"]
     ]
 

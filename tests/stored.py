@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from lodisc.collection.collection import Collection
 from lodisc.collection.index import index
-from lodisc.embedding.parts import ENCODER, SETTINGS, Row, write_part
+from lodisc.embedding.embedding import Embedding
+from lodisc.embedding.parts import Row, write_part
 
 
 def stored(
@@ -19,8 +20,8 @@ def stored(
     A second call replaces the vectors.
     """
     parts, count, dim = folder / "vectors", *vectors_ND.shape
-    (parts / ENCODER).mkdir(parents=True, exist_ok=True)
-    (parts / SETTINGS).write_text(
+    Embedding(parts).encoder.mkdir(parents=True, exist_ok=True)
+    Embedding(parts).settings_file.write_text(
         json.dumps({"encoder": "none", "fingerprint": fingerprint, "dim": dim, "dtype": "float32"})
     )
     rows = [

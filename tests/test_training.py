@@ -163,8 +163,9 @@ def test_a_run_that_could_not_save_its_end_is_not_finished(
 
 
 def test_a_signal_while_the_last_checkpoint_is_written_is_heard(
-    photos: Path, tmp_path: Path, monkeypatch, capsys
+    photos: Path, tmp_path: Path, monkeypatch, caplog
 ) -> None:
+    caplog.set_level("INFO", "lodisc")
     save = checkpoint.save_checkpoint
 
     def interrupt(*args, step: int, **kwargs) -> None:
@@ -177,19 +178,21 @@ def test_a_signal_while_the_last_checkpoint_is_written_is_heard(
     assert stop.value.signal == signal.SIGTERM
     monkeypatch.undo()
     train(photos, tmp_path / "run")
-    assert "Nothing to do" in capsys.readouterr().err
+    assert "Nothing to do" in caplog.text
 
 
-def test_a_finished_run_has_nothing_to_do(photos: Path, tmp_path: Path, capsys) -> None:
+def test_a_finished_run_has_nothing_to_do(photos: Path, tmp_path: Path, caplog) -> None:
+    caplog.set_level("INFO", "lodisc")
     before = last_state(train(photos, tmp_path / "run"))
     assert same(before, last_state(train(photos, tmp_path / "run")))
-    assert "Nothing to do" in capsys.readouterr().err
+    assert "Nothing to do" in caplog.text
 
 
 @pytest.mark.slow
 def test_a_run_learns_at_the_size_of_its_encoder_and_an_older_one_at_its_own(
-    photos: Path, tmp_path: Path, capsys
+    photos: Path, tmp_path: Path, caplog
 ) -> None:
+    caplog.set_level("INFO", "lodisc")
     path = (
         train(photos, tmp_path / "run", epochs=1, image_size=0, encoder_args={"depth": 1})
         / "config.json"
@@ -199,7 +202,7 @@ def test_a_run_learns_at_the_size_of_its_encoder_and_an_older_one_at_its_own(
     train(photos, tmp_path / "older", epochs=1, image_size=0)
     assert (
         read_json(tmp_path / "older/config.json")["settings"]["image_size"] == 64
-        and "Nothing to do" in capsys.readouterr().err
+        and "Nothing to do" in caplog.text
     )
 
 
@@ -225,8 +228,9 @@ def test_other_settings_are_refused_by_name(
 
 
 def test_a_run_of_an_older_version_goes_on_without_the_settings_that_it_did_not_know(
-    photos: Path, tmp_path: Path, capsys
+    photos: Path, tmp_path: Path, caplog
 ) -> None:
+    caplog.set_level("INFO", "lodisc")
     path = (
         train(photos, tmp_path / "run", epochs=1, positives="other", recolour=False) / "config.json"
     )
@@ -236,7 +240,7 @@ def test_a_run_of_an_older_version_goes_on_without_the_settings_that_it_did_not_
     config["settings"]["recipe"] = "parts"
     write_json(path, config)
     train(photos, tmp_path / "run", epochs=1, positives="other", recolour=False)
-    assert "Nothing to do" in capsys.readouterr().err
+    assert "Nothing to do" in caplog.text
     with pytest.raises(
         ValueError,
         match="begun with --positives other --no-recolour, not --positives both --recolour; use that",
@@ -379,7 +383,7 @@ def test_a_loss_that_is_no_number_skips_the_step_and_stops_after_a_few(
 
 
 def test_an_encoder_that_a_step_has_spoilt_is_not_kept(photos: Path, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="the features have become no finite numbers; lower --lr"):
+    with pytest.raises(ValueError, match=r"the features are no longer finite .*; lower --lr"):
         train(photos, tmp_path / "run", lr=1e30, epochs=1)
     assert (
         not (tmp_path / "run" / "encoder").exists()

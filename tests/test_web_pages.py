@@ -15,7 +15,7 @@ from photos import ODD_NAMES, encoded, texture, write
 from web import FIRST, Server, index_again, key_of, make_collection, notice, until
 
 from lodisc.collection.collection import Collection, photo_id
-from lodisc.vectors.projection import layout
+from lodisc.vectors.projection import project
 from lodisc.web.state import map_layouts
 
 browser, context, expected, open_page, server = (
@@ -281,7 +281,7 @@ def test_the_map_is_loaded_again_once_there_is_a_better_one(
 ) -> None:
     def laid_out(vectors: Any, *, method: str) -> Any:
         assert method == map_layouts.QUICK or allowed.wait(60)
-        return layout(vectors, method=map_layouts.QUICK)
+        return project(vectors, method=map_layouts.QUICK)
 
     def watched(page: Any) -> None:
         page.clock.install()
@@ -289,7 +289,7 @@ def test_the_map_is_loaded_again_once_there_is_a_better_one(
 
     asked: list[str] = []
     allowed = threading.Event()
-    monkeypatch.setattr(map_layouts, "layout", laid_out)
+    monkeypatch.setattr(map_layouts, "project", laid_out)
     monkeypatch.setattr(map_layouts, "PATIENCE", 0.0)
     page = open_page("/map", alone=True, prepare=watched)
     page.locator("#method", has_text="is being made").wait_for()

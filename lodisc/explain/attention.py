@@ -1,4 +1,7 @@
-"""Where an encoder looks: its fused attention and its pivotal region, the quarter of the patches with the most of it."""
+"""The attention of an encoder to a photograph, and its pivotal region.
+
+The pivotal region is the quarter of the patches with the most attention.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,20 +15,20 @@ from lodisc.photo_encoder import PhotoEncoder
 
 
 @dataclass(frozen=True, eq=False)
-class Look:
-    """What an encoder makes of one photograph: attention `[rows, columns]` that sums to 1, and the patches of its pivotal region."""
+class AttentionMap:
+    """Attention to a photograph `[rows, columns]`, which sums to 1, and its pivotal region."""
 
     attention: NDArray[np.float32]
     pivotal: NDArray[np.bool_]
 
 
-def look(
+def attention_maps(
     encoder: PhotoEncoder, images: Sequence[Image.Image], *, fusion: str = "product"
-) -> list[Look]:
+) -> list[AttentionMap]:
     """Fused attention and pivotal region of RGB images."""
-    maps_NRC = encoder.attention(images, fusion=fusion)
-    kept_NRC = pivotal_region(maps_NRC.flatten(1)).view_as(maps_NRC)
+    attention_NRC = encoder.attention(images, fusion=fusion)
+    pivotal_NRC = pivotal_region(attention_NRC.flatten(1)).view_as(attention_NRC)
     return [
-        Look(attention, kept)
-        for attention, kept in zip(maps_NRC.numpy(), kept_NRC.numpy(), strict=True)
+        AttentionMap(attention, pivotal)
+        for attention, pivotal in zip(attention_NRC.numpy(), pivotal_NRC.numpy(), strict=True)
     ]

@@ -1,5 +1,6 @@
 """`train`: from a folder of photographs to a run, again and again from where it stopped."""
 
+import logging
 import math
 import signal
 import threading
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from lodisc.config import RECIPES, TrainConfig
-from lodisc.console import note, progress_bar, stderr
+from lodisc.console import progress_bar, stderr
 from lodisc.data.photo import Photo
 from lodisc.encoders import save_encoder
 from lodisc.errors import Stopped, UserError
@@ -28,6 +29,8 @@ from lodisc.training.prepare import (
     readable_photos,
     starting_encoder,
 )
+
+logger = logging.getLogger("lodisc")
 
 
 def train(data: str | Path, *, out: str | Path, recipe: str = "adapt", **settings: Any) -> Path:
@@ -190,7 +193,7 @@ class _Training:
             if not stderr.is_terminal and (
                 self.step % twentieth < self.config.log_every or self.step == self.steps
             ):
-                note(f"step {self.step} of {self.steps} · {line}")
+                logger.info(f"step {self.step} of {self.steps} · {line}")
         return line
 
     def _save(self) -> None:
@@ -217,7 +220,7 @@ class _Training:
 
     def _tell(self, message: str) -> None:
         if self.world.is_first:
-            note(message)
+            logger.info(message)
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """Before the first step: the folder, the photographs, the start, the number of steps; and whether a run that is there is the same."""
 
+import logging
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,11 +10,16 @@ import torch
 from torch import Tensor
 
 from lodisc.config import FREE_TO_CHANGE, TrainConfig, as_flag, split_seed
-from lodisc.console import note
 from lodisc.data.check import check_photos, write_skipped
 from lodisc.data.loader import training_batches
 from lodisc.data.photo import Photo, printable
-from lodisc.data.sources import find_photos, fingerprint, split_photos, training_photos
+from lodisc.data.sources import (
+    find_photos,
+    fingerprint,
+    log_passed_over,
+    split_photos,
+    training_photos,
+)
 from lodisc.device import pick_precision
 from lodisc.encoders import build_encoder, load_encoder, load_weights, save_encoder, training_size
 from lodisc.errors import UserError
@@ -22,6 +28,8 @@ from lodisc.method.encoder import Encoder
 from lodisc.training import checkpoint
 from lodisc.training.distributed import Processes
 from lodisc.training.learner import Learner
+
+logger = logging.getLogger("lodisc")
 
 CALIBRATION_STEPS = 4
 # How versions without a setting did; every new setting goes here.
@@ -88,10 +96,11 @@ def readable_photos(data: Path, out: Path, config: TrainConfig, world: Processes
     listing = listing._replace(photos=training_photos(listing.photos))
     record = out / "skipped.jsonl"
     if world.is_first and not (out / "config.json").exists():
+        log_passed_over(data, listing)
         checked = check_photos(listing, workers=config.workers, max_skipped=config.max_skipped)
         write_skipped(record, checked.skipped)
         if checked.skipped:
-            note(
+            logger.info(
                 f"Skipped {len(checked.skipped)} of {len(listing.photos) + len(listing.skipped)} photographs; {record} names them."
             )
     world.wait()
@@ -113,7 +122,7 @@ def starting_encoder(out: Path, config: TrainConfig, world: Processes) -> Encode
         return load_encoder(out / "start")
     torch.manual_seed(config.seed)
     if config.init == "timm" and world.is_first:
-        note(
+        logger.info(
             f"Downloading the pretrained weights of {config.encoder} from its hub, unless they are here already."
         )
     try:
@@ -133,7 +142,7 @@ def starting_encoder(out: Path, config: TrainConfig, world: Processes) -> Encode
         load_weights(encoder, Path(config.init))
     native = encoder.trunk.pretrained_cfg["input_size"][-1]
     if config.init != "none" and config.image_size < SMALL * native and world.is_first:
-        note(
+        logger.info(
             f"note: {config.encoder} was made for {native} pixels and may know little at {config.image_size}; try a larger --image-size"
         )
     return encoder

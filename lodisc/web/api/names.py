@@ -57,7 +57,7 @@ def _accept(state: State, accepted: label_models.AcceptIn) -> label_models.Chang
     labels = {}
     is_sure_N = predictions.confidence >= accepted.confidence
     for row in np.flatnonzero(~snapshot.is_labelled_N & is_sure_N):
-        name = predictions.names[row]
+        name = predictions.labels[row]
         if name is not None:
             labels[snapshot.photos.keys[row]] = name
     changed = state.collection.labels.set_each(

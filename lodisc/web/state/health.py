@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Literal
 
-from lodisc.collection.grouping import GROUPS, load_groups
+from lodisc.collection.grouping import load_groups
 from lodisc.errors import UserError
 from lodisc.web import models
 from lodisc.web.state.progress import describe_progress
@@ -55,7 +55,7 @@ def _groups(state: State, snapshot: Snapshot) -> Iterator[tuple[Status, str]]:
     except UserError:
         yield "warning", "The groups are damaged; group the photographs again."
         return
-    if grouping is None and (state.collection.path / GROUPS).exists():
+    if grouping is None and state.collection.files.groups.exists():
         yield (
             "warning",
             "The groups were made from the vectors of another encoder; "

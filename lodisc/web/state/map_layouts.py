@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lodisc.collection.collection import Photos
-from lodisc.vectors.projection import Method, layout
+from lodisc.vectors.projection import Method, project
 from lodisc.web.state.cache import write_cache
 from lodisc.web.state.memo import Memo
 
@@ -55,7 +55,9 @@ class Layouts:
         better = self._better
         if better is not None and better[0] is photos and better[1] is not None:
             return better[1]
-        quick = self._quick.get(photos, lambda: Layout(layout(photos.vectors, method=QUICK), QUICK))
+        quick = self._quick.get(
+            photos, lambda: Layout(project(photos.vectors, method=QUICK), QUICK)
+        )
         return Layout(
             quick.places_N2, QUICK, making=better_method() if worker is not None else None
         )
@@ -80,7 +82,7 @@ class Layouts:
         try:
             places_N2 = _read(path, len(photos))
             if places_N2 is None:
-                places_N2 = layout(photos.vectors, method=method)
+                places_N2 = project(photos.vectors, method=method)
                 stream = BytesIO()
                 np.save(stream, places_N2.astype(np.float32), allow_pickle=False)
                 write_cache(stream.getvalue(), path)

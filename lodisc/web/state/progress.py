@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import math
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 from lodisc.data.photo import printable
-from lodisc.embedding.parts import PROGRESS, SETTINGS
+from lodisc.embedding.embedding import Embedding
+from lodisc.files import read_json
 from lodisc.run import Run
 from lodisc.web import models
 from lodisc.web.state.state import State
@@ -36,7 +36,7 @@ def describe_progress(state: State) -> models.ProgressOut:
     )
 
 
-def _tasks(collection: Path, settings: dict[str, Any]) -> Iterator[tuple[float, models.TaskOut]]:
+def _tasks(collection: Path, settings: Mapping[str, Any]) -> Iterator[tuple[float, models.TaskOut]]:
     """Every task and the time of its last update; damaged or half-written ones are skipped."""
     folders = [Path(settings[name]) for name in ("run", "parts") if settings.get(name)]
     for folder in _with_neighbours([*folders, collection.resolve()]):
@@ -94,12 +94,12 @@ def _training(folder: Path, *, data: str | None) -> Iterator[tuple[float, models
 
 
 def _embedding(folder: Path, *, data: str | None) -> Iterator[tuple[float, models.TaskOut]]:
-    path = folder / PROGRESS
-    if data is None or not path.is_file():
+    embedding = Embedding(folder)
+    if data is None or not embedding.progress_file.is_file():
         return
-    if json.loads((folder / SETTINGS).read_bytes()).get("data") != data:
+    if read_json(embedding.settings_file).get("data") != data:
         return
-    progress = json.loads(path.read_bytes())
+    progress = read_json(embedding.progress_file)
     updated, done, total = progress["updated"], progress["done"], progress["total"]
     seconds = updated - progress["started"]
     speed = done / seconds if seconds > 0 else 0.0

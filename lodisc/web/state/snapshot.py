@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lodisc.collection.collection import Photos
-from lodisc.vectors.clusters import Group, Grouping, typical
+from lodisc.vectors.clusters import Group, Grouping, typicality
 from lodisc.web import models
 
 if TYPE_CHECKING:
-    from lodisc.vectors.classifier import Names
+    from lodisc.vectors.classifier import Predictions
 
 DOUBTFUL, FITS_LEAST = 0.5, 0.1
 
@@ -44,8 +44,8 @@ class Snapshot:
     labels_by_key: dict[str, str]
     """The labels that people gave."""
     groups: Groups | None = None
-    names: Names | None = None
-    """The last `Names` learnt from these photographs, perhaps before the last label."""
+    names: Predictions | None = None
+    """The last `Predictions` learnt from these photographs, perhaps before the last label."""
 
     @cached_property
     def labels(self) -> list[str | None]:
@@ -75,7 +75,7 @@ class Snapshot:
             return np.where(self.is_labelled_N, np.float32(0), self.groups.doubt_N)
         confidence_N = self.names.confidence.astype(np.float32)
         contradicted_N = np.fromiter(
-            (a != b for a, b in zip(self.names.names, self.labels, strict=True)),
+            (a != b for a, b in zip(self.names.labels, self.labels, strict=True)),
             np.bool_,
             len(self.photos),
         )
@@ -107,7 +107,7 @@ class Snapshot:
             return np.zeros(0, np.float32)
         if self.groups is None:
             return vectors_ND @ vectors_ND.mean(axis=0)
-        return typical(vectors_ND, self.groups.grouping, self.groups.group_N)
+        return typicality(vectors_ND, self.groups.grouping, self.groups.group_N)
 
     def photo(self, row: int) -> models.PhotoOut:
         """The description of a row in the API."""
@@ -119,7 +119,7 @@ class Snapshot:
             split=self.photos.table["split"][row].as_py(),
             label=self.labels[row],
             group=None if self.groups is None else int(self.groups.group_N[row]),
-            name=None if names is None else names.names[row],
+            name=None if names is None else names.labels[row],
             confidence=None if names is None else round(float(names.confidence[row]), 4),
             doubt=None if doubt_N is None else round(float(doubt_N[row]), 4),
         )

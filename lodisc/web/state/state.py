@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lodisc.collection.collection import Collection, Photos
-from lodisc.collection.grouping import GROUPS, load_groups
+from lodisc.collection.grouping import load_groups
 from lodisc.errors import UserError
-from lodisc.vectors.clusters import assign, describe
+from lodisc.vectors.clusters import assign, list_groups
 from lodisc.web.label_models import ChangeOut
 from lodisc.web.state.encoding import SharedEncoder
 from lodisc.web.state.errors import reading
@@ -29,7 +29,7 @@ from lodisc.web.state.uploads import Uploads
 from lodisc.web.text import one_line
 
 if TYPE_CHECKING:
-    from lodisc.vectors.classifier import Names
+    from lodisc.vectors.classifier import Predictions
 
 MOST_DOUBTFUL = 12  # listed of each group
 MOST_ACTIONS = 1000  # whose answers are remembered, in case a request is repeated
@@ -48,9 +48,9 @@ class State:
         self.name = path.resolve().name
         self.collection = Collection(path)
         self.decoding_slots = threading.Semaphore(MOST_DECODED)
-        cache = self.collection.path / "cache"
-        self.thumbnails = Thumbnails(cache / "thumbnails", self.decoding_slots)
-        self.layouts = Layouts(cache / "maps")
+        files = self.collection.files
+        self.thumbnails = Thumbnails(files.thumbnails, self.decoding_slots)
+        self.layouts = Layouts(files.projections)
         self.uploads = Uploads()
         self.encoder = SharedEncoder(self.collection, self.decoding_slots)
         self.regroup_lock, self._naming_lock = threading.Lock(), threading.Lock()
@@ -58,8 +58,8 @@ class State:
         self._snapshot: Memo[Snapshot] = Memo()
         self._labels: Memo[dict[str, str]] = Memo()
         self._groups: Memo[Groups | None] = Memo()
-        self._names: Memo[Names] = Memo()
-        self._last_names: tuple[Photos, Names] | None = None
+        self._names: Memo[Predictions] = Memo()
+        self._last_names: tuple[Photos, Predictions] | None = None
         self._duplicates: Memo[list[list[int]]] = Memo()
         self._oddness: Memo[NDArray[np.float32]] = Memo()
         self._answers: LruCache[Memo[ChangeOut]] = LruCache(MOST_ACTIONS)
@@ -88,7 +88,7 @@ class State:
         """
         with reading():
             photos, labels_version = self.collection.photos(), self.collection.labels.version
-            stamp = _stamp(self.collection.path / GROUPS)
+            stamp = _stamp(self.collection.files.groups)
             last = self._last_names
             names = last[1] if last is not None and last[0] is photos else None
             return self._snapshot.get(
@@ -96,30 +96,30 @@ class State:
                 lambda: self._join(photos, labels_version, stamp, names),
             )
 
-    def names(self) -> tuple[Snapshot, Names]:
+    def names(self) -> tuple[Snapshot, Predictions]:
         """The names learnt from all labels so far, and a snapshot that holds them."""
-        from lodisc.vectors.classifier import name_photos
+        from lodisc.vectors.classifier import predict_labels
 
         while True:
             with self._naming_lock:  # whoever waited learns from the labels given meanwhile
                 snapshot = self.snapshot()
                 names = self._names.get(
                     (snapshot.photos, snapshot.labels_version),
-                    partial(name_photos, snapshot.photos.vectors, snapshot.labels),
+                    partial(predict_labels, snapshot.photos.vectors, snapshot.labels),
                 )
                 self._last_names = (snapshot.photos, names) if len(names.classes) > 1 else None
             joined = self.snapshot()
             if joined.photos is snapshot.photos:  # else photographs came or went meanwhile
                 return joined, names
 
-    def learn(self, vectors_ND: NDArray[np.float32], labels: list[str | None]) -> Names:
-        """`name_photos`, computed only if the remembered names have other inputs."""
-        from lodisc.vectors.classifier import name_photos
+    def learn(self, vectors_ND: NDArray[np.float32], labels: list[str | None]) -> Predictions:
+        """`predict_labels`, computed only if the remembered names have other inputs."""
+        from lodisc.vectors.classifier import predict_labels
 
         snapshot, names = self.names()
         if vectors_ND is snapshot.photos.vectors and labels == snapshot.labels:
             return names
-        return name_photos(vectors_ND, labels)
+        return predict_labels(vectors_ND, labels)
 
     def duplicates(self, snapshot: Snapshot) -> list[list[int]]:
         """Rows of photographs that are nearly the same, largest set first."""
@@ -145,7 +145,7 @@ class State:
         photos: Photos,
         labels_version: int,
         stamp: tuple[int, int] | None,
-        names: Names | None,
+        names: Predictions | None,
     ) -> Snapshot:
         labels_by_key = self._labels.get(labels_version, self.collection.labels.current)
         groups = self._groups.get((photos, stamp), lambda: self._read_groups(photos))
@@ -159,7 +159,7 @@ class State:
             return None
         if grouping is None or grouping.fingerprint != photos.fingerprint or not len(photos):
             return None
-        groups = describe(photos.vectors, grouping, doubtful=MOST_DOUBTFUL)
+        groups = list_groups(photos.vectors, grouping, doubtful=MOST_DOUBTFUL)
         group_N, doubt_N = assign(photos.vectors, grouping)
         keys = "\n".join(photos.keys).encode(errors="surrogatepass")
         digest = blake2b(group_N.tobytes() + keys, digest_size=8).hexdigest()
