@@ -70,14 +70,13 @@ class SharedEncoder:
         """`models.PairOut` of two photographs as JSON; raises `Unreadable`."""
 
         def compute() -> bytes:
-            return _pair(
-                *(self.encode(name, read) for name, read in zip(names, reads, strict=True))
-            )
+            a, b = (self.encode(name, read) for name, read in zip(names, reads, strict=True))
+            return _pair(a, b)
 
         return self._pairs.get(names, compute)
 
     def _encode(self, data: bytes) -> EncodedPhoto:
-        from lodisc.explain.attention import attention_maps
+        from lodisc.explanation.attention import attention_maps
 
         image = self._decode(data)
         fusion = self.collection.settings.get("fusion", TrainConfig().fusion)
