@@ -318,7 +318,7 @@ def test_an_out_that_holds_something_else_is_refused(photos: Path, tmp_path: Pat
     with pytest.raises(ValueError, match="is a file"):
         train(photos, tmp_path / "thesis" / "chapter.txt")
     assert (tmp_path / "thesis" / "chapter.txt").read_bytes() == b"precious"
-    with pytest.raises(ValueError, match="is no text"):
+    with pytest.raises(ValueError, match="is not text"):
         train(photos, tmp_path / os.fsdecode(b"run-\xe9"))
 
 
