@@ -10,6 +10,7 @@ from safetensors.torch import save_file
 
 from lodisc.device import ShortAttention, autocast
 from lodisc.encoders import build_encoder, load_weights, training_size
+from lodisc.errors import UserError
 from lodisc.method.encoder import Encoder
 
 FAMILIES = [
@@ -137,6 +138,12 @@ def test_unfused_attention_is_refused() -> None:
     trunk.blocks[1].attn.fused_attn = False
     with pytest.raises(ValueError, match="fused self-attention"):
         Encoder(trunk)
+
+
+@pytest.mark.parametrize("size", [0, -16])
+def test_an_image_size_below_one_is_refused(size: int) -> None:
+    with pytest.raises(UserError, match=rf"--image-size {size} is out of range"):
+        build_encoder("vit_tiny_patch16_224", image_size=size, args=SMALL)
 
 
 def test_image_size_that_is_no_multiple_of_the_patch() -> None:

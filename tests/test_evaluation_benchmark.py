@@ -17,6 +17,7 @@ from lodisc.data.sources import find_photos
 from lodisc.encoders import build_encoder, save_encoder
 from lodisc.evaluation.benchmark import DEFAULT_PROTOCOLS, measure
 from lodisc.evaluation.features import Pixels, extract
+from lodisc.evaluation.result import Evaluation
 from lodisc.files import write_json
 
 ENCODER = "vit_tiny_patch16_224"
@@ -48,7 +49,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def evaluate(source: Path | str, data: Path, **settings: Any) -> dict[str, Any]:
+def evaluate(source: Path | str, data: Path, **settings: Any) -> Evaluation:
     return lodisc.evaluate(source, data, workers=0, device="cpu", **settings)
 
 
@@ -140,7 +141,7 @@ def test_a_train_folder_alone_can_be_divided(weights: Path, tmp_path: Path) -> N
 
 @pytest.mark.parametrize(("setting", "value"), [("max_skipped", -1.0), ("workers", -1)])
 def test_settings_out_of_range_are_refused(
-    weights: Path, tmp_path: Path, setting: str, value: float
+    weights: Path, tmp_path: Path, setting: str, value: Any
 ) -> None:
     data = collection(tmp_path, splits=SPLITS)
     with pytest.raises(ValueError, match=rf"--{setting.replace('_', '-')} {value} is out of range"):

@@ -16,8 +16,8 @@ from lodisc.data.sources import find_photos
 from lodisc.data.views import centre_view, to_bytes
 from lodisc.encoders import build_encoder
 from lodisc.evaluation.focus import focus
-from lodisc.explain import attention_maps, explain, sheet, tiles
-from lodisc.explain.overlay import heat_map, region_picture, view_square
+from lodisc.explanation import attention_maps, explain, sheet, tiles
+from lodisc.explanation.overlay import heat_map, region_picture, view_square
 from lodisc.finches.finches import draw_finches
 from lodisc.method.masking import choose_patches, product
 from lodisc.photo_encoder import PhotoEncoder, load, load_start

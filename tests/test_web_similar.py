@@ -10,7 +10,7 @@ from web import FINCHES, WRENS, by_key, client_of, make_odd_collection, without_
 
 from lodisc.collection.collection import Collection
 from lodisc.data.decode import decode
-from lodisc.explain.attention import attention_maps
+from lodisc.explanation.attention import attention_maps
 from lodisc.web.state.encoding import view_box
 
 

@@ -16,7 +16,7 @@ from lodisc.data.loader import decode_for
 from lodisc.data.photo import Photo, printable
 from lodisc.errors import UserError
 from lodisc.evaluation.result import Evaluation
-from lodisc.explain.overlay import tiles, view_square
+from lodisc.explanation.overlay import tiles, view_square
 from lodisc.files import replacing
 from lodisc.html import html_environment
 from lodisc.photo_encoder import PhotoEncoder, load, load_start

@@ -69,7 +69,7 @@ class Seer:
         )
 
     def _look(self, data: bytes) -> Seen:
-        from lodisc.explain.attention import attention_maps
+        from lodisc.explanation.attention import attention_maps
 
         image = self._decoded(data)
         fusion = self.collection.settings.get("fusion", TrainConfig().fusion)

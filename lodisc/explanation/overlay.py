@@ -20,7 +20,7 @@ from lodisc.data.decode import Unreadable, decode
 from lodisc.data.photo import Photo, printable
 from lodisc.data.views import centre_box
 from lodisc.errors import UserError
-from lodisc.explain.attention import AttentionMap, attention_maps
+from lodisc.explanation.attention import AttentionMap, attention_maps
 from lodisc.files import replacing
 from lodisc.photo_encoder import PhotoEncoder, load, load_start
 from lodisc.run import Run
