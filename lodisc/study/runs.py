@@ -74,12 +74,12 @@ class Runs:
     def folder(self, config: TrainConfig) -> Path:
         """The folder of the run of a config.
 
-        Its name has the objective and a digest of the data and of every setting that matters, by
-        the names that the first version gave them, so that older runs are found.
+        Its name has the objective and a digest of the data and of every setting that matters. The
+        digest uses the first names of settings, so that runs of older versions are found.
         """
-        old_names = {new: old for old, new in OLD_NAMES.items()}
+        first_names = {new: old for old, new in OLD_NAMES.items()}
         settings = {
-            old_names.get(name, name): value
+            first_names.get(name, name): value
             for name, value in _without_unused_settings(config).to_dict().items()
             if name not in FREE_TO_CHANGE | {"seed"}
         }
