@@ -5,6 +5,7 @@ HTTP.
 """
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Collection, Iterable, Iterator
@@ -144,6 +145,24 @@ def test_imports_only_go_down() -> None:
     }
     assert {"__init__.py", "config.py"} <= files.keys()
     assert violations(files) == []
+
+
+def flags_named_in(source: str) -> list[int]:
+    """The lines of the string constants that hold the name of a flag, docstrings too."""
+    return [
+        node.lineno
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.Constant)
+        and isinstance(node.value, str)
+        and re.search(r"--\w", node.value)
+    ]
+
+
+def test_the_method_names_no_flag() -> None:
+    example = 'def go():\n    """See --lr."""\n    raise ValueError(f"--lr {1}")'
+    assert flags_named_in(example) == [2, 3]
+    sources = sorted((PACKAGE / "method").glob("*.py"))
+    assert sources and not any(flags_named_in(path.read_text()) for path in sources)
 
 
 ALLOWED = {
