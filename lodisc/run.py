@@ -73,10 +73,10 @@ class Run:
     @property
     def has_begun(self) -> bool:
         """Whether its settings are written down."""
-        return self._config.is_file()
+        return self.config_file.is_file()
 
     @property
-    def _config(self) -> Path:
+    def config_file(self) -> Path:
         return self.path / "config.json"
 
     @property
@@ -117,16 +117,16 @@ class Run:
 
         Raises `UserError` for a file that is damaged or of another shape.
         """
-        config = read_json(self._config)
+        config = read_json(self.config_file)
         try:
             config["settings"] = upgraded(config["settings"])
             return cast(RunConfig, config)
         except (TypeError, KeyError) as error:
-            raise UserError(f"{self._config} is not the config of a run ({error!r})") from None
+            raise UserError(f"{self.config_file} is not the config of a run ({error!r})") from None
 
     def write_config(self, config: RunConfig) -> None:
         """Write `config.json` atomically: from now on the folder holds a run."""
-        write_json(self._config, config)
+        write_json(self.config_file, config)
 
     def log(self) -> list[dict[str, Any]]:
         """All whole lines of the log; an empty list where nothing was logged."""
