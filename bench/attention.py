@@ -3,7 +3,7 @@
     python bench/attention.py [--heads 3] [--head-dim 64]
 
 Prints for every length of the sequence the median milliseconds of both and the median ratio, taken in turn in one run. What is
-quicker decides `lodisc.method.attention.SHORT`.
+quicker decides `lodisc.device.SHORT`.
 """
 
 import statistics
@@ -15,7 +15,7 @@ import torch.nn.functional as F
 import tyro
 
 from lodisc.console import table, track
-from lodisc.method.attention import FusedAttention
+from lodisc.device import ShortAttention
 
 LENGTHS = (17, 33, 65, 101, 145, 197, 257, 300)
 
@@ -33,7 +33,7 @@ def seconds(qkv: torch.Tensor, *, quick: bool) -> float:
     begun = time.perf_counter()
     query, key, value = qkv.unbind(0)
     if quick:
-        with FusedAttention():
+        with ShortAttention():
             attended = F.scaled_dot_product_attention(query, key, value)
     else:
         attended = F.scaled_dot_product_attention(query, key, value)

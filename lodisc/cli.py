@@ -64,19 +64,16 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _overview(name: str) -> int:
-    first, _, rest = name.partition(" ")
-    known = name in {"", "-h", "--help"} or (first in GROUPS and rest in {"", "-h", "--help"})
-    shown = {
-        command: function
-        for command, function in COMMANDS.items()
-        if first not in GROUPS or command.startswith(f"{first} ")
-    }
+    """Print the commands, or those of one group, as help or beside the refusal of `name`."""
+    group, _, rest = name.partition(" ")
+    is_help = name in {"", "-h", "--help"} or (group in GROUPS and rest in {"", "-h", "--help"})
     lines = [
         f"  {command:<14} {(function.__doc__ or '').splitlines()[0]}"
-        for command, function in shown.items()
+        for command, function in COMMANDS.items()
+        if group not in GROUPS or command.startswith(f"{group} ")
     ]
     usage = "\n".join(["usage: lodisc COMMAND …   (lodisc COMMAND --help says more)", "", *lines])
-    if known:
+    if is_help:
         print_line(usage)
         return 0
     note(f"lodisc: no command {name!r}\n{usage}")
@@ -96,7 +93,6 @@ def _one_line(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
         from lodisc.data.photo import printable
 
-        return (
-            f"{error.strerror}: {printable(error.filename)}" if error.filename else error.strerror
-        )
+        place = f": {printable(error.filename)}" if error.filename else ""
+        return f"{error.strerror}{place}"
     return " ".join(str(error).split())

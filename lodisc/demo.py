@@ -10,7 +10,7 @@ from lodisc.data.sources import find_photos
 from lodisc.evaluation.benchmark import measure
 from lodisc.evaluation.features import Pixels
 from lodisc.evaluation.focus import focus
-from lodisc.explain.overlay import explain
+from lodisc.explanation.overlay import explain
 from lodisc.files import write_json
 from lodisc.finches.finches import draw_finches
 from lodisc.photo_encoder import load, load_start

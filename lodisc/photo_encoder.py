@@ -20,7 +20,7 @@ from lodisc.device import autocast, pick_device
 from lodisc.encoders import build_encoder, load_encoder, load_weights, native_size
 from lodisc.errors import UserError
 from lodisc.method.encoder import Encoder
-from lodisc.method.masking import FUSIONS
+from lodisc.method.masking import attention_map
 from lodisc.training.checkpoint import is_run
 
 Photograph = str | Path | Image.Image | np.ndarray[Any, Any] | Tensor
@@ -85,15 +85,8 @@ class PhotoEncoder(nn.Module):
                 _, rows_BLP = self.encoder.forward_with_attention(
                     self._views(images[first : first + batch_size]).to(self.device)
                 )
-            fused_BP = FUSIONS[fusion](rows_BLP)
-            if fusion == "product":
-                fused_BP = (fused_BP / rows_BLP.shape[1]).softmax(dim=1)
-            maps.append(
-                (fused_BP / fused_BP.sum(dim=1, keepdim=True))
-                .unflatten(1, self.encoder.grid)
-                .float()
-                .cpu()
-            )
+            map_BP = attention_map(rows_BLP, fusion=fusion)
+            maps.append(map_BP.unflatten(1, self.encoder.grid).float().cpu())
         return torch.cat(maps) if maps else torch.empty(0, *self.encoder.grid)
 
     @torch.inference_mode()

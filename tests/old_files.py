@@ -9,6 +9,7 @@ import csv
 import io
 import json
 import sys
+from collections.abc import Mapping
 from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
@@ -160,7 +161,7 @@ def study(folder: Path, name: str) -> dict[str, list[float]]:
     }
 
 
-def evaluation(result: dict[str, Any]) -> dict[str, float]:
+def evaluation(result: Mapping[str, Any]) -> dict[str, float]:
     """The value of every metric of the run and of its start."""
     return {
         f"{arm} {protocol} {metric}": estimate["value"]

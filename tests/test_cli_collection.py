@@ -99,6 +99,9 @@ def test_labels_are_shown_as_they_were_typed(
         ),
         (["search", "BIRDS", "wren/1.jpg", "--where", "group = 1"], "run lodisc group"),
         (["search", "BIRDS", "wren/1.jpg", "--top", "0"], "--top 0"),
+        (["group", "BIRDS", "--seed", "-1"], "--seed -1 is out of range"),
+        (["group", "BIRDS", "--seed", "4294967296"], "--seed 4294967296 is out of range"),
+        (["evaluate", "nowhere", "photos", "--seed", "-1"], "--seed -1 is out of range"),
         (["search", "BIRDS", "--outliers", "--top", "-3"], "--top -3"),
         (["search", "BIRDS", "wren/1.jpg", "--where", "key = ?"], "--where key = ?"),
         (

@@ -10,6 +10,7 @@ from torch.nn import functional as F
 from lodisc.encoders import build_encoder
 from lodisc.method.lodisc import LoDisc
 from lodisc.method.masking import FUSIONS, choose_patches
+from lodisc.method.regions import Regions
 
 TINY = {"depth": 2, "embed_dim": 32, "num_heads": 2, "patch_size": 8}
 AS_PUBLISHED: dict[str, Any] = {
@@ -17,10 +18,10 @@ AS_PUBLISHED: dict[str, Any] = {
     "local_weight": 1.0,
     "masked_side": "key",
     "positives": "other",
-    "attention": "momentum",
+    "attention_from": "momentum",
     "mask": "pivotal",
     "keep_ratio": 0.3,
-    "mask_mode": "drop",
+    "mode": "drop",
     "fusion": "product",
     "temperature": 0.2,
 }
@@ -29,7 +30,11 @@ AS_PUBLISHED: dict[str, Any] = {
 def tiny(**settings) -> LoDisc:
     torch.manual_seed(0)
     encoder = build_encoder("vit_tiny_patch16_224", image_size=32, args=TINY)
-    model = LoDisc(encoder, hidden_dim=48, out_dim=16, **{**AS_PUBLISHED, **settings})
+    settings = {**AS_PUBLISHED, **settings}
+    regions = Regions(
+        **{name: settings.pop(name) for name in ("mask", "keep_ratio", "fusion", "mode")}
+    )
+    model = LoDisc(encoder, regions=regions, hidden_dim=48, out_dim=16, **settings)
     for parameter in model.momentum_encoder.parameters():
         parameter.add_(
             torch.randn(parameter.shape, generator=torch.Generator().manual_seed(parameter.numel()))
@@ -44,12 +49,12 @@ def views(batch: int = 6) -> torch.Tensor:
     )
 
 
-def lot(batch: int = 6) -> torch.Tensor:
+def noise(batch: int = 6) -> torch.Tensor:
     return torch.rand(2, batch, 16, generator=torch.Generator().manual_seed(0))
 
 
 def step(model: LoDisc, batch: int = 6):
-    return model(views(batch), noise_VBP=lot(batch))
+    return model(views(batch), noise_VBP=noise(batch))
 
 
 def ctr(q: torch.Tensor, k: torch.Tensor, temperature: float = 0.2) -> torch.Tensor:
@@ -78,7 +83,7 @@ def test_losses_equal_the_formula_written_view_by_view(
     """
     settings = {
         "masked_side": masked_side,
-        "mask_mode": mode,
+        "mode": mode,
         "positives": positives,
         "attention_from": attention,
     }
@@ -97,7 +102,11 @@ def test_losses_equal_the_formula_written_view_by_view(
     def masked(encoder, x):
         _, rows = (f if attention == "student" else fk).forward_with_attention(x)
         keep = choose_patches(
-            FUSIONS["product"](rows), mask="pivotal", keep_ratio=0.3, grid=(4, 4), noise_BP=lot()[0]
+            FUSIONS["product"].score(rows),
+            mask="pivotal",
+            keep_ratio=0.3,
+            grid=(4, 4),
+            noise_BP=noise()[0],
         )
         if mode == "drop":
             return encoder(x, keep_BK=keep)
@@ -139,15 +148,15 @@ def test_regions_are_cut_from_the_recoloured_views_where_attention_to_the_views_
 ) -> None:
     model = tiny(objective="local", masked_side=masked_side)
     plain, recoloured = views(), 255 - views()
-    got = model(torch.cat([plain, recoloured]), noise_VBP=lot())
+    got = model(torch.cat([plain, recoloured]), noise_VBP=noise())
     with torch.no_grad():
         keep = [
             choose_patches(
-                FUSIONS["product"](model.momentum_encoder.forward_with_attention(x)[1]),
+                FUSIONS["product"].score(model.momentum_encoder.forward_with_attention(x)[1]),
                 mask="pivotal",
                 keep_ratio=0.3,
                 grid=(4, 4),
-                noise_BP=lot()[0],
+                noise_BP=noise()[0],
             )
             for x in plain
         ]
@@ -169,7 +178,7 @@ def test_regions_are_cut_from_the_recoloured_views_where_attention_to_the_views_
         )
     assert not torch.allclose(got.loss, step(model).loss)
     torch.testing.assert_close(
-        model(torch.cat([plain, plain]), noise_VBP=lot()).loss, step(model).loss
+        model(torch.cat([plain, plain]), noise_VBP=noise()).loss, step(model).loss
     )
 
 

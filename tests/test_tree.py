@@ -338,7 +338,7 @@ def test_with_the_names_that_the_probe_gives(birds: Collection, tmp_path: Path) 
 def test_a_tree_is_data_that_other_commands_take(birds: Collection, tmp_path: Path) -> None:
     birds.labels.set(["wren/0.jpg", "wren/1.jpg"], "owl")
     export_tree(birds, tmp_path / "out")
-    listed = lodisc.data.sources.find_photos(tmp_path / "out")
+    listed = lodisc.find_photos(tmp_path / "out")
     assert [(photo.key, photo.label) for photo in listed.photos] == [
         ("owl/0.jpg", "owl"),
         ("owl/1.jpg", "owl"),

@@ -10,7 +10,7 @@ from web import FINCHES, WRENS, by_key, client_of, make_odd_collection, without_
 
 from lodisc.collection.collection import Collection
 from lodisc.data.decode import decode
-from lodisc.explain.attention import look
+from lodisc.explanation.attention import attention_maps
 from lodisc.web.state.encoding import view_box
 
 
@@ -136,7 +136,7 @@ def test_looks_are_those_of_the_library(client: TestClient, folder: Path) -> Non
     encoder = Collection(folder / "C").encoder()
     photos = by_key(client)
     images = [decode((folder / "photos" / key).read_bytes()) for key in (FINCHES[0], WRENS[0])]
-    expected = look(encoder, images, fusion="product")
+    expected = attention_maps(encoder, images, fusion="product")
     features = encoder.patch_features(images).flatten(1, 2).numpy()
     pair = client.get(f"/api/pairs/{photos[FINCHES[0]].id}/{photos[WRENS[0]].id}").json()
     for key, side, one in zip((FINCHES[0], WRENS[0]), "ab", expected, strict=True):

@@ -6,6 +6,7 @@ from typing import Literal
 from tyro.conf import Positional
 
 from lodisc.commands.printing import print_result
+from lodisc.commands.ranges import check_seed
 from lodisc.errors import UserError
 
 
@@ -126,6 +127,7 @@ def group(
         seed: Fixes the groups.
         json: Print as JSON.
     """
+    check_seed(seed)
     from lodisc.collection import describe
     from lodisc.collection.collection import Collection
     from lodisc.commands.tables_collection import print_groups

@@ -9,6 +9,7 @@ from pathlib import Path
 from tyro.conf import OmitArgPrefixes, Positional
 
 from lodisc.commands.printing import print_line, print_result
+from lodisc.commands.ranges import check_seed
 from lodisc.config import RECIPES, TrainConfig, adapt
 from lodisc.errors import UserError
 
@@ -55,10 +56,12 @@ def train(
         config: How to learn; the defaults shown are those of the recipe.
         json: Print the folder of the run as JSON.
     """
+    from lodisc.data.photo import printable
     from lodisc.training.loop import run_training
 
     run = run_training(data, out, config)
-    further = f"{run}\nMeasure it: lodisc evaluate {run} DATA · look at it: lodisc report {run}"
+    name = printable(run)
+    further = f"{name}\nMeasure it: lodisc evaluate {name} DATA · look at it: lodisc report {name}"
     print_result({"run": str(run)}, json=json, people=lambda _: print_line(further))
 
 
@@ -95,6 +98,7 @@ def evaluate(
         max_skipped: Stop when more than this share of the photographs cannot be read.
         json: Print the result as JSON.
     """
+    check_seed(seed)
     from lodisc.commands.tables_learn import print_evaluation
     from lodisc.evaluation.benchmark import evaluate as run_evaluation
 
@@ -136,12 +140,14 @@ def explain(
         device: auto, cpu, cuda or cuda:N.
         json: Print the names of the pictures as JSON.
     """
-    from lodisc.explain.overlay import explain as draw
+    from lodisc.data.photo import printable
+    from lodisc.explanation.overlay import explain as draw
 
-    paths = draw(source, images, out=out, momentum=momentum, encoder=encoder, device=device)
-    pictures = [str(path) for path in paths]
+    pictures = draw(source, images, out=out, momentum=momentum, encoder=encoder, device=device)
     print_result(
-        {"pictures": pictures}, json=json, people=lambda _: print_line("\n".join(pictures))
+        {"pictures": [str(path) for path in pictures]},
+        json=json,
+        people=lambda _: print_line("\n".join(map(printable, pictures))),
     )
 
 
@@ -161,10 +167,11 @@ def report(
         device: auto, cpu, cuda or cuda:N.
         json: Print the path of the report as JSON.
     """
+    from lodisc.data.photo import printable
     from lodisc.report.page import write_report
 
     path = write_report(run, data=data, device=device)
-    print_result({"report": str(path)}, json=json, people=lambda _: print_line(str(path)))
+    print_result({"report": str(path)}, json=json, people=lambda _: print_line(printable(path)))
 
 
 def study(

@@ -1,6 +1,7 @@
 """What `data check` and `data list` print for people."""
 
 import textwrap
+from collections.abc import Mapping
 from typing import Any
 
 from lodisc.commands.printing import print_line
@@ -11,7 +12,7 @@ MOST_ROWS = 10
 INDENT = 15
 
 
-def print_check(about: dict[str, Any]) -> None:
+def print_check(about: Mapping[str, Any]) -> None:
     """Print what `lodisc.data.check.describe` returns."""
     stdout.print(printable(about["data"]), style="bold", markup=False)
     for name, values in _summary(about).items():
@@ -38,7 +39,7 @@ def print_check(about: dict[str, Any]) -> None:
     _print_rows("alike in train and test", ["train", "test", "likeness"], alike)
 
 
-def _summary(about: dict[str, Any]) -> dict[str, list[str]]:
+def _summary(about: Mapping[str, Any]) -> dict[str, list[str]]:
     """The lines above the tables: their words, by the name at their beginning."""
     duplicates, splits = about["duplicates"], about["splits"]
     sides = {which: f"{width} x {height}" for which, (width, height) in about["size"].items()}
@@ -81,7 +82,7 @@ def _print_rows(title: str, columns: list[str], rows: list[list[str]]) -> None:
         stdout.print()
 
 
-def print_datasets(about: dict[str, dict[str, Any]]) -> None:
+def print_datasets(about: Mapping[str, Mapping[str, Any]]) -> None:
     """Print what `lodisc.data.datasets.describe` returns, in 80 columns."""
     rows = []
     for name, dataset in about.items():

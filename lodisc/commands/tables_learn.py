@@ -2,13 +2,14 @@
 
 import shlex
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 from lodisc.commands.printing import print_line
 from lodisc.console import table
 
 
-def print_evaluation(result: dict[str, Any]) -> None:
+def print_evaluation(result: Mapping[str, Any]) -> None:
     """Print a row for each metric and a column for each arm, with intervals, and the run's gain."""
     from lodisc.evaluation.benchmark import TITLES  # loads torch
 
@@ -33,7 +34,7 @@ def print_evaluation(result: dict[str, Any]) -> None:
     table("", ["", *arms, *gain], rows)
 
 
-def _with_interval(estimate: dict[str, float]) -> str:
+def _with_interval(estimate: Mapping[str, float]) -> str:
     value, low, high = (_percent(estimate[name]) for name in ("value", "low", "high"))
     return f"{value} ({low}–{high})"
 
@@ -42,7 +43,7 @@ def _percent(value: float) -> str:
     return f"{value:.1f}" if value < 99.95 else "100"
 
 
-def print_study(result: dict[str, Any]) -> None:
+def print_study(result: Mapping[str, Any]) -> None:
     """Print the metrics of every arm, its gains over global only and a rival, and the findings."""
     titles, arms = result["titles"], result["arms"]
     seeds = ", ".join(map(str, result["seeds"]))
@@ -64,16 +65,16 @@ def print_study(result: dict[str, Any]) -> None:
     print_line(f"\n{result['findings']}\n{result['picture']}")
 
 
-def _mean(metric: dict[str, float | None]) -> str:
+def _mean(metric: Mapping[str, float | None]) -> str:
     deviation = "" if metric["deviation"] is None else f" ±{metric['deviation']:.1f}"
     return f"{metric['mean']:.1f}{deviation}"
 
 
-def _gain(difference: dict[str, float]) -> str:
+def _gain(difference: Mapping[str, float]) -> str:
     return f"{difference['value']:+.1f} ({difference['low']:+.1f} {difference['high']:+.1f})"
 
 
-def print_demo(result: dict[str, Any]) -> None:
+def print_demo(result: Mapping[str, Any]) -> None:
     """Print the evaluation, and the commands for a person's own photographs."""
     print_evaluation(result)
     run, start = result["arms"]["run"]["focus"], result["arms"]["start"]["focus"]

@@ -20,7 +20,7 @@ from lodisc.console import progress_bar
 from lodisc.data.check import write_skipped
 from lodisc.data.loader import batches_of, evaluation_batches
 from lodisc.data.photo import Photo, Skipped
-from lodisc.data.sources import find_photos
+from lodisc.data.sources import find_photos, log_passed_over
 from lodisc.embedding.embedding import Embedding, EmbeddingSettings, EmbedProgress, Encoding
 from lodisc.embedding.shards import Shard, ShardCounts, divide_into_shards
 from lodisc.encoders import save_encoder
@@ -112,6 +112,8 @@ def plan(
     `embed` does.
     """
     listing = find_photos(data)
+    if writes:
+        log_passed_over(data, listing)
     encoder = load(source, **choice)
     photos, unnamed = _with_plain_names(listing.photos)
     encoding = _describe(source, data, encoder)

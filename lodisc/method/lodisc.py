@@ -1,6 +1,32 @@
-"""One training step of LoDisc, as the paper's section 3 reads.
+"""One training step of LoDisc (arXiv 2403.04066, section 3).
 
-Axes: V = 2 views (4 with those in other colours), B photographs, S side in pixels, L layers, P patches, K kept patches, D vector.
+Where the terms of the paper are:
+
+instance discrimination (InstDisc), the global task   `LoDisc._global_loss`; alone it is MoCo v3
+local discrimination (LoDisc), the local task         `LoDisc._masked_key_loss`
+attention collection                                  `Encoder.forward_with_attention`
+attention fusion, A = ∏_l a_l                         `masking.FUSIONS["product"]`
+location-wise mask, pivotal region                    `masking.MASKS["pivotal"]`, `Regions`
+momentum encoder f_k                                  `momentum_encoder`, `update_momentum`
+projector, predictor h                                `heads`
+contrastive loss ctr(q, k)                            `objective.info_nce`
+
+What this software does otherwise by default, setting by setting:
+
+setting       paper          recipe "paper"   default        why (pages of docs/results)
+objective     both           both             local          default.md, branches.md
+masked side   key            key              query          masked-side.md
+positives     other view     other view       both views     masked-side.md
+mask          pivotal        pivotal          random         masks.md
+keep ratio ρ  0.3 (code)     0.3              0.75           keep-ratio.md
+mask mode     zero (code)    zero             drop           as good, and about ρ times the cost
+recolour      no             no               yes            recipe-history.md
+fusion        product        product          product        attention.md
+attention     momentum       momentum         momentum       attention.md
+λ             1              1                (one loss)     branches.md
+τ             0.2            0.2              0.2            as published
+
+Axes: V = 2 views (4 with those in other colours), B photographs, S side in pixels, L layers, P patches, D vector.
 """
 
 from copy import deepcopy
@@ -11,8 +37,8 @@ from torch import Tensor, nn
 
 from lodisc.method.encoder import Encoder
 from lodisc.method.heads import AllReduce, predictor, projector
-from lodisc.method.masking import FUSIONS, choose_patches, zero_patches
 from lodisc.method.objective import Gather, alone, info_nce
+from lodisc.method.regions import Regions
 
 
 @dataclass(frozen=True)
@@ -23,7 +49,7 @@ class Step:
     loss_global: Tensor
     loss_local: Tensor
     features_VBD: Tensor
-    """Those of the whole views; of the regions where the student sees nothing else."""
+    """The student's features of the whole views, or of the regions where it sees nothing else."""
     queries_VBD: Tensor
     keys_VBD: Tensor
     rows_BLP: Tensor
@@ -31,146 +57,131 @@ class Step:
 
 
 class LoDisc(nn.Module):
-    """Student f, h and momentum encoder f_k with the global and the local contrastive task.
+    """Student f, predictor h and momentum encoder f_k, with the global and the local contrastive task.
 
-    `objective` global is MoCo v3; local contrasts regions, some of the patches, with whole views; both is the paper's L = L_g + λ·L_l.
-    `masked_side` key masks the key as the paper does, query masks the query; with `positives` both, a region must find its own view
-    beside the other one. `attention_from` is that of the momentum encoder, as in the paper, or of the student. `gather` and `all_reduce`
-    reach the other processes, if there are any.
+    `objective`: `global` is MoCo v3, `local` contrasts regions with whole views, `both` is the paper's L = L_g + λ·L_l with
+    λ = `local_weight`. `masked_side`: which side of the local task sees a region, the `key` as in the paper or the `query`.
+    `positives`: a region must find the `other` view, or `both`, its own too. `attention_from`: the encoder whose attention
+    chooses the regions, `momentum` or `student`. `gather` and `all_reduce` reach the other processes, if there are any.
     """
 
     def __init__(
         self,
         encoder: Encoder,
         *,
-        hidden_dim: int,
-        out_dim: int,
+        regions: Regions,
         objective: str,
         local_weight: float,
         masked_side: str,
         positives: str,
         attention_from: str,
-        mask: str,
-        keep_ratio: float,
-        mask_mode: str,
-        fusion: str,
         temperature: float,
+        hidden_dim: int,
+        out_dim: int,
         gather: Gather = alone,
         all_reduce: AllReduce | None = None,
     ) -> None:
         super().__init__()
         self.encoder = encoder
-        self.projector = projector(
-            encoder.dim, hidden_dim=hidden_dim, out_dim=out_dim, all_reduce=all_reduce
-        )
-        self.predictor = predictor(hidden_dim=hidden_dim, out_dim=out_dim, all_reduce=all_reduce)
+        widths = {"hidden_dim": hidden_dim, "out_dim": out_dim}
+        self.projector = projector(encoder.dim, **widths, all_reduce=all_reduce)
+        self.predictor = predictor(**widths, all_reduce=all_reduce)
         self.momentum_encoder = deepcopy(encoder).requires_grad_(False)
         self.momentum_projector = deepcopy(self.projector).requires_grad_(False)
-        self.objective, self.local_weight, self.masked_side = objective, local_weight, masked_side
-        self.positives, self.attention_from = positives, attention_from
-        self.mask, self.keep_ratio, self.mask_mode, self.fusion = (
-            mask,
-            keep_ratio,
-            mask_mode,
-            fusion,
-        )
-        self.temperature, self.gather = temperature, gather
+        self.regions, self.objective, self.local_weight = regions, objective, local_weight
+        self.masked_side, self.positives = masked_side, positives
+        self.attention_from, self.temperature, self.gather = attention_from, temperature, gather
 
     @torch.no_grad()
     def update_momentum(self, momentum: float) -> None:
         """θ_k ← m·θ_k + (1 − m)·θ_q; call it once before every step."""
-        for slow, fast in (
-            (self.momentum_encoder, self.encoder),
-            (self.momentum_projector, self.projector),
-        ):
-            torch._foreach_lerp_(
-                list(slow.parameters()), [p.detach() for p in fast.parameters()], 1 - momentum
-            )
+        pairs = (self.momentum_encoder, self.encoder), (self.momentum_projector, self.projector)
+        for slow, fast in pairs:
+            weights = [parameter.detach() for parameter in fast.parameters()]
+            torch._foreach_lerp_(list(slow.parameters()), weights, 1 - momentum)
 
     def forward(self, views_VB3SS: Tensor, *, noise_VBP: Tensor) -> Step:
         """The losses of two views of the same photographs, bytes or normalised floats [2, B, 3, S, S].
 
-        [4, B, 3, S, S] is two views and then both in other colours: the regions are cut from these.
-        The momentum encoder sees both views once, and attention is read from that same pass. The student sees both views; one extra
-        pass is over the kept patches. The student of local only with masked queries sees nothing else. Random masks go by
+        [4, B, 3, S, S] is two views and then both in other colours, from which the regions are cut.
+        The momentum encoder sees both whole views once, and attention is read from that same pass. Random masks go by
         `noise_VBP`, uniform random numbers [2, B, P] on the CPU.
         """
-        images = self.encoder.normalise(views_VB3SS[:2].flatten(0, 1))
-        recoloured = (
-            images
-            if len(views_VB3SS) == 2
-            else self.encoder.normalise(views_VB3SS[2:].flatten(0, 1))
-        )
-        with torch.no_grad():
-            key_features, rows = self.momentum_encoder.forward_with_attention(images)
-            keys_VBD = self.momentum_projector(_by_view(key_features))
-            if self.attention_from == "student":
-                _, rows = self.encoder.forward_with_attention(images)
-        features, queries = {}, {}
-        if self.objective != "local" or self._masks("key"):
-            features["whole"] = _by_view(self.encoder(images))
-        if self._masks("query"):
-            features["region"] = self._region_features(self.encoder, recoloured, rows, noise_VBP)
-        for name, features_VBD in features.items():
-            queries[name] = self.predictor(self.projector(features_VBD))
+        views = self.encoder.normalise(views_VB3SS[:2].flatten(0, 1))
+        recoloured = views
+        if len(views_VB3SS) == 4:
+            recoloured = self.encoder.normalise(views_VB3SS[2:].flatten(0, 1))
+        keys_VBD, rows = self._whole_keys(views)
+        masks_key = self.objective != "global" and self.masked_side == "key"
+        masks_query = self.objective != "global" and self.masked_side == "query"
 
-        loss_global = loss_local = torch.zeros((), device=images.device)
+        loss_global = loss_local = torch.zeros((), device=views.device)
+        if masks_query:  # before the whole views, whose features are reported where both are seen
+            region = self.regions.features(self.encoder, recoloured, rows=rows, noise_VBP=noise_VBP)
+            features_VBD, queries_VBD = self._queries(region)
+            loss_local = self._masked_query_loss(queries_VBD, keys_VBD)
+        if self.objective != "local" or masks_key:
+            features_VBD, queries_VBD = self._queries(self.encoder(views))
         if self.objective != "local":
-            loss_global = self._contrast(queries["whole"], keys_VBD)
-        if self._masks("query"):
-            loss_local = self._contrast_regions(queries["region"], keys_VBD)
-        if self._masks("key"):
-            with torch.no_grad():
-                local_keys_VBD = self.momentum_projector(
-                    self._region_features(self.momentum_encoder, recoloured, rows, noise_VBP)
-                )
-            loss_local = self._contrast_regions(queries["whole"], local_keys_VBD)
+            loss_global = self._global_loss(queries_VBD, keys_VBD)
+        if masks_key:
+            region_keys_VBD = self._region_keys(recoloured, rows, noise_VBP)
+            loss_local = self._masked_key_loss(queries_VBD, region_keys_VBD)
         weight = {"global": 0.0, "local": 1.0, "both": self.local_weight}[self.objective]
-        shown = "whole" if "whole" in features else "region"
         return Step(
             loss=loss_global + weight * loss_local,
             loss_global=loss_global.detach(),
             loss_local=loss_local.detach(),
-            features_VBD=features[shown].detach(),
-            queries_VBD=queries[shown].detach(),
+            features_VBD=features_VBD.detach(),
+            queries_VBD=queries_VBD.detach(),
             keys_VBD=keys_VBD,
             rows_BLP=rows[: len(rows) // 2],
         )
 
-    def _masks(self, side: str) -> bool:
-        return self.objective != "global" and self.masked_side == side
+    def _global_loss(self, q_VBD: Tensor, k_VBD: Tensor) -> Tensor:
+        """L_g = ctr(q, k') + ctr(q', k), with whole queries and whole keys."""
+        (q, q2), (k, k2) = q_VBD, k_VBD
+        return self._ctr(q, k2) + self._ctr(q2, k)
 
-    def _region_features(
-        self, encoder: Encoder, images: Tensor, rows: Tensor, noise_VBP: Tensor
-    ) -> Tensor:
-        """Features [2, B, D] of images with only the patches that the mask keeps, by the fused attention to the views or without it."""
-        score = FUSIONS[self.fusion](rows)
-        keep = choose_patches(
-            score,
-            mask=self.mask,
-            keep_ratio=self.keep_ratio,
-            grid=encoder.grid,
-            noise_BP=noise_VBP.flatten(0, 1),
-        )
-        if self.mask_mode == "zero":
-            return _by_view(encoder(zero_patches(images, keep, grid=encoder.grid)))
-        return _by_view(encoder(images, keep_BK=keep))
+    def _masked_key_loss(self, q_VBD: Tensor, region_k_VBD: Tensor) -> Tensor:
+        """The paper: L_l = ctr(q, k'_l) + ctr(q', k_l), with whole queries and the keys k_l of regions."""
+        return self._local_loss(q_VBD, region_k_VBD)
 
-    def _contrast(self, queries_VBD: Tensor, keys_VBD: Tensor) -> Tensor:
-        """ctr(q, k') + ctr(q', k): each view's queries against the keys of the other."""
-        crossed = zip(queries_VBD, keys_VBD.flip(0), strict=True)
-        return torch.stack(
-            [info_nce(q, k, temperature=self.temperature, gather=self.gather) for q, k in crossed]
-        ).sum()
+    def _masked_query_loss(self, region_q_VBD: Tensor, k_VBD: Tensor) -> Tensor:
+        """L_l = ctr(q_l, k') + ctr(q'_l, k), with the queries q_l of regions and whole keys."""
+        return self._local_loss(region_q_VBD, k_VBD)
 
-    def _contrast_regions(self, queries_VBD: Tensor, keys_VBD: Tensor) -> Tensor:
-        """The local task: the other view is the positive, or with positives `both` the mean over it and the region's own view."""
-        crossed = self._contrast(queries_VBD, keys_VBD)
-        return (
-            crossed
-            if self.positives == "other"
-            else (crossed + self._contrast(queries_VBD, keys_VBD.flip(0))) / 2
-        )
+    def _local_loss(self, q_VBD: Tensor, k_VBD: Tensor) -> Tensor:
+        """Each view against the other; with both positives the mean of that and of each view against itself."""
+        (q, q2), (k, k2) = q_VBD, k_VBD
+        crossed = self._ctr(q, k2) + self._ctr(q2, k)
+        if self.positives == "other":
+            return crossed
+        own = self._ctr(q, k) + self._ctr(q2, k2)
+        return (crossed + own) / 2
+
+    def _ctr(self, q_BD: Tensor, k_BD: Tensor) -> Tensor:
+        return info_nce(q_BD, k_BD, temperature=self.temperature, gather=self.gather)
+
+    def _queries(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """Features [2, B, D] of the student by view, and its queries h(g(f))."""
+        features_VBD = _by_view(features)
+        return features_VBD, self.predictor(self.projector(features_VBD))
+
+    @torch.no_grad()
+    def _whole_keys(self, views: Tensor) -> tuple[Tensor, Tensor]:
+        """The keys [2, B, D] of whole views, and the attention rows [2·B, L, P] that choose regions."""
+        features, rows = self.momentum_encoder.forward_with_attention(views)
+        if self.attention_from == "student":
+            _, rows = self.encoder.forward_with_attention(views)
+        return self.momentum_projector(_by_view(features)), rows
+
+    @torch.no_grad()
+    def _region_keys(self, views: Tensor, rows: Tensor, noise_VBP: Tensor) -> Tensor:
+        """The keys [2, B, D] of regions."""
+        encoder = self.momentum_encoder
+        features = self.regions.features(encoder, views, rows=rows, noise_VBP=noise_VBP)
+        return self.momentum_projector(_by_view(features))
 
 
 def _by_view(features: Tensor) -> Tensor:

@@ -1,16 +1,17 @@
 """Which patches the local task keeps: attention fused over the layers, then a mask.
 
-Axes: B batch, L layers, P patches, K kept patches, S side in pixels. A lot is P uniform random numbers in [0, 1) an image.
+Axes: B batch, L layers, P patches, K kept patches, S side in pixels. Noise is P uniform random numbers in [0, 1) an image.
 """
 
 import math
 from collections.abc import Callable
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 PIVOTAL_SHARE = 0.25
-"""Share of the patches that pictures and figures call the pivotal region, whatever a run kept."""
+"""Share of the patches that pictures and metrics call the pivotal region, whatever a run kept."""
 
 
 def product(rows_BLP: Tensor) -> Tensor:
@@ -41,12 +42,32 @@ def rollout(rows_BLP: Tensor) -> Tensor:
     return rolled_BP
 
 
-FUSIONS: dict[str, Callable[[Tensor], Tensor]] = {
-    "product": product,
-    "mean": mean,
-    "last": last,
-    "rollout": rollout,
+def geometric_mean(rows_BLP: Tensor) -> Tensor:
+    """(∏_l a_l)^(1/L), scaled to sum 1: the product over L layers is too peaked to look at."""
+    return (product(rows_BLP) / rows_BLP.shape[1]).softmax(dim=1)
+
+
+class Fusion(NamedTuple):
+    """One way to fuse the attention rows [B, L, P] of the layers."""
+
+    score: Callable[[Tensor], Tensor]
+    """[B, P], by which patches are put in order."""
+    density: Callable[[Tensor], Tensor]
+    """[B, P], at least 0, in the same order, for maps that people look at."""
+
+
+FUSIONS: dict[str, Fusion] = {
+    "product": Fusion(score=product, density=geometric_mean),
+    "mean": Fusion(score=mean, density=mean),
+    "last": Fusion(score=last, density=last),
+    "rollout": Fusion(score=rollout, density=rollout),
 }
+
+
+def attention_map(rows_BLP: Tensor, *, fusion: str) -> Tensor:
+    """The fused attention [B, P] as a map that sums to 1."""
+    density_BP = FUSIONS[fusion].density(rows_BLP)
+    return density_BP / density_BP.sum(dim=1, keepdim=True)
 
 
 def kept_count(patches: int, keep_ratio: float) -> int:
@@ -59,12 +80,12 @@ def kept_count(patches: int, keep_ratio: float) -> int:
 
 
 def pivotal(score_BP: Tensor, *, count: int, grid: tuple[int, int], noise_BP: Tensor) -> Tensor:
-    """The patches with the highest score; of equal ones the first."""
+    """The patches with the highest score; ties go to the lower index."""
     return score_BP.argsort(dim=1, descending=True, stable=True)[:, :count]
 
 
 def least(score_BP: Tensor, *, count: int, grid: tuple[int, int], noise_BP: Tensor) -> Tensor:
-    """The patches with the lowest score; of equal ones the first."""
+    """The patches with the lowest score; ties go to the lower index."""
     return score_BP.argsort(dim=1, stable=True)[:, :count]
 
 
@@ -81,7 +102,7 @@ def even_grid(score_BP: Tensor, *, count: int, grid: tuple[int, int], noise_BP: 
 
 
 def block(score_BP: Tensor, *, count: int, grid: tuple[int, int], noise_BP: Tensor) -> Tensor:
-    """One nearly square block a image at a random place; its last row may be cut short to keep exactly `count`."""
+    """One nearly square block an image at a random place; its last row may be cut short to keep exactly `count`."""
     rows, columns = grid
     wide = min(columns, max(math.ceil(math.sqrt(count)), math.ceil(count / rows)))
     high = math.ceil(count / wide)
@@ -111,8 +132,8 @@ def choose_patches(
     Random masks go by `noise_BP`, which lives on the CPU, so that they are the same on every device.
     """
     count = kept_count(score_BP.shape[1], keep_ratio)
-    chosen_BK = MASKS[mask](score_BP, count=count, grid=grid, noise_BP=noise_BP)
-    return chosen_BK.to(score_BP.device).sort(dim=1).values
+    keep_BK = MASKS[mask](score_BP, count=count, grid=grid, noise_BP=noise_BP)
+    return keep_BK.to(score_BP.device).sort(dim=1).values
 
 
 def pivotal_region(score_BP: Tensor) -> Tensor:

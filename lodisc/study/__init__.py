@@ -1,4 +1,7 @@
-"""The paper's questions, each measured by one command: what is varied, with seeds, intervals and equal compute."""
+"""The questions of the paper, each answered by one command.
+
+A study varies a setting at equal compute, with several seeds and with intervals.
+"""
 
 from lodisc.study.studies import STUDIES
 from lodisc.study.study import study

@@ -11,6 +11,7 @@ from lodisc.device import autocast
 from lodisc.errors import UserError
 from lodisc.method.encoder import Encoder
 from lodisc.method.lodisc import LoDisc, Step
+from lodisc.method.regions import Regions
 from lodisc.training import optim
 from lodisc.training.distributed import AllReduceSum, Processes
 
@@ -29,18 +30,20 @@ class Learner:
         torch.manual_seed(config.seed)
         self.model = LoDisc(
             encoder,
-            hidden_dim=config.hidden_dim,
-            out_dim=config.out_dim,
+            regions=Regions(
+                mask=config.mask,
+                keep_ratio=config.keep_ratio,
+                fusion=config.fusion,
+                mode=config.mask_mode,
+            ),
             objective=config.objective,
             local_weight=config.local_weight,
             masked_side=config.masked_side,
             positives=config.positives,
             attention_from=config.attention_from,
-            mask=config.mask,
-            keep_ratio=config.keep_ratio,
-            mask_mode=config.mask_mode,
-            fusion=config.fusion,
             temperature=config.temperature,
+            hidden_dim=config.hidden_dim,
+            out_dim=config.out_dim,
             gather=world.gather,
             all_reduce=AllReduceSum.apply if world.size > 1 else None,
         ).to(world.device)
@@ -54,9 +57,9 @@ class Learner:
             self.forward = DistributedDataParallel(self.model, device_ids=gpu)
 
     def step(self, views_VB3SS: Tensor, *, step: int, steps: int) -> tuple[Step, dict[str, float]]:
-        """Learn from one batch; what the method computed, and the figures of the step.
+        """Learn from one batch; returns what the method computed, and the metrics of the step.
 
-        A step whose loss or gradient is no finite number teaches the student nothing; after five in a row a `UserError` says what to do.
+        Skips the optimiser step when loss or gradient is not finite; raises `UserError` after five in a row.
         """
         config = self.config
         rate = optim.learning_rate(
@@ -68,7 +71,7 @@ class Learner:
         self.model.update_momentum(momentum)
         with autocast(config.precision, self.world.device):
             result: Step = self.forward(
-                views_VB3SS.to(self.world.device, non_blocking=True), noise_VBP=self._lot(step)
+                views_VB3SS.to(self.world.device, non_blocking=True), noise_VBP=self._noise(step)
             )
         self.optimiser.zero_grad(set_to_none=True)
         result.loss.backward()
@@ -82,19 +85,16 @@ class Learner:
         else:
             self._count_bad_step(step)
         loss, loss_global, loss_local = losses.tolist()
-        figures = {"loss": loss, "loss_global": loss_global, "loss_local": loss_local}
-        return result, {**figures, "lr": rate, "momentum": momentum, "gradient_norm": norm.item()}
+        metrics = {"loss": loss, "loss_global": loss_global, "loss_local": loss_local}
+        return result, {**metrics, "lr": rate, "momentum": momentum, "gradient_norm": norm.item()}
 
     @torch.no_grad()
     def require_finite(self) -> None:
-        """Raise a `UserError` when the student's features are no finite numbers any more, as after one step that was far too large."""
+        """Raise `UserError` when the features are not finite, as after a step that was far too large."""
         encoder = self.model.encoder
-        if not bool(
-            torch.isfinite(
-                encoder(encoder.mean.new_zeros(1, 3, encoder.image_size, encoder.image_size))
-            ).all()
-        ):
-            raise UserError(f"the features have become no finite numbers; {CURE}")
+        empty = encoder.mean.new_zeros(1, 3, encoder.image_size, encoder.image_size)
+        if not bool(torch.isfinite(encoder(empty)).all()):
+            raise UserError(f"the features are no longer finite (NaN or infinity); {CURE}")
 
     def tensors(self) -> dict[str, Tensor]:
         """Everything that learning on from here depends on, by name."""
@@ -123,7 +123,7 @@ class Learner:
             {"state": state, "param_groups": self.optimiser.state_dict()["param_groups"]}
         )
 
-    def _lot(self, step: int) -> Tensor:
+    def _noise(self, step: int) -> Tensor:
         """Random numbers [2, B, P] for the masks of this process's photographs: the same for a photograph, however many processes."""
         generator = torch.Generator().manual_seed((self.config.seed * 1_000_003 + step) * 1024)
         noise_VBP = torch.rand(

@@ -13,7 +13,13 @@ from lodisc.config import FREE_TO_CHANGE, TrainConfig, as_flag, split_seed
 from lodisc.data.check import check_photos, write_skipped
 from lodisc.data.loader import training_batches
 from lodisc.data.photo import Photo, printable
-from lodisc.data.sources import find_photos, fingerprint, split_photos, training_photos
+from lodisc.data.sources import (
+    find_photos,
+    fingerprint,
+    log_passed_over,
+    split_photos,
+    training_photos,
+)
 from lodisc.device import pick_precision
 from lodisc.encoders import build_encoder, load_encoder, load_weights, save_encoder, training_size
 from lodisc.errors import UserError
@@ -90,6 +96,7 @@ def readable_photos(data: Path, out: Path, config: TrainConfig, world: Processes
     listing = listing._replace(photos=training_photos(listing.photos))
     record = out / "skipped.jsonl"
     if world.is_first and not (out / "config.json").exists():
+        log_passed_over(data, listing)
         checked = check_photos(listing, workers=config.workers, max_skipped=config.max_skipped)
         write_skipped(record, checked.skipped)
         if checked.skipped:

@@ -6,11 +6,11 @@ from functools import cache
 from http import HTTPStatus
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader
 from markupsafe import Markup
 from starlette.responses import HTMLResponse
 
-from lodisc.data.photo import printable
+from lodisc.html import html_environment
 
 TITLES = {
     401: "This collection asks for its token",
@@ -35,16 +35,6 @@ def error_page(status: int, detail: str) -> HTMLResponse:
 
 @cache
 def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("lodisc.web"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=lambda value: (
-            printable(value) if isinstance(value, str) and not isinstance(value, Markup) else value
-        ),
-    )
     filters: Sequence[Callable[..., Any]] = (
         number,
         photographs,
@@ -58,8 +48,8 @@ def _environment() -> Environment:
         curve_path,
         verbatim,
     )
-    environment.filters |= {function.__name__: function for function in filters}
-    return environment
+    by_name = {function.__name__: function for function in filters}
+    return html_environment(PackageLoader("lodisc.web"), by_name)
 
 
 def number(value: int) -> str:

@@ -15,6 +15,7 @@ from lodisc.collection.collection import Collection
 from lodisc.config import TrainConfig
 from lodisc.data.decode import decode
 from lodisc.data.loader import most_pixels
+from lodisc.data.views import centre_box
 from lodisc.web import models
 from lodisc.web.state.memo import LruCache
 
@@ -76,13 +77,13 @@ class SharedEncoder:
         return self._pairs.get(names, compute)
 
     def _encode(self, data: bytes) -> EncodedPhoto:
-        from lodisc.explain.attention import look
+        from lodisc.explanation.attention import attention_maps
 
         image = self._decode(data)
         fusion = self.collection.settings.get("fusion", TrainConfig().fusion)
         with self._lock:
             encoder = self.collection.encoder()
-            (areas,) = look(encoder, [image], fusion=fusion)
+            (areas,) = attention_maps(encoder, [image], fusion=fusion)
             patches_RCD = encoder.patch_features([image])[0].numpy()
         rows, columns = areas.attention.shape
         share_RC = (areas.attention / max(float(areas.attention.max()), 1e-12)).round(3)
@@ -102,9 +103,8 @@ class SharedEncoder:
 
 def view_box(width: int, height: int, *, image_size: int) -> list[float]:
     """Left, top, right, bottom of the encoder's centre view, as shares of the picture."""
-    side = min(width, height) * image_size / round(1.14 * image_size)
-    across, down = side / width / 2, side / height / 2
-    return [0.5 - across, 0.5 - down, 0.5 + across, 0.5 + down]
+    left, top, right, bottom = centre_box(width, height, image_size=image_size)
+    return [left / width, top / height, right / width, bottom / height]
 
 
 def _pair(a: EncodedPhoto, b: EncodedPhoto) -> bytes:
