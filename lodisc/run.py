@@ -111,6 +111,11 @@ class Run:
     def report_file(self) -> Path:
         return self.path / "report.html"
 
+    def foreign_files(self) -> list[Path]:
+        """What lies in the folder and is not of a run that was killed before it began."""
+        ours = (".", "config.json.", self.skipped_file.name, self.start.name)
+        return [path for path in self.path.iterdir() if not path.name.startswith(ours)]
+
     @cached_property
     def config(self) -> RunConfig:
         """Its `config.json`, the settings by the names and with the defaults of this version.

@@ -1,7 +1,7 @@
 """Imports inside the package only go down, and the command line starts without torch.
 
-`method/` and `vectors/` import few packages and hardly anything of lodisc; in `web/` no router
-imports a router, and the state knows no HTTP.
+`method/` and `vectors/` know little; in `web/` no router imports a router, and the state knows no
+HTTP.
 """
 
 import ast
@@ -40,7 +40,7 @@ BELOW_STATE = ("lodisc.web.models", "lodisc.web.label_models", "lodisc.web.text"
 
 
 def unit_of(path: str) -> str:
-    """The part of the package that a file belongs to: `data` for `data/views.py`."""
+    """The part of the package that a file is in: `data` for `data/views.py`, `cli` for `cli.py`."""
     return path.split("/")[0].removesuffix(".py")
 
 
@@ -122,9 +122,9 @@ def web_violation(path: str, *, name: str) -> str | None:
 
 
 def violations(files: dict[str, str]) -> list[str]:
-    """One line for each forbidden import; `files` are sources by their path in the package."""
+    """One line for each forbidden import; `files` are sources by path inside the package."""
     units, modules = {unit_of(path) for path in files}, {module_of(path) for path in files}
-    lines = [
+    found = [
         f"{path}: stands in no layer of tests/test_imports.py"
         for path in files
         if place(unit_of(path)) is None
@@ -133,8 +133,8 @@ def violations(files: dict[str, str]) -> list[str]:
         for line, name in imports_of(source, path=path, units=units, modules=modules):
             reason = unit_violation(unit_of(path), name=name) or web_violation(path, name=name)
             if reason:
-                lines.append(f"{path}:{line}: imports {name}: {reason}")
-    return lines
+                found.append(f"{path}:{line}: imports {name}: {reason}")
+    return found
 
 
 def test_imports_only_go_down() -> None:
@@ -147,26 +147,18 @@ def test_imports_only_go_down() -> None:
 
 
 ALLOWED = {
-    "cli.py": """
-import tyro
-from lodisc import __version__
-def go():
-    from lodisc.training.loop import train
-""",
-    "training/loop.py": """
-from lodisc.method import encoder
-from . import health
-from .health import Health
-from ..config import adapt
-""",
+    "cli.py": (
+        "import tyro\nfrom lodisc import __version__\n"
+        "def go():\n    from lodisc.training.loop import train"
+    ),
+    "training/loop.py": (
+        "from lodisc.method import encoder\nfrom . import health\n"
+        "from .health import Health\nfrom ..config import adapt"
+    ),
     "training/health.py": "import numpy",
-    "method/masking.py": """
-import math
-import torch.nn.functional as F
-from lodisc.method.encoder import Encoder
-""",
-    "evaluation/knn.py": "from lodisc.photo_encoder import load",
-    "device.py": "from lodisc.config import Precision",
+    "method/masking.py": (
+        "import math\nimport torch.nn.functional as F\nfrom lodisc.method.encoder import Encoder"
+    ),
     "vectors/nearest.py": "import numpy as np\nfrom lodisc.errors import UserError",
     "web/app.py": "from lodisc.web import pages\nfrom lodisc.web.api import labels",
     "web/pages.py": "import fastapi\nfrom lodisc.web.state import state",
@@ -174,6 +166,8 @@ from lodisc.method.encoder import Encoder
     "web/models.py": "import pydantic",
     "web/state/state.py": "from lodisc.web import models\nfrom lodisc.web.state.labels import undo",
     "web/state/labels.py": "from lodisc.web.text import one_line",
+    "evaluation/knn.py": "from lodisc.photo_encoder import load",
+    "device.py": "from lodisc.config import Precision",
 }
 
 
@@ -228,8 +222,8 @@ from lodisc.method.encoder import Encoder
 )
 def test_an_import_that_goes_up_is_found(path: str, source: str, reason: str) -> None:
     assert violations(ALLOWED) == []
-    lines = violations(ALLOWED | {"cli.py": "", path: source})
-    assert len(lines) == 1 and reason in lines[0]
+    found = violations(ALLOWED | {"cli.py": "", path: source})
+    assert len(found) == 1 and reason in found[0]
 
 
 def test_the_command_line_starts_without_torch() -> None:

@@ -32,14 +32,14 @@ Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
-class Checked:
+class CheckedPhotos:
     """The photographs that can be read, in order, and all that were skipped."""
 
     photos: list[Photo]
     skipped: list[Skipped]
 
 
-def check_photos(listing: Listing, *, workers: int, max_skipped: float) -> Checked:
+def check_photos(listing: Listing, *, workers: int, max_skipped: float) -> CheckedPhotos:
     """Decode every photograph.
 
     Raises `UserError` when none can be read, or when more than the share `max_skipped` cannot.
@@ -61,7 +61,7 @@ def check_photos(listing: Listing, *, workers: int, max_skipped: float) -> Check
             f"{len(skipped)} of {total} photographs can't be read{first}; {advice}"
             "`lodisc data check DATA` lists them"
         )
-    return Checked(photos, skipped)
+    return CheckedPhotos(photos, skipped)
 
 
 def write_skipped(path: Path, skipped: Sequence[Skipped]) -> None:

@@ -69,7 +69,7 @@ def training_batches(
         yield views
 
 
-class Read(NamedTuple):
+class LoadedBatch(NamedTuple):
     """A batch of photographs that was read."""
 
     views: Tensor
@@ -89,8 +89,8 @@ def batches_of(photos: Sequence[Photo], size: int) -> Iterator[Sequence[Photo]]:
 
 def evaluation_batches(
     batches: Iterable[Sequence[Photo]], *, image_size: int, workers: int = 0
-) -> Iterator[Read]:
-    """Read batches of photographs in order; unreadable ones are in `Read.skipped`.
+) -> Iterator[LoadedBatch]:
+    """Read batches of photographs in order; unreadable ones are in `LoadedBatch.skipped`.
 
     `batches` is consumed a little ahead of what is yielded, so that the workers are always busy.
     """
@@ -193,10 +193,10 @@ def _stack_views(views: list[Tensor | Unreadable]) -> Tensor | Unreadable:
     return unreadable or torch.stack([view for view in views if isinstance(view, Tensor)], dim=1)
 
 
-def _stack_readable(loaded: list[tuple[Tensor, Photo, str] | Skipped]) -> Read:
+def _stack_readable(loaded: list[tuple[Tensor, Photo, str] | Skipped]) -> LoadedBatch:
     skipped = [item for item in loaded if isinstance(item, Skipped)]
     readable = [item for item in loaded if not isinstance(item, Skipped)]
     if not readable:
-        return Read(torch.empty(0, 3, 0, 0, dtype=torch.uint8), [], [], skipped)
+        return LoadedBatch(torch.empty(0, 3, 0, 0, dtype=torch.uint8), [], [], skipped)
     views, photos, digests = zip(*readable, strict=True)
-    return Read(torch.stack(views), list(photos), list(digests), skipped)
+    return LoadedBatch(torch.stack(views), list(photos), list(digests), skipped)

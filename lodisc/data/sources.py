@@ -90,9 +90,7 @@ def log_passed_over(data: str | Path, listing: Listing) -> None:
     for reason, keys in listing.passed_over.items():
         more = f" and {len(keys) - MOST_EXAMPLES:,} more" if len(keys) > MOST_EXAMPLES else ""
         examples = ", ".join(map(printable, keys[:MOST_EXAMPLES]))
-        logging.getLogger("lodisc").info(
-            f"note: not read in {printable(data)}: {examples}{more}: {reason}"
-        )
+        logger.info(f"note: not read in {printable(data)}: {examples}{more}: {reason}")
 
 
 def split_photos(photos: Sequence[Photo], *, train_split: float | None, seed: int) -> list[Photo]:

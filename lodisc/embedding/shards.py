@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, TypedDict
 from numpy.typing import NDArray
 
 from lodisc.data.check import write_skipped
-from lodisc.data.loader import Read
+from lodisc.data.loader import LoadedBatch
 from lodisc.data.photo import Photo, Skipped
 from lodisc.embedding.embedding import skipped_file
 from lodisc.embedding.parts import Row, read_part, write_part
@@ -83,7 +83,7 @@ class Shard:
     def complete(self) -> bool:
         return len(self.rows) + len(self.skipped) == len(self.missing)
 
-    def add(self, read: Read, vectors_BD: NDArray[Any]) -> None:
+    def add(self, read: LoadedBatch, vectors_BD: NDArray[Any]) -> None:
         """Take over a batch of photographs and their vectors."""
         self.skipped += read.skipped
         for photo, digest, vector_D in zip(read.photos, read.digests, vectors_BD, strict=True):

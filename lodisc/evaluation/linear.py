@@ -56,15 +56,15 @@ def choose_strength(vectors_ND: Tensor, labels_N: Tensor, *, classes: int, seed:
     Ties go to the stronger one. The search goes from strong to weak and stops when two in a row are
     worse than the best. Returns 1e-4 where no class has two photographs.
     """
-    held_N = held_out(labels_N, seed=seed)
-    if not held_N.any():
+    validation_N = held_out(labels_N, seed=seed)
+    if not validation_N.any():
         return WITHOUT_VALIDATION
     best, best_strength, worse = -1.0, STRENGTHS[0], 0
     for strength, weights, bias in fit_path(
-        vectors_ND[~held_N], labels_N[~held_N], classes=classes, strengths=STRENGTHS
+        vectors_ND[~validation_N], labels_N[~validation_N], classes=classes, strengths=STRENGTHS
     ):
-        predictions = (vectors_ND[held_N] @ weights + bias).argmax(1)
-        accuracy = (predictions == labels_N[held_N]).double().mean().item()
+        predictions = (vectors_ND[validation_N] @ weights + bias).argmax(1)
+        accuracy = (predictions == labels_N[validation_N]).double().mean().item()
         worse = worse + 1 if accuracy < best else 0
         if accuracy > best:
             best, best_strength = accuracy, strength
@@ -76,9 +76,9 @@ def choose_strength(vectors_ND: Tensor, labels_N: Tensor, *, classes: int, seed:
 def held_out(labels_N: Tensor, *, seed: int) -> Tensor:
     """The photographs to validate on, bool `[N]`: a fifth of every class, at least one of two."""
     rng = np.random.default_rng((seed, len(labels_N)))
-    held_N = torch.zeros(len(labels_N), dtype=torch.bool)
+    validation_N = torch.zeros(len(labels_N), dtype=torch.bool)
     for label in labels_N.unique():
         members = (labels_N == label).nonzero().flatten().numpy()
         share = 0 if len(members) == 1 else max(1, round(len(members) / 5))
-        held_N[torch.from_numpy(rng.permutation(members)[:share])] = True
-    return held_N
+        validation_N[torch.from_numpy(rng.permutation(members)[:share])] = True
+    return validation_N

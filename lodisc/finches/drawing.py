@@ -294,7 +294,7 @@ def _light(
     head.
     """
     side = len(covered_HW)
-    lit = _lit(rng, pose, side)
+    lit = _sunlight(rng, pose, side)
     strength = rng.uniform(0.25, 0.55)
     cool = [0.1, 0.03, 0.0] if rng.uniform() < 0.5 else [0.0, 0.02, 0.06]
     angle, centred = rng.uniform(0, 6.3), _pixel_centres(side) / side - 0.5
@@ -313,7 +313,7 @@ def _light(
     ]
 
 
-def _lit(rng: Generator, pose: Pose, side: int) -> NDArray[Any]:
+def _sunlight(rng: Generator, pose: Pose, side: int) -> NDArray[Any]:
     """How much a sun lights two spheres, under body and head, at each pixel: -0.25..1, [H, W]."""
     x, y = _bird_coordinates(pose, side)
     tilt, height = rng.uniform(-1.2, 1.2), rng.uniform(0.35, 0.8)

@@ -31,7 +31,7 @@ from lodisc.evaluation.focus import focus_scores
 from lodisc.evaluation.paired import photo_scores
 from lodisc.files import replacing
 from lodisc.photo_encoder import PhotoEncoder, load, load_start
-from lodisc.run import Run
+from lodisc.run import OLD_NAMES, Run
 from lodisc.study.design import FOCUS
 from lodisc.study.result import ArmResult
 from lodisc.training.loop import run_training
@@ -74,10 +74,12 @@ class Runs:
     def folder(self, config: TrainConfig) -> Path:
         """The folder of the run of a config.
 
-        Its name has the objective and a digest of the data and of every setting that matters.
+        Its name has the objective and a digest of the data and of every setting that matters. The
+        digest uses the first names of settings, so that runs of older versions are found.
         """
+        first_names = {new: old for old, new in OLD_NAMES.items()}
         settings = {
-            name: value
+            first_names.get(name, name): value
             for name, value in _without_unused_settings(config).to_dict().items()
             if name not in FREE_TO_CHANGE | {"seed"}
         }

@@ -13,7 +13,7 @@ from starlette.responses import HTMLResponse, RedirectResponse
 from lodisc.web import models
 from lodisc.web.parameters import Opened
 from lodisc.web.rendering import render
-from lodisc.web.state.groups import describe_groups, group_descriptions
+from lodisc.web.state.groups import describe_groups, description_of
 from lodisc.web.state.health import describe_health
 from lodisc.web.state.listing import ListingQuery, list_duplicates, list_photos, list_skipped
 from lodisc.web.state.progress import describe_progress
@@ -201,11 +201,11 @@ def _facets(
     view: View, state: State, summary: models.SummaryOut
 ) -> list[tuple[str, str, list[tuple[Any, str, int]]]]:
     """Labels, groups and folders: title, name in the address, and (value, title, count) of each."""
-    description = group_descriptions(state.snapshot())
+    description = description_of(state.snapshot())
     groups = [
         (
             group.group,
-            f"Group {group.group}" if group.label is None else f"{group.group} · {group.label}",
+            f"{group.group} · {group.label}" if group.label else f"Group {group.group}",
             group.size,
         )
         for group in (description.groups if description else [])

@@ -70,9 +70,8 @@ class SharedEncoder:
         """`models.PairOut` of two photographs as JSON; raises `Unreadable`."""
 
         def compute() -> bytes:
-            return _pair(
-                *(self.encode(name, read) for name, read in zip(names, reads, strict=True))
-            )
+            a, b = (self.encode(name, read) for name, read in zip(names, reads, strict=True))
+            return _pair(a, b)
 
         return self._pairs.get(names, compute)
 

@@ -7,9 +7,9 @@ from lodisc.web.state.state import State
 
 
 def describe_groups(state: State) -> models.GroupsOut:
-    """Every group: its size, its most frequent label, its most typical and its doubtful members."""
+    """Every group: size, most frequent label, most typical photograph, and those that fit least."""
     snapshot = state.snapshot()
-    description = group_descriptions(snapshot)
+    description = description_of(snapshot)
     if snapshot.groups is None or description is None:
         return models.GroupsOut(k=None, grouping=None, criterion=None, tried=[], groups=[])
     return models.GroupsOut(
@@ -31,9 +31,9 @@ def describe_groups(state: State) -> models.GroupsOut:
     )
 
 
-def group_descriptions(snapshot: Snapshot) -> GroupsDescription | None:
-    """What `lodisc group` says about the groups too; None before there are any."""
-    groups = snapshot.groups
-    if groups is None:
+def description_of(snapshot: Snapshot) -> GroupsDescription | None:
+    """The same description that `lodisc group` prints; None before photographs are grouped."""
+    if snapshot.groups is None:
         return None
+    groups = snapshot.groups
     return describe_grouping(groups.grouping, groups.groups, groups.group_N, snapshot.labels)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -11,6 +10,7 @@ from typing import Any, Literal
 
 from lodisc.data.photo import printable
 from lodisc.embedding.embedding import Embedding
+from lodisc.files import read_json
 from lodisc.run import Run
 from lodisc.web import models
 from lodisc.web.state.state import State
@@ -95,12 +95,11 @@ def _training(folder: Path, *, data: str | None) -> Iterator[tuple[float, models
 
 def _embedding(folder: Path, *, data: str | None) -> Iterator[tuple[float, models.TaskOut]]:
     embedding = Embedding(folder)
-    path = embedding.progress_file
-    if data is None or not path.is_file():
+    if data is None or not embedding.progress_file.is_file():
         return
-    if json.loads(embedding.settings_file.read_bytes()).get("data") != data:
+    if read_json(embedding.settings_file).get("data") != data:
         return
-    progress = json.loads(path.read_bytes())
+    progress = read_json(embedding.progress_file)
     updated, done, total = progress["updated"], progress["done"], progress["total"]
     seconds = updated - progress["started"]
     speed = done / seconds if seconds > 0 else 0.0
