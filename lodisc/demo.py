@@ -41,9 +41,9 @@ def settings() -> TrainConfig:
 def run_demo(folder: Path) -> dict[str, Any]:
     """Draw finches in `folder`, train, evaluate, explain and report.
 
-    Returns what `evaluate` returns, with raw pixels as a third arm and the share of attention on the
-    parts that differ, and the paths of run, pictures and report. Called again, it resumes. Raises
-    `UserError` when `folder` holds something else.
+    Returns what `evaluate` returns, with raw pixels as a third arm, the share of attention on the
+    parts that differ (`focus`), `seconds`, and the paths `run`, `pictures` and `report`. Called
+    again, it resumes. Raises `UserError` when `folder` holds something else.
     """
     started_at = time.monotonic()
     data, run, config = folder / "finches", folder / "run", settings()

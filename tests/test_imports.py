@@ -5,6 +5,7 @@ HTTP.
 """
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Collection, Iterable, Iterator
@@ -146,6 +147,24 @@ def test_imports_only_go_down() -> None:
     assert violations(files) == []
 
 
+def flags_named_in(source: str) -> list[int]:
+    """The lines of the string constants that hold the name of a flag, docstrings too."""
+    return [
+        node.lineno
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.Constant)
+        and isinstance(node.value, str)
+        and re.search(r"--\w", node.value)
+    ]
+
+
+def test_the_method_names_no_flag() -> None:
+    example = 'def go():\n    """See --lr."""\n    raise ValueError(f"--lr {1}")'
+    assert flags_named_in(example) == [2, 3]
+    sources = sorted((PACKAGE / "method").glob("*.py"))
+    assert sources and not any(flags_named_in(path.read_text()) for path in sources)
+
+
 ALLOWED = {
     "cli.py": (
         "import tyro\nfrom lodisc import __version__\n"
@@ -222,8 +241,8 @@ ALLOWED = {
 )
 def test_an_import_that_goes_up_is_found(path: str, source: str, reason: str) -> None:
     assert violations(ALLOWED) == []
-    found = violations(ALLOWED | {"cli.py": "", path: source})
-    assert len(found) == 1 and reason in found[0]
+    messages = violations(ALLOWED | {"cli.py": "", path: source})
+    assert len(messages) == 1 and reason in messages[0]
 
 
 def test_the_command_line_starts_without_torch() -> None:

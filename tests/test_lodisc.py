@@ -1,5 +1,6 @@
 """One step of the method: its losses against the formula, who learns, and a golden step."""
 
+from dataclasses import replace
 from itertools import product
 from typing import Any
 
@@ -7,6 +8,8 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+import lodisc.method.lodisc
+from lodisc.config import TrainConfig, paper
 from lodisc.encoders import build_encoder
 from lodisc.method.lodisc import LoDisc
 from lodisc.method.masking import FUSIONS, choose_patches
@@ -19,22 +22,17 @@ AS_PUBLISHED: dict[str, Any] = {
     "masked_side": "key",
     "positives": "other",
     "attention_from": "momentum",
-    "mask": "pivotal",
-    "keep_ratio": 0.3,
-    "mode": "drop",
-    "fusion": "product",
     "temperature": 0.2,
 }
+REGIONS = Regions(mask="pivotal", keep_ratio=0.3, fusion="product", mode="drop")
 
 
-def tiny(**settings) -> LoDisc:
+def tiny(*, regions: Regions = REGIONS, **settings) -> LoDisc:
     torch.manual_seed(0)
     encoder = build_encoder("vit_tiny_patch16_224", image_size=32, args=TINY)
-    settings = {**AS_PUBLISHED, **settings}
-    regions = Regions(
-        **{name: settings.pop(name) for name in ("mask", "keep_ratio", "fusion", "mode")}
+    model = LoDisc(
+        encoder, hidden_dim=48, out_dim=16, regions=regions, **{**AS_PUBLISHED, **settings}
     )
-    model = LoDisc(encoder, regions=regions, hidden_dim=48, out_dim=16, **settings)
     for parameter in model.momentum_encoder.parameters():
         parameter.add_(
             torch.randn(parameter.shape, generator=torch.Generator().manual_seed(parameter.numel()))
@@ -83,11 +81,10 @@ def test_losses_equal_the_formula_written_view_by_view(
     """
     settings = {
         "masked_side": masked_side,
-        "mode": mode,
         "positives": positives,
         "attention_from": attention,
     }
-    model = tiny(local_weight=weight, keep_ratio=0.3, **settings)
+    model = tiny(local_weight=weight, regions=replace(REGIONS, mode=mode), **settings)
     with torch.no_grad():
         for parameter in model.encoder.parameters():
             parameter.add_(
@@ -206,7 +203,7 @@ def test_gradients_reach_the_student_only(objective: str, masked_side: str) -> N
 
 def test_whole_regions_make_the_local_task_a_copy_of_the_global_one() -> None:
     for masked_side in ("key", "query"):
-        got = step(tiny(keep_ratio=1.0, masked_side=masked_side))
+        got = step(tiny(regions=replace(REGIONS, keep_ratio=1.0), masked_side=masked_side))
         torch.testing.assert_close(got.loss_local, got.loss_global)
 
 
@@ -252,7 +249,7 @@ def test_momentum_is_an_average_of_before_and_student() -> None:
 
 def test_same_seed_same_step_to_the_bit() -> None:
     def golden() -> list[torch.Tensor]:
-        model = tiny(masked_side="query", mask="random")
+        model = tiny(masked_side="query", regions=replace(REGIONS, mask="random"))
         optimiser = torch.optim.AdamW(model.parameters(), lr=1e-3)
         step(model).loss.backward()
         optimiser.step()
@@ -271,3 +268,15 @@ def test_features_and_attention_are_reported_as_they_were() -> None:
         got.rows_BLP, model.momentum_encoder.forward_with_attention(views()[0])[1]
     )
     assert not F.normalize(got.queries_VBD, dim=-1).requires_grad
+
+
+def test_the_table_of_the_module_holds_the_values_of_the_recipes() -> None:
+    cells = [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in (lodisc.method.lodisc.__doc__ or "").splitlines()
+        if line.startswith("| ") and not line.startswith("| setting")
+    ]
+    assert len(cells) == 14
+    for name, _, published, default, _ in cells:
+        assert published == str(getattr(paper(), name)), name
+        assert default == str(getattr(TrainConfig(), name)), name

@@ -78,6 +78,19 @@ def test_rollout_equals_the_product_of_whole_matrices() -> None:
         torch.testing.assert_close(FUSIONS["rollout"].score(a_BLP)[b], rolled[0, 1:])
 
 
+@pytest.mark.parametrize("fusion", FUSIONS)
+def test_a_map_for_showing_sums_to_one_in_the_order_of_the_score(fusion: str) -> None:
+    score, shown = FUSIONS[fusion].score(rows()), FUSIONS[fusion].map(rows())
+    assert (shown >= 0).all() and torch.allclose(shown.sum(dim=1), torch.ones(3))
+    assert torch.equal(score.argsort(dim=1, stable=True), shown.argsort(dim=1, stable=True))
+
+
+def test_the_map_of_the_product_is_its_root() -> None:
+    root = rows().double().log().mean(dim=1).exp()
+    expected = (root / root.sum(dim=1, keepdim=True)).float()
+    torch.testing.assert_close(FUSIONS["product"].map(rows()), expected)
+
+
 @pytest.mark.parametrize("mask", MASKS)
 @pytest.mark.parametrize("keep_ratio", [0.01, 0.1, 0.3, 0.5, 0.77, 1.0])
 @pytest.mark.parametrize("kind", ["ties", "random", "infinite"])
@@ -126,7 +139,7 @@ def test_grid_is_spread_over_all_quarters() -> None:
     assert all(3 <= quarter <= 5 for quarter in quarters)
 
 
-def test_random_depends_on_the_lot_alone() -> None:
+def test_random_depends_on_the_noise_alone() -> None:
     first = choose(torch.zeros(4, PATCHES), "random", 0.5, seed=1)
     assert torch.equal(first, choose(torch.rand(4, PATCHES), "random", 0.5, seed=1))
     assert not torch.equal(first, choose(torch.zeros(4, PATCHES), "random", 0.5, seed=2))
@@ -136,7 +149,7 @@ def test_random_depends_on_the_lot_alone() -> None:
 def test_the_pivotal_region_is_the_quarter_that_training_would_keep() -> None:
     score = FUSIONS["product"].score(rows())
     region = pivotal_region(score)
-    assert [one.nonzero().flatten().tolist() for one in region] == choose(
+    assert [row.nonzero().flatten().tolist() for row in region] == choose(
         score, "pivotal", 0.25
     ).tolist()
 

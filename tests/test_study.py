@@ -27,6 +27,8 @@ from lodisc.training import checkpoint
 from lodisc.training.learner import Learner
 from lodisc.training.prepare import WeightsUnavailable
 
+pytestmark = pytest.mark.usefixtures("notes")
+
 BASE = TrainConfig(**{**TINY, "epochs": 2.0, "objective": "both"})
 
 

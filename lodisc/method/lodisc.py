@@ -1,36 +1,42 @@
-"""One training step of LoDisc (arXiv 2403.04066, section 3).
+"""One training step of LoDisc, as in section 3 of the paper (arXiv 2403.04066).
 
-Where the terms of the paper are:
+An image gives two views x and x'. Where the paper's terms are:
 
-instance discrimination (InstDisc), the global task   `LoDisc._global_loss`; alone it is MoCo v3
-local discrimination (LoDisc), the local task         `LoDisc._masked_key_loss`
-attention collection                                  `Encoder.forward_with_attention`
-attention fusion, A = ∏_l a_l                         `masking.FUSIONS["product"]`
-location-wise mask, pivotal region                    `masking.MASKS["pivotal"]`, `Regions`
-momentum encoder f_k                                  `momentum_encoder`, `update_momentum`
-projector, predictor h                                `heads`
-contrastive loss ctr(q, k)                            `objective.info_nce`
+InstDisc, the global task    `LoDisc._global_loss`; without a local task this is MoCo v3
+LoDisc, the local task       `LoDisc._masked_key_loss`; our default is `_masked_query_loss`
+momentum encoder f_k         `LoDisc.momentum_encoder`, `momentum_projector`, `update_momentum`
+attention collection, a_l    `Encoder.forward_with_attention`, `AttentionCollector`
+fusion, A = ∏_l a_l          `masking.product`, one of `FUSIONS`
+location-wise mask           `masking.pivotal`, one of `MASKS`; `Regions.cut` applies it
+ctr(q, k)                    `objective.info_nce`
 
-What this software does otherwise by default, setting by setting:
+Setting by setting; the pages are in docs/results, the values in lodisc/config.py:
 
-setting       paper          recipe "paper"   default        why (pages of docs/results)
-objective     both           both             local          default.md, branches.md
-masked side   key            key              query          masked-side.md
-positives     other view     other view       both views     masked-side.md
-mask          pivotal        pivotal          random         masks.md
-keep ratio ρ  0.3 (code)     0.3              0.75           keep-ratio.md
-mask mode     zero (code)    zero             drop           as good, and about ρ times the cost
-recolour      no             no               yes            recipe-history.md
-fusion        product        product          product        attention.md
-attention     momentum       momentum         momentum       attention.md
-λ             1              1                (one loss)     branches.md
-τ             0.2            0.2              0.2            as published
+| setting        | paper    | recipe paper | default (adapt) | why                             |
+|----------------|----------|--------------|-----------------|---------------------------------|
+| objective      | both     | both         | local           | default.md                      |
+| masked_side    | key      | key          | query           | masked-side.md                  |
+| positives      | other    | other        | both            | masked-side.md                  |
+| recolour       | no       | False        | True            | default.md                      |
+| mask           | pivotal  | pivotal      | random          | masks.md                        |
+| keep_ratio     | 0.3      | 0.3          | 0.75            | keep-ratio.md                   |
+| mask_mode      | zero     | zero         | drop            | costs ρ of the pass: default.md |
+| fusion         | product  | product      | product         | as in the paper                 |
+| attention_from | momentum | momentum     | momentum        | as in the paper                 |
+| local_weight   | 1        | 1.0          | 1.0             | as in the paper                 |
+| temperature    | 0.2      | 0.2          | 0.2             | as in the paper                 |
+| momentum       | 0.99     | 0.99         | 0.99            | as in the paper                 |
+| hidden_dim     | 4096     | 4096         | 4096            | as in the paper                 |
+| out_dim        | 256      | 256          | 256             | as in the paper                 |
 
-Axes: V = 2 views (4 with those in other colours), B photographs, S side in pixels, L layers, P patches, D vector.
+Axes: V = 2 views (4 with those in other colours), B photographs, S side in pixels, L layers,
+P patches, D vector.
 """
 
+from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -43,32 +49,40 @@ from lodisc.method.regions import Regions
 
 @dataclass(frozen=True)
 class Step:
-    """What one step computed; everything but `loss` is detached."""
+    """The results of one step; only `loss` carries a gradient."""
 
     loss: Tensor
+    """L = L_g + λ·L_l, or one of the two."""
     loss_global: Tensor
+    """L_g; 0 without the global task."""
     loss_local: Tensor
+    """L_l without its weight λ; 0 without the local task."""
     features_VBD: Tensor
-    """The student's features of the whole views, or of the regions where it sees nothing else."""
+    """[CLS] features of the student: of whole views, or of regions if it sees only regions."""
     queries_VBD: Tensor
+    """h(f(·)) of the same views or regions."""
     keys_VBD: Tensor
+    """f_k of the whole views."""
     rows_BLP: Tensor
-    """[CLS] attention to the first view, by which patches may be chosen."""
+    """[CLS] attention to the first view, which the masks `pivotal` and `least` go by."""
 
 
 class LoDisc(nn.Module):
-    """Student f, predictor h and momentum encoder f_k, with the global and the local contrastive task.
+    """Student f, predictor h and momentum encoder f_k, with the global and the local task.
 
-    `objective`: `global` is MoCo v3, `local` contrasts regions with whole views, `both` is the paper's L = L_g + λ·L_l with
-    λ = `local_weight`. `masked_side`: which side of the local task sees a region, the `key` as in the paper or the `query`.
-    `positives`: a region must find the `other` view, or `both`, its own too. `attention_from`: the encoder whose attention
-    chooses the regions, `momentum` or `student`. `gather` and `all_reduce` reach the other processes, if there are any.
+    `objective`: global is L_g, which is MoCo v3; local is L_l; both is L_g + λ·L_l with
+    λ = `local_weight`. `masked_side` is the side of the local task that sees only a region.
+    `positives`: a region must match the other view, or both its own and the other view.
+    `attention_from`: attention of the momentum encoder, as in the paper, or of the student.
+    `gather` and `all_reduce` reach the other processes, if there are any.
     """
 
     def __init__(
         self,
         encoder: Encoder,
         *,
+        hidden_dim: int,
+        out_dim: int,
         regions: Regions,
         objective: str,
         local_weight: float,
@@ -76,112 +90,125 @@ class LoDisc(nn.Module):
         positives: str,
         attention_from: str,
         temperature: float,
-        hidden_dim: int,
-        out_dim: int,
         gather: Gather = alone,
         all_reduce: AllReduce | None = None,
     ) -> None:
         super().__init__()
-        self.encoder = encoder
         widths = {"hidden_dim": hidden_dim, "out_dim": out_dim}
+        self.encoder = encoder
         self.projector = projector(encoder.dim, **widths, all_reduce=all_reduce)
         self.predictor = predictor(**widths, all_reduce=all_reduce)
         self.momentum_encoder = deepcopy(encoder).requires_grad_(False)
         self.momentum_projector = deepcopy(self.projector).requires_grad_(False)
-        self.regions, self.objective, self.local_weight = regions, objective, local_weight
+        self.regions, self.attention_from = regions, attention_from
+        self.objective, self.local_weight = objective, local_weight
         self.masked_side, self.positives = masked_side, positives
-        self.attention_from, self.temperature, self.gather = attention_from, temperature, gather
+        self.temperature, self.gather = temperature, gather
 
     @torch.no_grad()
     def update_momentum(self, momentum: float) -> None:
         """θ_k ← m·θ_k + (1 − m)·θ_q; call it once before every step."""
-        pairs = (self.momentum_encoder, self.encoder), (self.momentum_projector, self.projector)
-        for slow, fast in pairs:
-            weights = [parameter.detach() for parameter in fast.parameters()]
-            torch._foreach_lerp_(list(slow.parameters()), weights, 1 - momentum)
+        for slow, fast in (
+            (self.momentum_encoder, self.encoder),
+            (self.momentum_projector, self.projector),
+        ):
+            torch._foreach_lerp_(
+                list(slow.parameters()), [p.detach() for p in fast.parameters()], 1 - momentum
+            )
 
     def forward(self, views_VB3SS: Tensor, *, noise_VBP: Tensor) -> Step:
-        """The losses of two views of the same photographs, bytes or normalised floats [2, B, 3, S, S].
+        """The losses of two views of the same photographs [2, B, 3, S, S].
 
-        [4, B, 3, S, S] is two views and then both in other colours, from which the regions are cut.
-        The momentum encoder sees both whole views once, and attention is read from that same pass. Random masks go by
-        `noise_VBP`, uniform random numbers [2, B, P] on the CPU.
+        Views are bytes or normalised floats. [4, B, 3, S, S] holds two views, then both in other
+        colours: regions are cut from the latter.
+        The momentum encoder sees both views once; attention comes from that pass. The student sees
+        both views once. The local task adds one pass over regions, of f_k with masked keys and of f
+        with masked queries. With masked queries and `local`, the student sees only regions.
+        Masks at random follow `noise_VBP`, uniform random numbers [2, B, P] on the CPU.
         """
-        views = self.encoder.normalise(views_VB3SS[:2].flatten(0, 1))
-        recoloured = views
-        if len(views_VB3SS) == 4:
-            recoloured = self.encoder.normalise(views_VB3SS[2:].flatten(0, 1))
-        keys_VBD, rows = self._whole_keys(views)
-        masks_key = self.objective != "global" and self.masked_side == "key"
-        masks_query = self.objective != "global" and self.masked_side == "query"
-
-        loss_global = loss_local = torch.zeros((), device=views.device)
-        if masks_query:  # before the whole views, whose features are reported where both are seen
-            region = self.regions.features(self.encoder, recoloured, rows=rows, noise_VBP=noise_VBP)
-            features_VBD, queries_VBD = self._queries(region)
-            loss_local = self._masked_query_loss(queries_VBD, keys_VBD)
-        if self.objective != "local" or masks_key:
-            features_VBD, queries_VBD = self._queries(self.encoder(views))
+        images, recoloured = self._normalised(views_VB3SS)
+        k, rows = self._whole_keys(images)
+        cut = partial(
+            self.regions.cut,
+            images_B3SS=recoloured,
+            rows_BLP=rows,
+            noise_BP=noise_VBP.flatten(0, 1),
+        )
+        loss_global = loss_local = torch.zeros((), device=images.device)
+        if not self._sees_regions_only:
+            features = _by_view(self.encoder(images))
+            q = self.predictor(self.projector(features))
         if self.objective != "local":
-            loss_global = self._global_loss(queries_VBD, keys_VBD)
-        if masks_key:
-            region_keys_VBD = self._region_keys(recoloured, rows, noise_VBP)
-            loss_local = self._masked_key_loss(queries_VBD, region_keys_VBD)
+            loss_global = self._global_loss(q, k)
+        if self._masks("query"):
+            region_features = _by_view(cut(self.encoder))
+            q_l = self.predictor(self.projector(region_features))
+            loss_local = self._over_positives(self._masked_query_loss, q_l, k)
+        if self._masks("key"):
+            with torch.no_grad():
+                k_l = self.momentum_projector(_by_view(cut(self.momentum_encoder)))
+            loss_local = self._over_positives(self._masked_key_loss, q, k_l)
+        if self._sees_regions_only:
+            features, q = region_features, q_l
         weight = {"global": 0.0, "local": 1.0, "both": self.local_weight}[self.objective]
         return Step(
             loss=loss_global + weight * loss_local,
             loss_global=loss_global.detach(),
             loss_local=loss_local.detach(),
-            features_VBD=features_VBD.detach(),
-            queries_VBD=queries_VBD.detach(),
-            keys_VBD=keys_VBD,
+            features_VBD=features.detach(),
+            queries_VBD=q.detach(),
+            keys_VBD=k,
             rows_BLP=rows[: len(rows) // 2],
         )
 
     def _global_loss(self, q_VBD: Tensor, k_VBD: Tensor) -> Tensor:
-        """L_g = ctr(q, k') + ctr(q', k), with whole queries and whole keys."""
-        (q, q2), (k, k2) = q_VBD, k_VBD
-        return self._ctr(q, k2) + self._ctr(q2, k)
+        """InstDisc: L_g = ctr(q, k') + ctr(q', k)."""
+        (q, q_prime), (k, k_prime) = q_VBD, k_VBD
+        return self._ctr(q, k_prime) + self._ctr(q_prime, k)
 
-    def _masked_key_loss(self, q_VBD: Tensor, region_k_VBD: Tensor) -> Tensor:
-        """The paper: L_l = ctr(q, k'_l) + ctr(q', k_l), with whole queries and the keys k_l of regions."""
-        return self._local_loss(q_VBD, region_k_VBD)
+    def _masked_key_loss(self, q_VBD: Tensor, k_l_VBD: Tensor) -> Tensor:
+        """LoDisc as published, f_k sees the region: L_l = ctr(q, k'_l) + ctr(q', k_l)."""
+        (q, q_prime), (k_l, k_l_prime) = q_VBD, k_l_VBD
+        return self._ctr(q, k_l_prime) + self._ctr(q_prime, k_l)
 
-    def _masked_query_loss(self, region_q_VBD: Tensor, k_VBD: Tensor) -> Tensor:
-        """L_l = ctr(q_l, k') + ctr(q'_l, k), with the queries q_l of regions and whole keys."""
-        return self._local_loss(region_q_VBD, k_VBD)
+    def _masked_query_loss(self, q_l_VBD: Tensor, k_VBD: Tensor) -> Tensor:
+        """Our default, f sees the region: L_l = ctr(q_l, k') + ctr(q'_l, k)."""
+        (q_l, q_l_prime), (k, k_prime) = q_l_VBD, k_VBD
+        return self._ctr(q_l, k_prime) + self._ctr(q_l_prime, k)
 
-    def _local_loss(self, q_VBD: Tensor, k_VBD: Tensor) -> Tensor:
-        """Each view against the other; with both positives the mean of that and of each view against itself."""
-        (q, q2), (k, k2) = q_VBD, k_VBD
-        crossed = self._ctr(q, k2) + self._ctr(q2, k)
+    def _over_positives(
+        self, loss: Callable[[Tensor, Tensor], Tensor], q_VBD: Tensor, k_VBD: Tensor
+    ) -> Tensor:
+        """`loss`; with positives `both` its mean over the other view's keys and the own view's."""
         if self.positives == "other":
-            return crossed
-        own = self._ctr(q, k) + self._ctr(q2, k2)
-        return (crossed + own) / 2
+            return loss(q_VBD, k_VBD)
+        return (loss(q_VBD, k_VBD) + loss(q_VBD, k_VBD.flip(0))) / 2
 
     def _ctr(self, q_BD: Tensor, k_BD: Tensor) -> Tensor:
         return info_nce(q_BD, k_BD, temperature=self.temperature, gather=self.gather)
 
-    def _queries(self, features: Tensor) -> tuple[Tensor, Tensor]:
-        """Features [2, B, D] of the student by view, and its queries h(g(f))."""
-        features_VBD = _by_view(features)
-        return features_VBD, self.predictor(self.projector(features_VBD))
+    def _normalised(self, views_VB3SS: Tensor) -> tuple[Tensor, Tensor]:
+        """Both views [2·B, 3, S, S], and the images that regions are cut from."""
+        images = self.encoder.normalise(views_VB3SS[:2].flatten(0, 1))
+        if len(views_VB3SS) == 2:
+            return images, images
+        return images, self.encoder.normalise(views_VB3SS[2:].flatten(0, 1))
 
     @torch.no_grad()
-    def _whole_keys(self, views: Tensor) -> tuple[Tensor, Tensor]:
-        """The keys [2, B, D] of whole views, and the attention rows [2·B, L, P] that choose regions."""
-        features, rows = self.momentum_encoder.forward_with_attention(views)
+    def _whole_keys(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """k = f_k(x) and k' = f_k(x') [2, B, D], and the attention rows [2·B, L, P]."""
+        features, rows = self.momentum_encoder.forward_with_attention(images)
+        keys_VBD = self.momentum_projector(_by_view(features))
         if self.attention_from == "student":
-            _, rows = self.encoder.forward_with_attention(views)
-        return self.momentum_projector(_by_view(features)), rows
+            _, rows = self.encoder.forward_with_attention(images)
+        return keys_VBD, rows
 
-    @torch.no_grad()
-    def _region_keys(self, views: Tensor, rows: Tensor, noise_VBP: Tensor) -> Tensor:
-        """The keys [2, B, D] of regions."""
-        encoder = self.momentum_encoder
-        features = self.regions.features(encoder, views, rows=rows, noise_VBP=noise_VBP)
-        return self.momentum_projector(_by_view(features))
+    def _masks(self, side: str) -> bool:
+        return self.objective != "global" and self.masked_side == side
+
+    @property
+    def _sees_regions_only(self) -> bool:
+        return self.objective == "local" and self.masked_side == "query"
 
 
 def _by_view(features: Tensor) -> Tensor:
