@@ -125,7 +125,7 @@ def web_violation(path: str, *, name: str) -> str | None:
 def violations(files: dict[str, str]) -> list[str]:
     """One line for each forbidden import; `files` are sources by path inside the package."""
     units, modules = {unit_of(path) for path in files}, {module_of(path) for path in files}
-    found = [
+    messages = [
         f"{path}: stands in no layer of tests/test_imports.py"
         for path in files
         if place(unit_of(path)) is None
@@ -134,8 +134,8 @@ def violations(files: dict[str, str]) -> list[str]:
         for line, name in imports_of(source, path=path, units=units, modules=modules):
             reason = unit_violation(unit_of(path), name=name) or web_violation(path, name=name)
             if reason:
-                found.append(f"{path}:{line}: imports {name}: {reason}")
-    return found
+                messages.append(f"{path}:{line}: imports {name}: {reason}")
+    return messages
 
 
 def test_imports_only_go_down() -> None:
