@@ -4,7 +4,6 @@ A recipe is a function that returns a complete `TrainConfig`; flags change singl
 """
 
 import math
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
@@ -228,8 +227,3 @@ def as_flag(name: str, value: object) -> str:
         if value is False
         else f"--{flag} {value}".rstrip()
     )
-
-
-def split_seed(settings: Mapping[str, Any]) -> int:
-    """The seed by which a run with these settings divided its photographs: before there was a setting for it, that of all else."""
-    return settings.get("split_seed", settings["seed"])

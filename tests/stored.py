@@ -15,7 +15,10 @@ from lodisc.embedding.parts import Row, write_part
 def stored(
     folder: Path, vectors_ND: NDArray[np.float32], *, fingerprint: str = "f" * 64
 ) -> Collection:
-    """A collection of these vectors in `folder / "C"`, in the order of the keys; again, with others in their place."""
+    """A collection of these vectors in `folder / "C"`, in the order of the keys.
+
+    A second call replaces the vectors.
+    """
     parts, count, dim = folder / "vectors", *vectors_ND.shape
     Embedding(parts).encoder.mkdir(parents=True, exist_ok=True)
     Embedding(parts).settings_file.write_text(

@@ -1,11 +1,13 @@
-"""Imports inside the package only go down, `method/` and `vectors/` know little, and the command
-line starts without torch.
+"""Imports inside the package only go down, and the command line starts without torch.
+
+`method/` and `vectors/` know little; in `web/` no router imports a router, and the state knows no
+HTTP.
 """
 
 import ast
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -33,6 +35,8 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
     "method": ({"torch", "timm"}, set()),
     "vectors": ({"numpy", "torch", "scipy", "sklearn", "threadpoolctl", "umap"}, {"errors"}),
 }
+HTTP = {"fastapi", "starlette", "uvicorn"}
+BELOW_STATE = ("lodisc.web.models", "lodisc.web.label_models", "lodisc.web.text")
 
 
 def unit_of(path: str) -> str:
@@ -57,7 +61,14 @@ def resolve(node: ast.ImportFrom, *, path: str) -> str:
     )
 
 
-def imports_of(source: str, *, path: str, units: Iterable[str]) -> Iterator[tuple[int, str]]:
+def module_of(path: str) -> str:
+    """The dotted name of the module in a file: `lodisc.data.views` for `data/views.py`."""
+    return "lodisc." + path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+
+
+def imports_of(
+    source: str, *, path: str, units: Iterable[str], modules: Collection[str]
+) -> Iterator[tuple[int, str]]:
     """Line and dotted name of every import in a file, those inside functions too."""
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
@@ -66,7 +77,8 @@ def imports_of(source: str, *, path: str, units: Iterable[str]) -> Iterator[tupl
             module = resolve(node, path=path)
             for alias in node.names:
                 if module != "lodisc":
-                    yield node.lineno, module
+                    submodule = f"{module}.{alias.name}"
+                    yield node.lineno, submodule if submodule in modules else module
                 elif alias.name in units:
                     yield node.lineno, f"lodisc.{alias.name}"
                 elif alias.name != "__version__":
@@ -97,18 +109,31 @@ def unit_violation(unit: str, *, name: str) -> str | None:
     )
 
 
+def web_violation(path: str, *, name: str) -> str | None:
+    """Why the file at `path` in `web/` may not import `name`, if it may not."""
+    if path.startswith("web/api/") or path == "web/pages.py":
+        is_router = name == "lodisc.web.pages" or name.startswith("lodisc.web.api.")
+        return "a router imports no router" if is_router else None
+    if path.startswith("web/state/"):
+        above = name.startswith("lodisc.web.") and not name.startswith("lodisc.web.state.")
+        if name.split(".")[0] in HTTP or (above and name not in BELOW_STATE):
+            return "the state knows no HTTP"
+    return None
+
+
 def violations(files: dict[str, str]) -> list[str]:
-    """One line for each import that goes up; `files` are sources by path inside the package."""
-    units = {unit_of(path) for path in files}
+    """One line for each forbidden import; `files` are sources by path inside the package."""
+    units, modules = {unit_of(path) for path in files}, {module_of(path) for path in files}
     found = [
         f"{path}: stands in no layer of tests/test_imports.py"
         for path in files
         if place(unit_of(path)) is None
     ]
     for path, source in files.items():
-        for line, name in imports_of(source, path=path, units=units):
-            if why := unit_violation(unit_of(path), name=name):
-                found.append(f"{path}:{line}: imports {name}: {why}")
+        for line, name in imports_of(source, path=path, units=units, modules=modules):
+            reason = unit_violation(unit_of(path), name=name) or web_violation(path, name=name)
+            if reason:
+                found.append(f"{path}:{line}: imports {name}: {reason}")
     return found
 
 
@@ -135,6 +160,12 @@ ALLOWED = {
         "import math\nimport torch.nn.functional as F\nfrom lodisc.method.encoder import Encoder"
     ),
     "vectors/nearest.py": "import numpy as np\nfrom lodisc.errors import UserError",
+    "web/app.py": "from lodisc.web import pages\nfrom lodisc.web.api import labels",
+    "web/pages.py": "import fastapi\nfrom lodisc.web.state import state",
+    "web/api/labels.py": "from fastapi import APIRouter\nfrom lodisc.web import models",
+    "web/models.py": "import pydantic",
+    "web/state/state.py": "from lodisc.web import models\nfrom lodisc.web.state.labels import undo",
+    "web/state/labels.py": "from lodisc.web.text import one_line",
     "evaluation/knn.py": "from lodisc.photo_encoder import load",
     "device.py": "from lodisc.config import Precision",
 }
@@ -178,6 +209,13 @@ ALLOWED = {
             "vectors/ imports of lodisc only itself, errors",
         ),
         ("vectors/nearest.py", "import pyarrow", "vectors/ imports numpy, scipy, sklearn"),
+        ("web/api/names.py", "from lodisc.web.api import labels", "a router imports no router"),
+        ("web/api/names.py", "from .labels import undo", "a router imports no router"),
+        ("web/pages.py", "import lodisc.web.api.labels", "a router imports no router"),
+        ("web/state/names.py", "import starlette.responses", "the state knows no HTTP"),
+        ("web/state/names.py", "from fastapi import Request", "the state knows no HTTP"),
+        ("web/state/names.py", "from lodisc.web import app", "the state knows no HTTP"),
+        ("web/state/names.py", "from ..api.labels import label", "the state knows no HTTP"),
         ("utils.py", "import math", "stands in no layer"),
         ("report/page.py", "import lodisc.utils", "utils stands in no layer"),
     ],

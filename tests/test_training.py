@@ -19,9 +19,10 @@ from lodisc.config import RECIPES
 from lodisc.data import loader
 from lodisc.errors import Stopped
 from lodisc.files import locked, read_json, read_json_lines, write_json
-from lodisc.training import checkpoint
+from lodisc.run import NEWER
+from lodisc.training import checkpoint, loop
 from lodisc.training.learner import Learner
-from lodisc.training.prepare import NEWER, steps_of_epochs
+from lodisc.training.prepare import steps_of_epochs
 
 
 @pytest.fixture(scope="module")
@@ -119,7 +120,7 @@ def test_a_run_stopped_by_an_error_goes_on_to_the_same_end(
     with pytest.raises(RuntimeError, match="power cut"):
         train(photos, tmp_path / "cut", checkpoint_minutes=1e-9, **settings)
     monkeypatch.undo()
-    assert len(list((tmp_path / "cut" / "checkpoint").iterdir())) == checkpoint.KEPT
+    assert len(list((tmp_path / "cut" / "checkpoint").iterdir())) == checkpoint.KEEP_LAST
     cut = train(photos, tmp_path / "cut", **settings)
     assert same(last_state(whole), last_state(cut))
     assert logged_steps(cut) == logged_steps(whole)
@@ -130,7 +131,7 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before(photos: Path, tmp_pat
     expected = last_state(whole)
     newest = max((whole / "checkpoint").iterdir())
     (newest / "state.safetensors").write_bytes(b"half")
-    found = checkpoint.last_checkpoint(whole)
+    found = checkpoint.last_checkpoint(whole / "checkpoint")
     assert found and found[0]["step"] == 5
     assert same(expected, last_state(train(photos, whole)))
 
@@ -140,7 +141,7 @@ def test_a_run_that_could_not_save_its_end_is_not_finished(
     photos: Path, tmp_path: Path, monkeypatch, unwritten: str
 ) -> None:
     whole = train(photos, tmp_path / "whole")
-    learn, save, stepped = Learner.step, getattr(checkpoint, unwritten), []
+    learn, save, stepped = Learner.step, getattr(loop, unwritten), []
 
     def count(self, views, *, step, steps):
         stepped.append(step)
@@ -152,7 +153,7 @@ def test_a_run_that_could_not_save_its_end_is_not_finished(
         return save(*args, **kwargs)
 
     monkeypatch.setattr(Learner, "step", count)
-    monkeypatch.setattr(checkpoint, unwritten, fill_the_disk_at_the_end)
+    monkeypatch.setattr(loop, unwritten, fill_the_disk_at_the_end)
     with pytest.raises(OSError, match="no space left"):
         train(photos, tmp_path / "cut", checkpoint_minutes=1e-9)
     monkeypatch.undo()
@@ -172,7 +173,7 @@ def test_a_signal_while_the_last_checkpoint_is_written_is_heard(
         os.kill(os.getpid(), signal.SIGTERM)
         save(*args, step=step, **kwargs)
 
-    monkeypatch.setattr(checkpoint, "save_checkpoint", interrupt)
+    monkeypatch.setattr(loop, "save_checkpoint", interrupt)
     with pytest.raises(Stopped, match="step 6 of 6") as stop:
         train(photos, tmp_path / "run")
     assert stop.value.signal == signal.SIGTERM
@@ -317,7 +318,7 @@ def test_an_out_that_holds_something_else_is_refused(photos: Path, tmp_path: Pat
     with pytest.raises(ValueError, match="is a file"):
         train(photos, tmp_path / "thesis" / "chapter.txt")
     assert (tmp_path / "thesis" / "chapter.txt").read_bytes() == b"precious"
-    with pytest.raises(ValueError, match="is no text"):
+    with pytest.raises(ValueError, match="is not text"):
         train(photos, tmp_path / os.fsdecode(b"run-\xe9"))
 
 
@@ -437,21 +438,22 @@ def test_load_embeds_what_people_have(photos: Path, tmp_path: Path) -> None:
     assert not torch.equal(vectors[0], lodisc.load(run, momentum=True).embed([path])[0])
     module: torch.nn.Module = encoder
     assert module(torch.zeros(1, 3, 32, 32, dtype=torch.uint8)).shape == (1, 32)
-    with pytest.raises(ValueError, match="is no run"):
+    with pytest.raises(ValueError, match="is neither a run"):
         lodisc.load(tmp_path)
     with pytest.raises(ValueError, match=r"gone\.jpg"):
         encoder.embed([photos / "gone.jpg"])
 
 
 def test_a_size_far_below_the_pretrained_one_is_warned_of(
-    photos: Path, tmp_path: Path, capfd
+    photos: Path, tmp_path: Path, caplog
 ) -> None:
     start = train(photos, tmp_path / "start", epochs=1) / "encoder" / "model.safetensors"
-    capfd.readouterr()
+    caplog.set_level("INFO", "lodisc")
     train(photos, tmp_path / "run", epochs=1, init=str(start))
-    assert "was made for 224 pixels" in capfd.readouterr().err
+    assert "was made for 224 pixels" in caplog.text
+    caplog.clear()
     train(photos, tmp_path / "none", epochs=1)
-    assert "was made for" not in capfd.readouterr().err
+    assert "was made for" not in caplog.text
 
 
 def test_a_choice_that_there_is_not_is_refused_before_anything_is_read(tmp_path: Path) -> None:

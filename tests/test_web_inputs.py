@@ -1,4 +1,4 @@
-"""What must not harm: bodies without end, uploads that are none, and paths, names and values that mean mischief."""
+"""Hostile input: endless bodies, uploads that are not photographs, paths, names and values."""
 
 import io
 import tempfile
@@ -14,8 +14,9 @@ from photos import encoded, huge_png, texture
 from PIL import Image
 from web import ask, by_key, client_of, make_collection
 
+from lodisc.web.forms import MOST_UPLOAD
 from lodisc.web.pages import View
-from lodisc.web.security import MOST_BODY, MOST_UPLOAD
+from lodisc.web.security import MOST_BODY
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,7 @@
-"""Many people at once at a server of its own process: no error, and every label is kept; and many photographs in a browser."""
+"""Many people at a server in another process, and many photographs in a browser.
+
+There must be no error, and no label may get lost.
+"""
 
 import json
 import threading
@@ -36,7 +39,7 @@ def work(
     other: dict[str, Any],
     start: threading.Barrier,
 ) -> list[tuple[int, str]]:
-    """What one person does: look around, search, upload, and label one photograph of their own again and again; all answers."""
+    """The answers to one person who browses, searches, uploads, and labels one photograph often."""
     answers = []
     with httpx.Client(base_url=address, timeout=120, verify=False) as client:
 

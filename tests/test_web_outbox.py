@@ -1,4 +1,4 @@
-"""What is typed, on its way to the server, in a real browser: a server that is away, two tabs, storage that is blocked."""
+"""The outbox in a browser: a server that is away, two tabs, storage that is blocked."""
 
 from collections.abc import Callable
 from typing import Any
@@ -19,7 +19,9 @@ browser, context, embedded, expected, open_page, server = (
 )
 WITHOUT_LOCKS = "delete Navigator.prototype.locks"
 BLOCKED = """
-for (const name of ["localStorage", "sessionStorage"]) Object.defineProperty(window, name, { get() { throw new Error("blocked"); } });
+for (const name of ["localStorage", "sessionStorage"]) {
+  Object.defineProperty(window, name, { get() { throw new Error("blocked"); } });
+}
 navigator.locks.request = () => Promise.reject(new DOMException("denied", "SecurityError"));
 """
 

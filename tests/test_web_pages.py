@@ -44,12 +44,13 @@ PAGES = {  # and what is there when all of a page is
     "/?state=outliers": ".grid.live",
     "/?label=nothing": "#nothing h2",
 }
-NAMED = "[...document.querySelectorAll('button, input:not([hidden]), select, a:not([tabindex])')].filter((one) => one.offsetParent)"
+CONTROLS = "button, input:not([hidden]), select, a:not([tabindex])"
+NAMED = f"[...document.querySelectorAll('{CONTROLS}')].filter((control) => control.offsetParent)"
 
 
 @pytest.fixture(scope="module")
 def embedded(tmp_path_factory: pytest.TempPathFactory, run: Path) -> Path:
-    """FOLDER/photos with hostile names, two kinds, a copy and a file that is no photograph, and FOLDER/C."""
+    """FOLDER/photos with hostile names, two kinds, a copy and a text file, and FOLDER/C."""
     folder = tmp_path_factory.mktemp("hostile")
     make_collection(folder, run, per_label=12)
     for number, name in enumerate(HOSTILE):
@@ -62,7 +63,7 @@ def embedded(tmp_path_factory: pytest.TempPathFactory, run: Path) -> Path:
 
 @pytest.mark.slow
 def test_every_page_opens_clean(server: Server, open_page: Callable[..., Any]) -> None:
-    """On narrow and wide screens, light and dark; on which of them it is opened differs from page to page."""
+    """On narrow and wide screens, light and dark; the order differs from page to page."""
     page = open_page("/progress")
     shapes = list(itertools.product((390, 1440), ("light", "dark")))
     for path, content in {
@@ -79,7 +80,8 @@ def test_every_page_opens_clean(server: Server, open_page: Callable[..., Any]) -
             paper = page.evaluate("getComputedStyle(document.body).backgroundColor")
             assert (paper == "rgb(20, 23, 26)") == (scheme == "dark")
             assert page.evaluate(
-                f"{NAMED}.every((one) => one.ariaLabel || one.textContent.trim() || one.labels?.length)"
+                f"{NAMED}.every((control) => control.ariaLabel || control.textContent.trim()"
+                " || control.labels?.length)"
             ), path
         page.wait_for_load_state("networkidle")
         shapes.append(shapes.pop(0))
@@ -195,11 +197,15 @@ def test_a_photograph_is_dropped_or_pasted_anywhere(
     page.evaluate(
         """([data, way]) => {
           const carried = new DataTransfer();
-          carried.items.add(new File([new Uint8Array(data)], "some bird.jpg", { type: "image/jpeg" }));
+          const file = [new Uint8Array(data)];
+          carried.items.add(new File(file, "some bird.jpg", { type: "image/jpeg" }));
           if (way === "drop") {
             dispatchEvent(new DragEvent("dragenter", { dataTransfer: carried }));
             dispatchEvent(new DragEvent("drop", { dataTransfer: carried, cancelable: true }));
-          } else document.dispatchEvent(new ClipboardEvent("paste", { clipboardData: carried, bubbles: true, cancelable: true }));
+          } else {
+            const init = { clipboardData: carried, bubbles: true, cancelable: true };
+            document.dispatchEvent(new ClipboardEvent("paste", init));
+          }
         }""",
         [data, way],
     )

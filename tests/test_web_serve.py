@@ -1,4 +1,4 @@
-"""`serve` as a process: the address that it prints, what it refuses in one line, and how it ends."""
+"""`serve` as a process: the address it prints, what it refuses in one line, and how it ends."""
 
 import re
 import signal
