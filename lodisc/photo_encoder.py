@@ -75,25 +75,17 @@ class PhotoEncoder(nn.Module):
     def attention(
         self, images: Sequence[Photograph], *, fusion: str = "product", batch_size: int = 16
     ) -> Tensor:
-        """The fused attention [N, rows, columns] that [CLS] pays to the patches, fp32 on the CPU; each map sums to 1.
+        """The fused attention [N, rows, columns] that [CLS] pays to the patches, fp32 on the CPU.
 
-        The product over L layers is shown by its L-th root, as one can't see anything in the product itself.
+        Each map sums to 1. The product over L layers is shown by its L-th root.
         """
         maps = []
         for first in range(0, len(images), batch_size):
+            views = self._views(images[first : first + batch_size]).to(self.device)
             with autocast("auto", self.device):
-                _, rows_BLP = self.encoder.forward_with_attention(
-                    self._views(images[first : first + batch_size]).to(self.device)
-                )
-            fused_BP = FUSIONS[fusion](rows_BLP)
-            if fusion == "product":
-                fused_BP = (fused_BP / rows_BLP.shape[1]).softmax(dim=1)
-            maps.append(
-                (fused_BP / fused_BP.sum(dim=1, keepdim=True))
-                .unflatten(1, self.encoder.grid)
-                .float()
-                .cpu()
-            )
+                _, rows_BLP = self.encoder.forward_with_attention(views)
+            map_BP = FUSIONS[fusion].map(rows_BLP)
+            maps.append(map_BP.unflatten(1, self.encoder.grid).float().cpu())
         return torch.cat(maps) if maps else torch.empty(0, *self.encoder.grid)
 
     @torch.inference_mode()

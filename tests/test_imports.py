@@ -1,6 +1,7 @@
 """Imports inside the package only go down, `method/` knows torch and timm only, and the command line starts without torch."""
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator
@@ -110,6 +111,28 @@ def test_imports_only_go_down() -> None:
     }
     assert {"__init__.py", "config.py"} <= files.keys()
     assert violations(files) == []
+
+
+def flags_named_in(source: str) -> list[int]:
+    """The lines of the string constants that hold the name of a flag, docstrings too."""
+    return [
+        node.lineno
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.Constant)
+        and isinstance(node.value, str)
+        and re.search(r"--\w", node.value)
+    ]
+
+
+def test_the_method_names_no_flag() -> None:
+    assert flags_named_in('def go():\n    """See --lr."""\n    raise ValueError(f"--lr {1}")') == [
+        2,
+        3,
+    ]
+    sources = sorted((PACKAGE / "method").glob("*.py"))
+    assert sources and {path.name: flags_named_in(path.read_text()) for path in sources} == {
+        path.name: [] for path in sources
+    }
 
 
 ALLOWED = {

@@ -1,5 +1,6 @@
 """One step of the method: its losses against the formula, who learns, and a golden step."""
 
+from dataclasses import replace
 from itertools import product
 from typing import Any
 
@@ -7,9 +8,12 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+import lodisc.method.lodisc
+from lodisc.config import TrainConfig, paper
 from lodisc.encoders import build_encoder
 from lodisc.method.lodisc import LoDisc
 from lodisc.method.masking import FUSIONS, choose_patches
+from lodisc.method.regions import Regions
 
 TINY = {"depth": 2, "embed_dim": 32, "num_heads": 2, "patch_size": 8}
 AS_PUBLISHED: dict[str, Any] = {
@@ -17,19 +21,18 @@ AS_PUBLISHED: dict[str, Any] = {
     "local_weight": 1.0,
     "masked_side": "key",
     "positives": "other",
-    "attention": "momentum",
-    "mask": "pivotal",
-    "keep_ratio": 0.3,
-    "mask_mode": "drop",
-    "fusion": "product",
+    "attention_from": "momentum",
     "temperature": 0.2,
 }
+REGIONS = Regions(mask="pivotal", keep_ratio=0.3, fusion="product", mode="drop")
 
 
-def tiny(**settings) -> LoDisc:
+def tiny(*, regions: Regions = REGIONS, **settings) -> LoDisc:
     torch.manual_seed(0)
     encoder = build_encoder("vit_tiny_patch16_224", image_size=32, args=TINY)
-    model = LoDisc(encoder, hidden_dim=48, out_dim=16, **{**AS_PUBLISHED, **settings})
+    model = LoDisc(
+        encoder, hidden_dim=48, out_dim=16, regions=regions, **{**AS_PUBLISHED, **settings}
+    )
     for parameter in model.momentum_encoder.parameters():
         parameter.add_(
             torch.randn(parameter.shape, generator=torch.Generator().manual_seed(parameter.numel()))
@@ -44,12 +47,12 @@ def views(batch: int = 6) -> torch.Tensor:
     )
 
 
-def lot(batch: int = 6) -> torch.Tensor:
+def noise(batch: int = 6) -> torch.Tensor:
     return torch.rand(2, batch, 16, generator=torch.Generator().manual_seed(0))
 
 
 def step(model: LoDisc, batch: int = 6):
-    return model(views(batch), noise_VBP=lot(batch))
+    return model(views(batch), noise_VBP=noise(batch))
 
 
 def ctr(q: torch.Tensor, k: torch.Tensor, temperature: float = 0.2) -> torch.Tensor:
@@ -78,11 +81,10 @@ def test_losses_equal_the_formula_written_view_by_view(
     """
     settings = {
         "masked_side": masked_side,
-        "mask_mode": mode,
         "positives": positives,
         "attention_from": attention,
     }
-    model = tiny(local_weight=weight, keep_ratio=0.3, **settings)
+    model = tiny(local_weight=weight, regions=replace(REGIONS, mode=mode), **settings)
     with torch.no_grad():
         for parameter in model.encoder.parameters():
             parameter.add_(
@@ -97,7 +99,11 @@ def test_losses_equal_the_formula_written_view_by_view(
     def masked(encoder, x):
         _, rows = (f if attention == "student" else fk).forward_with_attention(x)
         keep = choose_patches(
-            FUSIONS["product"](rows), mask="pivotal", keep_ratio=0.3, grid=(4, 4), noise_BP=lot()[0]
+            FUSIONS["product"].score(rows),
+            mask="pivotal",
+            keep_ratio=0.3,
+            grid=(4, 4),
+            noise_BP=noise()[0],
         )
         if mode == "drop":
             return encoder(x, keep_BK=keep)
@@ -139,15 +145,15 @@ def test_regions_are_cut_from_the_recoloured_views_where_attention_to_the_views_
 ) -> None:
     model = tiny(objective="local", masked_side=masked_side)
     plain, recoloured = views(), 255 - views()
-    got = model(torch.cat([plain, recoloured]), noise_VBP=lot())
+    got = model(torch.cat([plain, recoloured]), noise_VBP=noise())
     with torch.no_grad():
         keep = [
             choose_patches(
-                FUSIONS["product"](model.momentum_encoder.forward_with_attention(x)[1]),
+                FUSIONS["product"].score(model.momentum_encoder.forward_with_attention(x)[1]),
                 mask="pivotal",
                 keep_ratio=0.3,
                 grid=(4, 4),
-                noise_BP=lot()[0],
+                noise_BP=noise()[0],
             )
             for x in plain
         ]
@@ -169,7 +175,7 @@ def test_regions_are_cut_from_the_recoloured_views_where_attention_to_the_views_
         )
     assert not torch.allclose(got.loss, step(model).loss)
     torch.testing.assert_close(
-        model(torch.cat([plain, plain]), noise_VBP=lot()).loss, step(model).loss
+        model(torch.cat([plain, plain]), noise_VBP=noise()).loss, step(model).loss
     )
 
 
@@ -197,7 +203,7 @@ def test_gradients_reach_the_student_only(objective: str, masked_side: str) -> N
 
 def test_whole_regions_make_the_local_task_a_copy_of_the_global_one() -> None:
     for masked_side in ("key", "query"):
-        got = step(tiny(keep_ratio=1.0, masked_side=masked_side))
+        got = step(tiny(regions=replace(REGIONS, keep_ratio=1.0), masked_side=masked_side))
         torch.testing.assert_close(got.loss_local, got.loss_global)
 
 
@@ -243,7 +249,7 @@ def test_momentum_is_an_average_of_before_and_student() -> None:
 
 def test_same_seed_same_step_to_the_bit() -> None:
     def golden() -> list[torch.Tensor]:
-        model = tiny(masked_side="query", mask="random")
+        model = tiny(masked_side="query", regions=replace(REGIONS, mask="random"))
         optimiser = torch.optim.AdamW(model.parameters(), lr=1e-3)
         step(model).loss.backward()
         optimiser.step()
@@ -262,3 +268,15 @@ def test_features_and_attention_are_reported_as_they_were() -> None:
         got.rows_BLP, model.momentum_encoder.forward_with_attention(views()[0])[1]
     )
     assert not F.normalize(got.queries_VBD, dim=-1).requires_grad
+
+
+def test_the_table_of_the_module_holds_the_values_of_the_recipes() -> None:
+    cells = [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in (lodisc.method.lodisc.__doc__ or "").splitlines()
+        if line.startswith("| ") and not line.startswith("| setting")
+    ]
+    assert len(cells) == 14
+    for name, _, published, default, _ in cells:
+        assert published == str(getattr(paper(), name)), name
+        assert default == str(getattr(TrainConfig(), name)), name

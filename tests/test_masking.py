@@ -28,13 +28,13 @@ def generator(seed: int = 0) -> torch.Generator:
 
 
 def choose(score: torch.Tensor, mask: str, keep_ratio: float, seed: int = 0) -> torch.Tensor:
-    lot = torch.rand(score.shape, generator=generator(seed))
-    return choose_patches(score, mask=mask, keep_ratio=keep_ratio, grid=GRID, noise_BP=lot)
+    noise = torch.rand(score.shape, generator=generator(seed))
+    return choose_patches(score, mask=mask, keep_ratio=keep_ratio, grid=GRID, noise_BP=noise)
 
 
 def test_product_is_the_log_of_the_plain_product() -> None:
     a_BLP = rows(layers=3)
-    fused = FUSIONS["product"](a_BLP)
+    fused = FUSIONS["product"].score(a_BLP)
     for b in range(3):
         for p in range(PATCHES):
             plain = 1.0
@@ -47,9 +47,9 @@ def test_product_keeps_its_order_where_a_plain_product_underflows() -> None:
     a_BLP = torch.full((1, 12, 2), 1e-6)
     a_BLP[0, :, 1] = 2e-6
     assert a_BLP.prod(dim=1).eq(0).all()
-    fused = FUSIONS["product"](a_BLP)
+    fused = FUSIONS["product"].score(a_BLP)
     assert fused.isfinite().all() and fused[0, 1] > fused[0, 0]
-    assert FUSIONS["product"](torch.zeros(1, 12, 2)).isfinite().all()
+    assert FUSIONS["product"].score(torch.zeros(1, 12, 2)).isfinite().all()
 
 
 def test_mean_and_last() -> None:
@@ -57,8 +57,10 @@ def test_mean_and_last() -> None:
     for b in range(3):
         for p in range(PATCHES):
             values = [a_BLP[b, layer, p].item() for layer in range(12)]
-            assert FUSIONS["mean"](a_BLP)[b, p].item() == pytest.approx(sum(values) / 12, rel=1e-4)
-            assert FUSIONS["last"](a_BLP)[b, p].item() == values[-1]
+            assert FUSIONS["mean"].score(a_BLP)[b, p].item() == pytest.approx(
+                sum(values) / 12, rel=1e-4
+            )
+            assert FUSIONS["last"].score(a_BLP)[b, p].item() == values[-1]
 
 
 def test_rollout_equals_the_product_of_whole_matrices() -> None:
@@ -73,7 +75,20 @@ def test_rollout_equals_the_product_of_whole_matrices() -> None:
             half = torch.eye(PATCHES + 1)
             half[0] = (half[0] + matrix[0]) / 2
             rolled = half @ rolled
-        torch.testing.assert_close(FUSIONS["rollout"](a_BLP)[b], rolled[0, 1:])
+        torch.testing.assert_close(FUSIONS["rollout"].score(a_BLP)[b], rolled[0, 1:])
+
+
+@pytest.mark.parametrize("fusion", FUSIONS)
+def test_a_map_for_showing_sums_to_one_in_the_order_of_the_score(fusion: str) -> None:
+    score, shown = FUSIONS[fusion].score(rows()), FUSIONS[fusion].map(rows())
+    assert (shown >= 0).all() and torch.allclose(shown.sum(dim=1), torch.ones(3))
+    assert torch.equal(score.argsort(dim=1, stable=True), shown.argsort(dim=1, stable=True))
+
+
+def test_the_map_of_the_product_is_its_root() -> None:
+    root = rows().double().log().mean(dim=1).exp()
+    expected = (root / root.sum(dim=1, keepdim=True)).float()
+    torch.testing.assert_close(FUSIONS["product"].map(rows()), expected)
 
 
 @pytest.mark.parametrize("mask", MASKS)
@@ -124,7 +139,7 @@ def test_grid_is_spread_over_all_quarters() -> None:
     assert all(3 <= quarter <= 5 for quarter in quarters)
 
 
-def test_random_depends_on_the_lot_alone() -> None:
+def test_random_depends_on_the_noise_alone() -> None:
     first = choose(torch.zeros(4, PATCHES), "random", 0.5, seed=1)
     assert torch.equal(first, choose(torch.rand(4, PATCHES), "random", 0.5, seed=1))
     assert not torch.equal(first, choose(torch.zeros(4, PATCHES), "random", 0.5, seed=2))
@@ -132,9 +147,9 @@ def test_random_depends_on_the_lot_alone() -> None:
 
 
 def test_the_pivotal_region_is_the_quarter_that_training_would_keep() -> None:
-    score = FUSIONS["product"](rows())
+    score = FUSIONS["product"].score(rows())
     region = pivotal_region(score)
-    assert [one.nonzero().flatten().tolist() for one in region] == choose(
+    assert [row.nonzero().flatten().tolist() for row in region] == choose(
         score, "pivotal", 0.25
     ).tolist()
 

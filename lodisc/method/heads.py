@@ -1,4 +1,4 @@
-"""Projector and predictor, with a BatchNorm whose statistics span every process and stay within one view.
+"""Projector and predictor. Their BatchNorm takes statistics over all processes, within one view.
 
 Axes: V views, B photographs, C channels.
 """
@@ -14,10 +14,11 @@ AllReduce = Callable[[Tensor], Tensor]
 
 
 class ViewBatchNorm(nn.Module):
-    """BatchNorm of [V, B, C] over the photographs of each view, by the statistics of the batch itself.
+    """BatchNorm of [V, B, C] over the photographs of each view, by the statistics of the batch.
 
-    y = γ · (x − E_B[x]) / √(Var_B[x] + ε) + β, without γ and β where `affine` is false. With `all_reduce` the expectations
-    are taken over all processes, on any device. It keeps no running statistics: heads are used in training alone.
+    y = γ · (x − E_B[x]) / √(Var_B[x] + ε) + β, without γ and β where `affine` is false. With
+    `all_reduce` the expectations are taken over all processes, on any device. There are no running
+    statistics: heads are used only in training.
     """
 
     def __init__(
@@ -34,9 +35,9 @@ class ViewBatchNorm(nn.Module):
         centred_VBC = x_VBC - self._expectation(x_VBC)
         variance_V1C = self._expectation(centred_VBC.square())
         y_VBC = centred_VBC * (variance_V1C + self.eps).rsqrt()
-        return (
-            y_VBC if self.weight is None or self.bias is None else y_VBC * self.weight + self.bias
-        )
+        if self.weight is None or self.bias is None:
+            return y_VBC
+        return y_VBC * self.weight + self.bias
 
     def _expectation(self, x_VBC: Tensor) -> Tensor:
         if self.all_reduce is None:
@@ -48,7 +49,10 @@ class ViewBatchNorm(nn.Module):
 
 
 def mlp(widths: list[int], *, all_reduce: AllReduce | None = None) -> nn.Sequential:
-    """Linear layers from widths[0] to widths[-1], BatchNorm after each, ReLU between, the last BatchNorm without affine."""
+    """Linear layers from widths[0] to widths[-1], BatchNorm after each, ReLU between.
+
+    The last BatchNorm is without affine.
+    """
     layers: list[nn.Module] = []
     for index, (wide_in, wide_out) in enumerate(pairwise(widths)):
         final = index == len(widths) - 2
@@ -71,5 +75,5 @@ def projector(
 def predictor(
     *, hidden_dim: int, out_dim: int, all_reduce: AllReduce | None = None
 ) -> nn.Sequential:
-    """Two layers from the projected query to the key that it predicts."""
+    """Two layers from the projected query to the predicted key."""
     return mlp([out_dim, hidden_dim, out_dim], all_reduce=all_reduce)

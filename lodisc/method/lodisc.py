@@ -1,42 +1,80 @@
-"""One training step of LoDisc, as the paper's section 3 reads.
+"""One training step of LoDisc, as in section 3 of the paper (arXiv 2403.04066).
 
-Axes: V = 2 views (4 with those in other colours), B photographs, S side in pixels, L layers, P patches, K kept patches, D vector.
+An image gives two views x and x'. Where the paper's terms are:
+
+InstDisc, the global task    `LoDisc._global_loss`; without a local task this is MoCo v3
+LoDisc, the local task       `LoDisc._masked_key_loss`; our default is `_masked_query_loss`
+momentum encoder f_k         `LoDisc.momentum_encoder`, `momentum_projector`, `update_momentum`
+attention collection, a_l    `Encoder.forward_with_attention`, `AttentionCollector`
+fusion, A = ∏_l a_l          `masking.product`, one of `FUSIONS`
+location-wise mask           `masking.pivotal`, one of `MASKS`; `Regions.cut` applies it
+ctr(q, k)                    `objective.info_nce`
+
+Setting by setting; the pages are in docs/results, the values in lodisc/config.py:
+
+| setting        | paper    | recipe paper | default (adapt) | why                             |
+|----------------|----------|--------------|-----------------|---------------------------------|
+| objective      | both     | both         | local           | default.md                      |
+| masked_side    | key      | key          | query           | masked-side.md                  |
+| positives      | other    | other        | both            | masked-side.md                  |
+| recolour       | no       | False        | True            | default.md                      |
+| mask           | pivotal  | pivotal      | random          | masks.md                        |
+| keep_ratio     | 0.3      | 0.3          | 0.75            | keep-ratio.md                   |
+| mask_mode      | zero     | zero         | drop            | costs ρ of the pass: default.md |
+| fusion         | product  | product      | product         | as in the paper                 |
+| attention_from | momentum | momentum     | momentum        | as in the paper                 |
+| local_weight   | 1        | 1.0          | 1.0             | as in the paper                 |
+| temperature    | 0.2      | 0.2          | 0.2             | as in the paper                 |
+| momentum       | 0.99     | 0.99         | 0.99            | as in the paper                 |
+| hidden_dim     | 4096     | 4096         | 4096            | as in the paper                 |
+| out_dim        | 256      | 256          | 256             | as in the paper                 |
+
+Axes: V = 2 views (4 with those in other colours), B photographs, S side in pixels, L layers,
+P patches, D vector.
 """
 
+from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 
 from lodisc.method.encoder import Encoder
 from lodisc.method.heads import AllReduce, predictor, projector
-from lodisc.method.masking import FUSIONS, choose_patches, zero_patches
 from lodisc.method.objective import Gather, alone, info_nce
+from lodisc.method.regions import Regions
 
 
 @dataclass(frozen=True)
 class Step:
-    """What one step computed; everything but `loss` is detached."""
+    """The results of one step; only `loss` carries a gradient."""
 
     loss: Tensor
+    """L = L_g + λ·L_l, or one of the two."""
     loss_global: Tensor
+    """L_g; 0 without the global task."""
     loss_local: Tensor
+    """L_l without its weight λ; 0 without the local task."""
     features_VBD: Tensor
-    """Those of the whole views; of the regions where the student sees nothing else."""
+    """[CLS] features of the student: of whole views, or of regions if it sees only regions."""
     queries_VBD: Tensor
+    """h(f(·)) of the same views or regions."""
     keys_VBD: Tensor
+    """f_k of the whole views."""
     rows_BLP: Tensor
-    """[CLS] attention to the first view, by which patches may be chosen."""
+    """[CLS] attention to the first view, which the masks `pivotal` and `least` go by."""
 
 
 class LoDisc(nn.Module):
-    """Student f, h and momentum encoder f_k with the global and the local contrastive task.
+    """Student f, predictor h and momentum encoder f_k, with the global and the local task.
 
-    `objective` global is MoCo v3; local contrasts regions, some of the patches, with whole views; both is the paper's L = L_g + λ·L_l.
-    `masked_side` key masks the key as the paper does, query masks the query; with `positives` both, a region must find its own view
-    beside the other one. `attention_from` is that of the momentum encoder, as in the paper, or of the student. `gather` and `all_reduce`
-    reach the other processes, if there are any.
+    `objective`: global is L_g, which is MoCo v3; local is L_l; both is L_g + λ·L_l with
+    λ = `local_weight`. `masked_side` is the side of the local task that sees only a region.
+    `positives`: a region must match the other view, or both its own and the other view.
+    `attention_from`: attention of the momentum encoder, as in the paper, or of the student.
+    `gather` and `all_reduce` reach the other processes, if there are any.
     """
 
     def __init__(
@@ -45,35 +83,26 @@ class LoDisc(nn.Module):
         *,
         hidden_dim: int,
         out_dim: int,
+        regions: Regions,
         objective: str,
         local_weight: float,
         masked_side: str,
         positives: str,
         attention_from: str,
-        mask: str,
-        keep_ratio: float,
-        mask_mode: str,
-        fusion: str,
         temperature: float,
         gather: Gather = alone,
         all_reduce: AllReduce | None = None,
     ) -> None:
         super().__init__()
+        widths = {"hidden_dim": hidden_dim, "out_dim": out_dim}
         self.encoder = encoder
-        self.projector = projector(
-            encoder.dim, hidden_dim=hidden_dim, out_dim=out_dim, all_reduce=all_reduce
-        )
-        self.predictor = predictor(hidden_dim=hidden_dim, out_dim=out_dim, all_reduce=all_reduce)
+        self.projector = projector(encoder.dim, **widths, all_reduce=all_reduce)
+        self.predictor = predictor(**widths, all_reduce=all_reduce)
         self.momentum_encoder = deepcopy(encoder).requires_grad_(False)
         self.momentum_projector = deepcopy(self.projector).requires_grad_(False)
-        self.objective, self.local_weight, self.masked_side = objective, local_weight, masked_side
-        self.positives, self.attention_from = positives, attention_from
-        self.mask, self.keep_ratio, self.mask_mode, self.fusion = (
-            mask,
-            keep_ratio,
-            mask_mode,
-            fusion,
-        )
+        self.regions, self.attention_from = regions, attention_from
+        self.objective, self.local_weight = objective, local_weight
+        self.masked_side, self.positives = masked_side, positives
         self.temperature, self.gather = temperature, gather
 
     @torch.no_grad()
@@ -88,89 +117,98 @@ class LoDisc(nn.Module):
             )
 
     def forward(self, views_VB3SS: Tensor, *, noise_VBP: Tensor) -> Step:
-        """The losses of two views of the same photographs, bytes or normalised floats [2, B, 3, S, S].
+        """The losses of two views of the same photographs [2, B, 3, S, S].
 
-        [4, B, 3, S, S] is two views and then both in other colours: the regions are cut from these.
-        The momentum encoder sees both views once, and attention is read from that same pass. The student sees both views; one extra
-        pass is over the kept patches. The student of local only with masked queries sees nothing else. Random masks go by
-        `noise_VBP`, uniform random numbers [2, B, P] on the CPU.
+        Views are bytes or normalised floats. [4, B, 3, S, S] holds two views, then both in other
+        colours: regions are cut from the latter.
+        The momentum encoder sees both views once; attention comes from that pass. The student sees
+        both views once. The local task adds one pass over regions, of f_k with masked keys and of f
+        with masked queries. With masked queries and `local`, the student sees only regions.
+        Masks at random follow `noise_VBP`, uniform random numbers [2, B, P] on the CPU.
         """
-        images = self.encoder.normalise(views_VB3SS[:2].flatten(0, 1))
-        recoloured = (
-            images
-            if len(views_VB3SS) == 2
-            else self.encoder.normalise(views_VB3SS[2:].flatten(0, 1))
+        images, recoloured = self._normalised(views_VB3SS)
+        k, rows = self._whole_keys(images)
+        cut = partial(
+            self.regions.cut,
+            images_B3SS=recoloured,
+            rows_BLP=rows,
+            noise_BP=noise_VBP.flatten(0, 1),
         )
-        with torch.no_grad():
-            key_features, rows = self.momentum_encoder.forward_with_attention(images)
-            keys_VBD = self.momentum_projector(_by_view(key_features))
-            if self.attention_from == "student":
-                _, rows = self.encoder.forward_with_attention(images)
-        features, queries = {}, {}
-        if self.objective != "local" or self._masks("key"):
-            features["whole"] = _by_view(self.encoder(images))
-        if self._masks("query"):
-            features["region"] = self._region_features(self.encoder, recoloured, rows, noise_VBP)
-        for name, features_VBD in features.items():
-            queries[name] = self.predictor(self.projector(features_VBD))
-
         loss_global = loss_local = torch.zeros((), device=images.device)
+        if not self._sees_regions_only:
+            features = _by_view(self.encoder(images))
+            q = self.predictor(self.projector(features))
         if self.objective != "local":
-            loss_global = self._contrast(queries["whole"], keys_VBD)
+            loss_global = self._global_loss(q, k)
         if self._masks("query"):
-            loss_local = self._contrast_regions(queries["region"], keys_VBD)
+            region_features = _by_view(cut(self.encoder))
+            q_l = self.predictor(self.projector(region_features))
+            loss_local = self._over_positives(self._masked_query_loss, q_l, k)
         if self._masks("key"):
             with torch.no_grad():
-                local_keys_VBD = self.momentum_projector(
-                    self._region_features(self.momentum_encoder, recoloured, rows, noise_VBP)
-                )
-            loss_local = self._contrast_regions(queries["whole"], local_keys_VBD)
+                k_l = self.momentum_projector(_by_view(cut(self.momentum_encoder)))
+            loss_local = self._over_positives(self._masked_key_loss, q, k_l)
+        if self._sees_regions_only:
+            features, q = region_features, q_l
         weight = {"global": 0.0, "local": 1.0, "both": self.local_weight}[self.objective]
-        shown = "whole" if "whole" in features else "region"
         return Step(
             loss=loss_global + weight * loss_local,
             loss_global=loss_global.detach(),
             loss_local=loss_local.detach(),
-            features_VBD=features[shown].detach(),
-            queries_VBD=queries[shown].detach(),
-            keys_VBD=keys_VBD,
+            features_VBD=features.detach(),
+            queries_VBD=q.detach(),
+            keys_VBD=k,
             rows_BLP=rows[: len(rows) // 2],
         )
+
+    def _global_loss(self, q_VBD: Tensor, k_VBD: Tensor) -> Tensor:
+        """InstDisc: L_g = ctr(q, k') + ctr(q', k)."""
+        (q, q_prime), (k, k_prime) = q_VBD, k_VBD
+        return self._ctr(q, k_prime) + self._ctr(q_prime, k)
+
+    def _masked_key_loss(self, q_VBD: Tensor, k_l_VBD: Tensor) -> Tensor:
+        """LoDisc as published, f_k sees the region: L_l = ctr(q, k'_l) + ctr(q', k_l)."""
+        (q, q_prime), (k_l, k_l_prime) = q_VBD, k_l_VBD
+        return self._ctr(q, k_l_prime) + self._ctr(q_prime, k_l)
+
+    def _masked_query_loss(self, q_l_VBD: Tensor, k_VBD: Tensor) -> Tensor:
+        """Our default, f sees the region: L_l = ctr(q_l, k') + ctr(q'_l, k)."""
+        (q_l, q_l_prime), (k, k_prime) = q_l_VBD, k_VBD
+        return self._ctr(q_l, k_prime) + self._ctr(q_l_prime, k)
+
+    def _over_positives(
+        self, loss: Callable[[Tensor, Tensor], Tensor], q_VBD: Tensor, k_VBD: Tensor
+    ) -> Tensor:
+        """`loss`; with positives `both` its mean over the other view's keys and the own view's."""
+        if self.positives == "other":
+            return loss(q_VBD, k_VBD)
+        return (loss(q_VBD, k_VBD) + loss(q_VBD, k_VBD.flip(0))) / 2
+
+    def _ctr(self, q_BD: Tensor, k_BD: Tensor) -> Tensor:
+        return info_nce(q_BD, k_BD, temperature=self.temperature, gather=self.gather)
+
+    def _normalised(self, views_VB3SS: Tensor) -> tuple[Tensor, Tensor]:
+        """Both views [2·B, 3, S, S], and the images that regions are cut from."""
+        images = self.encoder.normalise(views_VB3SS[:2].flatten(0, 1))
+        if len(views_VB3SS) == 2:
+            return images, images
+        return images, self.encoder.normalise(views_VB3SS[2:].flatten(0, 1))
+
+    @torch.no_grad()
+    def _whole_keys(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """k = f_k(x) and k' = f_k(x') [2, B, D], and the attention rows [2·B, L, P]."""
+        features, rows = self.momentum_encoder.forward_with_attention(images)
+        keys_VBD = self.momentum_projector(_by_view(features))
+        if self.attention_from == "student":
+            _, rows = self.encoder.forward_with_attention(images)
+        return keys_VBD, rows
 
     def _masks(self, side: str) -> bool:
         return self.objective != "global" and self.masked_side == side
 
-    def _region_features(
-        self, encoder: Encoder, images: Tensor, rows: Tensor, noise_VBP: Tensor
-    ) -> Tensor:
-        """Features [2, B, D] of images with only the patches that the mask keeps, by the fused attention to the views or without it."""
-        score = FUSIONS[self.fusion](rows)
-        keep = choose_patches(
-            score,
-            mask=self.mask,
-            keep_ratio=self.keep_ratio,
-            grid=encoder.grid,
-            noise_BP=noise_VBP.flatten(0, 1),
-        )
-        if self.mask_mode == "zero":
-            return _by_view(encoder(zero_patches(images, keep, grid=encoder.grid)))
-        return _by_view(encoder(images, keep_BK=keep))
-
-    def _contrast(self, queries_VBD: Tensor, keys_VBD: Tensor) -> Tensor:
-        """ctr(q, k') + ctr(q', k): each view's queries against the keys of the other."""
-        crossed = zip(queries_VBD, keys_VBD.flip(0), strict=True)
-        return torch.stack(
-            [info_nce(q, k, temperature=self.temperature, gather=self.gather) for q, k in crossed]
-        ).sum()
-
-    def _contrast_regions(self, queries_VBD: Tensor, keys_VBD: Tensor) -> Tensor:
-        """The local task: the other view is the positive, or with positives `both` the mean over it and the region's own view."""
-        crossed = self._contrast(queries_VBD, keys_VBD)
-        return (
-            crossed
-            if self.positives == "other"
-            else (crossed + self._contrast(queries_VBD, keys_VBD.flip(0))) / 2
-        )
+    @property
+    def _sees_regions_only(self) -> bool:
+        return self.objective == "local" and self.masked_side == "query"
 
 
 def _by_view(features: Tensor) -> Tensor:

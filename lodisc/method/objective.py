@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 Gather = Callable[[Tensor], tuple[Tensor, int]]
-"""Takes this process's keys [N, D]; gives those of all processes [M, D] and where this process's begin."""
+"""From the keys of this process [N, D]: those of all processes [M, D], and the index of its first."""
 
 
 def alone(keys_ND: Tensor) -> tuple[Tensor, int]:
@@ -21,9 +21,10 @@ def alone(keys_ND: Tensor) -> tuple[Tensor, int]:
 def info_nce(
     query_ND: Tensor, key_ND: Tensor, *, temperature: float, gather: Gather = alone
 ) -> Tensor:
-    """InfoNCE: each query must find its own key among those of the whole batch.
+    """InfoNCE: each query must match its own key among those of the whole batch.
 
-    ctr(q, k) = 2τ · 1/N · Σ_i −log( exp(q̂_i·k̂_i/τ) / Σ_j exp(q̂_i·k̂_j/τ) ), with rows of unit length. Keys carry no gradient.
+    ctr(q, k) = 2τ · 1/N · Σ_i −log( exp(q̂_i·k̂_i/τ) / Σ_j exp(q̂_i·k̂_j/τ) ), rows of unit length.
+    Keys carry no gradient.
     """
     exact = torch.promote_types(query_ND.dtype, torch.float32)
     keys_MD, first = gather(F.normalize(key_ND.detach().to(exact), dim=1))

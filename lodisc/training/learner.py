@@ -1,4 +1,4 @@
-"""The learner: model and optimiser, one step at a time, and all that a checkpoint must hold of them."""
+"""The learner: model and optimiser, one step at a time, and their tensors for a checkpoint."""
 
 import math
 
@@ -11,6 +11,7 @@ from lodisc.device import autocast
 from lodisc.errors import UserError
 from lodisc.method.encoder import Encoder
 from lodisc.method.lodisc import LoDisc, Step
+from lodisc.method.regions import Regions
 from lodisc.training import optim
 from lodisc.training.distributed import AllReduceSum, Processes
 
@@ -36,10 +37,12 @@ class Learner:
             masked_side=config.masked_side,
             positives=config.positives,
             attention_from=config.attention_from,
-            mask=config.mask,
-            keep_ratio=config.keep_ratio,
-            mask_mode=config.mask_mode,
-            fusion=config.fusion,
+            regions=Regions(
+                mask=config.mask,
+                keep_ratio=config.keep_ratio,
+                fusion=config.fusion,
+                mode=config.mask_mode,
+            ),
             temperature=config.temperature,
             gather=world.gather,
             all_reduce=AllReduceSum.apply if world.size > 1 else None,
@@ -54,9 +57,10 @@ class Learner:
             self.forward = DistributedDataParallel(self.model, device_ids=gpu)
 
     def step(self, views_VB3SS: Tensor, *, step: int, steps: int) -> tuple[Step, dict[str, float]]:
-        """Learn from one batch; what the method computed, and the figures of the step.
+        """Learn from one batch; the results of the method, and the metrics of the step.
 
-        A step whose loss or gradient is no finite number teaches the student nothing; after five in a row a `UserError` says what to do.
+        Skips the optimiser step when loss or gradient is not finite; raises `UserError` after five
+        in a row.
         """
         config = self.config
         rate = optim.learning_rate(
@@ -68,7 +72,7 @@ class Learner:
         self.model.update_momentum(momentum)
         with autocast(config.precision, self.world.device):
             result: Step = self.forward(
-                views_VB3SS.to(self.world.device, non_blocking=True), noise_VBP=self._lot(step)
+                views_VB3SS.to(self.world.device, non_blocking=True), noise_VBP=self._noise(step)
             )
         self.optimiser.zero_grad(set_to_none=True)
         result.loss.backward()
@@ -82,22 +86,19 @@ class Learner:
         else:
             self._count_bad_step(step)
         loss, loss_global, loss_local = losses.tolist()
-        figures = {"loss": loss, "loss_global": loss_global, "loss_local": loss_local}
-        return result, {**figures, "lr": rate, "momentum": momentum, "gradient_norm": norm.item()}
+        metrics = {"loss": loss, "loss_global": loss_global, "loss_local": loss_local}
+        return result, {**metrics, "lr": rate, "momentum": momentum, "gradient_norm": norm.item()}
 
     @torch.no_grad()
     def require_finite(self) -> None:
-        """Raise a `UserError` when the student's features are no finite numbers any more, as after one step that was far too large."""
-        encoder = self.model.encoder
-        if not bool(
-            torch.isfinite(
-                encoder(encoder.mean.new_zeros(1, 3, encoder.image_size, encoder.image_size))
-            ).all()
-        ):
-            raise UserError(f"the features have become no finite numbers; {CURE}")
+        """Raise a `UserError` when the student's features are not finite, as after too large a step."""
+        encoder, size = self.model.encoder, self.model.encoder.image_size
+        features_BD = encoder(encoder.mean.new_zeros(1, 3, size, size))
+        if not bool(torch.isfinite(features_BD).all()):
+            raise UserError(f"the features are no longer finite (NaN or infinity); {CURE}")
 
     def tensors(self) -> dict[str, Tensor]:
-        """Everything that learning on from here depends on, by name."""
+        """The complete state of model and optimiser, by name."""
         optimiser = self.optimiser.state_dict()["state"]
         return {f"model.{name}": tensor for name, tensor in self.model.state_dict().items()} | {
             f"optimiser.{index}.{name}": tensor
@@ -106,14 +107,13 @@ class Learner:
         }
 
     def restore(self, tensors: dict[str, Tensor]) -> None:
-        """Take back what `tensors` gave."""
-        self.model.load_state_dict(
-            {
-                name.removeprefix("model."): t
-                for name, t in tensors.items()
-                if name.startswith("model.")
-            }
-        )
+        """Load the state that `tensors` returned."""
+        model = {
+            name.removeprefix("model."): tensor
+            for name, tensor in tensors.items()
+            if name.startswith("model.")
+        }
+        self.model.load_state_dict(model)
         state: dict[int, dict[str, Tensor]] = {}
         for name, tensor in tensors.items():
             if name.startswith("optimiser."):
@@ -123,17 +123,20 @@ class Learner:
             {"state": state, "param_groups": self.optimiser.state_dict()["param_groups"]}
         )
 
-    def _lot(self, step: int) -> Tensor:
-        """Random numbers [2, B, P] for the masks of this process's photographs: the same for a photograph, however many processes."""
+    def _noise(self, step: int) -> Tensor:
+        """Random numbers [2, B, P] for the masks of this process's photographs.
+
+        Those of a photograph are the same, however many processes there are.
+        """
         generator = torch.Generator().manual_seed((self.config.seed * 1_000_003 + step) * 1024)
-        noise_VBP = torch.rand(
-            2, self.config.batch_size, math.prod(self.model.encoder.grid), generator=generator
-        )
+        shape = (2, self.config.batch_size, math.prod(self.model.encoder.grid))
+        noise_VBP = torch.rand(shape, generator=generator)
         return noise_VBP.chunk(self.world.size, dim=1)[self.world.rank]
 
     def _count_bad_step(self, step: int) -> None:
         self.bad_steps += 1
         if self.bad_steps >= BAD_STEPS:
             raise UserError(
-                f"the loss was no finite number {BAD_STEPS} steps in a row, up to step {step + 1}; {CURE}"
+                f"loss or gradient was not finite {BAD_STEPS} steps in a row, up to step {step + 1}; "
+                f"{CURE}"
             )
