@@ -10,7 +10,7 @@ import tyro
 
 from lodisc import __version__
 from lodisc.commands import COMMANDS
-from lodisc.commands.learn import study, train
+from lodisc.commands.learn import REGISTRY, refuse_old_flags, study, train
 from lodisc.commands.printing import print_line
 from lodisc.config import RECIPES, TrainConfig, adapt
 from lodisc.console import note, stdout
@@ -59,8 +59,10 @@ def main(argv: list[str] | None = None) -> int:
 def _run(name: str, rest: list[str]) -> None:
     command = COMMANDS[name]
     if command in (train, study):
+        refuse_old_flags(rest)
         command = partial(command, config=_recipe(rest)())
-    tyro.cli(command, args=rest, prog=f"lodisc {name}", config=(tyro.conf.FlagCreatePairsOff,))
+    words = {"args": rest, "prog": f"lodisc {name}"}
+    tyro.cli(command, config=(tyro.conf.FlagCreatePairsOff,), registry=REGISTRY, **words)
 
 
 def _recipe(arguments: list[str]) -> Callable[..., TrainConfig]:

@@ -1,13 +1,48 @@
 """The commands that learn, measure and show."""
 
 import os
+from collections import ChainMap
+from collections.abc import Iterable
+from dataclasses import fields
 from pathlib import Path
+from typing import Annotated, Any
 
-from tyro.conf import OmitArgPrefixes, Positional
+from tyro.conf import OmitArgPrefixes, Positional, arg
+from tyro.constructors import (
+    ConstructorRegistry,
+    StructConstructorSpec,
+    StructFieldSpec,
+    StructTypeInfo,
+)
 
 from lodisc.commands.printing import print_line, print_result
-from lodisc.config import TrainConfig
+from lodisc.config import GROUPS, TrainConfig, require_new_names
 from lodisc.errors import UserError
+
+Config = OmitArgPrefixes[Annotated[TrainConfig, arg(name="")]]
+REGISTRY = ConstructorRegistry()
+"""Shows the settings of a `TrainConfig` in their groups; the flags and the object stay flat."""
+
+
+@REGISTRY.struct_rule
+def _in_groups(info: StructTypeInfo) -> StructConstructorSpec | None:
+    if info.type is not TrainConfig:
+        return None
+
+    def flat(**parts: Any) -> TrainConfig:
+        return TrainConfig(**ChainMap(*map(vars, parts.values())))
+
+    def part(group: type) -> Any:
+        return group(**{row.name: getattr(info.default, row.name) for row in fields(group)})
+
+    specs = [StructFieldSpec(group.__name__.lower(), group, part(group)) for group in GROUPS]
+    return StructConstructorSpec(instantiate=flat, fields=tuple(specs))
+
+
+def refuse_old_flags(words: Iterable[str]) -> None:
+    """Raise a `UserError` that gives the new name of a flag of an older version."""
+    flags = [word[2:].split("=")[0] for word in words if word.startswith("--")]
+    require_new_names(flag.replace("-", "_") for flag in flags)
 
 
 def demo(*, out: Path = Path("lodisc-demo"), json: bool = False) -> None:
@@ -27,7 +62,7 @@ def train(
     /,
     *,
     out: Path,
-    config: OmitArgPrefixes[TrainConfig],
+    config: Config,
     json: bool = False,
 ) -> None:
     """Learn from the photographs in DATA; goes on where it stopped when the run is there already.
@@ -156,7 +191,7 @@ def study(
     data: Positional[Path],
     /,
     *,
-    config: OmitArgPrefixes[TrainConfig],
+    config: Config,
     out: Path | None = None,
     seeds: str = "0,1,2",
     arms: tuple[str, ...] = (),
@@ -175,6 +210,8 @@ def study(
     """
     from lodisc import study as studies
 
+    if name == "direction":
+        raise UserError("study direction is now study masked-side")
     try:
         numbers = [int(seed) for seed in seeds.split(",")]
     except ValueError:
