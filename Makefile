@@ -4,7 +4,7 @@
 PYTHON ?= python3
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: demo test lint clean python
+.PHONY: demo test lint lint-js clean python
 
 demo: .venv/installed
 	.venv/bin/lodisc demo
@@ -16,9 +16,22 @@ lint: .venv/installed-dev
 	.venv/bin/python -m ruff check .
 	.venv/bin/python -m ruff format --check .
 	.venv/bin/python -m mypy
+ifeq ($(shell command -v npm),)
+	@echo "There is no npm here: the page's JavaScript is not checked"
+else
+	@$(MAKE) --no-print-directory lint-js
+endif
+
+# The stamp lies in node_modules: who removes that folder installs again.
+lint-js: node_modules/.installed
+	npm run --silent lint
+
+node_modules/.installed: package.json package-lock.json
+	npm ci --ignore-scripts --no-audit --no-fund
+	@touch $@
 
 clean:
-	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache build dist
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache node_modules build dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # What a killed install left behind, or a .venv whose Python has gone, is of no use: start afresh.

@@ -1,10 +1,11 @@
-"""Whether embedding is as fast as the bare model: images a second of the model alone, of the reader alone, and of `lodisc embed`.
+"""Whether embedding is as fast as the model alone, in images a second.
 
     python bench/embed.py SOURCE DATA [--encoder NAME] [--image-size S] [--photographs 2048]
 
-SOURCE is a run, timm:NAME, a .safetensors file with --encoder, or `random`, for random weights of --encoder. The aim: 95 % of the model
-alone where decoding is not the limit. On a CPU the reader's work is done by the cores that the model uses: the most that can be had then is
-said too.
+Measures the model alone, the reader alone, and `lodisc embed`. SOURCE is a run, timm:NAME, a
+.safetensors file with --encoder, or `random`, for random weights of --encoder. The aim: 95 % of the
+model alone if decoding is not the limit. On a CPU the reader and the model share the cores; the
+table then also has the most that is possible.
 """
 
 import tempfile
@@ -63,50 +64,55 @@ def main(settings: Settings) -> None:
         1 / (1 / model + 1 / reader) if on_cpu else min(model, reader)
     )
     rows = [[name, f"{speed:.0f}", f"{speed / model:.2f}"] for name, speed in speeds.items()]
-    title = f"{len(photos):,} photographs, {encoder.image_size} px, {torch.get_num_threads()} threads, {settings.workers} workers"
+    title = (
+        f"{len(photos):,} photographs, {encoder.image_size} px, "
+        f"{torch.get_num_threads()} threads, {settings.workers} workers"
+    )
     table(title, ["", "images/s", "to the model"], rows)
 
 
 def one_round(
     encoder: PhotoEncoder, photos: Sequence[Photo], folder: Path, settings: Settings
 ) -> dict[str, float]:
-    """Images a second by what was done."""
+    """Images a second, by what was measured."""
     size = settings.batch_size
-    still = torch.randint(
+    views = torch.randint(
         0, 256, (size, 3, encoder.image_size, encoder.image_size), dtype=torch.uint8
     )
-    encoder.features(still)
-    begun = time.perf_counter()
+    encoder.features(views)
+    started_at = time.perf_counter()
     for _ in range(len(photos) // size):
-        encoder.features(still)
-    speeds = {"model alone": len(photos) // size * size / (time.perf_counter() - begun)}
+        encoder.features(views)
+    speeds = {"model alone": len(photos) // size * size / (time.perf_counter() - started_at)}
 
-    begun = time.perf_counter()
+    started_at = time.perf_counter()
     reader = evaluation_batches(
         batches_of(photos, size), image_size=encoder.image_size, workers=settings.workers
     )
     speeds["reader alone"] = sum(len(read.photos) for read in reader) / (
-        time.perf_counter() - begun
+        time.perf_counter() - started_at
     )
 
-    embedded: list[tuple[float, int]] = []
-    begun = time.perf_counter()
-    how = {
+    batches: list[tuple[float, int]] = []
+    started_at = time.perf_counter()
+    choice = {
         "encoder": settings.encoder,
         "image_size": settings.image_size,
         "device": settings.device,
     }
-    planned = plan(settings.source, settings.data, out=folder, dtype="float16", writes=True, **how)
+    job = plan(settings.source, settings.data, out=folder, dtype="float16", writes=True, **choice)
     embed_shards(
         {folder / "part-0.parquet": photos},
-        planned.encoder,
-        settings=planned.settings,
+        job.encoder,
+        settings=job.settings,
         batch_size=size,
         workers=settings.workers,
-        advance=lambda count: embedded.append((time.perf_counter(), count)),
+        advance=lambda count: batches.append((time.perf_counter(), count)),
     )
-    whole = time.perf_counter() - begun
-    (first, _), *later = embedded[1:]  # the very first says how many were there already
+    whole = time.perf_counter() - started_at
+    (first, _), *later = batches[
+        1:
+    ]  # the very first is the number of photographs that were already there
     speeds["embed, from its first batch to its last"] = sum(count for _, count in later) / (
         later[-1][0] - first
     )
@@ -116,10 +122,10 @@ def one_round(
 
 def random_weights(path: Path, settings: Settings) -> Path:
     assert settings.encoder, "--encoder says what the random weights are of"
-    built = build_encoder(
+    encoder = build_encoder(
         settings.encoder, image_size=settings.image_size or native_size(settings.encoder)
     )
-    save_file(built.trunk.state_dict(), path)
+    save_file(encoder.trunk.state_dict(), path)
     return path
 
 

@@ -17,7 +17,7 @@ from lodisc.device import pick_device
 from lodisc.encoders import build_encoder
 from lodisc.training.distributed import Processes
 from lodisc.training.learner import Learner
-from lodisc.training.prepare import batches_of
+from lodisc.training.prepare import run_batches
 
 
 @dataclass
@@ -44,7 +44,7 @@ def main(settings: Settings) -> None:
 
     def speed(learn: bool, load: bool) -> float:
         batches = (
-            batches_of(photos, config, world, range(settings.steps + 2))
+            run_batches(photos, config, world, range(settings.steps + 2))
             if load
             else iter([still] * (settings.steps + 2))
         )

@@ -1,9 +1,10 @@
-"""How fast a large collection answers: bringing it in, the first look-alikes from the start of a process, and later ones.
+"""How fast a large collection answers: indexing, the first look-alikes of a process, later ones.
 
     python bench/search.py [--photographs 200000] [--features 384]
 
-The vectors are drawn around 500 centres and kept in float16. The aim: of 200,000 the first answer within three seconds, then under 50 ms
-each. More than a million are searched by an index, and its recall is said.
+The vectors are drawn around 500 centres and stored as float16. The aim: of 200,000 photographs the
+first answer within three seconds, then under 50 ms each. More than a million are searched by an
+index, and its recall is printed.
 """
 
 import json
@@ -23,7 +24,8 @@ from lodisc.collection.index import index
 from lodisc.collection.lookalikes import look_alikes, measured_recall
 from lodisc.collection.where import rows_where
 from lodisc.console import stdout, table
-from lodisc.embedding.parts import ENCODER, SETTINGS, Row, write_part
+from lodisc.embedding.embedding import Embedding
+from lodisc.embedding.parts import Row, write_part
 
 FINGERPRINT = "f" * 64
 PART = 4096
@@ -42,9 +44,9 @@ def main(settings: Settings) -> None:
     with tempfile.TemporaryDirectory() as temporary:
         parts, folder = Path(temporary) / "vectors", Path(temporary) / "C"
         draw(parts, photographs=settings.photographs, features=settings.features)
-        begun = time.perf_counter()
+        started_at = time.perf_counter()
         index(parts, collection=folder)
-        indexing = time.perf_counter() - begun
+        indexing = time.perf_counter() - started_at
         keys = np.random.default_rng(1).choice(settings.photographs, settings.starts, replace=False)
         lancedb = timed(lambda _: run("-c", "import lancedb"), times=settings.starts)
         first = timed(
@@ -54,42 +56,48 @@ def main(settings: Settings) -> None:
         collection = Collection(folder)
         recall = measured_recall(collection, collection.photos())
         rows = [
-            ["Python that imports LanceDB", *figures(lancedb), "1.0"],
+            ["Python that imports LanceDB", *milliseconds(lancedb), "1.0"],
             [
                 "lodisc search C KEY, start to end",
-                *figures(first),
+                *milliseconds(first),
                 f"{np.median(first) / np.median(lancedb):.1f}",
             ],
             *later_answers(collection, settings),
         ]
-    title = f"{settings.photographs:,} x {settings.features}; indexed in {indexing:.1f} s, {settings.photographs / indexing:,.0f} photographs/s"
+    title = (
+        f"{settings.photographs:,} x {settings.features}; indexed in {indexing:.1f} s, "
+        f"{settings.photographs / indexing:,.0f} photographs/s"
+    )
     table(title, ["", "p50 ms", "p99 ms", "ratio"], rows)
     if recall:
         stdout.print(recall.words)
 
 
 def later_answers(collection: Collection, settings: Settings) -> list[list[str]]:
-    """One row of the table for each way to ask, beside the matrix product that no exact answer can do without."""
+    """One row of the table for each kind of query.
+
+    The last column compares it with the matrix product alone, which every exact answer needs.
+    """
     photos = collection.photos()
-    chosen = np.random.default_rng(2).choice(len(photos), settings.queries, replace=False)
+    queries = np.random.default_rng(2).choice(len(photos), settings.queries, replace=False)
     labels = dict.fromkeys(photos.keys[::10], "wren")
     allowed_N = rows_where(photos, labels, "label = 'wren'")
     ways: dict[str, Callable[[int], object]] = {
-        "matrix product alone": lambda number: photos.vectors @ photos.vectors[chosen[number]],
+        "matrix product alone": lambda number: photos.vectors @ photos.vectors[queries[number]],
         "look-alikes": lambda number: look_alikes(
-            collection, photos, photos.vectors[chosen[number], None], top=settings.top
+            collection, photos, photos.vectors[queries[number], None], top=settings.top
         ),
         "look-alikes, one in ten allowed": lambda number: look_alikes(
             collection,
             photos,
-            photos.vectors[chosen[number], None],
+            photos.vectors[queries[number], None],
             top=settings.top,
             allowed_N=allowed_N,
         ),
         "the condition in SQL": lambda _: rows_where(photos, labels, "label = 'wren'"),
         "LanceDB's own scan": lambda number: (
             collection.store.table.search(
-                photos.vectors[chosen[number]], vector_column_name="vector"
+                photos.vectors[queries[number]], vector_column_name="vector"
             )
             .distance_type("cosine")
             .select(["key", "_distance"])
@@ -103,16 +111,16 @@ def later_answers(collection: Collection, settings: Settings) -> list[list[str]]
     }
     limit = np.median(spent["matrix product alone"])
     return [
-        [name, *figures(seconds), f"{np.median(seconds) / limit:.1f}"]
+        [name, *milliseconds(seconds), f"{np.median(seconds) / limit:.1f}"]
         for name, seconds in spent.items()
     ]
 
 
 def draw(parts: Path, *, photographs: int, features: int) -> None:
     """An embedding of vectors around centres, without photographs or encoder."""
-    (parts / ENCODER).mkdir(parents=True)
-    described = {"encoder": "none", "fingerprint": FINGERPRINT, "dim": features, "dtype": "float16"}
-    (parts / SETTINGS).write_text(json.dumps(described))
+    Embedding(parts).encoder.mkdir(parents=True)
+    content = {"encoder": "none", "fingerprint": FINGERPRINT, "dim": features, "dtype": "float16"}
+    Embedding(parts).settings_file.write_text(json.dumps(content))
     random = np.random.default_rng(0)
     centres = random.standard_normal((500, features), np.float32)
     for number, first in enumerate(range(0, photographs, PART)):
@@ -152,13 +160,13 @@ def timed(call: Callable[[int], object], *, times: int) -> list[float]:
     """Seconds of each call, after one that does not count."""
     seconds = []
     for number in (0, *range(times)):
-        begun = time.perf_counter()
+        started_at = time.perf_counter()
         call(number)
-        seconds.append(time.perf_counter() - begun)
+        seconds.append(time.perf_counter() - started_at)
     return seconds[1:]
 
 
-def figures(seconds: list[float]) -> list[str]:
+def milliseconds(seconds: list[float]) -> list[str]:
     return [f"{1000 * np.quantile(seconds, share):,.1f}" for share in (0.5, 0.99)]
 
 

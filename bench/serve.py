@@ -1,8 +1,11 @@
-"""How long a browser waits for a collection of 20,000 photographs: the page, listings, thumbnails, look-alikes, labels, the map.
+"""How long a browser waits for a collection of 20,000 photographs.
+
+Measures the page, listings, thumbnails, look-alikes, labels and the map.
 
     python bench/serve.py [--photographs 20000] [--folder DIR]
 
-The photographs are drawn (640 x 480 pixels) and their vectors are drawn too, around 100 centres; the server is a process of its own.
+The photographs are synthetic (640 x 480 pixels), and their vectors are random, around 100 centres.
+The server runs in another process.
 """
 
 import random
@@ -11,13 +14,15 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from hashlib import blake2b
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import httpx2 as httpx
 import numpy as np
@@ -29,11 +34,11 @@ from safetensors.torch import save_file
 from lodisc.collection.index import index
 from lodisc.console import note, table
 from lodisc.embedding.embed import embed
-from lodisc.embedding.parts import SETTINGS, Row, write_part
+from lodisc.embedding.embedding import Embedding
+from lodisc.embedding.parts import Row, write_part
 from lodisc.encoders import build_encoder
-from lodisc.files import read_json
 
-ENCODER = "vit_small_patch16_224"
+ENCODER, DIM = "vit_small_patch16_224", 384
 CONNECTIONS = 6  # of a browser to one server
 
 
@@ -41,137 +46,125 @@ CONNECTIONS = 6  # of a browser to one server
 class Settings:
     photographs: int = 20_000
     folder: Path | None = None
-    """Keep the collection here, for another time."""
+    """Keep the collection here, and use it again next time."""
 
 
 def main(settings: Settings) -> None:
     with tempfile.TemporaryDirectory() as temporary:
         folder = settings.folder or Path(temporary)
         if not (folder / "C").is_dir():
-            note(f"Drawing {settings.photographs:,} photographs.")
-            draw(folder, settings.photographs)
+            note(f"Making {settings.photographs:,} photographs.")
+            make_collection(folder, settings.photographs)
         for name in ("labels.sqlite", "cache"):
             subprocess.run(["rm", "-rf", folder / "C" / name], check=True)
-        begun = time.perf_counter()
+        started_at = time.perf_counter()
         with served(folder / "C") as (address, process):
-            rows = [
-                ["Start to the first page", "1", f"{1000 * (time.perf_counter() - begun):,.0f}", ""]
-            ]
-            rows += measure(address)
+            rows = [once("Start to the first page", started_at), *measure(address)]
             memory = next(
-                line.split()[1]
+                int(line.split()[1]) / 1024
                 for line in Path(f"/proc/{process}/status").read_text().splitlines()
                 if line.startswith("VmRSS")
             )
-    title = f"{settings.photographs:,} photographs, {torch.get_num_threads()} threads; {int(memory) / 1024:,.0f} MB in the end"
+    threads = f"{torch.get_num_threads()} threads"
+    title = f"{settings.photographs:,} photographs, {threads}; {memory:,.0f} MB at the end"
     table(title, ["", "times", "p50 ms", "p99 ms"], rows)
 
 
 def measure(address: str) -> list[list[str]]:
-    """One row of the table for each thing that a browser does."""
+    """One row of the table for each action of a browser."""
     with httpx.Client(base_url=address, timeout=300) as client:
-        total = client.get("/api/collection").json()["photographs"]
-        chance = random.Random(0)
-        ids = [
-            client.get(f"/api/photos?limit=1&offset={chance.randrange(total)}").json()["photos"][0][
-                "id"
-            ]
-            for _ in range(300)
-        ]
 
-        def get(path: str) -> None:
-            client.get(path).raise_for_status()
+        def get(path: str) -> Any:
+            return client.get(path).raise_for_status()
 
-        def label(number: int) -> None:
-            client.post(
-                "/api/labels", json={"ids": [ids[number]], "label": f"kind {number % 2}"}
-            ).raise_for_status()
+        def label(id: str) -> None:
+            body = {"ids": [id], "label": f"kind {ids.index(id) % 2}"}
+            client.post("/api/labels", json=body).raise_for_status()
 
-        def labelled(number: int, path: str) -> str:
-            label(number)
-            return path
+        def get_after_label(id: str, path: str) -> None:
+            label(id)
+            get(path)
 
+        ids = random_ids(client, 300)
+        pages = [f"/api/photos?limit=200&offset={200 * number}" for number in range(50)]
+        thumbnails = [f"/api/photos/{id}/thumbnail" for id in ids[:150]]
+        screen = [f"/api/photos/{id}/thumbnail" for id in ids[150:210]]
+        connections = f"{CONNECTIONS} connections"
         rows = [
-            timed("GET /", 20, lambda number: get("/")),
-            timed(
-                "GET /api/photos, 200 of them",
-                50,
-                lambda number: get(f"/api/photos?limit=200&offset={200 * number}"),
-            ),
+            timed("GET /", get, ["/"] * 20),
+            timed("GET /api/photos, 200 of them", get, pages),
             timed(
                 "GET /api/photos, typical first",
-                20,
-                lambda number: get(f"/api/photos?limit=200&sort=typical&offset={200 * number}"),
+                get,
+                [f"{page}&sort=typical" for page in pages[:20]],
             ),
-            timed(
-                "Thumbnail, cold", 150, lambda number: get(f"/api/photos/{ids[number]}/thumbnail")
-            ),
-            timed(
-                "Thumbnail, warm", 150, lambda number: get(f"/api/photos/{ids[number]}/thumbnail")
-            ),
-            at_once(f"60 thumbnails, cold, {CONNECTIONS} connections", address, ids[150:210]),
-            at_once(f"60 thumbnails, warm, {CONNECTIONS} connections", address, ids[150:210]),
-            timed("GET similar", 100, lambda number: get(f"/api/photos/{ids[number]}/similar")),
-            timed("GET look, new ones", 10, lambda number: get(f"/api/photos/{ids[number]}/look")),
-            timed("POST a label", 50, label),
+            timed("Thumbnail, cold", get, thumbnails),
+            timed("Thumbnail, warm", get, thumbnails),
+            at_once(f"60 thumbnails, cold, {connections}", address, screen),
+            at_once(f"60 thumbnails, warm, {connections}", address, screen),
+            timed("GET similar", get, [f"/api/photos/{id}/similar" for id in ids[:100]]),
+            timed("GET look, new ones", get, [f"/api/photos/{id}/look" for id in ids[:10]]),
+            timed("POST a label", label, ids[:50]),
             timed(
                 "GET /api/photos after a label",
-                20,
-                lambda number: get(labelled(100 + number, "/api/photos?limit=200")),
+                partial(get_after_label, path="/api/photos?limit=200"),
+                ids[100:120],
             ),
             timed(
                 "GET /api/names after a label",
-                3,
-                lambda number: get(labelled(200 + number, "/api/names")),
+                partial(get_after_label, path="/api/names"),
+                ids[200:203],
             ),
-            timed("GET /api/map, the quick one", 1, lambda number: get("/api/map")),
+            timed("GET /api/map, the quick one", get, ["/api/map"]),
         ]
-        begun = time.perf_counter()
-        while client.get("/api/map").json()["making"]:
+        started_at = time.perf_counter()
+        while get("/api/map").json()["making"]:
             time.sleep(0.5)
-        return [
-            *rows,
-            [
-                "GET /api/map, until the better one",
-                "1",
-                f"{1000 * (time.perf_counter() - begun):,.0f}",
-                "",
-            ],
-        ]
+        return [*rows, once("GET /api/map, until the better one", started_at)]
 
 
-def timed(name: str, times: int, work: Callable[[int], object]) -> list[str]:
-    """How long the work takes, again and again."""
-    took = []
-    for number in range(times):
-        begun = time.perf_counter()
-        work(number)
-        took.append(1000 * (time.perf_counter() - begun))
-    return [
-        name,
-        str(times),
-        f"{np.percentile(took, 50):,.1f}",
-        f"{np.percentile(took, 99):,.1f}" if times > 1 else "",
-    ]
+def random_ids(client: httpx.Client, count: int) -> list[str]:
+    """Ids of photographs of the collection, at random."""
+    total = client.get("/api/collection").json()["photographs"]
+    chance = random.Random(0)
+    offsets = [chance.randrange(total) for _ in range(count)]
+    pages = [client.get(f"/api/photos?limit=1&offset={offset}").json() for offset in offsets]
+    return [page["photos"][0]["id"] for page in pages]
 
 
-def at_once(name: str, address: str, ids: list[str]) -> list[str]:
-    """How long a screen of thumbnails takes over the connections of a browser."""
+def once(name: str, started_at: float) -> list[str]:
+    """A row for an action that ran once and ends now."""
+    return [name, "1", f"{1000 * (time.perf_counter() - started_at):,.0f}", ""]
+
+
+def timed(name: str, act: Callable[[str], object], arguments: Sequence[str]) -> list[str]:
+    """A row for an action that runs once for each argument."""
+    milliseconds = []
+    for argument in arguments:
+        started_at = time.perf_counter()
+        act(argument)
+        milliseconds.append(1000 * (time.perf_counter() - started_at))
+    p50, p99 = (f"{np.percentile(milliseconds, percent):,.1f}" for percent in (50, 99))
+    return [name, str(len(arguments)), p50, p99 if len(arguments) > 1 else ""]
+
+
+def at_once(name: str, address: str, paths: list[str]) -> list[str]:
+    """A row for a screen of thumbnails over the connections of a browser."""
     own = threading.local()
 
-    def get(id: str) -> None:
+    def get(path: str) -> None:
         own.client = getattr(own, "client", None) or httpx.Client(base_url=address, timeout=300)
-        own.client.get(f"/api/photos/{id}/thumbnail").raise_for_status()
+        own.client.get(path).raise_for_status()
 
     with ThreadPoolExecutor(CONNECTIONS) as pool:
-        begun = time.perf_counter()
-        list(pool.map(get, ids))
-        return [name, "1", f"{1000 * (time.perf_counter() - begun):,.0f}", ""]
+        started_at = time.perf_counter()
+        list(pool.map(get, paths))
+        return once(name, started_at)
 
 
 @contextmanager
 def served(collection: Path) -> Iterator[tuple[str, int]]:
-    """A server that has answered once: its address and the number of its process."""
+    """A server that has answered once: its address and its process id."""
     code = f"from lodisc.web.serve import serve; serve({str(collection)!r}, port=0)"
     with subprocess.Popen(
         [sys.executable, "-c", code], stdout=subprocess.PIPE, text=True
@@ -185,72 +178,57 @@ def served(collection: Path) -> Iterator[tuple[str, int]]:
             process.kill()
 
 
-def draw(folder: Path, count: int) -> None:
-    """FOLDER/C, of so many photographs of which no two files are the same."""
-    random_numbers = np.random.default_rng(0)
-    pictures = [drawn(random_numbers) for _ in range(50)]
-    centres_CD = random_numbers.standard_normal((100, 384))
-    first = folder / "photos" / "000000.jpg"
-    first.parent.mkdir(parents=True)
-    first.write_bytes(pictures[0])
-    torch.manual_seed(0)
-    save_file(
-        build_encoder(ENCODER, image_size=224).trunk.state_dict(), folder / "encoder.safetensors"
-    )
-    embed(
-        folder / "encoder.safetensors",
-        folder / "photos",
-        out=folder / "parts",
-        encoder=ENCODER,
-        workers=0,
-    )
+def make_collection(folder: Path, count: int) -> None:
+    """FOLDER/C of this many photographs; no two files are the same."""
+    generator = np.random.default_rng(0)
+    pictures = [jpeg(generator) for _ in range(50)]
+    centres_CD = generator.standard_normal((100, DIM))
+    photos, parts = folder / "photos", folder / "parts"
+    photos.mkdir(parents=True)
+    (photos / "000000.jpg").write_bytes(pictures[0])
+    embed_untrained(folder)
     rows = []
     for number in range(1, count):
-        path, data = (
-            folder / "photos" / f"{number:06}.jpg",
-            pictures[number % 50] + number.to_bytes(4, "big"),
-        )
+        path = photos / f"{number:06}.jpg"
+        data = pictures[number % 50] + number.to_bytes(4, "big")
         path.write_bytes(data)
-        vector_D = (centres_CD[number % 100] + random_numbers.standard_normal(384)).astype(
-            np.float16
+        vector_D = centres_CD[number % 100] + generator.standard_normal(DIM)
+        row = Row(
+            key=path.name,
+            path=str(path),
+            offset=None,
+            label=f"kind {number % 100}",
+            split=None,
+            bytes=len(data),
+            digest=blake2b(data, digest_size=16).hexdigest(),
+            modified=path.stat().st_mtime_ns,
+            vector=vector_D.astype(np.float16),
         )
-        digest = blake2b(data, digest_size=16).hexdigest()
-        rows.append(
-            Row(
-                path.name,
-                str(path),
-                None,
-                f"kind {number % 100}",
-                None,
-                len(data),
-                digest,
-                path.stat().st_mtime_ns,
-                vector_D,
-            )
-        )
-    settings = read_json(folder / "parts" / SETTINGS)
-    write_part(
-        folder / "parts" / "part-rest.parquet",
-        rows,
-        dim=384,
-        dtype="float16",
-        fingerprint=settings["fingerprint"],
-    )
-    index(folder / "parts", collection=folder / "C")
+        rows.append(row)
+    fingerprint = Embedding(parts).settings()["fingerprint"]
+    part = parts / "part-rest.parquet"
+    write_part(part, rows, dim=DIM, dtype="float16", fingerprint=fingerprint)
+    index(parts, collection=folder / "C")
 
 
-def drawn(random_numbers: np.random.Generator) -> bytes:
-    """A JPEG of the usual size, about as detailed as a photograph."""
+def embed_untrained(folder: Path) -> None:
+    """Embed FOLDER/photos into FOLDER/parts by an encoder with random weights."""
+    torch.manual_seed(0)
+    weights = folder / "encoder.safetensors"
+    save_file(build_encoder(ENCODER, image_size=224).trunk.state_dict(), weights)
+    embed(weights, folder / "photos", out=folder / "parts", encoder=ENCODER, workers=0)
+
+
+def jpeg(generator: np.random.Generator) -> bytes:
+    """A JPEG of 640 x 480 pixels, about as detailed as a photograph."""
     coarse, fine = (
-        random_numbers.integers(0, 256, (*size, 3), dtype=np.uint8)
+        Image.fromarray(generator.integers(0, 256, (*size, 3), dtype=np.uint8))
         for size in ((9, 12), (120, 160))
     )
-    coarsely, finely = (
-        Image.fromarray(layer).resize((640, 480), Image.Resampling.BICUBIC)
-        for layer in (coarse, fine)
-    )
+    size = (640, 480)
+    rough, detail = (image.resize(size, Image.Resampling.BICUBIC) for image in (coarse, fine))
     stream = BytesIO()
-    Image.blend(coarsely, finely, 0.25).save(stream, "JPEG", quality=90)
+    Image.blend(rough, detail, 0.25).save(stream, "JPEG", quality=90)
     return stream.getvalue()
 
 

@@ -1,9 +1,10 @@
-"""The two pictures of the page in the README, made from drawn finches: docs/browse.png and docs/lookalikes.png.
+"""The two pictures of the page in the README, from drawn finches: browse.png and lookalikes.png.
 
     python docs/screenshots.py FOLDER [RUN]
 
-FOLDER gets finches and collection, and without RUN also a run on the finches, minutes on two cores; what is there already is used again.
-Needs playwright and chromium. Those in the README were made with the run on birds of which the results tell.
+FOLDER gets the finches, their collection and, without RUN, a run on them, which takes minutes on
+two cores; what is already there is used again. Needs playwright and chromium. The pictures in the
+README were made with the run on birds that the results are about.
 """
 
 import shutil
@@ -35,8 +36,8 @@ SPECIES, TRAIN, TEST, LABELS = 12, 40, 12, 9
 WIDTH, HEIGHT = 1360, 850
 
 
-def learnt(data: Path, run: Path) -> Path:
-    """What a small transformer learns from the finches."""
+def train(data: Path, run: Path) -> Path:
+    """Train a small transformer on the finches."""
     settings = scratch(
         encoder="vit_tiny_patch16_224",
         encoder_args={"depth": 2, "patch_size": 8},
@@ -54,12 +55,12 @@ def learnt(data: Path, run: Path) -> Path:
 
 def collection(folder: Path, run: Path | None) -> Path:
     """Finches and their collection with groups and some labels."""
-    data, made = folder / "finches", folder / "Finches of June"
+    data, path = folder / "finches", folder / "Finches of June"
     if not data.exists():
         draw_finches(data, species=SPECIES, train=TRAIN, test=TEST, image_size=224, vivid=True)
-    embed(run or learnt(data, folder / "run"), data, out=folder / "parts")
-    index(folder / "parts", collection=made)
-    opened = Collection(made)
+    embed(run or train(data, folder / "run"), data, out=folder / "parts")
+    index(folder / "parts", collection=path)
+    opened = Collection(path)
     photos = opened.photos()
     save_groups(find_groups(photos.vectors, k=SPECIES, fingerprint=photos.fingerprint), opened)
     species = photos.table["folder"].to_pylist()
@@ -67,16 +68,16 @@ def collection(folder: Path, run: Path | None) -> Path:
     opened.labels.set_each(
         {photos.keys[row]: species[row].replace("_", " ") for row in first}, how="typed"
     )
-    return made
+    return path
 
 
 @contextmanager
-def served(made: Path) -> Iterator[str]:
+def served(folder: Path) -> Iterator[str]:
     """The address of `lodisc serve` on a free port, while it runs."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     server = subprocess.Popen(
-        [sys.executable, "-m", "lodisc", "serve", str(made), "--port", str(port)]
+        [sys.executable, "-m", "lodisc", "serve", str(folder), "--port", str(port)]
     )
     address = f"http://127.0.0.1:{port}"
     try:
@@ -95,7 +96,7 @@ def served(made: Path) -> Iterator[str]:
 def pictures(page: Page, address: str) -> Iterator[tuple[str, bytes]]:
     """The name of each picture, and what the page shows."""
     page.goto(address + "/label")
-    page.locator(".told").wait_for()  # from here on the photographs have names
+    page.locator(".estimate").wait_for()  # from here on the photographs have names
     page.goto(address + "/?sort=typical")
     page.locator(".caption .guess").first.wait_for()
     page.wait_for_load_state("networkidle")
@@ -131,15 +132,14 @@ def main(folder: Path, run: Path | None = None) -> None:
     """Make everything and write the pictures."""
     chromium = next(
         (
-            found
+            path
             for name in ("chromium", "chromium-browser", "google-chrome")
-            if (found := shutil.which(name))
+            if (path := shutil.which(name))
         ),
         None,
     )
-    made = collection(folder, run)
-    with served(made) as address, sync_playwright() as started:
-        browser = started.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+    with served(collection(folder, run)) as address, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         page = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT}, color_scheme="light")
         for name, picture in pictures(page, address):
             Image.open(BytesIO(picture)).convert("RGB").save(DOCS / name, optimize=True)

@@ -1,26 +1,27 @@
-"""The command line: find the command, parse its words, call it, and turn what goes wrong into one line and an exit status."""
+"""The command line: find the command, parse its words, call it, and choose the exit status."""
 
 import os
 import sys
-from collections.abc import Callable
-from functools import partial
-from itertools import pairwise
 
 import tyro
 
 from lodisc import __version__
 from lodisc.commands import COMMANDS
-from lodisc.commands.learn import REGISTRY, refuse_old_flags, study, train
+from lodisc.commands.learn import REGISTRY, with_recipe
 from lodisc.commands.printing import print_line
-from lodisc.config import RECIPES, TrainConfig, adapt
-from lodisc.console import note, stdout
+from lodisc.console import log_as_notes, note, stdout
 from lodisc.errors import Stopped, UserError
 
 GROUPS = {command.split()[0] for command in COMMANDS if " " in command}
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run one command; the exit status: 0, 1 for a refusal, 2 for a mistyped command, 128 + N after signal N."""
+    """Run one command and return the exit status.
+
+    0 is success, 1 a refusal or too little memory, 2 a mistyped command, 128 + N the end by signal N.
+    A mistake that a person can mend is one line; LODISC_DEBUG=1 shows its traceback. Any other
+    exception is a bug and keeps its traceback.
+    """
     argv = sys.argv[1:] if argv is None else argv
     words = 2 if argv[:1] and argv[0] in GROUPS else 1
     name, rest = " ".join(argv[:words]), argv[words:]
@@ -30,7 +31,14 @@ def main(argv: list[str] | None = None) -> int:
     if name not in COMMANDS:
         return _overview(name)
     try:
-        _run(name, rest)
+        with log_as_notes():
+            tyro.cli(
+                with_recipe(COMMANDS[name], rest),
+                args=rest,
+                prog=f"lodisc {name}",
+                config=(tyro.conf.FlagCreatePairsOff,),
+                registry=REGISTRY,
+            )
     except KeyboardInterrupt:
         note("lodisc: stopped")
         return 130
@@ -56,36 +64,17 @@ def main(argv: list[str] | None = None) -> int:
     return 0
 
 
-def _run(name: str, rest: list[str]) -> None:
-    command = COMMANDS[name]
-    if command in (train, study):
-        refuse_old_flags(rest)
-        command = partial(command, config=_recipe(rest)())
-    words = {"args": rest, "prog": f"lodisc {name}"}
-    tyro.cli(command, config=(tyro.conf.FlagCreatePairsOff,), registry=REGISTRY, **words)
-
-
-def _recipe(arguments: list[str]) -> Callable[..., TrainConfig]:
-    """The recipe that the arguments name, whose defaults the help shows and the flags change."""
-    named = [value for flag, value in pairwise(arguments) if flag == "--recipe"]
-    named += [flag.removeprefix("--recipe=") for flag in arguments if flag.startswith("--recipe=")]
-    return RECIPES.get(named[-1] if named else "adapt", adapt)
-
-
 def _overview(name: str) -> int:
-    first, _, rest = name.partition(" ")
-    known = name in {"", "-h", "--help"} or (first in GROUPS and rest in {"", "-h", "--help"})
-    shown = {
-        command: function
-        for command, function in COMMANDS.items()
-        if first not in GROUPS or command.startswith(f"{first} ")
-    }
+    """Print the commands, or those of one group, as help or beside the refusal of `name`."""
+    group, _, rest = name.partition(" ")
+    is_help = name in {"", "-h", "--help"} or (group in GROUPS and rest in {"", "-h", "--help"})
     lines = [
         f"  {command:<14} {(function.__doc__ or '').splitlines()[0]}"
-        for command, function in shown.items()
+        for command, function in COMMANDS.items()
+        if group not in GROUPS or command.startswith(f"{group} ")
     ]
     usage = "\n".join(["usage: lodisc COMMAND …   (lodisc COMMAND --help says more)", "", *lines])
-    if known:
+    if is_help:
         print_line(usage)
         return 0
     note(f"lodisc: no command {name!r}\n{usage}")
@@ -105,7 +94,6 @@ def _one_line(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
         from lodisc.data.photo import printable
 
-        return (
-            f"{error.strerror}: {printable(error.filename)}" if error.filename else error.strerror
-        )
+        place = f": {printable(error.filename)}" if error.filename else ""
+        return f"{error.strerror}{place}"
     return " ".join(str(error).split())

@@ -5,7 +5,7 @@ that returns a complete `TrainConfig`; flags change single fields of it.
 """
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import MISSING, Field, asdict, dataclass, field, fields, replace
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
@@ -100,8 +100,6 @@ class Task:
     """Which patches a region keeps; the paper's are `pivotal`, those with the most attention."""
     keep_ratio: float = setting(0.75, above=0, most=1, local=True)
     """Share ρ of the patches that the local task keeps."""
-    recolour: bool = setting(True, local=True, before=False)
-    """Change the colours of a region once more, so that they do not give its own view away."""
     min_crop: float = setting(0.2, above=0, most=1)
     """Smallest share of a photograph's area in a view."""
 
@@ -142,6 +140,8 @@ class Research:
     """Which side of the local task sees only a region; the paper masks the `key`."""
     positives: Positives = setting("both", local=True, before="other")
     """Which views a region must match: the other one, as in the paper, or its own too."""
+    recolour: bool = setting(True, local=True, before=False)
+    """Change the colours of a region once more, so that they do not give its own view away."""
     local_weight: float = setting(1.0, least=0, below=math.inf, local=True)
     """Weight λ of the local loss beside the global one, with --objective both."""
     attention_from: AttentionFrom = setting(
@@ -230,7 +230,7 @@ OLD_NAMES: dict[str, str] = {
 
 
 def require_new_names(names: Iterable[str]) -> None:
-    """Raise a `UserError` that gives the new name of a setting when an old name is among `names`."""
+    """Raise a `UserError` with the new name if one of `names` is the old name of a setting."""
     for name in names:
         if name in OLD_NAMES:
             old, new = (text.replace("_", "-") for text in (name, OLD_NAMES[name]))
@@ -299,7 +299,3 @@ def as_flag(name: str, value: object) -> str:
     if isinstance(value, dict):
         value = " ".join(f"{key} {number}" for key, number in value.items())
     return f"--{flag} {value}".rstrip()
-
-
-def split_seed(settings: Mapping[str, Any]) -> int:
-    return settings.get("split_seed", settings["seed"])

@@ -1,5 +1,6 @@
-"""What people see on the terminal: progress and tables. Progress goes to stderr, results to stdout."""
+"""What people see on the terminal: results and tables on stdout, notes and progress on stderr."""
 
+import logging
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
@@ -34,6 +35,25 @@ def note(message: str) -> None:
     stderr.print(message, markup=False, soft_wrap=True)
 
 
+class _Notes(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        note(self.format(record))
+
+
+@contextmanager
+def log_as_notes() -> Iterator[None]:
+    """Print what the package logs, from level info on, as notes for people."""
+    logger, handler = logging.getLogger("lodisc"), _Notes()
+    level = logger.level
+    logger.setLevel(logging.INFO)
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)
+
+
 @contextmanager
 def progress_bar() -> Iterator[Progress]:
     """A progress bar with time left and a free `note` field; silent where stderr is no terminal."""
@@ -60,12 +80,12 @@ def track(elements: Iterable[Element], *, description: str, total: int) -> Itera
 
 
 def table(title: str, columns: list[str], rows: list[list[str]]) -> None:
-    """Print a table; the first column is text, the others are figures."""
-    drawn = Table(
+    """Print a table; the first column is text, the others are numbers."""
+    grid = Table(
         title=escape(title), title_justify="left", title_style="bold", box=None, pad_edge=False
     )
     for index, column in enumerate(columns):
-        drawn.add_column(column, justify="left" if index == 0 else "right")
+        grid.add_column(column, justify="left" if index == 0 else "right")
     for row in rows:
-        drawn.add_row(*map(escape, row))
-    stdout.print(drawn)
+        grid.add_row(*map(escape, row))
+    stdout.print(grid)

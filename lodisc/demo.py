@@ -1,29 +1,29 @@
-"""`lodisc demo`: the whole way on drawn finches, from photographs to a report, in minutes on two cores."""
+"""`lodisc demo`: from drawn finches to a report, in minutes on two cores."""
 
-import shlex
-import sys
+import logging
 import time
 from pathlib import Path
 from typing import Any
 
 from lodisc.config import TrainConfig, scratch
-from lodisc.console import note, stdout
 from lodisc.data.sources import find_photos
-from lodisc.evaluation.benchmark import measure, print_table
+from lodisc.evaluation.benchmark import measure
 from lodisc.evaluation.features import Pixels
 from lodisc.evaluation.focus import focus
-from lodisc.explain.overlay import explain
+from lodisc.explanation.overlay import explain
 from lodisc.files import write_json
 from lodisc.finches.finches import draw_finches
 from lodisc.photo_encoder import load, load_start
 from lodisc.report.page import write_report
 from lodisc.training.loop import run_training
 
+logger = logging.getLogger("lodisc")
+
 SPECIES, TRAIN, TEST = 8, 100, 40
 
 
 def settings() -> TrainConfig:
-    """A small transformer and few steps, so that two cores learn in about two minutes; the method is the same."""
+    """A small transformer and few steps, about two minutes on two cores; the method is the same."""
     return scratch(
         encoder="vit_tiny_patch16_224",
         encoder_args={"depth": 2},
@@ -39,20 +39,22 @@ def settings() -> TrainConfig:
 
 
 def run_demo(folder: Path) -> dict[str, Any]:
-    """Draw, train, evaluate, explain, report in `folder`; what `evaluate` returns, with raw pixels as a third arm and the focus.
+    """Draw finches in `folder`, train, evaluate, explain and report.
 
-    Called again it goes on where it stopped. Raises `ValueError` when `folder` holds something else.
+    Returns what `evaluate` returns, with raw pixels as a third arm and the share of attention on the
+    parts that differ, and the paths of run, pictures and report. Called again, it resumes. Raises
+    `UserError` when `folder` holds something else.
     """
-    begun = time.monotonic()
+    started_at = time.monotonic()
     data, run, config = folder / "finches", folder / "run", settings()
     if not data.exists():
-        note(
+        logger.info(
             f"1 of 5 · Drawing {SPECIES} species of finch that differ in small parts alone: {data}"
         )
         draw_finches(data, species=SPECIES, train=TRAIN, test=TEST, image_size=80, vivid=True)
-    note("2 of 5 · Learning what tells them apart, from random weights and without labels")
+    logger.info("2 of 5 · Learning what tells them apart, from random weights and without labels")
     run_training(data, run, config)
-    note("3 of 5 · Measuring, beside the untouched start and raw pixels")
+    logger.info("3 of 5 · Measuring, beside the untouched start and raw pixels")
     photos = find_photos(data).photos
     encoders = {"run": load(run), "start": load_start(run)}
     result = measure(
@@ -68,37 +70,13 @@ def run_demo(folder: Path) -> dict[str, Any]:
             share: estimate.to_dict() for share, estimate in shares.items()
         }
     write_json(run / "evaluation.json", result)
-    note("4 of 5 · Drawing where it looks")
+    logger.info("4 of 5 · Drawing where it looks")
     pictures = explain(run, [photo.path for photo in test[:: max(1, len(test) // 8)]])
-    note("5 of 5 · Writing the report")
+    logger.info("5 of 5 · Writing the report")
     report = write_report(run, data=data)
     return result | {
         "run": str(run),
         "pictures": str(pictures[0].parent),
         "report": str(report),
-        "seconds": time.monotonic() - begun,
+        "seconds": time.monotonic() - started_at,
     }
-
-
-def print_summary(result: dict[str, Any]) -> None:
-    """The table, and the way to a person's own photographs."""
-    print_table(result)
-    run, start = result["arms"]["run"]["focus"], result["arms"]["start"]["focus"]
-    even = run["part_area"]["value"]
-    stdout.print(
-        f"Attention on the parts that differ: {run['part']['value']:.1f} %, untouched start {start['part']['value']:.1f} %, "
-        f"an even look {even:.1f} %."
-    )
-    command = shlex.quote(sys.argv[0]) if sys.argv[0].endswith("lodisc") else "lodisc"
-    lines = (
-        "",
-        f"Done in {result['seconds'] / 60:.1f} minutes. Look at {result['report']} in a browser, and at {result['pictures']}/.",
-        "",
-        "Now your own folder of photographs; sub-folders, if any, are read as labels to measure with:",
-        f"  {command} data check PHOTOS",
-        f"  {command} train PHOTOS --out runs/mine --init WEIGHTS.safetensors     (or --init timm, which downloads)",
-        f"  {command} evaluate runs/mine PHOTOS --train-split 0.7",
-        f"  {command} report runs/mine",
-    )
-    for line in lines:
-        stdout.print(line, markup=False, soft_wrap=True)

@@ -50,6 +50,8 @@ def build_encoder(
         timm.get_pretrained_cfg(name)
     except RuntimeError as error:
         raise UserError(f"--encoder {name}: {str(error).splitlines()[0]}") from None
+    if image_size < 1:
+        raise UserError(f"--image-size {image_size} is out of range; use at least the patch size")
     given = (
         f" with --encoder-args {' '.join(f'{key} {value}' for key, value in args.items())}"
         if args

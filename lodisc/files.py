@@ -2,6 +2,7 @@
 
 import fcntl
 import json
+import logging
 import os
 import threading
 from collections.abc import Iterable, Iterator
@@ -9,16 +10,18 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from lodisc.console import note
 from lodisc.errors import UserError
+
+logger = logging.getLogger("lodisc")
 
 
 @contextmanager
 def replacing(path: Path, *, alone: bool = False) -> Iterator[Path]:
-    """A temporary path beside `path`: flushed and moved over it when the block ends well, removed when not.
+    """A temporary path that replaces `path` atomically when the block ends without an exception.
 
-    Readers see the old file or the new one, each whole. `alone` says that no other process writes this file: the temporary name
-    is then the same each time, so that what a killed process left is written over.
+    The file is flushed before. After an exception the temporary file is removed and `path` stays as
+    it was. `alone` says that no other process writes this file: the temporary name is then the same
+    each time, so that the next call overwrites what a killed process left.
     """
     owner = "" if alone else f".{os.getpid()}-{threading.get_ident()}"
     draft = path.with_name(f".{path.name}{owner}.tmp")
@@ -34,7 +37,7 @@ def replacing(path: Path, *, alone: bool = False) -> Iterator[Path]:
 
 
 def flush(path: Path) -> None:
-    """Hand a file or folder to the disk."""
+    """Wait until a file or folder is on the disk."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -46,7 +49,8 @@ def flush(path: Path) -> None:
 def locked(folder: Path, *, busy: str = "") -> Iterator[None]:
     """Keep other processes that lock this folder out.
 
-    With `busy`, the reason, raises `UserError` where another one holds the lock; without it waits, after a note.
+    Where another process holds the lock, raises a `UserError` with the text `busy`, or waits if
+    `busy` is empty.
     """
     with (folder / ".lock").open("w") as file:
         try:
@@ -54,7 +58,7 @@ def locked(folder: Path, *, busy: str = "") -> Iterator[None]:
         except BlockingIOError:
             if busy:
                 raise UserError(busy) from None
-            note(f"Waiting for another process that writes to {folder}.")
+            logger.info(f"Waiting for another process that writes to {folder}.")
             fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
@@ -81,9 +85,10 @@ def write_json_lines(path: Path, objects: Iterable[Any]) -> None:
 
 
 def read_json_lines(path: Path) -> list[Any]:
-    """The objects of a JSON-lines file, without a last line that is still being written; an empty list where there is no file.
+    """The objects of a JSON-lines file; an empty list where there is no file.
 
-    A `UserError` names the file and the line that is damaged.
+    A last line without a line break is still being written and is left out. Raises a `UserError`
+    that names the file and the line that is damaged.
     """
     if not path.exists():
         return []

@@ -20,8 +20,8 @@ from lodisc.device import autocast, pick_device
 from lodisc.encoders import build_encoder, load_encoder, load_weights, native_size
 from lodisc.errors import UserError
 from lodisc.method.encoder import Encoder
-from lodisc.method.masking import FUSIONS
-from lodisc.training.checkpoint import is_run
+from lodisc.method.masking import attention_map
+from lodisc.run import Run
 
 Photograph = str | Path | Image.Image | np.ndarray[Any, Any] | Tensor
 """A path, a PIL image, bytes [H, W, 3] or [H, W] as an array, or bytes [3, S, S] as a tensor."""
@@ -75,16 +75,17 @@ class PhotoEncoder(nn.Module):
     def attention(
         self, images: Sequence[Photograph], *, fusion: str = "product", batch_size: int = 16
     ) -> Tensor:
-        """The fused attention [N, rows, columns] that [CLS] pays to the patches, fp32 on the CPU.
+        """The fused attention [N, rows, columns] that [CLS] pays to the patches, fp32 on the CPU; each map sums to 1.
 
-        Each map sums to 1. The product over L layers is shown by its L-th root.
+        The product over L layers is shown by its L-th root, as one can't see anything in the product itself.
         """
         maps = []
         for first in range(0, len(images), batch_size):
-            views = self._views(images[first : first + batch_size]).to(self.device)
             with autocast("auto", self.device):
-                _, rows_BLP = self.encoder.forward_with_attention(views)
-            map_BP = FUSIONS[fusion].map(rows_BLP)
+                _, rows_BLP = self.encoder.forward_with_attention(
+                    self._views(images[first : first + batch_size]).to(self.device)
+                )
+            map_BP = attention_map(rows_BLP, fusion=fusion)
             maps.append(map_BP.unflatten(1, self.encoder.grid).float().cpu())
         return torch.cat(maps) if maps else torch.empty(0, *self.encoder.grid)
 
@@ -131,40 +132,42 @@ def load(
     image_size: int | None = None,
     device: str = "auto",
 ) -> PhotoEncoder:
-    """The student of a run (or its momentum encoder), `timm:NAME` with pretrained weights, or a weights file of the timm model `encoder`.
+    """The frozen encoder of a run, of `timm:NAME` with pretrained weights, or of a weights file.
 
-    `image_size` is for the latter two; its default is the model's own. Raises `UserError` for anything else.
+    Of a run it is the student, or with `momentum` the momentum encoder. A weights file needs `encoder`,
+    the name of its timm model. `image_size` is for timm and weights files, and is by default the
+    model's own. Raises `UserError` for anything else.
     """
     path = Path(source)
     if str(source).startswith("timm:"):
         name = str(source).removeprefix("timm:")
         try:
-            built = build_encoder(name, image_size=image_size or native_size(name), pretrained=True)
+            model = build_encoder(name, image_size=image_size or native_size(name), pretrained=True)
         except (OSError, RuntimeError) as error:
+            reason = str(error).splitlines()[0][:100]
             raise UserError(
-                f"the pretrained weights of {name} could not be had ({str(error).splitlines()[0][:100]})"
+                f"could not download the pretrained weights of {name} ({reason}); "
+                "give a file of weights instead"
             ) from None
-        return PhotoEncoder(built, name=name, device=device)
+        return PhotoEncoder(model, name=name, device=device)
     if path.suffix == ".safetensors":
         if encoder is None:
             raise UserError(f"{path} holds weights alone; name their timm model with --encoder")
-        built = build_encoder(encoder, image_size=image_size or native_size(encoder))
-        load_weights(built, path)
-        return PhotoEncoder(built, name=path.stem, device=device)
-    if not is_run(path):
-        raise UserError(f"{source} is no run, no .safetensors file and no timm:NAME")
-    if not (path / "encoder").is_dir():
+        model = build_encoder(encoder, image_size=image_size or native_size(encoder))
+        load_weights(model, path)
+        return PhotoEncoder(model, name=path.stem, device=device)
+    run = Run(path)
+    if not run.exists:
+        raise UserError(f"{source} is neither a run, a .safetensors file nor timm:NAME")
+    folder = run.momentum if momentum else run.encoder
+    if not folder.is_dir():
         raise UserError(f"{path} has no encoder yet; its training has not reached a checkpoint")
-    return PhotoEncoder(
-        load_encoder(path / ("momentum" if momentum else "encoder")), name=path.name, device=device
-    )
+    return PhotoEncoder(load_encoder(folder), name=path.name, device=device)
 
 
 def load_start(run: str | Path, *, device: str = "auto") -> PhotoEncoder:
     """The encoder that a run began with, untouched."""
-    if not is_run(Path(run)):
-        raise UserError(f"{run} is no run")
-    return PhotoEncoder(load_encoder(Path(run) / "start"), name="untouched start", device=device)
+    return PhotoEncoder(load_encoder(Run.open(run).start), name="untouched start", device=device)
 
 
 def require_finite(vectors: Tensor, keys: Sequence[str]) -> None:
@@ -172,5 +175,6 @@ def require_finite(vectors: Tensor, keys: Sequence[str]) -> None:
     bad = (~vectors.isfinite().all(1)).nonzero().flatten().tolist()
     if bad:
         raise UserError(
-            f"the feature of {keys[bad[0]]} is not finite: the encoder's weights are damaged; use an earlier checkpoint"
+            f"the feature of {keys[bad[0]]} is not finite: the encoder's weights are damaged; "
+            "use an earlier checkpoint"
         )

@@ -77,10 +77,10 @@ class Run:
     @property
     def has_begun(self) -> bool:
         """Whether its settings are written down."""
-        return self._config.is_file()
+        return self.config_file.is_file()
 
     @property
-    def _config(self) -> Path:
+    def config_file(self) -> Path:
         return self.path / "config.json"
 
     @property
@@ -115,22 +115,27 @@ class Run:
     def report_file(self) -> Path:
         return self.path / "report.html"
 
+    def foreign_files(self) -> list[Path]:
+        """What lies in the folder and is not of a run that was killed before it began."""
+        ours = (".", "config.json.", self.skipped_file.name, self.start.name)
+        return [path for path in self.path.iterdir() if not path.name.startswith(ours)]
+
     @cached_property
     def config(self) -> RunConfig:
         """Its `config.json`, the settings by the names and with the defaults of this version.
 
         Raises `UserError` for a file that is damaged or of another shape.
         """
-        config = read_json(self._config)
+        config = read_json(self.config_file)
         try:
             config["settings"] = upgraded(config["settings"])
             return cast(RunConfig, config)
         except (TypeError, KeyError) as error:
-            raise UserError(f"{self._config} is not the config of a run ({error!r})") from None
+            raise UserError(f"{self.config_file} is not the config of a run ({error!r})") from None
 
     def write_config(self, config: RunConfig) -> None:
         """Write `config.json` atomically: from now on the folder holds a run."""
-        write_json(self._config, config)
+        write_json(self.config_file, config)
 
     def log(self) -> list[dict[str, Any]]:
         """All whole lines of the log; an empty list where nothing was logged."""

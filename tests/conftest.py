@@ -19,7 +19,4 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     import lodisc
 
     folder = tmp_path_factory.mktemp("run")
-    trained: Path = lodisc.train(
-        collection(folder / "photos"), out=folder / "run", **{**TINY, "epochs": 1}
-    )
-    return trained
+    return lodisc.train(collection(folder / "photos"), out=folder / "run", **{**TINY, "epochs": 1})

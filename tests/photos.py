@@ -119,7 +119,7 @@ def turned(orientation: int, kind: str = "JPEG", **settings: Any) -> bytes:
 
 
 def unreadable(folder: Path) -> dict[str, str]:
-    """Write one file of every kind that can't be read; their names, and the reason each should be given."""
+    """Write one file of every kind that can't be read; return the expected reasons by name."""
     plain = encoded(texture(1, size=(64, 48)))
     kinds = {
         "zero.jpg": (b"", "empty file"),
@@ -134,7 +134,7 @@ def unreadable(folder: Path) -> dict[str, str]:
 
 
 def odd(folder: Path) -> dict[str, tuple[int, int, int]]:
-    """Write readable photographs of unusual kinds; their names, and the colour in the middle of each."""
+    """Write readable photographs of unusual kinds; return the colour in the middle by name."""
     grey = Image.fromarray(np.full((24, 32), 0x6400, np.uint16))
     palette = Image.new("P", (32, 24), 1)
     palette.putpalette([0, 0, 0, 90, 150, 30])

@@ -8,16 +8,20 @@ from numpy.typing import NDArray
 
 from lodisc.collection.collection import Collection
 from lodisc.collection.index import index
-from lodisc.embedding.parts import ENCODER, SETTINGS, Row, write_part
+from lodisc.embedding.embedding import Embedding
+from lodisc.embedding.parts import Row, write_part
 
 
 def stored(
     folder: Path, vectors_ND: NDArray[np.float32], *, fingerprint: str = "f" * 64
 ) -> Collection:
-    """A collection of these vectors in `folder / "C"`, in the order of the keys; again, with others in their place."""
+    """A collection of these vectors in `folder / "C"`, in the order of the keys.
+
+    A second call replaces the vectors.
+    """
     parts, count, dim = folder / "vectors", *vectors_ND.shape
-    (parts / ENCODER).mkdir(parents=True, exist_ok=True)
-    (parts / SETTINGS).write_text(
+    Embedding(parts).encoder.mkdir(parents=True, exist_ok=True)
+    Embedding(parts).settings_file.write_text(
         json.dumps({"encoder": "none", "fingerprint": fingerprint, "dim": dim, "dtype": "float32"})
     )
     rows = [

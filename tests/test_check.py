@@ -11,8 +11,9 @@ import pytest
 from photos import ODD_NAMES, collection, encoded, odd, texture, unreadable, write
 from PIL import Image, ImageEnhance
 
+from lodisc.commands.tables_data import print_check
 from lodisc.data import check
-from lodisc.data.check import check_photos, describe, print_description, write_skipped
+from lodisc.data.check import check_photos, describe, write_skipped
 from lodisc.data.photo import Skipped
 from lodisc.data.sources import Listing, find_photos
 
@@ -23,7 +24,7 @@ def test_every_bad_file_is_skipped_with_its_reason_and_every_odd_one_is_kept(
     bad, fine = unreadable(tmp_path), odd(tmp_path)
     (tmp_path / "gone.jpg").symlink_to("nowhere")
     checked = check_photos(find_photos(tmp_path), workers=0, max_skipped=1)
-    assert {one.key: one.reason for one in checked.skipped} == bad | {
+    assert {item.key: item.reason for item in checked.skipped} == bad | {
         "gone.jpg": "no such file or directory"
     }
     assert [photo.key for photo in checked.photos] == sorted(fine)
@@ -36,8 +37,8 @@ def test_too_many_skipped_stop_with_one_line(tmp_path: Path) -> None:
     with pytest.raises(ValueError) as stopped:
         check_photos(find_photos(tmp_path), workers=0, max_skipped=0.04)
     assert str(stopped.value) == (
-        "1 of 21 photographs can't be read (wren/a\\nb.jpg: empty file); more than --max-skipped 0.04 allows; "
-        "`lodisc data check DATA` lists them"
+        "1 of 21 photographs can't be read (wren/a\\nb.jpg: empty file); "
+        "more than --max-skipped 0.04 allows; `lodisc data check DATA` lists them"
     )
 
 
@@ -77,7 +78,7 @@ def test_fresh_processes_can_do_the_work(tmp_path: Path) -> None:
     write(tmp_path / "bad.jpg", b"")
     photos = find_photos(tmp_path).photos
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        assert list(pool.map(check._why_unreadable, photos)) == ["empty file", *[None] * 8]
+        assert list(pool.map(check._reason_unreadable, photos)) == ["empty file", *[None] * 8]
 
 
 def test_skipped_are_written_whatever_their_names(tmp_path: Path) -> None:
@@ -136,7 +137,7 @@ def test_a_split_can_be_tried(tmp_path: Path) -> None:
     }
 
 
-def test_duplicates_inside_and_across_the_split_are_found(tmp_path: Path) -> None:
+def test_duplicates_inside_and_across_the_split(tmp_path: Path) -> None:
     collection(tmp_path, per_label=40, splits=["train", "test"], size=(96, 72))
     original = texture(5555, size=(300, 220))
     write(tmp_path / "train" / "wren" / "same.jpg", encoded(texture(4444)))
@@ -151,15 +152,15 @@ def test_duplicates_inside_and_across_the_split_are_found(tmp_path: Path) -> Non
     )
     for split, level in (("train", 50), ("test", 51)):
         write(tmp_path / split / "plain.png", encoded(Image.new("L", (64, 64), level), "PNG"))
-    found = describe(tmp_path, workers=2)["duplicates"]
-    assert found["within"] == [["train/finch/again.jpg", "train/wren/same.jpg"]]
-    assert found["across"] == [
+    duplicates = describe(tmp_path, workers=2)["duplicates"]
+    assert duplicates["within"] == [["train/finch/again.jpg", "train/wren/same.jpg"]]
+    assert duplicates["across"] == [
         ["train/finch/again.jpg", "train/wren/same.jpg", "test/wren/leaked.jpg"]
     ]
-    assert [(one["train"], one["test"]) for one in found["near"]] == [
+    assert [(pair["train"], pair["test"]) for pair in duplicates["near"]] == [
         ("train/wren/original.png", "test/wren/altered.jpg")
     ]
-    assert 0.97 <= found["near"][0]["likeness"] <= 1
+    assert 0.97 <= duplicates["near"][0]["likeness"] <= 1
 
 
 def test_nothing_readable_is_still_described(
@@ -171,7 +172,7 @@ def test_nothing_readable_is_still_described(
     assert (
         about["photographs"] == 0 and about["reasons"] == {"empty file": 15} and about["size"] == {}
     )
-    print_description(about)
+    print_check(about)
     printed = capsys.readouterr().out
     assert "15, 15 empty file" in printed and "and 5 more; --json lists them all" in printed
 
@@ -184,7 +185,7 @@ def test_the_description_survives_odd_names(
         write(tmp_path / "train" / f"label {name}" / name, same)
         write(tmp_path / "test" / "x" / name, b"")
     write(tmp_path / "test" / "x" / "same.jpg", same)
-    print_description(describe(tmp_path, workers=0))
+    print_check(describe(tmp_path, workers=0))
     printed = capsys.readouterr().out
     printed.encode()
     for words in (
@@ -204,5 +205,6 @@ def test_thousands_of_small_photographs_take_seconds(tmp_path: Path) -> None:
         write(tmp_path / f"{number}.jpg", data[number % 8])
     listing = find_photos(tmp_path)
     started = time.perf_counter()
-    assert len(check_photos(Listing(listing.photos, []), workers=2, max_skipped=0).photos) == 1000
+    listing = Listing(listing.photos, [], {})
+    assert len(check_photos(listing, workers=2, max_skipped=0).photos) == 1000
     assert time.perf_counter() - started < 5

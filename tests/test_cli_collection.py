@@ -1,4 +1,4 @@
-"""A collection through the command line: index, search, group, labels, as a person would type them."""
+"""A collection through the command line, as a person types it: index, search, group, labels."""
 
 import csv
 import json
@@ -85,7 +85,7 @@ def test_labels_are_shown_as_they_were_typed(
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["labels", "show", "nowhere"], "no collection"),
+        (["labels", "show", "nowhere"], "not a collection"),
         (["labels", "export", "BIRDS", "labels.csv", "--named", "0.9"], "--named is for folders"),
         (["labels", "import", "BIRDS", "photos", "--clear"], "--clear is for tables"),
         (["labels", "import", "BIRDS", "nowhere.csv"], "no such file"),
@@ -99,6 +99,9 @@ def test_labels_are_shown_as_they_were_typed(
         ),
         (["search", "BIRDS", "wren/1.jpg", "--where", "group = 1"], "run lodisc group"),
         (["search", "BIRDS", "wren/1.jpg", "--top", "0"], "--top 0"),
+        (["group", "BIRDS", "--seed", "-1"], "--seed -1 is out of range"),
+        (["group", "BIRDS", "--seed", "4294967296"], "--seed 4294967296 is out of range"),
+        (["evaluate", "nowhere", "photos", "--seed", "-1"], "--seed -1 is out of range"),
         (["search", "BIRDS", "--outliers", "--top", "-3"], "--top -3"),
         (["search", "BIRDS", "wren/1.jpg", "--where", "key = ?"], "--where key = ?"),
         (
@@ -106,8 +109,8 @@ def test_labels_are_shown_as_they_were_typed(
             "--where key = 'a' limit 1",
         ),
         (["labels", "export", "BIRDS", "nowhere/labels.csv"], "no such folder"),
-        (["group", "BIRDS", "--k", "0"], "--k must be at least 1"),
-        (["serve", "nowhere"], "no collection"),
+        (["group", "BIRDS", "--k", "0"], "k must be at least 1"),
+        (["serve", "nowhere"], "not a collection"),
     ],
 )
 def test_a_mistake_is_one_clear_line(
@@ -152,8 +155,8 @@ def test_a_file_that_is_called_like_a_key_is_told_from_it(
     monkeypatch.chdir(tmp_path)
     assert cli.main(["search", str(birds), "finch/1.jpg"]) == 0
     assert (
-        "note: finch/1.jpg is taken for the photograph with that key; say ./finch/1.jpg for the file"
-        in capsys.readouterr().err
+        "note: finch/1.jpg is taken for the photograph with that key; "
+        "say ./finch/1.jpg for the file" in capsys.readouterr().err
     )
     assert cli.main(["search", str(birds), "./finch/1.jpg"]) == 0
     assert "note" not in capsys.readouterr().err
@@ -176,17 +179,38 @@ def test_search_under_a_condition(birds: Path, capsys: pytest.CaptureFixture[str
 
 def test_groups_duplicates_and_outliers(birds: Path, capsys: pytest.CaptureFixture[str]) -> None:
     grouped = lodisc_json(capsys, "group", birds, "--k", 3)
-    assert (
-        sum(one["photographs"] for one in grouped["groups"]) == 10 and len(grouped["groups"]) == 3
-    )
+    assert sum(one["size"] for one in grouped["groups"]) == 10 and len(grouped["groups"]) == 3
     assert (
         cli.main(["group", str(birds)]) == 0
         and "groups of 10 photographs" in capsys.readouterr().out
     )
     in_first = lodisc_json(capsys, "search", birds, "wren/1.jpg", "--where", "group = 1")["allowed"]
-    assert in_first == lodisc_json(capsys, "group", birds)["groups"][0]["photographs"]
+    assert in_first == lodisc_json(capsys, "group", birds)["groups"][0]["size"]
     assert lodisc_json(capsys, "search", birds, "--duplicates")["photographs"] == 10
     assert len(lodisc_json(capsys, "search", birds, "--outliers", "--top", 3)["outliers"]) == 3
+
+
+def test_groups_are_described_as_by_the_api(
+    birds: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from starlette.testclient import TestClient
+
+    from lodisc.web.app import create_app
+
+    Collection(birds).labels.set(["finch/1.jpg", "finch/2.jpg"], "goldfinch")
+    Collection(birds).labels.set(["finch/3.jpg"], "bullfinch")
+    by_command = lodisc_json(capsys, "group", birds)
+    with TestClient(create_app(birds), base_url="http://127.0.0.1") as client:
+        by_api = client.get("/api/groups").json()
+    for name in ("k", "criterion", "tried"):
+        assert by_command[name] == by_api[name]
+    for one, other in zip(by_command["groups"], by_api["groups"], strict=True):
+        for name in ("group", "size", "label", "labelled"):
+            assert one[name] == other[name]
+        photograph = one["representative"]
+        assert photograph == {name: other["representative"][name] for name in ("key", "label")}
+        doubtful = [photo["key"] for photo in one["doubtful"]]
+        assert doubtful == [photo["key"] for photo in other["doubtful"]][: len(doubtful)]
 
 
 @pytest.mark.slow

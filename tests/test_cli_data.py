@@ -117,18 +117,18 @@ def test_what_can_not_be_done_is_one_line(tmp_path: Path, capsys: Printed) -> No
         (("check", tmp_path / "none"), "none does not exist; give a folder"),
         (("check", tmp_path / "line\nbreak"), "line\\nbreak does not exist"),
         (("check", tmp_path / "empty"), "no photographs in"),
-        (("check", tmp_path / "birds.tgz"), "is no folder, .txt or .csv list or uncompressed .tar"),
+        (("check", tmp_path / "birds.tgz"), "is neither a folder, a .txt or .csv list nor"),
         (
             ("prepare", "cub200", "--from", tmp_path / "X", "--out", tmp_path / "Y"),
             "X does not exist; get CUB_200_2011.tgz from https",
         ),
         (
             ("prepare", "cub200", "--from", tmp_path / "birds.tgz", "--out", tmp_path / "Y"),
-            "birds.tgz is no readable tar archive",
+            "birds.tgz is not a readable tar archive",
         ),
         (
             ("prepare", "cub", "--from", tmp_path, "--out", tmp_path / "Y"),
-            "unknown data set cub; known are cub200, ",
+            "unknown data set cub; there are cub200, ",
         ),
         (("finches", "--out", tmp_path / "file" / "a.jpg" / "b"), "a.jpg"),
         (("finches", "--out", tmp_path / "Y", "--species", "0"), "--species 0 is out of range"),

@@ -1,4 +1,4 @@
-"""Every kind of file becomes upright RGB with the right colours, or is refused with a reason; nothing else ever comes out."""
+"""Every kind of file becomes upright RGB with the right colours, or is refused with a reason."""
 
 import time
 import warnings

@@ -1,4 +1,4 @@
-"""Embedding through the command line and the public API: parts, what is done again, processes that are killed."""
+"""Embedding through the command line and the public API: parts, second calls, killed processes."""
 
 import json
 import os

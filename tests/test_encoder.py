@@ -8,8 +8,9 @@ import torch
 import torch.nn.functional as F
 from safetensors.torch import save_file
 
-from lodisc.device import QuickAttention, autocast
+from lodisc.device import ShortAttention, autocast
 from lodisc.encoders import build_encoder, load_weights, training_size
+from lodisc.errors import UserError
 from lodisc.method.encoder import Encoder
 
 FAMILIES = [
@@ -139,6 +140,12 @@ def test_unfused_attention_is_refused() -> None:
         Encoder(trunk)
 
 
+@pytest.mark.parametrize("size", [0, -16])
+def test_an_image_size_below_one_is_refused(size: int) -> None:
+    with pytest.raises(UserError, match=rf"--image-size {size} is out of range"):
+        build_encoder("vit_tiny_patch16_224", image_size=size, args=SMALL)
+
+
 def test_image_size_that_is_no_multiple_of_the_patch() -> None:
     with pytest.raises(ValueError, match="use 56 or 70"):
         build_encoder("vit_small_patch14_dinov2", image_size=64, args=SMALL)
@@ -206,7 +213,7 @@ def test_the_quick_attention_equals_the_fused_one() -> None:
         torch.bfloat16
     )
     exact = F.scaled_dot_product_attention(query.double(), key.double(), value.double())
-    with QuickAttention():
+    with ShortAttention():
         quick = F.scaled_dot_product_attention(query, key, value)
         scaled = F.scaled_dot_product_attention(query, key, value, scale=0.1)
         masked = F.scaled_dot_product_attention(

@@ -1,4 +1,4 @@
-"""`evaluate` from folders of photographs to figures, and its one-line answers to unusable data."""
+"""`evaluate` from folders of photographs to metrics, and its one-line answers to unusable data."""
 
 import json
 import shutil
@@ -12,10 +12,12 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 import lodisc
+from lodisc.commands.tables_learn import print_evaluation
 from lodisc.data.sources import find_photos
 from lodisc.encoders import build_encoder, save_encoder
-from lodisc.evaluation.benchmark import DEFAULT_PROTOCOLS, measure, print_table
+from lodisc.evaluation.benchmark import DEFAULT_PROTOCOLS, measure
 from lodisc.evaluation.features import Pixels, extract
+from lodisc.evaluation.result import Evaluation
 from lodisc.files import write_json
 
 ENCODER = "vit_tiny_patch16_224"
@@ -47,7 +49,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def evaluate(source: Path | str, data: Path, **settings: Any) -> dict[str, Any]:
+def evaluate(source: Path | str, data: Path, **settings: Any) -> Evaluation:
     return lodisc.evaluate(source, data, workers=0, device="cpu", **settings)
 
 
@@ -69,7 +71,7 @@ def test_a_weights_file_is_measured_alone(weights: Path, tmp_path: Path) -> None
     assert again["arms"] == result["arms"]
 
 
-def test_a_run_is_measured_beside_its_start_and_keeps_the_figures(
+def test_a_run_is_measured_beside_its_start_and_keeps_the_metrics(
     run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     data = collection(tmp_path, splits=SPLITS)
@@ -84,19 +86,19 @@ def test_a_run_is_measured_beside_its_start_and_keeps_the_figures(
         result["arms"]["run"]
         != evaluate(run, data, protocols=["knn", "retrieval"], momentum=True)["arms"]["run"]
     )
-    print_table(result)
+    print_evaluation(result)
     printed = capsys.readouterr().out
     assert "Retrieval mAP@R" in printed and "gain" in printed and "Linear" not in printed
 
 
 def test_the_table_of_three_arms_fits_eighty_columns(capsys: pytest.CaptureFixture[str]) -> None:
-    figure = {"value": 100.0, "low": 98.7, "high": 100.0}
+    entry = {"value": 100.0, "low": 98.7, "high": 100.0}
     arm = {
-        "retrieval": {"r_precision": figure},
-        "linear_paper": {"top1": figure},
-        "fewshot": {"shots10": figure | {"deviation": 1.0}},
+        "retrieval": {"r_precision": entry},
+        "linear_paper": {"top1": entry},
+        "fewshot": {"shots10": entry | {"deviation": 1.0}},
     }
-    print_table(
+    print_evaluation(
         {
             "classes": 100,
             "train": 2999,
@@ -139,7 +141,7 @@ def test_a_train_folder_alone_can_be_divided(weights: Path, tmp_path: Path) -> N
 
 @pytest.mark.parametrize(("setting", "value"), [("max_skipped", -1.0), ("workers", -1)])
 def test_settings_out_of_range_are_refused(
-    weights: Path, tmp_path: Path, setting: str, value: float
+    weights: Path, tmp_path: Path, setting: str, value: Any
 ) -> None:
     data = collection(tmp_path, splits=SPLITS)
     with pytest.raises(ValueError, match=rf"--{setting.replace('_', '-')} {value} is out of range"):
@@ -155,7 +157,8 @@ def test_unreadable_photographs_are_counted_up_to_a_share(weights: Path, tmp_pat
     assert (result["train"], result["test"], result["skipped"]) == (8, 8, 1)
     with pytest.raises(
         ValueError,
-        match=r"1 of 17 photographs .* --max-skipped 0.05; the first is test/wren/cut.jpg: not an image",
+        match=r"1 of 17 photographs .* --max-skipped 0.05; "
+        r"the first is test/wren/cut.jpg: not an image",
     ):
         evaluate(weights, data, encoder=ENCODER, image_size=32, protocols=["knn"])
 
@@ -265,7 +268,7 @@ def test_features_keep_the_order_of_the_photographs_for_any_number_of_workers(
         *photos[3:],
     ]
     assert alone.labels.tolist() == [0] * 4 + [-1] * 5
-    assert [(one.key, one.reason) for one in alone.skipped] == [("finch/2.jpg", "not an image")]
+    assert [(item.key, item.reason) for item in alone.skipped] == [("finch/2.jpg", "not an image")]
 
 
 def test_pixels_are_the_photograph_at_32(tmp_path: Path) -> None:

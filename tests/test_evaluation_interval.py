@@ -1,4 +1,4 @@
-"""Intervals: they equal a plain bootstrap, cover what they should, and are the same for the same seed."""
+"""Intervals equal a plain bootstrap, cover the truth, and are the same for the same seed."""
 
 import numpy as np
 import pytest
@@ -19,13 +19,13 @@ def test_the_mean_and_its_interval_equal_a_plain_loop() -> None:
     for column, estimate in enumerate(mean_estimates(scores, seed=3)):
         means = []
         for resample in counts:
-            drawn = [
+            sample = [
                 score
                 for score, times in zip(scores[:, column], resample, strict=True)
                 for _ in range(int(times))
             ]
-            assert len(drawn) == 50
-            means.append(100 * sum(drawn) / 50)
+            assert len(sample) == 50
+            means.append(100 * sum(sample) / 50)
         assert estimate.value == pytest.approx(100 * scores[:, column].mean())
         assert (estimate.low, estimate.high) == pytest.approx(
             tuple(np.percentile(means, (2.5, 97.5)))
@@ -54,16 +54,16 @@ def test_the_class_mean_equals_a_plain_loop() -> None:
     expected = np.mean([scores[labels == label].mean() for label in set(labels)])
     estimate = class_mean_estimate(scores, labels, seed=0)
     assert estimate.value == pytest.approx(100 * expected, abs=1e-4)
-    figures = []
+    metrics = []
     for counts in np.concatenate([*resample_counts(40, seed=0)]):
         means = [
             np.average(scores[labels == c], weights=counts[labels == c])
             for c in set(labels)
             if counts[labels == c].sum()
         ]
-        figures.append(100 * np.mean(means))
+        metrics.append(100 * np.mean(means))
     assert (estimate.low, estimate.high) == pytest.approx(
-        tuple(np.percentile(figures, (2.5, 97.5))), abs=1e-4
+        tuple(np.percentile(metrics, (2.5, 97.5))), abs=1e-4
     )
 
 
@@ -82,7 +82,7 @@ def test_draws_widen_the_interval_and_give_the_deviation() -> None:
     assert set(unsteady.to_dict()) == {"value", "low", "high", "deviation"}
 
 
-def test_figures_of_indices_lie_inside_their_interval() -> None:
+def test_metrics_of_indices_lie_inside_their_interval() -> None:
     labels = np.random.default_rng(0).integers(0, 30, 90)
     (biased,) = index_estimates(
         lambda indices: np.array([len(np.unique(labels[indices])) / 30]), 90, seed=0

@@ -59,20 +59,20 @@ def blobs(
 
 def plain_retrieval(vectors: Tensor, labels: list[int]) -> list[list[float] | None]:
     units = unit(vectors)
-    found: list[list[float] | None] = []
+    scores: list[list[float] | None] = []
     for query, label in enumerate(labels):
         gallery = [index for index in range(len(labels)) if index != query]
         gallery.sort(key=lambda index: (-float(units[query] @ units[index]), index))
         hits = [labels[index] == label for index in gallery]
         total = sum(hits)
         if total == 0:
-            found.append(None)
+            scores.append(None)
             continue
         precision = [sum(hits[: rank + 1]) / (rank + 1) for rank, hit in enumerate(hits) if hit]
         within = [
             sum(hits[: rank + 1]) / (rank + 1) for rank, hit in enumerate(hits[:total]) if hit
         ]
-        found.append(
+        scores.append(
             [
                 float(hits[0]),
                 float(any(hits[:5])),
@@ -81,25 +81,21 @@ def plain_retrieval(vectors: Tensor, labels: list[int]) -> list[list[float] | No
                 sum(within) / total,
             ]
         )
-    return found
+    return scores
 
 
 @pytest.mark.parametrize("ties", [False, True])
 def test_retrieval_equals_a_plain_loop(ties: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("lodisc.evaluation.retrieval._BLOCK", 7 * 60)
     rng = np.random.default_rng(0)
-    # One axis each, so that equal cosines are exactly equal: a photograph is like those of its axis, and equally unlike all others.
+    # One axis each makes equal cosines exactly equal: 1 on the same axis, 0 on all others.
     vectors = (
         torch.eye(4)[rng.integers(0, 4, 60)]
         if ties
         else torch.from_numpy(rng.standard_normal((60, 6)))
     )
-    labels = [
-        *rng.integers(0, 6, 57).tolist(),
-        6,
-        8,
-        8,
-    ]  # one class of one photograph, and a number that no photograph has
+    # A class of a single photograph, and a number that no photograph has.
+    labels = [*rng.integers(0, 6, 57).tolist(), 6, 8, 8]
     scores = retrieval_scores(vectors, torch.tensor(labels))
     for got, expected in zip(scores, plain_retrieval(vectors, labels), strict=True):
         if expected is None:
@@ -108,7 +104,7 @@ def test_retrieval_equals_a_plain_loop(ties: bool, monkeypatch: pytest.MonkeyPat
             assert got.tolist() == pytest.approx(expected)
 
 
-def test_a_photograph_alone_in_its_class_is_no_query_but_stays_in_the_gallery() -> None:
+def test_a_photograph_alone_in_its_class_is_not_a_query_but_stays_in_the_gallery() -> None:
     vectors = torch.tensor([[1.0, 0.0], [0.8, 0.6], [0.96, 0.28]])
     arm = Arm(
         "run",
@@ -116,10 +112,10 @@ def test_a_photograph_alone_in_its_class_is_no_query_but_stays_in_the_gallery() 
         features(vectors, [0, 0, 1], classes=2),
         features(vectors, [0, 0, 1], classes=2),
     )
-    figures = retrieval(arm, seed=0)
-    assert tuple(figures) == METRICS
-    assert figures["rank1"].value == 0.0  # the single one is nearer to both
-    assert figures["map"].value == 50.0
+    metrics = retrieval(arm, seed=0)
+    assert tuple(metrics) == METRICS
+    assert metrics["rank1"].value == 0.0  # the only photograph of class 1 is nearer to both
+    assert metrics["map"].value == 50.0
 
 
 def test_retrieval_with_nothing_to_find_is_refused() -> None:
@@ -215,18 +211,18 @@ def test_accuracies_equal_plain_loops() -> None:
         torch.from_numpy(rng.integers(0, 4, (50, 7))),
         torch.from_numpy(rng.integers(0, 7, 50)),
     )
-    figures = accuracy_estimates(scores, labels, seed=0)
+    metrics = accuracy_estimates(scores, labels, seed=0)
     order = [
         [index for _, index in sorted((-score, index) for index, score in enumerate(row))]
         for row in scores.tolist()
     ]
     top1 = [first[0] == label for first, label in zip(order, labels.tolist(), strict=True)]
-    assert figures["top1"].value == pytest.approx(100 * np.mean(top1))
-    assert figures["top5"].value == pytest.approx(
+    assert metrics["top1"].value == pytest.approx(100 * np.mean(top1))
+    assert metrics["top5"].value == pytest.approx(
         100 * np.mean([int(y) in first[:5] for first, y in zip(order, labels, strict=True)])
     )
     per_class = [np.mean(np.array(top1)[(labels == label).numpy()]) for label in labels.unique()]
-    assert figures["mean_class"].value == pytest.approx(100 * np.mean(per_class), abs=1e-4)
+    assert metrics["mean_class"].value == pytest.approx(100 * np.mean(per_class), abs=1e-4)
 
 
 def test_with_fewer_than_five_classes_everything_is_in_the_top_five() -> None:
@@ -251,11 +247,11 @@ def test_agreement_equals_scikit_learn() -> None:
 def test_clustering_equals_scikit_learn() -> None:
     arm = blobs(noise=1.0)
     groups = KMeans(5, n_init=10, random_state=3).fit_predict(unit(arm.test.vectors).numpy())  # pyright: ignore[reportArgumentType]
-    figures = clustering(arm, seed=3)
-    assert figures["nmi"].value == pytest.approx(
+    metrics = clustering(arm, seed=3)
+    assert metrics["nmi"].value == pytest.approx(
         100 * normalized_mutual_info_score(arm.test.labels.numpy(), groups)
     )
-    assert figures["ari"].value == pytest.approx(
+    assert metrics["ari"].value == pytest.approx(
         100 * adjusted_rand_score(arm.test.labels.numpy(), groups)
     )
 
@@ -263,9 +259,9 @@ def test_clustering_equals_scikit_learn() -> None:
 def test_collapsed_features_can_be_measured() -> None:
     flat = features(torch.ones(12, 4), torch.arange(12) % 3, classes=3)
     arm = Arm("run", Pixels(), flat, flat)
-    figures = {name: PROTOCOLS[name](arm, seed=0) for name in DEFAULT_PROTOCOLS}
-    assert figures["clustering"]["ari"].value == pytest.approx(0.0)
-    assert figures["linear"]["top1"].value == pytest.approx(100 / 3)
+    metrics = {name: PROTOCOLS[name](arm, seed=0) for name in DEFAULT_PROTOCOLS}
+    assert metrics["clustering"]["ari"].value == pytest.approx(0.0)
+    assert metrics["linear"]["top1"].value == pytest.approx(100 / 3)
 
 
 # Few labels
@@ -273,11 +269,11 @@ def test_collapsed_features_can_be_measured() -> None:
 
 def test_a_draw_takes_so_many_of_every_class_or_all_it_has() -> None:
     labels = torch.tensor([0] * 7 + [1] * 2 + [4] * 9)
-    drawn = draw(labels, 5, seed=(0, 1))
-    assert labels[drawn].bincount().tolist() == [5, 2, 0, 0, 5]
-    assert len(drawn.unique()) == 12
-    assert torch.equal(drawn, draw(labels, 5, seed=(0, 1))) and not torch.equal(
-        drawn, draw(labels, 5, seed=(0, 2))
+    support = draw(labels, 5, seed=(0, 1))
+    assert labels[support].bincount().tolist() == [5, 2, 0, 0, 5]
+    assert len(support.unique()) == 12
+    assert torch.equal(support, draw(labels, 5, seed=(0, 1))) and not torch.equal(
+        support, draw(labels, 5, seed=(0, 2))
     )
 
 
@@ -298,9 +294,9 @@ def test_the_nearest_centroid_equals_a_plain_loop() -> None:
 
 
 def test_more_labels_help_and_all_labels_leave_no_deviation() -> None:
-    figures = fewshot(blobs(classes=8, each=10, noise=1.5), seed=0)
-    assert figures["shots1"].value < figures["shots5"].value <= figures["shots10"].value + 2
-    assert figures["shots1"].deviation and figures["shots10"].deviation == pytest.approx(
+    metrics = fewshot(blobs(classes=8, each=10, noise=1.5), seed=0)
+    assert metrics["shots1"].value < metrics["shots5"].value <= metrics["shots10"].value + 2
+    assert metrics["shots1"].deviation and metrics["shots10"].deviation == pytest.approx(
         0.0, abs=1e-6
     )
 
@@ -311,9 +307,9 @@ def test_more_labels_help_and_all_labels_leave_no_deviation() -> None:
 @pytest.mark.parametrize("name", DEFAULT_PROTOCOLS)
 def test_a_protocol_is_the_same_for_the_same_seed_and_lies_in_its_interval(name: str) -> None:
     arm = blobs(noise=1.5)
-    figures = PROTOCOLS[name](arm, seed=1)
-    assert figures == PROTOCOLS[name](arm, seed=1)
-    for estimate in figures.values():
+    metrics = PROTOCOLS[name](arm, seed=1)
+    assert metrics == PROTOCOLS[name](arm, seed=1)
+    for estimate in metrics.values():
         assert 0 <= estimate.low <= estimate.value <= estimate.high <= 100
 
 
@@ -325,6 +321,6 @@ def test_the_published_probe_learns_from_photographs(
     encoder = Pixels(32)
     seen = extract(encoder, photos, classes=["finch", "wren"], description="", workers=0)
     arm = Arm("run", encoder, seen, seen)
-    figures = linear_paper(arm, seed=0)
-    assert set(figures) == {"top1", "top5", "mean_class"}
-    assert figures == linear_paper(arm, seed=0)
+    metrics = linear_paper(arm, seed=0)
+    assert set(metrics) == {"top1", "top5", "mean_class"}
+    assert metrics == linear_paper(arm, seed=0)

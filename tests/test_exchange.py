@@ -266,7 +266,7 @@ def test_sub_folders_become_the_labels_of_those_without_one(birds: Collection) -
 
 
 def test_a_folder_whose_name_is_no_label_does_not_keep_the_others_from_theirs(
-    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     for number, folder in enumerate(("wren", " ", "n" * 230)):
         write(tmp_path / "photos" / folder / "a.jpg", encoded(texture(number)))
@@ -281,12 +281,13 @@ def test_a_folder_whose_name_is_no_label_does_not_keep_the_others_from_theirs(
         return set_each(labels, *args, **kwargs)
 
     monkeypatch.setattr(Labels, "set_each", another_is_quicker)
+    caplog.set_level("INFO", logger="lodisc")
     assert adopt_folders(birds) == 1 and birds.labels.current() == {
         "wren/a.jpg": "wren",
         "wren/b.jpg": "owl",
     }
-    said = capfd.readouterr().err
-    assert "folders called “ ”: a label is empty" in said and "a label has 230 characters" in said
+    assert "folders called “ ”: a label is empty" in caplog.text
+    assert "a label has 230 characters" in caplog.text
 
 
 def test_photographs_in_no_folder_and_in_tars(run: Path, tmp_path: Path) -> None:

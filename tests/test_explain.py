@@ -1,4 +1,4 @@
-"""Attention, pivotal regions and their pictures; the share of attention on what tells finches apart."""
+"""Attention, pivotal regions and their pictures; the attention to the parts of finches."""
 
 import math
 from pathlib import Path
@@ -16,8 +16,8 @@ from lodisc.data.sources import find_photos
 from lodisc.data.views import centre_view, to_bytes
 from lodisc.encoders import build_encoder
 from lodisc.evaluation.focus import focus
-from lodisc.explain import explain, look, sheet, tiles
-from lodisc.explain.overlay import heat, region, view_square
+from lodisc.explanation import attention_maps, explain, sheet, tiles
+from lodisc.explanation.overlay import heat_map, region_picture, view_square
 from lodisc.finches.finches import draw_finches
 from lodisc.method.masking import choose_patches, product
 from lodisc.photo_encoder import PhotoEncoder, load, load_start
@@ -55,11 +55,11 @@ def test_the_pivotal_region_is_the_one_that_training_would_keep(encoder: PhotoEn
     keep = choose_patches(
         product(rows), mask="pivotal", keep_ratio=0.25, grid=(4, 4), noise_BP=torch.zeros(3, 16)
     )
-    for one, kept in zip(look(encoder, images), keep, strict=True):
-        assert one.attention.shape == (4, 4)
-        assert math.isclose(one.attention.sum(), 1, rel_tol=1e-5)
-        assert np.flatnonzero(one.pivotal).tolist() == kept.tolist()
-        assert one.pivotal.sum() == 4
+    for result, patches in zip(attention_maps(encoder, images), keep, strict=True):
+        assert result.attention.shape == (4, 4)
+        assert math.isclose(result.attention.sum(), 1, rel_tol=1e-5)
+        assert np.flatnonzero(result.pivotal).tolist() == patches.tolist()
+        assert result.pivotal.sum() == 4
 
 
 def test_patch_features_are_unit_vectors_by_place(encoder: PhotoEncoder) -> None:
@@ -86,11 +86,11 @@ def test_heat_is_bright_where_attention_is() -> None:
     attention = np.full((4, 4), 0.01, np.float32)
     attention[3, 0] = 0.85
     picture = np.asarray(
-        heat(Image.new("RGB", (64, 64), (90, 90, 90)), attention, low=0.01, high=0.85)
+        heat_map(Image.new("RGB", (64, 64), (90, 90, 90)), attention, low=0.01, high=0.85)
     ).astype(int)
     assert picture[60, 4].sum() > 2 * picture[4, 60].sum()
     even = np.asarray(
-        heat(
+        heat_map(
             Image.new("RGB", (64, 64)), np.full((4, 4), 1 / 16, np.float32), low=1 / 16, high=1 / 16
         )
     )
@@ -98,9 +98,9 @@ def test_heat_is_bright_where_attention_is() -> None:
 
 
 def test_the_region_keeps_its_colours_and_the_rest_loses_them() -> None:
-    kept = np.zeros((4, 4), bool)
-    kept[1:3, 1:3] = True
-    picture = np.asarray(region(Image.new("RGB", (64, 64), (200, 40, 30)), kept))
+    pivotal = np.zeros((4, 4), bool)
+    pivotal[1:3, 1:3] = True
+    picture = np.asarray(region_picture(Image.new("RGB", (64, 64), (200, 40, 30)), pivotal))
     assert (picture[17:47, 17:47] == (200, 40, 30)).all()
     assert np.ptp(picture[:12].astype(int), axis=2).max() == 0
     assert (picture[15, 20:40] == 255).all()
@@ -156,15 +156,16 @@ def test_images_of_odd_names_get_plain_ones_of_their_own(run: Path, tmp_path: Pa
 
 
 def test_images_that_cannot_be_read_are_skipped_with_a_line_each(
-    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    run: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level("INFO", "lodisc")
     bad = [tmp_path / name for name in unreadable(tmp_path)]
     good = write(tmp_path / "good.jpg", encoded(texture(3)))
     images = [*bad, good, tmp_path / "gone.jpg", tmp_path]
     assert explain(run, images, out=tmp_path / "out", device="cpu") == [
         tmp_path / "out" / "good-explain.png"
     ]
-    lines = capsys.readouterr().err.splitlines()
+    lines = caplog.messages
     assert len(lines) == len(images)
     assert any("zero.jpg: empty file" in line for line in lines)
     assert lines[-1] == f"Skipped {len(images) - 1} of {len(images)} images."
@@ -194,11 +195,11 @@ def test_focus_is_the_attention_that_falls_on_the_masks(
 ) -> None:
     draw_finches(tmp_path / "finches", species=2, train=1, test=3, image_size=64)
     photos = [photo for photo in find_photos(tmp_path / "finches").photos if photo.split == "test"]
-    found = focus(encoder, photos, tmp_path / "finches" / "masks")
-    assert list(found) == ["object", "part", "object_area", "part_area", "part_covered"]
+    metrics = focus(encoder, photos, tmp_path / "finches" / "masks")
+    assert list(metrics) == ["object", "part", "object_area", "part_area", "part_covered"]
     on_part, covered = [], []
     for photo in photos:
-        (one,) = look(encoder, [decode(photo.read())])
+        (result,) = attention_maps(encoder, [decode(photo.read())])
         mask = decode(
             (tmp_path / "finches" / "masks" / photo.key.replace(".jpg", ".png")).read_bytes()
         ).convert("L")
@@ -206,12 +207,12 @@ def test_focus_is_the_attention_that_falls_on_the_masks(
             mask.point([255 * (value >= 192) for value in range(256)]), image_size=32, side=32
         )
         part = np.asarray(view, dtype=np.float64).reshape(4, 8, 4, 8).mean((1, 3)) / 255
-        on_part.append((part * one.attention).sum())
-        covered.append((part * one.pivotal).sum() / part.sum())
-    assert math.isclose(found["part"].value, 100 * np.mean(on_part), rel_tol=1e-4)
-    assert math.isclose(found["part_covered"].value, 100 * np.mean(covered), rel_tol=1e-4)
-    assert found["part"].low <= found["part"].value <= found["part"].high
-    assert 0 < found["part_area"].value < found["object_area"].value < 100
+        on_part.append((part * result.attention).sum())
+        covered.append((part * result.pivotal).sum() / part.sum())
+    assert math.isclose(metrics["part"].value, 100 * np.mean(on_part), rel_tol=1e-4)
+    assert math.isclose(metrics["part_covered"].value, 100 * np.mean(covered), rel_tol=1e-4)
+    assert metrics["part"].low <= metrics["part"].value <= metrics["part"].high
+    assert 0 < metrics["part_area"].value < metrics["object_area"].value < 100
 
 
 def test_focus_on_masks_that_cover_everything_or_nothing(
@@ -223,12 +224,12 @@ def test_focus_on_masks_that_cover_everything_or_nothing(
         write(
             masks / photo.key.replace(".jpg", ".png"), encoded(Image.new("L", (32, 24), 255), "PNG")
         )
-    found = focus(encoder, photos, masks)
+    metrics = focus(encoder, photos, masks)
     assert all(
-        math.isclose(found[name].value, 100, rel_tol=1e-5)
+        math.isclose(metrics[name].value, 100, rel_tol=1e-5)
         for name in ("object", "part", "object_area", "part_area")
     )
-    assert math.isclose(found["part_covered"].value, 100 * 4 / 16, rel_tol=1e-5)
+    assert math.isclose(metrics["part_covered"].value, 100 * 4 / 16, rel_tol=1e-5)
     for photo in photos:
         write(
             masks / photo.key.replace(".jpg", ".png"), encoded(Image.new("L", (32, 24), 128), "PNG")

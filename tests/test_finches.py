@@ -23,11 +23,11 @@ def _files(folder: Path) -> dict[str, bytes]:
 def _pair(
     first: int, second: int, seed: int, size: int = 128
 ) -> list[tuple[np.ndarray, np.ndarray]]:
-    drawn = (
+    pictures = (
         draw_finch(species_parts(species), np.random.default_rng(seed), size)
         for species in (first, second)
     )
-    return [(np.asarray(picture, np.int16), np.asarray(mask)) for picture, mask in drawn]
+    return [(np.asarray(picture, np.int16), np.asarray(mask)) for picture, mask in pictures]
 
 
 def test_layout_and_settings(tmp_path: Path) -> None:
@@ -92,8 +92,8 @@ def test_same_seed_same_bytes_whatever_the_numbers(tmp_path: Path) -> None:
 def test_each_pair_of_species_differs_in_two_parts(species: int) -> None:
     codes = [species_parts(kind) for kind in range(species)]
     differences = [
-        sum(a != b for a, b in zip(one, other, strict=True))
-        for one, other in combinations(codes, 2)
+        sum(a != b for a, b in zip(first, second, strict=True))
+        for first, second in combinations(codes, 2)
     ]
     assert min(differences) >= 2
     if species == 8:
@@ -104,7 +104,9 @@ def test_each_pair_of_species_differs_in_two_parts(species: int) -> None:
 def test_the_first_eight_vivid_species_differ_in_every_part() -> None:
     codes = [vivid_parts(kind) for kind in range(8)]
     assert all(
-        a != b for one, other in combinations(codes, 2) for a, b in zip(one, other, strict=True)
+        a != b
+        for first, second in combinations(codes, 2)
+        for a, b in zip(first, second, strict=True)
     )
     assert len({vivid_parts(kind) for kind in range(finches.MOST_SPECIES)}) == finches.MOST_SPECIES
 
@@ -119,9 +121,9 @@ def test_codes_and_names_are_unique_for_every_species() -> None:
 @pytest.mark.parametrize(("first", "second"), [(0, 1), (2, 5), (0, 7), (9, 30), (100, 511)])
 def test_species_differ_inside_the_masked_parts_only(first: int, second: int) -> None:
     for seed in range(4):
-        (one, one_mask), (other, other_mask) = _pair(first, second, seed)
-        changed = np.abs(one - other).max(-1) > 0
-        parts = Image.fromarray(((one_mask == 255) | (other_mask == 255)).astype(np.uint8) * 255)
+        (a, a_mask), (b, b_mask) = _pair(first, second, seed)
+        changed = np.abs(a - b).max(-1) > 0
+        parts = Image.fromarray(((a_mask == 255) | (b_mask == 255)).astype(np.uint8) * 255)
         assert changed.sum() > 40
         outside = changed & (np.asarray(parts.filter(ImageFilter.MaxFilter(5))) == 0)
         assert outside.sum() <= 1  # a sliver between two leaves, too thin for the mask
@@ -132,11 +134,11 @@ def test_every_variant_of_a_part_shows() -> None:
     for part in range(5):
         for variant in range(1, 8):
             changed = (*plain[:part], variant, *plain[part + 1 :])
-            one, other = (
+            a, b = (
                 np.asarray(draw_finch(code, np.random.default_rng(3), 128)[0], np.int16)
                 for code in (plain, changed)
             )
-            assert (np.abs(one - other).max(-1) > 40).sum() > 20
+            assert (np.abs(a - b).max(-1) > 40).sum() > 20
 
 
 def test_parts_are_small_and_birds_fill_the_frame() -> None:

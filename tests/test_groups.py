@@ -1,4 +1,4 @@
-"""Groups: planted ones are found and counted, formulas equal plain loops, and what is odd does no harm."""
+"""Groups: planted ones are found and counted, formulas equal plain loops, odd input is harmless."""
 
 import json
 import math
@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from lodisc.collection.grouping import GROUPS, load_groups, save_groups
+from lodisc.collection.describe import describe_grouping
+from lodisc.collection.grouping import load_groups, save_groups
 from lodisc.vectors import clusters
-from lodisc.vectors.clusters import assign, choose_k, describe, find_groups, held_out_likelihoods
+from lodisc.vectors.clusters import assign, choose_k, find_groups, held_out_likelihoods, list_groups
 from lodisc.vectors.components import principal_components
 from lodisc.vectors.nearest import unit_rows
 
@@ -20,7 +21,10 @@ Vectors = NDArray[np.float32]
 def clouds(
     count: int, *, each: int = 30, dim: int = 16, noise: float = 0.3, seed: int = 0
 ) -> tuple[Vectors, NDArray[np.int64]]:
-    """Round clouds about random directions, and the cloud of each vector; every cloud is two smaller than the one before."""
+    """Round clouds about random directions, each two smaller than the one before.
+
+    Returns the vectors and the cloud of each.
+    """
     rng = np.random.default_rng(seed)
     cloud_N = np.repeat(np.arange(count), [each + 2 * (count - cloud) for cloud in range(count)])
     centres = rng.standard_normal((count, dim))
@@ -34,18 +38,18 @@ def test_planted_groups_are_counted_and_found(count: int) -> None:
     vectors_ND, cloud_N = clouds(count)
     grouping = find_groups(vectors_ND)
     group_N, _ = assign(vectors_ND, grouping)
-    assert len(grouping) == count == choose_k(grouping.tried)
+    assert len(grouping) == count == choose_k(grouping.likelihoods)
     np.testing.assert_array_equal(group_N, cloud_N + 1)  # numbered from 1, largest first
     told: list[int] = []
     again = find_groups(vectors_ND, advance=told.append)
     np.testing.assert_array_equal(again.centroids, grouping.centroids)
-    assert told == list(grouping.tried) and told[:6] == [1, 2, 3, 4, 5, 6]
+    assert told == list(grouping.likelihoods) and told[:6] == [1, 2, 3, 4, 5, 6]
 
 
 def test_the_number_of_groups_can_be_given() -> None:
     vectors_ND, _ = clouds(4)
     grouping = find_groups(vectors_ND, k=9, fingerprint="f")
-    assert len(grouping) == 9 and grouping.tried == {} and grouping.fingerprint == "f"
+    assert len(grouping) == 9 and grouping.likelihoods == {} and grouping.fingerprint == "f"
     sizes = np.bincount(assign(vectors_ND, grouping)[0])[1:].tolist()
     assert sizes == sorted(sizes, reverse=True) and min(sizes) > 0
 
@@ -132,7 +136,7 @@ def test_the_representative_is_nearest_and_the_doubtful_come_in_order() -> None:
     vectors_ND, _ = clouds(3, noise=0.9)
     grouping = find_groups(vectors_ND, k=3)
     group_N, doubt_N = assign(vectors_ND, grouping)
-    for one in describe(vectors_ND, grouping, doubtful=4):
+    for one in list_groups(vectors_ND, grouping, doubtful=4):
         rows = [row for row in range(len(vectors_ND)) if group_N[row] == one.group]
         assert one.size == len(rows)
         assert one.representative == max(
@@ -141,7 +145,7 @@ def test_the_representative_is_nearest_and_the_doubtful_come_in_order() -> None:
         others = [row for row in rows if row != one.representative]
         assert one.doubtful == sorted(others, key=lambda row: -doubt_N[row])[:4]
     few = vectors_ND[group_N == 2][:1]
-    assert [tuple(one) for one in describe(few, grouping)] == [(2, 1, 0, [])], (
+    assert [tuple(one) for one in list_groups(few, grouping)] == [(2, 1, 0, [])], (
         "groups that hold nothing now are left out"
     )
 
@@ -154,7 +158,7 @@ def test_equal_and_few_photographs_are_one_group_or_few(count: int, k: int | Non
         grouping = find_groups(same_ND, k=k)
         assert len(grouping) == 1 and np.isfinite(grouping.centroids).all()
         assert assign(same_ND, grouping)[0].tolist() == [1] * count
-        assert [one.size for one in describe(same_ND, grouping)] == [count]
+        assert [one.size for one in list_groups(same_ND, grouping)] == [count]
     different_ND = unit_rows(
         np.random.default_rng(0).standard_normal((count, 4)).astype(np.float32)
     )
@@ -167,13 +171,13 @@ def test_there_are_no_more_groups_than_different_photographs(k: int | None) -> N
         unit_rows(np.random.default_rng(0).standard_normal((3, 8)).astype(np.float32)), 20, axis=0
     )
     grouping = find_groups(three_ND, k=k)
-    assert sorted(one.size for one in describe(three_ND, grouping)) == [20, 20, 20]
+    assert sorted(one.size for one in list_groups(three_ND, grouping)) == [20, 20, 20]
 
 
 def test_what_can_not_be_grouped_is_said() -> None:
     with pytest.raises(ValueError, match="no photographs to group"):
         find_groups(np.zeros((0, 8), np.float32))
-    with pytest.raises(ValueError, match="--k must be at least 1, not 0"):
+    with pytest.raises(ValueError, match="k must be at least 1, not 0"):
         find_groups(np.ones((3, 8), np.float32), k=0)
 
 
@@ -188,14 +192,14 @@ def test_a_grouping_is_kept_and_a_damaged_one_is_named(tmp_path: Path) -> None:
     made = find_groups(photos.vectors, seed=5, fingerprint=photos.fingerprint)
     save_groups(made, collection)
     read = load_groups(collection)
-    assert read is not None and (read.seed, read.fingerprint, read.tried) == (
+    assert read is not None and (read.seed, read.fingerprint, read.likelihoods) == (
         5,
         photos.fingerprint,
-        made.tried,
+        made.likelihoods,
     )
     np.testing.assert_array_equal(read.centroids, made.centroids)
 
-    path = collection.path / GROUPS
+    path = collection.files.groups
     whole = json.loads(path.read_text())
     damaged = [
         path.read_text()[:-40],
@@ -218,3 +222,26 @@ def test_a_grouping_is_kept_and_a_damaged_one_is_named(tmp_path: Path) -> None:
     assert load_groups(stored(tmp_path, vectors_ND, fingerprint="e" * 64)) is None, (
         "groups of another encoder's vectors are none"
     )
+
+
+def test_a_group_has_its_most_frequent_label_and_the_count_of_it() -> None:
+    vectors_ND, cloud_N = clouds(2)
+    grouping = find_groups(vectors_ND, k=2)
+    labels: list[str | None] = [None] * len(vectors_ND)
+    first, second = (np.flatnonzero(cloud_N == cloud).tolist() for cloud in (0, 1))
+    for row, label in zip(first, ["wren", "owl", "owl"], strict=False):
+        labels[row] = label
+    for row, label in zip(second, ["tit", "jay"], strict=False):
+        labels[row] = label
+    description = describe_grouping(
+        grouping, list_groups(vectors_ND, grouping), assign(vectors_ND, grouping)[0], labels
+    )
+    one, two = description.groups
+    assert (one.label, one.label_count, one.labelled) == ("owl", 2, 3)
+    assert (two.label, two.label_count, two.labelled) == ("tit", 1, 2), "ties go to the first"
+    assert description.k == 2 and description.criterion is None and description.tried == []
+    labels = [None] * len(vectors_ND)
+    description = describe_grouping(
+        grouping, list_groups(vectors_ND, grouping), cloud_N + 1, labels
+    )
+    assert {(one.label, one.label_count) for one in description.groups} == {(None, 0)}

@@ -116,7 +116,7 @@ def test_too_little_memory_is_one_line(tmp_path: Path, capsys: pytest.CaptureFix
 
 
 @pytest.mark.parametrize("json", [False, True])
-def test_a_reader_that_goes_away_is_no_mistake(tmp_path: Path, json: bool) -> None:
+def test_a_reader_that_goes_away_is_not_an_error(tmp_path: Path, json: bool) -> None:
     words = [sys.executable, "-m", "lodisc", "data", "list", *(["--json"] if json else [])]
     reader, writer = os.pipe()
     os.close(reader)

@@ -1,10 +1,14 @@
-"""Imports inside the package only go down, `method/` knows torch and timm only, and the command line starts without torch."""
+"""Imports inside the package only go down, and the command line starts without torch.
+
+`method/` and `vectors/` know little; in `web/` no router imports a router, and the state knows no
+HTTP.
+"""
 
 import ast
 import re
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -19,19 +23,25 @@ LAYERS: list[list[set[str]]] = [
     [{"commands"}],
     [{"demo"}, {"web"}],
     [{"report"}, {"study"}, {"collection"}],
-    [{"embedding"}, {"evaluation"}, {"explain"}],
-    [{"photo_encoder"}],
+    [{"embedding"}, {"evaluation"}, {"explanation"}],
+    [{"photo_encoder"}, {"html"}],
     [{"training"}],
     [{"encoders"}],
     [{"data"}, {"finches"}, {"method"}, {"run"}, {"vectors"}],
     [{"files"}],
     [{"config", "console", "device", "errors"}],
 ]
-METHOD_MAY_IMPORT = {"torch", "timm"} | sys.stdlib_module_names
+# What these may import besides themselves: of other packages, and of lodisc.
+MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
+    "method": ({"torch", "timm"}, set()),
+    "vectors": ({"numpy", "torch", "scipy", "sklearn", "threadpoolctl", "umap"}, {"errors"}),
+}
+HTTP = {"fastapi", "starlette", "uvicorn"}
+BELOW_STATE = ("lodisc.web.models", "lodisc.web.label_models", "lodisc.web.text")
 
 
 def unit_of(path: str) -> str:
-    """The part of the package that a file belongs to: `data/views.py` is of `data`, `cli.py` is `cli`."""
+    """The part of the package that a file is in: `data` for `data/views.py`, `cli` for `cli.py`."""
     return path.split("/")[0].removesuffix(".py")
 
 
@@ -52,7 +62,14 @@ def resolve(node: ast.ImportFrom, *, path: str) -> str:
     )
 
 
-def imports_of(source: str, *, path: str, units: Iterable[str]) -> Iterator[tuple[int, str]]:
+def module_of(path: str) -> str:
+    """The dotted name of the module in a file: `lodisc.data.views` for `data/views.py`."""
+    return "lodisc." + path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+
+
+def imports_of(
+    source: str, *, path: str, units: Iterable[str], modules: Collection[str]
+) -> Iterator[tuple[int, str]]:
     """Line and dotted name of every import in a file, those inside functions too."""
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
@@ -61,7 +78,8 @@ def imports_of(source: str, *, path: str, units: Iterable[str]) -> Iterator[tupl
             module = resolve(node, path=path)
             for alias in node.names:
                 if module != "lodisc":
-                    yield node.lineno, module
+                    submodule = f"{module}.{alias.name}"
+                    yield node.lineno, submodule if submodule in modules else module
                 elif alias.name in units:
                     yield node.lineno, f"lodisc.{alias.name}"
                 elif alias.name != "__version__":
@@ -72,13 +90,16 @@ def unit_violation(unit: str, *, name: str) -> str | None:
     """Why code of `unit` may not import `name`, if it may not."""
     root, _, rest = name.partition(".")
     if root != "lodisc":
-        foreign = unit == "method" and root not in METHOD_MAY_IMPORT
-        return "method/ imports torch, timm and the standard library only" if foreign else None
+        packages, _ = MAY_IMPORT.get(unit, ({root}, set()))
+        if root in packages or root in sys.stdlib_module_names:
+            return None
+        return f"{unit}/ imports {', '.join(sorted(packages))} and the standard library only"
     target = rest.split(".")[0] or "__init__"
     if target == unit:
         return None
-    if unit == "method":
-        return "method/ imports nothing else of lodisc"
+    if unit in MAY_IMPORT and target not in MAY_IMPORT[unit][1]:
+        names = ", ".join(["itself", *sorted(MAY_IMPORT[unit][1])])
+        return f"{unit}/ imports of lodisc only {names}"
     here, there = place(unit), place(target)
     if here is None or there is None:
         return f"{target if here else unit} stands in no layer of tests/test_imports.py"
@@ -89,18 +110,31 @@ def unit_violation(unit: str, *, name: str) -> str | None:
     )
 
 
+def web_violation(path: str, *, name: str) -> str | None:
+    """Why the file at `path` in `web/` may not import `name`, if it may not."""
+    if path.startswith("web/api/") or path == "web/pages.py":
+        is_router = name == "lodisc.web.pages" or name.startswith("lodisc.web.api.")
+        return "a router imports no router" if is_router else None
+    if path.startswith("web/state/"):
+        above = name.startswith("lodisc.web.") and not name.startswith("lodisc.web.state.")
+        if name.split(".")[0] in HTTP or (above and name not in BELOW_STATE):
+            return "the state knows no HTTP"
+    return None
+
+
 def violations(files: dict[str, str]) -> list[str]:
-    """One line for each import that goes up; `files` are sources by their path inside the package."""
-    units = {unit_of(path) for path in files}
+    """One line for each forbidden import; `files` are sources by path inside the package."""
+    units, modules = {unit_of(path) for path in files}, {module_of(path) for path in files}
     found = [
         f"{path}: stands in no layer of tests/test_imports.py"
         for path in files
         if place(unit_of(path)) is None
     ]
     for path, source in files.items():
-        for line, name in imports_of(source, path=path, units=units):
-            if why := unit_violation(unit_of(path), name=name):
-                found.append(f"{path}:{line}: imports {name}: {why}")
+        for line, name in imports_of(source, path=path, units=units, modules=modules):
+            reason = unit_violation(unit_of(path), name=name) or web_violation(path, name=name)
+            if reason:
+                found.append(f"{path}:{line}: imports {name}: {reason}")
     return found
 
 
@@ -136,10 +170,25 @@ def test_the_method_names_no_flag() -> None:
 
 
 ALLOWED = {
-    "cli.py": "import tyro\nfrom lodisc import __version__\ndef go():\n    from lodisc.training.loop import train",
-    "training/loop.py": "from lodisc.method import encoder\nfrom . import health\nfrom .health import Health\nfrom ..config import adapt",
+    "cli.py": (
+        "import tyro\nfrom lodisc import __version__\n"
+        "def go():\n    from lodisc.training.loop import train"
+    ),
+    "training/loop.py": (
+        "from lodisc.method import encoder\nfrom . import health\n"
+        "from .health import Health\nfrom ..config import adapt"
+    ),
     "training/health.py": "import numpy",
-    "method/masking.py": "import math\nimport torch.nn.functional as F\nfrom lodisc.method.encoder import Encoder",
+    "method/masking.py": (
+        "import math\nimport torch.nn.functional as F\nfrom lodisc.method.encoder import Encoder"
+    ),
+    "vectors/nearest.py": "import numpy as np\nfrom lodisc.errors import UserError",
+    "web/app.py": "from lodisc.web import pages\nfrom lodisc.web.api import labels",
+    "web/pages.py": "import fastapi\nfrom lodisc.web.state import state",
+    "web/api/labels.py": "from fastapi import APIRouter\nfrom lodisc.web import models",
+    "web/models.py": "import pydantic",
+    "web/state/state.py": "from lodisc.web import models\nfrom lodisc.web.state.labels import undo",
+    "web/state/labels.py": "from lodisc.web.text import one_line",
     "evaluation/knn.py": "from lodisc.photo_encoder import load",
     "device.py": "from lodisc.config import Precision",
 }
@@ -157,26 +206,39 @@ ALLOWED = {
         ("data/views.py", "from ..method import masking", "data stands no higher than method"),
         (
             "evaluation/knn.py",
-            "import lodisc.explain.attention",
-            "evaluation stands no higher than explain",
+            "import lodisc.explanation.attention",
+            "evaluation stands no higher than explanation",
         ),
         (
-            "explain/maps.py",
+            "explanation/overlay.py",
             "from lodisc.evaluation.focus import share",
-            "explain stands no higher than evaluation",
+            "explanation stands no higher than evaluation",
         ),
         ("training/loop.py", "from lodisc import cli", "training stands no higher than cli"),
         ("report/page.py", "from lodisc import evaluate", "report stands no higher than __init__"),
         (
             "method/masking.py",
             "import numpy",
-            "method/ imports torch, timm and the standard library only",
+            "method/ imports timm, torch and the standard library only",
         ),
         (
             "method/masking.py",
             "from lodisc.config import Mask",
-            "method/ imports nothing else of lodisc",
+            "method/ imports of lodisc only itself",
         ),
+        (
+            "vectors/nearest.py",
+            "from lodisc.files import read_json",
+            "vectors/ imports of lodisc only itself, errors",
+        ),
+        ("vectors/nearest.py", "import pyarrow", "vectors/ imports numpy, scipy, sklearn"),
+        ("web/api/names.py", "from lodisc.web.api import labels", "a router imports no router"),
+        ("web/api/names.py", "from .labels import undo", "a router imports no router"),
+        ("web/pages.py", "import lodisc.web.api.labels", "a router imports no router"),
+        ("web/state/names.py", "import starlette.responses", "the state knows no HTTP"),
+        ("web/state/names.py", "from fastapi import Request", "the state knows no HTTP"),
+        ("web/state/names.py", "from lodisc.web import app", "the state knows no HTTP"),
+        ("web/state/names.py", "from ..api.labels import label", "the state knows no HTTP"),
         ("utils.py", "import math", "stands in no layer"),
         ("report/page.py", "import lodisc.utils", "utils stands in no layer"),
     ],
@@ -188,7 +250,7 @@ def test_an_import_that_goes_up_is_found(path: str, source: str, reason: str) ->
 
 
 def test_the_command_line_starts_without_torch() -> None:
-    code = "import sys, lodisc, lodisc.cli, lodisc.config, lodisc.console; print(*sys.modules)"
+    code = "import sys, lodisc, lodisc.cli, lodisc.config, lodisc.console, lodisc.run; print(*sys.modules)"
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     loaded = {module.split(".")[0] for module in ran.stdout.split()}
     assert "lodisc" in loaded

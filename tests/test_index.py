@@ -1,4 +1,4 @@
-"""The collection: what `lodisc index` brings into it, what becomes of labels, and indexing that is killed."""
+"""The collection: what `lodisc index` brings into it, what happens to labels, killed processes."""
 
 import json
 import os
@@ -19,9 +19,11 @@ from runs import TINY, run_command
 
 import lodisc
 from lodisc.collection.collection import Collection, photo_id
-from lodisc.collection.index import index, print_summary
+from lodisc.collection.index import index
+from lodisc.commands.tables_collection import print_indexing
 from lodisc.embedding.embed import embed
-from lodisc.embedding.parts import FINGERPRINT, SETTINGS
+from lodisc.embedding.embedding import Embedding
+from lodisc.embedding.parts import FINGERPRINT
 
 pytest.importorskip("lancedb", reason="lancedb is not installed")
 
@@ -45,7 +47,7 @@ def synthetic(
     """An embedding of random vectors without photographs."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "_encoder").mkdir(exist_ok=True)
-    (folder / SETTINGS).write_text(
+    Embedding(folder).settings_file.write_text(
         json.dumps({"encoder": "none", "fingerprint": "f" * 64, "dim": dim, "dtype": "float32"})
     )
     vectors = np.random.default_rng(seed).standard_normal((rows, dim), np.float32)
@@ -117,6 +119,21 @@ def test_a_collection_holds_what_was_embedded(run: Path, photos: Path) -> None:
     assert here.by_id[photo_id(here.keys[3])] == 3
     assert opened.settings["fusion"] == "product" and opened.settings["data"] == str(photos)
     assert opened.photos() is here
+
+
+def test_the_encoder_is_loaded_once_for_each_device(run: Path, photos: Path) -> None:
+    opened = Collection(indexed(run, photos))
+    encoder = opened.encoder(device="cpu")
+    assert opened.encoder(device="cpu") is encoder
+    assert encoder.device.type == "cpu"
+    assert opened.encoder(device="auto") is not encoder
+
+
+def test_a_damaged_list_of_skipped_photographs_is_named(run: Path, photos: Path) -> None:
+    opened = Collection(indexed(run, photos))
+    opened.files.skipped.write_text('{"key": "a.jpg", "reason": "empty file"}\n{"key"\n')
+    with pytest.raises(ValueError, match=r"skipped\.jsonl, line 2, is damaged"):
+        opened.skipped()
 
 
 def test_it_mirrors_what_comes_changes_and_goes(run: Path, photos: Path) -> None:
@@ -196,7 +213,7 @@ def test_a_photograph_that_was_edited_in_its_place_keeps_its_label(
         done["labels_of_edited"] == 1
         and index(photos.parent / "vectors", collection=opened.path)["labels_of_edited"] == 0
     )
-    print_summary(done)
+    print_indexing(done)
     assert (
         "1 labels stayed with files of the same name and other content" in capsys.readouterr().out
     )
@@ -211,7 +228,7 @@ def test_a_collection_that_was_deleted_and_made_anew_is_seen(tmp_path: Path) -> 
     opened = Collection(tmp_path / "c")
     before = opened.photos()
     shutil.rmtree(tmp_path / "c")
-    with pytest.raises(ValueError, match=r"/c was deleted; make it anew"):
+    with pytest.raises(ValueError, match=r"/c was deleted; make it again"):
         opened.photos()
     index(two, collection=tmp_path / "c")
     assert opened.photos().version != before.version
@@ -226,7 +243,8 @@ def test_a_damaged_collection_is_one_line_and_can_be_made_anew(tmp_path: Path) -
         path.write_bytes(path.read_bytes()[:50])
     with pytest.raises(
         ValueError,
-        match=r"photos\.lance can't be read .*; if it is damaged, delete it and run  lodisc index  again: labels stay",
+        match=r"photos\.lance can't be read .*; if it is damaged, delete it "
+        "and run  lodisc index  again: labels stay",
     ) as refusal:
         Collection(tmp_path / "c").photos()
     assert "\n" not in str(refusal.value)
@@ -349,7 +367,7 @@ def not_finite(folder: Path) -> None:
 
 
 def no_longer_there(folder: Path) -> None:
-    (folder / SETTINGS).unlink()
+    Embedding(folder).settings_file.unlink()
 
 
 @pytest.mark.parametrize(
@@ -378,12 +396,15 @@ def test_a_folder_of_other_photographs_is_refused(run: Path, photos: Path, tmp_p
     folder = indexed(run, photos)
     with pytest.raises(ValueError, match="none of the 10 photographs"):
         index(synthetic(tmp_path / "others", rows=5), collection=folder)
-    with pytest.raises(ValueError, match="no collection"):
+    with pytest.raises(ValueError, match="not a collection"):
         Collection(tmp_path / "nowhere")
 
 
 def begin(vectors: Path, folder: Path) -> subprocess.Popen[bytes]:
-    code = "import sys; from lodisc.collection.index import index; print('go', flush=True); index(sys.argv[1], collection=sys.argv[2])"
+    code = (
+        "import sys; from lodisc.collection.index import index; print('go', flush=True); "
+        "index(sys.argv[1], collection=sys.argv[2])"
+    )
     process = subprocess.Popen(
         [sys.executable, "-c", code, str(vectors), str(folder)],
         stdout=subprocess.PIPE,

@@ -1,4 +1,4 @@
-"""Labels that people typed: undo, redo, history, photographs that were renamed, and what is no label."""
+"""Labels that people typed: undo, redo, history, renamed photographs, and what is not a label."""
 
 import random
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Nothing that a person typed is lost: other processes, kill -9, a full disk, files that are no labels."""
+"""No label is lost: other processes, kill -9, a full disk, files that do not hold labels."""
 
 import ctypes
 import os
@@ -108,9 +108,9 @@ def from_a_newer_one(path: Path) -> None:
     [
         (
             lambda path: path.write_bytes(b"Dear diary, today I saw a finch.\n" * 99),
-            "no database of labels; move it away",
+            "not a database of labels; move it away",
         ),
-        (lambda path: path.write_bytes(b"short"), "no database of labels; move it away"),
+        (lambda path: path.write_bytes(b"short"), "not a database of labels; move it away"),
         (another_program, "a database of another program; move it away"),
         (from_a_newer_one, r"by a newer lodisc \(format 99\); update lodisc"),
     ],
@@ -170,7 +170,7 @@ def test_a_damaged_file_is_said_to_be_damaged(labels: Labels) -> None:
     data = bytearray(labels.path.read_bytes())
     data[4096:] = os.urandom(len(data) - 4096)
     labels.path.write_bytes(data)
-    with pytest.raises(ValueError, match="is damaged; put a copy of it back"):
+    with pytest.raises(ValueError, match="is damaged; restore a copy of it"):
         labels.current()
 
 
@@ -239,7 +239,7 @@ def test_a_collection_that_may_only_be_read_is_read(labels: Labels) -> None:
     finally:
         labels.path.parent.chmod(0o755)
     assert ran.returncode == 1 and ran.stderr.strip().endswith(
-        "the file or its folder may only be read"
+        "the file or its folder is read-only"
     ), ran.stderr
     assert labels.current() == {"a": "wren"}
 

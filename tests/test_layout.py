@@ -1,13 +1,15 @@
-"""The map of a collection: near is alike, every size of collection has one, and it is always the same."""
+"""The projection to the plane: near is alike, it works for any number of photographs, and it is
+always the same.
+"""
 
 import importlib.util
 
 import numpy as np
 import pytest
 
-from lodisc.vectors import projection as module
+from lodisc.vectors import projection
 from lodisc.vectors.nearest import unit_rows
-from lodisc.vectors.projection import Method, layout
+from lodisc.vectors.projection import Method, project
 
 METHODS: list[Method] = ["pca", "tsne"]
 
@@ -29,27 +31,27 @@ def share_beside_their_own(places_N2: np.ndarray, each: int) -> float:
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("sample", [2500, 80])
 def test_look_alikes_are_near(method: Method, sample: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "SAMPLE", sample)
-    places = layout(crowds(40), method=method)
+    monkeypatch.setattr(projection, "SAMPLE", sample)
+    places = project(crowds(40), method=method)
     assert places.shape == (160, 2) and places.dtype == np.float32
     assert (
         places.min() >= 0 and places.max() <= 1 and np.ptp(places, axis=0).max() == pytest.approx(1)
     )
     assert share_beside_their_own(places, 40) > 0.95
-    np.testing.assert_array_equal(places, layout(crowds(40), method=method))
+    np.testing.assert_array_equal(places, project(crowds(40), method=method))
 
 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("count", [0, 1, 2, 3, 4, 5, 6])
 def test_a_few_photographs_have_a_map(method: Method, count: int) -> None:
-    places = layout(crowds(2)[:count], method=method)
+    places = project(crowds(2)[:count], method=method)
     assert places.shape == (count, 2) and np.isfinite(places).all()
     assert len(np.unique(places, axis=0)) == count
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_equal_photographs_lie_in_one_place(method: Method) -> None:
-    places = layout(np.repeat(crowds(1)[:1], 20, axis=0), method=method)
+    places = project(np.repeat(crowds(1)[:1], 20, axis=0), method=method)
     assert np.isfinite(places).all() and np.ptp(places) < 0.01
 
 
@@ -57,4 +59,4 @@ def test_umap_is_asked_for_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
     if importlib.util.find_spec("umap"):
         pytest.skip("umap-learn is installed")
     with pytest.raises(ValueError, match=r"lodisc\[umap\]"):
-        layout(crowds(10), method="umap")
+        project(crowds(10), method="umap")

@@ -1,17 +1,17 @@
-"""Names by a probe on a few labels: accuracy and confidence against the truth, proposals, and what can't be named."""
+"""Predictions from a few labels: accuracy and confidence against the truth, and proposals."""
 
 import numpy as np
 import pytest
 
 from lodisc.vectors import classifier
-from lodisc.vectors.classifier import name_photos
+from lodisc.vectors.classifier import predict_labels
 from lodisc.vectors.proposals import propose
 
 
 def overlapping(
     *, classes: int = 10, each: int = 200, dim: int = 24, spread: float = 0.6, seed: int = 0
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Vectors [N, D] of classes that overlap, far from the origin as features are, and the class of each."""
+    """Vectors [N, D] of overlapping classes, far from the origin as features are; their classes."""
     rng = np.random.default_rng(seed)
     truth = np.repeat(np.arange(classes), each)
     vectors = (
@@ -29,8 +29,10 @@ def some_labels(truth: np.ndarray, *, each: int, seed: int = 0) -> list[str | No
     return labels
 
 
-def right(names: classifier.Names, truth: np.ndarray) -> np.ndarray:
-    return np.array([name == f"kind {kind}" for name, kind in zip(names.names, truth, strict=True)])
+def right(names: classifier.Predictions, truth: np.ndarray) -> np.ndarray:
+    return np.array(
+        [name == f"kind {kind}" for name, kind in zip(names.labels, truth, strict=True)]
+    )
 
 
 def calibration_error(confidence: np.ndarray, hits: np.ndarray, *, bins: int = 10) -> float:
@@ -46,7 +48,7 @@ def calibration_error(confidence: np.ndarray, hits: np.ndarray, *, bins: int = 1
 def test_accuracy_and_confidence_are_those_of_the_rest(spread: float) -> None:
     vectors, truth = overlapping(spread=spread)
     labels = some_labels(truth, each=20)
-    names = name_photos(vectors, labels)
+    names = predict_labels(vectors, labels)
     rest = np.array([label is None for label in labels])
     hits = right(names, truth)[rest]
     assert names.accuracy is not None and names.reason is None and names.accuracy.n == 200
@@ -58,12 +60,15 @@ def test_accuracy_and_confidence_are_those_of_the_rest(spread: float) -> None:
 
 
 def test_the_interval_covers_the_truth_in_most_draws() -> None:
-    """Drawn again and again, the accuracy for the rest lies in the interval, but for the little that the missing fifth costs."""
+    """In most draws the interval holds the accuracy for the others.
+
+    The small loss from the held-out fifth is within the tolerance.
+    """
     covered = 0
     for seed in range(12):
         vectors, truth = overlapping(classes=5, each=100, spread=0.7, seed=seed)
         labels = some_labels(truth, each=12, seed=seed)
-        names = name_photos(vectors, labels, seed=seed)
+        names = predict_labels(vectors, labels, seed=seed)
         rest = np.array([label is None for label in labels])
         assert names.accuracy is not None
         covered += names.accuracy.low < 100 * right(names, truth)[rest].mean() < names.accuracy.high
@@ -74,7 +79,7 @@ def test_features_that_say_nothing_give_no_confidence() -> None:
     rng = np.random.default_rng(0)
     truth = np.repeat(np.arange(10), 60)
     labels = some_labels(truth, each=30)
-    names = name_photos(rng.normal(size=(600, 16)).astype(np.float32), labels)
+    names = predict_labels(rng.normal(size=(600, 16)).astype(np.float32), labels)
     assert names.accuracy is not None and names.accuracy.value < 20
     assert names.confidence.mean() < 0.2
 
@@ -82,16 +87,16 @@ def test_features_that_say_nothing_give_no_confidence() -> None:
 def test_twice_gives_the_same_and_memory_in_blocks_too(monkeypatch: pytest.MonkeyPatch) -> None:
     vectors, truth = overlapping(each=40)
     labels = some_labels(truth, each=5)
-    first, second = name_photos(vectors, labels, seed=3), name_photos(vectors, labels, seed=3)
+    first, second = predict_labels(vectors, labels, seed=3), predict_labels(vectors, labels, seed=3)
     assert (
-        first.names == second.names
+        first.labels == second.labels
         and first.proposals == second.proposals
         and first.accuracy == second.accuracy
     )
     assert np.array_equal(first.confidence, second.confidence)
-    monkeypatch.setattr(classifier, "_BLOCK", 7)
-    pieces = name_photos(vectors, labels, seed=3)
-    assert pieces.names == first.names
+    monkeypatch.setattr(classifier, "_BLOCK_ROWS", 7)
+    pieces = predict_labels(vectors, labels, seed=3)
+    assert pieces.labels == first.labels
     np.testing.assert_allclose(pieces.confidence, first.confidence, atol=1e-5)
 
 
@@ -99,7 +104,9 @@ def test_the_length_of_vectors_does_not_matter() -> None:
     vectors, truth = overlapping(each=40)
     labels = some_labels(truth, each=5)
     lengths = np.random.default_rng(1).uniform(0.1, 50, (len(vectors), 1)).astype(np.float32)
-    assert name_photos(vectors * lengths, labels).names == name_photos(vectors, labels).names
+    assert (
+        predict_labels(vectors * lengths, labels).labels == predict_labels(vectors, labels).labels
+    )
 
 
 def test_a_wrong_label_stands_out() -> None:
@@ -107,19 +114,19 @@ def test_a_wrong_label_stands_out() -> None:
     labels = some_labels(truth, each=10)
     wrong = next(row for row, label in enumerate(labels) if label == "kind 3")
     labels[wrong] = "kind 7"
-    names = name_photos(vectors, labels)
-    assert names.names[wrong] == "kind 3"
+    names = predict_labels(vectors, labels)
+    assert names.labels[wrong] == "kind 3"
     assert [
-        row for row, label in enumerate(labels) if label is not None and names.names[row] != label
+        row for row, label in enumerate(labels) if label is not None and names.labels[row] != label
     ] == [wrong]
 
 
 def test_a_few_right_answers_make_no_certainty() -> None:
     vectors, truth = overlapping(classes=2, spread=9)
-    names = name_photos(vectors, some_labels(truth, each=2))
+    names = predict_labels(vectors, some_labels(truth, each=2))
     assert names.accuracy is not None and (names.accuracy.value, names.accuracy.n) == (100, 4)
     assert names.accuracy.low < 60 and names.confidence.max() < 0.95
-    many = name_photos(vectors, some_labels(truth, each=100))
+    many = predict_labels(vectors, some_labels(truth, each=100))
     assert many.accuracy is not None and many.accuracy.low > 97 and many.confidence.mean() > 0.98
 
 
@@ -138,10 +145,10 @@ def test_fewer_than_two_kinds_give_no_names(
     labels: list[str | None], classes: list[str], reason: str
 ) -> None:
     vectors, _ = overlapping(classes=2, each=3)
-    names = name_photos(vectors, labels)
+    names = predict_labels(vectors, labels)
     assert (
         names.classes == classes
-        and names.names == [None] * 6
+        and names.labels == [None] * 6
         and not names.confidence.any()
         and names.accuracy is None
     )
@@ -151,7 +158,7 @@ def test_fewer_than_two_kinds_give_no_names(
 
 def test_kinds_with_one_label_are_named_but_not_measured() -> None:
     vectors, truth = overlapping(classes=3, each=30, spread=4)
-    one_each = name_photos(vectors, some_labels(truth, each=1))
+    one_each = predict_labels(vectors, some_labels(truth, each=1))
     assert (
         one_each.accuracy is None
         and one_each.reason is not None
@@ -161,7 +168,7 @@ def test_kinds_with_one_label_are_named_but_not_measured() -> None:
     labels = some_labels(truth, each=4)
     for row in [row for row, label in enumerate(labels) if label == "kind 1"][1:]:
         labels[row] = None
-    names = name_photos(vectors, labels)
+    names = predict_labels(vectors, labels)
     assert names.accuracy is not None and names.accuracy.n == 8
     assert (
         names.reason
@@ -172,42 +179,42 @@ def test_kinds_with_one_label_are_named_but_not_measured() -> None:
 
 def test_degenerate_collections() -> None:
     labels = ["a", "a", "b", "b", None, None]
-    same = name_photos(np.ones((6, 4), np.float32), labels)
+    same = predict_labels(np.ones((6, 4), np.float32), labels)
     assert (
         same.accuracy is not None
         and np.isfinite(same.confidence).all()
         and same.confidence.max() < 0.75
     )
     assert sorted(same.proposals) == [4, 5]
-    zeros = name_photos(np.zeros((6, 4), np.float32), labels)
+    zeros = predict_labels(np.zeros((6, 4), np.float32), labels)
     assert np.isfinite(zeros.confidence).all()
-    everything = name_photos(overlapping(classes=2, each=3)[0], ["a", "b"] * 3)
-    assert everything.proposals == [] and len(everything.names) == 6
-    nothing = name_photos(np.zeros((0, 4), np.float32), [])
-    assert nothing.names == [] and nothing.proposals == []
-    one = name_photos(np.ones((1, 4), np.float32), [None])
+    everything = predict_labels(overlapping(classes=2, each=3)[0], ["a", "b"] * 3)
+    assert everything.proposals == [] and len(everything.labels) == 6
+    nothing = predict_labels(np.zeros((0, 4), np.float32), [])
+    assert nothing.labels == [] and nothing.proposals == []
+    one = predict_labels(np.ones((1, 4), np.float32), [None])
     assert one.proposals == [0]
     doubled = np.repeat(overlapping(classes=2, each=5, spread=4)[0], 2, axis=0)
-    names = name_photos(doubled, ["a", None] * 5 + ["b", None] * 5)
-    assert names.names == ["a"] * 10 + ["b"] * 10
+    names = predict_labels(doubled, ["a", None] * 5 + ["b", None] * 5)
+    assert names.labels == ["a"] * 10 + ["b"] * 10
 
 
 def test_what_is_not_finite_is_refused_by_its_row() -> None:
     vectors, truth = overlapping(classes=2, each=3)
     vectors[4, 2] = np.nan
     with pytest.raises(ValueError, match="row 4 is not finite"):
-        name_photos(vectors, some_labels(truth, each=2))
+        predict_labels(vectors, some_labels(truth, each=2))
     with pytest.raises(ValueError, match="do not belong together"):
-        name_photos(vectors, ["a"])
+        predict_labels(vectors, ["a"])
 
 
 def test_many_labels_are_learnt_from_class_by_class(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(classifier, "MOST_LEARNT", 8)
+    monkeypatch.setattr(classifier, "MOST_LABELS", 8)
     vectors, truth = overlapping(classes=4, each=50, spread=4)
     labels: list[str | None] = [f"kind {kind}" for kind in truth]
     for row in np.flatnonzero(truth == 2)[2:]:
         labels[row] = None
-    names = name_photos(vectors, labels)
+    names = predict_labels(vectors, labels)
     assert names.accuracy is not None and names.accuracy.n == 8
     assert right(names, truth)[truth == 2].mean() > 0.9, "the rare kind is learnt from too"
 
@@ -221,7 +228,7 @@ def test_the_first_proposals_are_typical_and_of_different_kinds() -> None:
 
 
 def test_proposals_are_doubtful_and_unlike_each_other() -> None:
-    """Two kinds and what lies between them: the photographs between are asked for, and a copy of one is not asked for again."""
+    """Of two kinds, the photographs between them are proposed, and a copy of one is not."""
     rng = np.random.default_rng(0)
     middle = np.array([[1, 0, 0.2], [0, 1, 0.2], [0.7, 0.7, 0.2]], np.float32)
     truth = np.repeat([0, 1, 2], 60)
@@ -230,7 +237,7 @@ def test_proposals_are_doubtful_and_unlike_each_other() -> None:
     labels: list[str | None] = [None] * 180
     for row in (0, 1, 2, 3, 60, 61, 62, 63):
         labels[row] = f"kind {truth[row]}"
-    proposals = name_photos(vectors, labels).proposals
+    proposals = predict_labels(vectors, labels).proposals
     assert len(proposals) == len(set(proposals)) == 24 and all(
         labels[row] is None for row in proposals
     )
@@ -239,21 +246,21 @@ def test_proposals_are_doubtful_and_unlike_each_other() -> None:
 
 
 def test_what_is_proposed_teaches_more_than_chance() -> None:
-    """Many kinds, some of them rare, and 24 labels: proposals find more kinds, and their probe names more of the rest."""
-    found = {"proposed": 0, "drawn": 0}
-    known = dict(found)
+    """With many kinds, some rare, and 24 labels, proposals find more kinds and predict more."""
+    kinds = {"proposed": 0, "random": 0}
+    hits = dict(kinds)
     for seed in range(3):
         vectors, truth = overlapping(classes=24, each=60, spread=2, seed=seed)
         keep = np.random.default_rng(seed).random(len(truth)) < np.where(truth % 2, 1.0, 0.15)
         vectors, truth = vectors[keep], truth[keep]
-        drawn = np.random.default_rng(seed).permutation(len(truth))[:24]
-        for how, rows in (
+        random_rows = np.random.default_rng(seed).permutation(len(truth))[:24]
+        for arm, rows in (
             ("proposed", propose(vectors, np.zeros(len(truth), bool), seed=seed)),
-            ("drawn", drawn),
+            ("random", random_rows),
         ):
             labels: list[str | None] = [None] * len(truth)
             for row in rows:
                 labels[row] = f"kind {truth[row]}"
-            found[how] += len(set(truth[rows]))
-            known[how] += int(right(name_photos(vectors, labels), truth).sum())
-    assert found["proposed"] > 1.2 * found["drawn"] and known["proposed"] > 1.1 * known["drawn"]
+            kinds[arm] += len(set(truth[rows]))
+            hits[arm] += int(right(predict_labels(vectors, labels), truth).sum())
+    assert kinds["proposed"] > 1.2 * kinds["random"] and hits["proposed"] > 1.1 * hits["random"]

@@ -35,7 +35,7 @@ def by_loops(vectors_ND: np.ndarray, digests: list[str], threshold: float) -> li
 
 @pytest.mark.parametrize("block", [7, 4096])
 def test_duplicates_are_those_of_plain_loops(block: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(neighbours, "_BLOCK", block)
+    monkeypatch.setattr(neighbours, "_BLOCK_ROWS", block)
     rng = np.random.default_rng(1)
     originals = vectors(40)
     copies = unit_rows(
@@ -59,7 +59,7 @@ def test_equal_files_are_duplicates_whatever_their_vectors() -> None:
 
 @pytest.mark.parametrize("block", [7, 4096])
 def test_outliers_are_those_of_plain_loops(block: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(neighbours, "_BLOCK", block)
+    monkeypatch.setattr(neighbours, "_BLOCK_ROWS", block)
     some = vectors(30)
     expected = [
         1 - np.sort([some[row] @ some[other] for other in range(30) if other != row])[-5:].mean()

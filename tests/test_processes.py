@@ -13,7 +13,7 @@ import torch
 from photos import collection
 from runs import command, flags, last_state, logged_steps, run_command
 
-from lodisc.training.checkpoint import is_run
+from lodisc.run import Run
 
 SETTINGS: dict[str, Any] = {"epochs": 4, "batch_size": 4, "mask": "random"}
 
@@ -64,7 +64,7 @@ def test_a_signal_saves_what_was_learnt(
         "run the same command to go on" in messages.splitlines()[-1] and "Traceback" not in messages
     )
     reached = logged_steps(run)[-1]
-    assert (run / "checkpoint" / f"step-{reached:08d}").is_dir() and is_run(run)
+    assert (run / "checkpoint" / f"step-{reached:08d}").is_dir() and Run(run).exists
 
 
 SCRIPT = """

@@ -1,4 +1,4 @@
-"""The report: one file that needs no other, of runs that are finished, on the way, measured or not, with photographs or without."""
+"""The report: one self-contained file, about runs in any state, with and without photographs."""
 
 import json
 import re
@@ -36,15 +36,15 @@ ODD_LABELS = ("<script>alert(1)<", "goldfinch-\N{BIRD}", "line\nbreak", "{{ 7*7 
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def finished_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("report")
     data = collection(folder / "birds", labels=ODD_LABELS, per_label=3, splits=("train", "test"))
     return train(data, out=folder / "run", **TINY)
 
 
 @pytest.fixture
-def run(made: Path, tmp_path: Path) -> Path:
-    return shutil.copytree(made, tmp_path / "run")
+def run(finished_run: Path, tmp_path: Path) -> Path:
+    return shutil.copytree(finished_run, tmp_path / "run")
 
 
 class Page(HTMLParser):
@@ -77,15 +77,18 @@ class Page(HTMLParser):
             self.text += data
 
     def count(self, tag: str, **attributes: str) -> int:
-        return sum(name == tag and attributes.items() <= found.items() for name, found in self.tags)
+        return sum(
+            name == tag and attributes.items() <= tag_attributes.items()
+            for name, tag_attributes in self.tags
+        )
 
 
 def estimate(value: float) -> dict[str, float]:
     return {"value": value, "low": value - 2, "high": value + 2}
 
 
-def evaluation(**arms: float) -> dict[str, Any]:
-    figures = {
+def evaluation(**arms: float) -> Any:
+    metrics = {
         name: {
             "retrieval": {
                 "rank1": estimate(value),
@@ -104,7 +107,7 @@ def evaluation(**arms: float) -> dict[str, Any]:
         "test": 12,
         "seed": 0,
         "skipped": 0,
-        "arms": figures,
+        "arms": metrics,
     }
 
 
@@ -118,20 +121,20 @@ def test_a_report_stands_alone_and_shows_everything(run: Path) -> None:
     assert page.count("script") == 0
     links = [
         value or ""
-        for _, found in page.tags
-        for name, value in found.items()
+        for _, tag_attributes in page.tags
+        for name, value in tag_attributes.items()
         if name in ("src", "href", "srcset", "poster", "data")
     ]
     assert all(link.startswith(("data:", "#")) for link in links)
     assert "url(" not in page.html and "@import" not in page.html
-    assert {found["href"] for tag, found in page.tags if tag == "a"} <= {
-        f"#{found['id']}" for _, found in page.tags if "id" in found
+    assert {tag_attributes["href"] for tag, tag_attributes in page.tags if tag == "a"} <= {
+        f"#{tag_attributes['id']}" for _, tag_attributes in page.tags if "id" in tag_attributes
     }
     assert page.count("svg", role="img") == 6
     assert page.count("img") == 8 * 11 + 4 * 5
-    assert all(found.get("alt") for tag, found in page.tags if tag == "img")
+    assert all(tag_attributes.get("alt") for tag, tag_attributes in page.tags if tag == "img")
     for words in (
-        "Learnt from 12 photographs",
+        "Trained on 12 photographs",
         "random weights",
         "All 6 steps are done",
         "12 test photographs",
@@ -185,20 +188,20 @@ def test_frames_tell_right_from_wrong_and_are_left_out_without_labels(
     assert "among the 6 training photographs" in " ".join(page.text.split())
 
 
-def test_queries_are_drawn_by_lot_from_test_one_of_each_class_first(run: Path) -> None:
+def test_queries_are_random_from_test_and_one_of_each_class_first(run: Path) -> None:
     config = read_json(run / "config.json")
     arms = {"before": load_start(run, device="cpu"), "after": load(run, device="cpu")}
-    found, again = (
+    first, again = (
         find_lookalikes(arms, Path(config["data"]["path"]), config["settings"]) for _ in range(2)
     )
-    assert [query.photo for query in found.queries] == [query.photo for query in again.queries]
-    assert {query.photo.split for query in found.queries} == {"test"}
-    assert {query.photo.label for query in found.queries[:4]} == set(ODD_LABELS)
-    for query in found.queries:
+    assert [query.photo for query in first.queries] == [query.photo for query in again.queries]
+    assert {query.photo.split for query in first.queries} == {"test"}
+    assert {query.photo.label for query in first.queries[:4]} == set(ODD_LABELS)
+    for query in first.queries:
         for near in query.nearest.values():
             assert query.photo not in near and len(set(near)) == 5
-    first = found.queries[0]
-    embedded = arms["after"].embed([photo.path for photo in (first.photo, *first.nearest["after"])])
+    query = first.queries[0]
+    embedded = arms["after"].embed([photo.path for photo in (query.photo, *query.nearest["after"])])
     similarity = (embedded / embedded.norm(dim=1, keepdim=True))[1:] @ (
         embedded[0] / embedded[0].norm()
     )
@@ -209,13 +212,15 @@ def test_a_report_divides_the_photographs_as_the_run_did(tmp_path: Path) -> None
     data = collection(tmp_path / "birds", per_label=8)
     run = train(data, out=tmp_path / "run", train_split=0.5, seed=3, **TINY)
     config = read_json(run / "config.json")
-    found = find_lookalikes({"after": load(run, device="cpu")}, data, config["settings"])
+    lookalikes = find_lookalikes({"after": load(run, device="cpu")}, data, config["settings"])
     photos = split_photos(find_photos(data).photos, train_split=0.5, seed=0)
     assert fingerprint(training_photos(photos)) == config["data"]["fingerprint"]
-    shown = {
-        photo.key for query in found.queries for photo in (query.photo, *query.nearest["after"])
+    keys = {
+        photo.key
+        for query in lookalikes.queries
+        for photo in (query.photo, *query.nearest["after"])
     }
-    assert shown <= {photo.key for photo in photos if photo.split == "test"}
+    assert keys <= {photo.key for photo in photos if photo.split == "test"}
 
 
 def test_a_report_says_what_there_is_not_and_how_to_get_it(run: Path) -> None:
@@ -233,7 +238,7 @@ def test_a_report_says_what_there_is_not_and_how_to_get_it(run: Path) -> None:
         assert words in page.text
     (run / "log.jsonl").unlink()
     page = Page(write_report(run, device="cpu"))
-    assert "Not begun" in page.text and "0 of 6 steps are done" in page.text
+    assert "Not started" in page.text and "0 of 6 steps are done" in page.text
     assert page.count("svg", role="img") == 0
 
 
@@ -242,20 +247,21 @@ def test_a_report_says_what_there_is_not_and_how_to_get_it(run: Path) -> None:
     [
         (
             {"objective": "local", "mask": "random", "keep_ratio": 0.75, "recolour": True},
-            "75% of its patches, drawn by lot, in other colours",
+            "75% of its patches, chosen at random, in other colours",
         ),
         (
             {"objective": "both", "mask": "pivotal", "keep_ratio": 0.25, "recolour": False},
-            "the whole view and, once more, from its pivotal region (the 25% of its patches with the most attention)",
+            "the whole view and, once more, from its pivotal region "
+            "(the 25% of its patches with the most attention)",
         ),
     ],
 )
-def test_the_task_is_told_as_it_was(run: Path, settings: dict[str, Any], task: str) -> None:
+def test_the_task_is_that_of_the_settings(run: Path, settings: dict[str, Any], task: str) -> None:
     config = read_json(run / "config.json")
     config["settings"] |= settings
     write_json(run / "config.json", config)
-    told = re.sub(r"\s+", " ", Page(write_report(run, device="cpu")).text)
-    assert f", from {task}." in told
+    text = re.sub(r"\s+", " ", Page(write_report(run, device="cpu")).text)
+    assert f", from {task}." in text
 
 
 def test_photographs_that_are_gone_leave_the_rest(run: Path, tmp_path: Path) -> None:
@@ -267,7 +273,7 @@ def test_photographs_that_are_gone_leave_the_rest(run: Path, tmp_path: Path) -> 
     assert "gone does not exist" in page.text
     with pytest.raises(ValueError, match="nowhere does not exist"):
         write_report(run, data=tmp_path / "nowhere", device="cpu")
-    with pytest.raises(ValueError, match="is no run"):
+    with pytest.raises(ValueError, match="is not a run"):
         write_report(tmp_path, device="cpu")
 
 
@@ -287,7 +293,7 @@ def test_tables_take_any_arms_and_any_protocols() -> None:
     assert alone["main"].rows[0].gain == ""
 
 
-def test_the_focus_stands_beside_an_even_look() -> None:
+def test_the_focus_stands_next_to_uniform_attention() -> None:
     result = evaluation(run=65.2, start=51.6)
     for name, shift in (("start", 0), ("run", 20)):
         shares = {"object": 26, "part": 8, "part_covered": 30}
@@ -297,7 +303,7 @@ def test_the_focus_stands_beside_an_even_look() -> None:
         result["arms"][name]["focus"] |= {"object_area": estimate(25), "part_area": estimate(7)}
     table = focus_table(result)
     assert table is not None
-    assert [title for _, title in table.arms] == ["Even look", "Before", "After"]
+    assert [title for _, title in table.arms] == ["Uniform", "Before", "After"]
     values = [[cell.value for cell in row.cells if cell] for row in table.rows]
     assert values == [["25.0", "26.0", "46.0"], ["7.0", "8.0", "28.0"], ["25.0", "30.0", "50.0"]]
     assert table.rows[2].cells[0] is not None and table.rows[2].cells[0].interval == ""
@@ -313,9 +319,9 @@ def test_charts_stand_any_values() -> None:
             for step in range(1, 5000)
         ],
     )
-    drawn = line_chart([gaps], title="<Loss>")
-    assert "nan" not in drawn and "&lt;Loss&gt;" in drawn
-    assert all(len(points.split()) <= 160 for points in re.findall(r'points="([^"]*)"', drawn))
+    chart = line_chart([gaps], title="<Loss>")
+    assert "nan" not in chart and "&lt;Loss&gt;" in chart
+    assert all(len(points.split()) <= 160 for points in re.findall(r'points="([^"]*)"', chart))
     for points in ([(1, 0.0)], [(1, 2.0), (2, 2.0)], [(1, -1e-9), (2, 1e9)]):
         chart = line_chart([Line("a", "run", points)], title="a")
         places = [float(place) for place in re.findall(r'(?:y1|cy)="([-\d.]+)"', chart)]

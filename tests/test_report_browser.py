@@ -59,7 +59,7 @@ def test_it_opens_clean_at_any_width(report: Path, browser: Any, width: int, sch
     assert trouble == []
     assert [url for url in asked if not url.startswith("data:")] == [report.as_uri()]
     headings = page.locator("h1, h2").all_inner_texts()
-    assert headings[0] == "Learnt from 12 photographs, without labels"
+    assert headings[0] == "Trained on 12 photographs, without labels"
     assert headings[1:] == [
         "Before and after",
         "How the training went",

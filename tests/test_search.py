@@ -1,4 +1,4 @@
-"""Look-alikes: exact search held to plain loops, conditions in SQL, and the index of large collections."""
+"""Look-alikes: exact search against plain loops, conditions in SQL, the index of many vectors."""
 
 import math
 from pathlib import Path
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from lodisc.collection import lookalikes
 from lodisc.collection.collection import Photos
-from lodisc.collection.lookalikes import RECALL, TOP, keep_index, look_alikes, measured_recall
+from lodisc.collection.lookalikes import TOP, build_index, look_alikes, measured_recall
 from lodisc.collection.where import LONGEST, rows_where
 from lodisc.vectors import nearest as exact
 from lodisc.vectors.nearest import nearest, unit_rows
@@ -45,7 +45,7 @@ def photos_of(vectors_ND: NDArray[np.float32], keys: list[str] | None = None) ->
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32])
 def test_rows_get_length_one(dtype: Any) -> None:
-    rows_ND = (100 * random_rows(exact._ROWS + 3, 5)).astype(dtype)
+    rows_ND = (100 * random_rows(exact._BLOCK_ROWS + 3, 5)).astype(dtype)
     rows_ND[7] = 0
     units_ND = unit_rows(rows_ND)
     assert units_ND.dtype == np.float32 and rows_ND.dtype == dtype
@@ -55,18 +55,18 @@ def test_rows_get_length_one(dtype: Any) -> None:
         )
     assert unit_rows(rows_ND[:0]).shape == (0, 5)
     for bad in (np.nan, np.inf):
-        rows_ND[exact._ROWS + 1, 2] = bad
+        rows_ND[exact._BLOCK_ROWS + 1, 2] = bad
         with pytest.raises(AssertionError, match="not finite"):
             unit_rows(rows_ND)
 
 
-@pytest.mark.parametrize("block", [1, 200, exact._BLOCK])
+@pytest.mark.parametrize("block", [1, 200, exact._BLOCK_SIMILARITIES])
 @pytest.mark.parametrize("allowed", [None, 0.5, 0.0])
 @pytest.mark.parametrize("top", [1, 7, 1000])
 def test_nearest_is_exact_and_ties_keep_the_order_of_rows(
     block: int, allowed: float | None, top: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(exact, "_BLOCK", block)
+    monkeypatch.setattr(exact, "_BLOCK_SIMILARITIES", block)
     vectors_ND = unit_rows(
         np.repeat(random_rows(23), 4, axis=0)[np.random.default_rng(1).permutation(92)]
     )
@@ -191,13 +191,13 @@ def test_a_large_collection_is_searched_by_an_index_whose_recall_is_known(
     vectors_ND = unit_rows(np.repeat(random_rows(30), 20, axis=0) + 0.4 * random_rows(600, seed=1))
     collection = stored(tmp_path, vectors_ND)
     assert (
-        keep_index(collection) is None and measured_recall(collection, collection.photos()) is None
+        build_index(collection) is None and measured_recall(collection, collection.photos()) is None
     )
     monkeypatch.setattr(lookalikes, "EXACT_UP_TO", 500)
     assert measured_recall(collection, collection.photos()) is None, (
         "before there is an index, search is exact"
     )
-    recall = keep_index(collection)
+    recall = build_index(collection)
     photos = collection.photos()
     assert recall is not None and recall == measured_recall(collection, photos)
     assert 0.8 < recall.share <= 1 and (recall.queries, recall.photographs) == (200, 600)
@@ -223,7 +223,7 @@ def test_what_comes_after_the_index_is_found_and_what_goes_is_not(
 
     vectors_ND = unit_rows(random_rows(400))
     monkeypatch.setattr(lookalikes, "EXACT_UP_TO", 100)
-    assert keep_index(stored(tmp_path, vectors_ND)) is not None
+    assert build_index(stored(tmp_path, vectors_ND)) is not None
     for count in (450, 300):
         collection = stored(tmp_path, unit_rows(random_rows(450))[:count])
         photos = collection.photos()
@@ -240,18 +240,18 @@ def test_search_is_exact_where_the_recall_is_not_known_or_something_is_forbidden
 
     collection = stored(tmp_path, unit_rows(random_rows(300)))
     monkeypatch.setattr(lookalikes, "EXACT_UP_TO", 100)
-    assert keep_index(collection) is not None
+    assert build_index(collection) is not None
     monkeypatch.setattr(lookalikes, "_by_index", None)  # what follows is exact
     photos, even_N = collection.photos(), np.arange(300) % 2 == 0
     found = look_alikes(collection, photos, photos.vectors[:9], top=4, allowed_N=even_N)
     np.testing.assert_array_equal(
         found[0], nearest(photos.vectors, photos.vectors[:9], top=4, allowed_N=even_N)[0]
     )
-    whole = (collection.path / RECALL).read_text()
+    whole = (collection.files.recall).read_text()
     for damage in ("", "[]", '{"share": 1}', "{"):
-        (collection.path / RECALL).write_text(damage)
+        (collection.files.recall).write_text(damage)
         assert look_alikes(collection, photos, photos.vectors[:9], top=4)[0].shape == (9, 4)
-    (collection.path / RECALL).write_text(whole)
+    (collection.files.recall).write_text(whole)
     assert measured_recall(collection, photos) is not None
     monkeypatch.undo()
     assert measured_recall(collection, photos) is None, (

@@ -1,6 +1,7 @@
 """Finding photographs in folders, lists and tars."""
 
 import io
+import logging
 import os
 import socket
 import subprocess
@@ -13,7 +14,7 @@ from photos import ODD_NAMES, collection, encoded, tar, texture, write
 
 from lodisc.data.decode import Unreadable
 from lodisc.data.photo import Photo, printable
-from lodisc.data.sources import find_photos, training_photos
+from lodisc.data.sources import find_photos, log_passed_over, training_photos
 
 JPEG = encoded(texture(0))
 
@@ -23,7 +24,7 @@ def places(photos: list[Photo]) -> dict[str, tuple[str | None, str | None]]:
 
 
 def reasons(data: Path) -> dict[str, str]:
-    return {one.key: one.reason for one in find_photos(data).skipped}
+    return {item.key: item.reason for item in find_photos(data).skipped}
 
 
 # Folders
@@ -78,29 +79,31 @@ def test_train_and_test_are_splits_and_nothing_beside_them_is_read(tmp_path: Pat
     ]
 
 
-def test_what_people_may_take_for_photographs_and_is_not_read_is_said(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+def test_what_people_may_take_for_photographs_but_is_not_read_is_logged(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level(logging.INFO, "lodisc")
     for name in ("bus/a.jpg", "car/b.jpg", "train/c.jpg", "loose.jpg", "val/d.jpg", "notes.txt"):
         write(tmp_path / "vehicles" / name, JPEG)
-    assert [photo.key for photo in find_photos(tmp_path / "vehicles").photos] == ["train/c.jpg"]
-    assert (
-        capfd.readouterr().err
-        == f"note: not read in {tmp_path}/vehicles: bus, car, loose.jpg, neither train nor test\n"
-    )
+    listing = find_photos(tmp_path / "vehicles")
+    assert [photo.key for photo in listing.photos] == ["train/c.jpg"]
+    assert listing.passed_over == {"neither train nor test": ["bus", "car", "loose.jpg"]}
+    assert caplog.messages == [], "listing alone logs nothing"
+    log_passed_over(tmp_path / "vehicles", listing)
+    assert caplog.messages == [
+        f"note: not read in {tmp_path}/vehicles: bus, car, loose.jpg: neither train nor test"
+    ]
     for name in ("a.jpg", "b.HEIC", *(f"raw/{number}.NEF" for number in range(5)), "part.tar"):
         write(tmp_path / "camera" / name, JPEG)
     listing = find_photos(tmp_path / "camera")
     assert [photo.key for photo in listing.photos] == ["a.jpg"] and listing.skipped == []
-    said = capfd.readouterr().err
-    assert "b.HEIC, .heic files, which lodisc can't decode; convert them to .jpg" in said
-    assert (
-        "raw/0.NEF, raw/1.NEF, raw/2.NEF and 2 more, .nef files" in said
-        and "part.tar, tars beside photographs" in said
-    )
+    log_passed_over(tmp_path / "camera", listing)
+    assert "b.HEIC: lodisc cannot decode .heic files; convert them to .jpg" in caplog.text
+    assert "raw/0.NEF, raw/1.NEF, raw/2.NEF and 2 more: lodisc cannot" in caplog.text
+    assert "part.tar: tars next to photographs; name a tar as DATA" in caplog.text
 
 
-def test_what_lodisc_keeps_among_the_photographs_is_no_photograph(tmp_path: Path) -> None:
+def test_runs_embeddings_and_collections_among_photographs_are_ignored(tmp_path: Path) -> None:
     run = ("run/config.json", "run/start/config.json", "run/explain/a.png")
     vectors = ("vectors/_embedding.json", "vectors/b.png")
     birds = ("birds/photos.lance/c", "birds/cache/thumbnails/d.webp")
@@ -109,7 +112,7 @@ def test_what_lodisc_keeps_among_the_photographs_is_no_photograph(tmp_path: Path
     assert [photo.key for photo in find_photos(tmp_path).photos] == ["wren/a.jpg"]
 
 
-def test_odd_names_are_kept_and_shown_on_one_line(tmp_path: Path) -> None:
+def test_odd_names_stay_and_are_printed_on_one_line(tmp_path: Path) -> None:
     for name in ODD_NAMES:
         write(tmp_path / "a label" / name, JPEG)
     photos = find_photos(tmp_path).photos
@@ -166,12 +169,13 @@ from pathlib import Path
 from lodisc.data.check import check_photos
 from lodisc.data.sources import find_photos
 os.chdir(sys.argv[1])
-check_photos(find_photos("."), workers=0, max_skipped=0)  # another user may be unable to import what this takes
+# Imports everything that it needs, as another user may be unable to.
+check_photos(find_photos("."), workers=0, max_skipped=0)
 Path("closed").chmod(0), Path("open/secret.jpg").chmod(0)
 if os.geteuid() == 0:
     os.setgid(65534), os.setuid(65534)
 checked = check_photos(find_photos("."), workers=0, max_skipped=1)
-print([photo.key for photo in checked.photos], [(one.key, one.reason) for one in checked.skipped])
+print([photo.key for photo in checked.photos], [(x.key, x.reason) for x in checked.skipped])
 """
     package = Path(__file__).parents[1]
     tmp_path.chmod(0o755)
@@ -184,9 +188,9 @@ print([photo.key for photo in checked.photos], [(one.key, one.reason) for one in
     )
     (tmp_path / "closed").chmod(0o755)
     assert ran.returncode == 0, ran.stderr
-    assert (
-        ran.stdout.strip()
-        == "['open/a.jpg'] [('closed/', 'permission denied'), ('open/secret.jpg', 'permission denied')]"
+    assert ran.stdout.strip() == (
+        "['open/a.jpg'] "
+        "[('closed/', 'permission denied'), ('open/secret.jpg', 'permission denied')]"
     )
 
 
@@ -206,13 +210,13 @@ def test_one_photograph_is_enough_and_none_is_one_line(tmp_path: Path) -> None:
         tar(tmp_path / "none.tar", {"a.txt": b""}),
     ):
         with pytest.raises(
-            ValueError, match=r"^no photographs in .*; looked for \.jpg, .*endings$"
+            ValueError, match=r"^no photographs in .*; looked for \.jpg, .*extensions$"
         ):
             find_photos(empty)
     with pytest.raises(ValueError, match=r"does not exist; give a folder of photographs"):
         find_photos(tmp_path / "nowhere")
     with pytest.raises(
-        ValueError, match=r"is no folder, \.txt or \.csv list or uncompressed \.tar"
+        ValueError, match=r"is neither a folder, a \.txt or \.csv list nor an uncompressed \.tar"
     ):
         find_photos(write(tmp_path / "birds.tgz", b""))
     with pytest.raises(ValueError, match=r"line\\nbreak does not exist") as missing:
@@ -247,7 +251,7 @@ def test_a_text_list_is_relative_to_its_folder(tmp_path: Path) -> None:
     assert reasons(tmp_path / "in" / "list.txt") == {
         "wren/a b.jpg": "named twice",
         "gone.jpg": "no such file or directory",
-        "nul\0.jpg": "not a name of a file",
+        "nul\0.jpg": "not a file name",
         "wren": "not a file",
     }
 
@@ -265,7 +269,10 @@ def test_a_text_list_knows_splits(tmp_path: Path) -> None:
 def test_a_csv_names_labels_and_splits(tmp_path: Path) -> None:
     for name in ("a,b.jpg", "x/c.jpg", "d.jpg", "e.jpg"):
         write(tmp_path / name, JPEG)
-    text = '\ufeffPath, Label,split,note\n"a,b.jpg",wren,train,1\nx/c.jpg,,TEST,2\nd.jpg,finch,val\ne.jpg,finch\n\n'
+    text = (
+        '\ufeffPath, Label,split,note\n"a,b.jpg",wren,train,1\nx/c.jpg,,TEST,2\n'
+        "d.jpg,finch,val\ne.jpg,finch\n\n"
+    )
     write(tmp_path / "l.csv", text.encode())
     assert places(find_photos(tmp_path / "l.csv").photos) == {
         "a,b.jpg": ("train", "wren"),
@@ -291,8 +298,8 @@ def test_a_csv_names_labels_and_splits(tmp_path: Path) -> None:
 
 def test_a_wrong_csv_is_one_line(tmp_path: Path) -> None:
     for text, words in {
-        "file,label\na.jpg,b\n": "the first line must name its columns: path",
-        "": "the first line must name its columns: path",
+        "file,label\na.jpg,b\n": "the first line must name the columns: path",
+        "": "the first line must name the columns: path",
         "path,split\na.jpg,train\nb.jpg,dev\n": r"line 3: the split dev is neither train nor test",
         "path\n" + "a" * 200_000 + "\n": "line 2: field larger than field limit",
     }.items():
@@ -374,13 +381,13 @@ def test_damaged_tars_give_what_they_have(tmp_path: Path) -> None:
     assert set(places(find_photos(cut).photos)) == {"0.jpg", "1.jpg"}
     assert reasons(cut) == {
         "2.jpg": "truncated",
-        "cut.tar": "truncated tar: the rest of it can't be read",
+        "cut.tar": "truncated tar: the rest cannot be read",
     }
     scratched = bytearray(whole)
     scratched[step : step + 100] = b"\xff" * 100
     broken = write(tmp_path / "broken.tar", bytes(scratched))
     assert set(places(find_photos(broken).photos)) == {"0.jpg"}
-    assert reasons(broken) == {"broken.tar": "damaged tar: the rest of it can't be read"}
+    assert reasons(broken) == {"broken.tar": "damaged tar: the rest cannot be read"}
 
 
 def test_lying_sizes_and_links_in_a_tar_are_skipped(tmp_path: Path) -> None:
@@ -397,14 +404,14 @@ def test_lying_sizes_and_links_in_a_tar_are_skipped(tmp_path: Path) -> None:
         blocks += member.tobuf(tarfile.GNU_FORMAT)
     write(path, blocks + bytes(1024))
     assert set(places(find_photos(path).photos)) == {"a.jpg"}
-    found = reasons(path)
-    assert found.pop("link.jpg") == "link inside a tar"
-    assert found.pop("pipe.jpg") == "not a file"
+    skipped = reasons(path)
+    assert skipped.pop("link.jpg") == "link inside a tar"
+    assert skipped.pop("pipe.jpg") == "not a file"
     assert (
-        found.pop("lies.tar", "damaged tar: the rest of it can't be read")
-        == "damaged tar: the rest of it can't be read"
+        skipped.pop("lies.tar", "damaged tar: the rest cannot be read")
+        == "damaged tar: the rest cannot be read"
     )
-    assert found in ({}, {"minus.jpg": "truncated"})
+    assert skipped in ({}, {"minus.jpg": "truncated"})
     text = write(tmp_path / "text.tar", b"not a tar at all" * 100)
     with pytest.raises(ValueError, match=r"text\.tar was skipped: damaged tar"):
         find_photos(text)

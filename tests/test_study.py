@@ -14,11 +14,12 @@ from photos import collection
 from runs import TINY, run_command
 
 import lodisc
+from lodisc.commands.tables_learn import print_study
 from lodisc.config import TrainConfig
 from lodisc.encoders import build_encoder
-from lodisc.evaluation.paired import difference, mean_figure
+from lodisc.evaluation.paired import difference, mean_metric
 from lodisc.finches.finches import draw_finches
-from lodisc.study import STUDIES, print_study, study
+from lodisc.study import STUDIES, study
 from lodisc.study.compute import of_equal_compute, operations
 from lodisc.study.runs import Runs, Scores
 from lodisc.study.words import findings
@@ -112,9 +113,9 @@ def test_studies_share_their_runs(photos: Path, tmp_path: Path, capfd) -> None:
     assert "run 1 of 1: both" in capfd.readouterr().err, (
         "global only does not depend on the weight of the local loss"
     )
-    begun = next((tmp_path / "runs").glob("global-*/seed-0"))
-    (begun / "recognition.safetensors").unlink()
-    (begun / "log.jsonl").unlink()
+    run = next((tmp_path / "runs").glob("global-*/seed-0"))
+    (run / "recognition.safetensors").unlink()
+    (run / "log.jsonl").unlink()
     study(
         "branches",
         photos,
@@ -130,8 +131,8 @@ def test_studies_share_their_runs(photos: Path, tmp_path: Path, capfd) -> None:
 
 def test_masks_are_held_against_chance_too(photos: Path, tmp_path: Path, capfd) -> None:
     alone = study("masks", photos, out=tmp_path, base=BASE, seeds=[0], arms=["pivotal"])
-    assert alone["rival"] is None and "Against random" not in alone["findings"]
-    result = study("masks", photos, out=tmp_path, base=BASE, seeds=[0], arms=["random"])
+    assert alone["rival"] is None and "Compared with random" not in alone["findings"]
+    result: Any = study("masks", photos, out=tmp_path, base=BASE, seeds=[0], arms=["random"])
     pivotal, chance = (result["arms"][arm] for arm in ("pivotal", "random"))
     gain = pivotal["figures"]["map"]["mean"] - chance["figures"]["map"]["mean"]
     assert (
@@ -140,11 +141,11 @@ def test_masks_are_held_against_chance_too(photos: Path, tmp_path: Path, capfd) 
     )
     capfd.readouterr()
     print_study(result)
-    shown = capfd.readouterr().out
+    table = capfd.readouterr().out
     assert (
-        "points above global only" in shown
-        and "points above random" in shown
-        and "Against random" in " ".join(shown.split())
+        "points above global only" in table
+        and "points above random" in table
+        and "Compared with random" in " ".join(table.split())
     )
 
 
@@ -160,11 +161,11 @@ def test_an_interrupted_study_goes_on(photos: Path, tmp_path: Path, capfd) -> No
     capfd.readouterr()
     again = study("branches", photos, out=tmp_path / "cut", base=BASE, seeds=[0])
     assert "run 1 of 2" in capfd.readouterr().err
-    figures = [
+    first, second = (
         {arm: entry["figures"] for arm, entry in result["arms"].items()}
         for result in (whole, again)
-    ]
-    assert figures[0] == figures[1]
+    )
+    assert first == second
 
 
 def test_a_run_that_was_cut_off_as_it_saved_its_end_is_trained_to_it(
@@ -173,10 +174,10 @@ def test_a_run_that_was_cut_off_as_it_saved_its_end_is_trained_to_it(
     whole = study("branches", photos, out=tmp_path / "whole", base=BASE, seeds=[0], arms=["both"])
     last, save = whole["arms"]["both"]["steps"], checkpoint.save_checkpoint
 
-    def fail_at_the_end(run: Path, *, step: int, **kept: Any) -> None:
+    def fail_at_the_end(run: Path, *, step: int, **content: Any) -> None:
         if step == last and "both" in str(run):
             raise KeyboardInterrupt
-        save(run, step=step, **kept)
+        save(run, step=step, **content)
 
     monkeypatch.setattr(checkpoint, "save_checkpoint", fail_at_the_end)
     with pytest.raises(KeyboardInterrupt):
@@ -311,7 +312,7 @@ def test_focus_needs_masks_and_measures_them(photos: Path, tmp_path: Path) -> No
     assert result["arms"]["both, half"]["steps"] < result["arms"]["both"]["steps"]
 
 
-def test_a_start_that_cannot_be_had_is_left_out_and_said(
+def test_a_start_that_is_unavailable_is_left_out_and_reported(
     photos: Path, tmp_path: Path, monkeypatch
 ) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
@@ -386,7 +387,7 @@ def test_mistakes_are_one_line(photos: Path, tmp_path: Path, words: list[str], r
 
 
 def test_compute_is_counted() -> None:
-    """Weights times tokens, and the attention matrices; the patch projection needs no gradient for the photographs."""
+    """Weights times tokens, and the attention matrices; pixels need no gradient."""
     base = replace(BASE, keep_ratio=0.25)
     encoder = build_encoder(base.encoder, image_size=32, args=base.encoder_args)
     block = sum(p.numel() for p in encoder.trunk.blocks.parameters() if p.ndim == 2)
@@ -399,20 +400,20 @@ def test_compute_is_counted() -> None:
             layers + heads["projector"] + (heads["predictor"] if learns else 0)
         )
 
-    whole, kept = encoder.patches + 1, 4 + 1  # a quarter of 16 patches
+    whole, part = encoder.patches + 1, 4 + 1  # a quarter of 16 patches
     for changes, expected in (
         ({"objective": "global"}, passes(whole, learns=True) + passes(whole, learns=False)),
         (
             {"masked_side": "query"},
-            passes(whole, learns=True) + passes(whole, learns=False) + passes(kept, learns=True),
+            passes(whole, learns=True) + passes(whole, learns=False) + passes(part, learns=True),
         ),
         (
             {"masked_side": "key"},
-            passes(whole, learns=True) + passes(whole, learns=False) + passes(kept, learns=False),
+            passes(whole, learns=True) + passes(whole, learns=False) + passes(part, learns=False),
         ),
         (
             {"objective": "local", "masked_side": "query"},
-            passes(whole, learns=False) + passes(kept, learns=True),
+            passes(whole, learns=False) + passes(part, learns=True),
         ),
     ):
         config = replace(base, **changes)  # type: ignore[arg-type]
@@ -429,18 +430,14 @@ def test_differences_are_paired() -> None:
     baseline = rng.uniform(0, 1, (3, 400))
     better = baseline + 0.02
     better[:, 7] = np.nan
-    found = difference(better, baseline)
-    assert (
-        found.value == pytest.approx(2)
-        and found.low == pytest.approx(2)
-        and found.high == pytest.approx(2)
-    )
-    figure = mean_figure(better)
-    assert figure["mean"] == pytest.approx(100 * np.nanmean(better), abs=1e-3)
-    assert figure["deviation"] == pytest.approx(
+    gain = difference(better, baseline)
+    assert (gain.value, gain.low, gain.high) == pytest.approx((2, 2, 2))
+    entry = mean_metric(better)
+    assert entry["mean"] == pytest.approx(100 * np.nanmean(better), abs=1e-3)
+    assert entry["deviation"] == pytest.approx(
         100 * np.nanmean(better, axis=1).std(ddof=1), abs=1e-3
     )
-    assert mean_figure(better[:1])["deviation"] is None
+    assert mean_metric(better[:1])["deviation"] is None
     with pytest.raises(ValueError, match="same trainings"):
         difference(better[:2], baseline)
 
@@ -455,16 +452,16 @@ def test_intervals_hold_the_truth_as_often_as_they_say(
     held = 0
     for _ in range(300):
         means = rng.normal(0, seed_noise, (3, 1))
-        found = difference(means + rng.normal(0, photo_noise + 1e-9, (3, 200)), np.zeros((3, 200)))
-        held += found.low <= 0 <= found.high
+        gain = difference(means + rng.normal(0, photo_noise + 1e-9, (3, 200)), np.zeros((3, 200)))
+        held += gain.low <= 0 <= gain.high
     assert held / 300 > 0.92
 
 
 def test_findings_say_what_the_intervals_say() -> None:
     def entry(value: float, low: float, high: float) -> dict:
-        figures = {figure: {"mean": 50 + value} for figure in ("rank1", "map")}
-        gain = {figure: {"value": value, "low": low, "high": high} for figure in figures}
-        return {"steps": 3, "figures": figures, "differences": gain, "start": "start"}
+        means = {metric: {"mean": 50 + value} for metric in ("rank1", "map")}
+        gain = {metric: {"value": value, "low": low, "high": high} for metric in means}
+        return {"steps": 3, "figures": means, "differences": gain, "start": "start"}
 
     baseline = entry(0, 0, 0)
     del baseline["differences"]
@@ -475,30 +472,27 @@ def test_findings_say_what_the_intervals_say() -> None:
         "b": entry(-2, -3, -1),
         "c": entry(0.5, -1, 1),
     }
-    text = findings(
-        {
-            "seeds": [0, 1],
-            "titles": {"rank1": "Rank-1", "map": "mAP"},
-            "arms": arms,
-            "left_out": {"d": "no weights"},
-        }
-    )
-    assert "over 2 trainings of each" in text
-    assert "Rank-1 is higher: a (+2.0); lower: b (-2.0); not clearly different: c (+0.5)." in text
-    assert " mAP is higher: a" in text
-    assert "Highest is a: Rank-1 52.0 % where its untouched start has 41.0 %." in text
-    assert "Of these 6 comparisons" in text and "d was left out: no weights." in text
-    alone = findings(
-        {
-            "seeds": [0],
-            "titles": {"rank1": "Rank-1"},
-            "arms": {"start": arms["start"], "global": baseline},
-            "left_out": {},
-        }
-    )
-    assert alone == (
-        "Highest is global: Rank-1 50.0 % where its untouched start has 41.0 %. "
-        "Another seed may differ by more than these intervals say: repeat with several."
+    result: Any = {
+        "seeds": [0, 1],
+        "titles": {"rank1": "Rank-1", "map": "mAP"},
+        "arms": arms,
+        "left_out": {"d": "no weights"},
+    }
+    text = findings(result)
+    assert "Compared with global only at equal compute, 2 trainings of each arm: " in text
+    gains = "higher for a (+2.0); lower for b (-2.0); not clearly different for c (+0.5)"
+    assert f" Rank-1 is {gains}. mAP is {gains}." in text
+    assert "The highest Rank-1 is 52.0 %, of a; its untouched start has 41.0 %." in text
+    assert "One in twenty of these 6 comparisons" in text and "d was left out: no weights." in text
+    alone: Any = {
+        "seeds": [0],
+        "titles": {"rank1": "Rank-1"},
+        "arms": {"start": arms["start"], "global": baseline},
+        "left_out": {},
+    }
+    assert findings(alone) == (
+        "The highest Rank-1 is 50.0 %, of global; its untouched start has 41.0 %. "
+        "Another seed may change more than these intervals show: repeat the study with several."
     )
 
 

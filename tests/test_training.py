@@ -11,17 +11,18 @@ import pytest
 import timm
 import torch
 from photos import collection, encoded, texture, write
-from runs import TINY, last_state, logged_steps
+from runs import TINY, last_state, logged_steps, run_command
 from safetensors.torch import load_file
 
 import lodisc
-from lodisc.config import RECIPES
+from lodisc.config import OLD_NAMES, RECIPES, TrainConfig
 from lodisc.data import loader
-from lodisc.errors import Stopped
+from lodisc.errors import Stopped, UserError
 from lodisc.files import locked, read_json, read_json_lines, write_json
-from lodisc.training import checkpoint
+from lodisc.run import NEWER, Run
+from lodisc.training import checkpoint, loop
 from lodisc.training.learner import Learner
-from lodisc.training.prepare import NEWER, steps_of_epochs
+from lodisc.training.prepare import steps_of_epochs
 
 
 @pytest.fixture(scope="module")
@@ -119,7 +120,7 @@ def test_a_run_stopped_by_an_error_goes_on_to_the_same_end(
     with pytest.raises(RuntimeError, match="power cut"):
         train(photos, tmp_path / "cut", checkpoint_minutes=1e-9, **settings)
     monkeypatch.undo()
-    assert len(list((tmp_path / "cut" / "checkpoint").iterdir())) == checkpoint.KEPT
+    assert len(list((tmp_path / "cut" / "checkpoint").iterdir())) == checkpoint.KEEP_LAST
     cut = train(photos, tmp_path / "cut", **settings)
     assert same(last_state(whole), last_state(cut))
     assert logged_steps(cut) == logged_steps(whole)
@@ -130,7 +131,7 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before(photos: Path, tmp_pat
     expected = last_state(whole)
     newest = max((whole / "checkpoint").iterdir())
     (newest / "state.safetensors").write_bytes(b"half")
-    found = checkpoint.last_checkpoint(whole)
+    found = checkpoint.last_checkpoint(whole / "checkpoint")
     assert found and found[0]["step"] == 5
     assert same(expected, last_state(train(photos, whole)))
 
@@ -140,7 +141,7 @@ def test_a_run_that_could_not_save_its_end_is_not_finished(
     photos: Path, tmp_path: Path, monkeypatch, unwritten: str
 ) -> None:
     whole = train(photos, tmp_path / "whole")
-    learn, save, stepped = Learner.step, getattr(checkpoint, unwritten), []
+    learn, save, stepped = Learner.step, getattr(loop, unwritten), []
 
     def count(self, views, *, step, steps):
         stepped.append(step)
@@ -152,7 +153,7 @@ def test_a_run_that_could_not_save_its_end_is_not_finished(
         return save(*args, **kwargs)
 
     monkeypatch.setattr(Learner, "step", count)
-    monkeypatch.setattr(checkpoint, unwritten, fill_the_disk_at_the_end)
+    monkeypatch.setattr(loop, unwritten, fill_the_disk_at_the_end)
     with pytest.raises(OSError, match="no space left"):
         train(photos, tmp_path / "cut", checkpoint_minutes=1e-9)
     monkeypatch.undo()
@@ -163,33 +164,36 @@ def test_a_run_that_could_not_save_its_end_is_not_finished(
 
 
 def test_a_signal_while_the_last_checkpoint_is_written_is_heard(
-    photos: Path, tmp_path: Path, monkeypatch, capsys
+    photos: Path, tmp_path: Path, monkeypatch, caplog
 ) -> None:
+    caplog.set_level("INFO", "lodisc")
     save = checkpoint.save_checkpoint
 
     def interrupt(*args, step: int, **kwargs) -> None:
         os.kill(os.getpid(), signal.SIGTERM)
         save(*args, step=step, **kwargs)
 
-    monkeypatch.setattr(checkpoint, "save_checkpoint", interrupt)
+    monkeypatch.setattr(loop, "save_checkpoint", interrupt)
     with pytest.raises(Stopped, match="step 6 of 6") as stop:
         train(photos, tmp_path / "run")
     assert stop.value.signal == signal.SIGTERM
     monkeypatch.undo()
     train(photos, tmp_path / "run")
-    assert "Nothing to do" in capsys.readouterr().err
+    assert "Nothing to do" in caplog.text
 
 
-def test_a_finished_run_has_nothing_to_do(photos: Path, tmp_path: Path, capsys) -> None:
+def test_a_finished_run_has_nothing_to_do(photos: Path, tmp_path: Path, caplog) -> None:
+    caplog.set_level("INFO", "lodisc")
     before = last_state(train(photos, tmp_path / "run"))
     assert same(before, last_state(train(photos, tmp_path / "run")))
-    assert "Nothing to do" in capsys.readouterr().err
+    assert "Nothing to do" in caplog.text
 
 
 @pytest.mark.slow
 def test_a_run_learns_at_the_size_of_its_encoder_and_an_older_one_at_its_own(
-    photos: Path, tmp_path: Path, capsys
+    photos: Path, tmp_path: Path, caplog
 ) -> None:
+    caplog.set_level("INFO", "lodisc")
     path = (
         train(photos, tmp_path / "run", epochs=1, image_size=0, encoder_args={"depth": 1})
         / "config.json"
@@ -199,7 +203,7 @@ def test_a_run_learns_at_the_size_of_its_encoder_and_an_older_one_at_its_own(
     train(photos, tmp_path / "older", epochs=1, image_size=0)
     assert (
         read_json(tmp_path / "older/config.json")["settings"]["image_size"] == 64
-        and "Nothing to do" in capsys.readouterr().err
+        and "Nothing to do" in caplog.text
     )
 
 
@@ -225,8 +229,9 @@ def test_other_settings_are_refused_by_name(
 
 
 def test_a_run_of_an_older_version_goes_on_without_the_settings_that_it_did_not_know(
-    photos: Path, tmp_path: Path, capsys
+    photos: Path, tmp_path: Path, caplog
 ) -> None:
+    caplog.set_level("INFO", "lodisc")
     path = (
         train(photos, tmp_path / "run", epochs=1, positives="other", recolour=False) / "config.json"
     )
@@ -236,12 +241,50 @@ def test_a_run_of_an_older_version_goes_on_without_the_settings_that_it_did_not_
     config["settings"]["recipe"] = "parts"
     write_json(path, config)
     train(photos, tmp_path / "run", epochs=1, positives="other", recolour=False)
-    assert "Nothing to do" in capsys.readouterr().err
+    assert "Nothing to do" in caplog.text
     with pytest.raises(
         ValueError,
         match="begun with --positives other --no-recolour, not --positives both --recolour; use that",
     ):
         train(photos, tmp_path / "run", epochs=1)
+
+
+def test_a_run_with_the_old_names_of_settings_goes_on_and_loads(
+    photos: Path, tmp_path: Path, caplog
+) -> None:
+    caplog.set_level("INFO", "lodisc")
+    path = train(photos, tmp_path / "run", epochs=1, masked_side="key") / "config.json"
+    config = read_json(path)
+    for old, name in OLD_NAMES.items():
+        config["settings"][old] = config["settings"].pop(name)
+    assert config["settings"].items() >= {"direction": "key", "attention": "momentum"}.items()
+    write_json(path, config)
+    train(photos, tmp_path / "run", epochs=1, masked_side="key")
+    assert "Nothing to do" in caplog.text
+    assert Run.open(tmp_path / "run").config["settings"]["masked_side"] == "key"
+    assert lodisc.load(tmp_path / "run").dim == 32
+    with pytest.raises(UserError, match="begun with --masked-side key, not --masked-side query"):
+        train(photos, tmp_path / "run", epochs=1)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"), [("direction", "--masked-side"), ("attention", "--attention-from")]
+)
+def test_an_old_name_of_a_setting_is_refused_with_the_new_one(
+    tmp_path: Path, old: str, new: str
+) -> None:
+    with pytest.raises(UserError, match=f"--{old} is now {new}"):
+        lodisc.train(tmp_path, out=tmp_path / "run", **{old: "key"})
+    status, _, messages = run_command("train", tmp_path, "--out", tmp_path / "run", f"--{old}=key")
+    assert (status, messages.strip()) == (1, f"lodisc train: --{old} is now {new}")
+
+
+def test_a_config_out_of_range_is_refused_as_it_is_made() -> None:
+    with pytest.raises(UserError, match="--lr -1 is out of range; use a number above 0"):
+        TrainConfig(lr=-1)
+    with pytest.raises(UserError, match="--image-size 8 is out of range"):
+        TrainConfig(image_size=8)
+    assert TrainConfig(image_size=0).image_size == 0
 
 
 @pytest.mark.parametrize(("value", "goes_on"), [(1, True), (4, False)])
@@ -313,7 +356,7 @@ def test_an_out_that_holds_something_else_is_refused(photos: Path, tmp_path: Pat
     with pytest.raises(ValueError, match="is a file"):
         train(photos, tmp_path / "thesis" / "chapter.txt")
     assert (tmp_path / "thesis" / "chapter.txt").read_bytes() == b"precious"
-    with pytest.raises(ValueError, match="is no text"):
+    with pytest.raises(ValueError, match="is not text"):
         train(photos, tmp_path / os.fsdecode(b"run-\xe9"))
 
 
@@ -379,7 +422,7 @@ def test_a_loss_that_is_no_number_skips_the_step_and_stops_after_a_few(
 
 
 def test_an_encoder_that_a_step_has_spoilt_is_not_kept(photos: Path, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="the features have become no finite numbers; lower --lr"):
+    with pytest.raises(ValueError, match=r"the features are no longer finite .*; lower --lr"):
         train(photos, tmp_path / "run", lr=1e30, epochs=1)
     assert (
         not (tmp_path / "run" / "encoder").exists()
@@ -433,21 +476,22 @@ def test_load_embeds_what_people_have(photos: Path, tmp_path: Path) -> None:
     assert not torch.equal(vectors[0], lodisc.load(run, momentum=True).embed([path])[0])
     module: torch.nn.Module = encoder
     assert module(torch.zeros(1, 3, 32, 32, dtype=torch.uint8)).shape == (1, 32)
-    with pytest.raises(ValueError, match="is no run"):
+    with pytest.raises(ValueError, match="is neither a run"):
         lodisc.load(tmp_path)
     with pytest.raises(ValueError, match=r"gone\.jpg"):
         encoder.embed([photos / "gone.jpg"])
 
 
 def test_a_size_far_below_the_pretrained_one_is_warned_of(
-    photos: Path, tmp_path: Path, capfd
+    photos: Path, tmp_path: Path, caplog
 ) -> None:
     start = train(photos, tmp_path / "start", epochs=1) / "encoder" / "model.safetensors"
-    capfd.readouterr()
+    caplog.set_level("INFO", "lodisc")
     train(photos, tmp_path / "run", epochs=1, init=str(start))
-    assert "was made for 224 pixels" in capfd.readouterr().err
+    assert "was made for 224 pixels" in caplog.text
+    caplog.clear()
     train(photos, tmp_path / "none", epochs=1)
-    assert "was made for" not in capfd.readouterr().err
+    assert "was made for" not in caplog.text
 
 
 def test_a_choice_that_there_is_not_is_refused_before_anything_is_read(tmp_path: Path) -> None:

@@ -130,9 +130,8 @@ def test_links_that_people_moved(birds: Collection, tmp_path: Path) -> None:
     (out / "wren" / "0.jpg").rename(out / "owl" / "0.jpg")
     (out / "wren" / "1.jpg").rename(out / "owl" / "renamed by hand.jpg")
     (out / "wren" / "2.jpg").unlink()
-    os.symlink(
-        os.path.relpath((out / "wren" / "3.jpg").readlink(), out / "owl"), out / "owl" / "3.jpg"
-    )
+    target = os.path.relpath((out / "wren" / "3.jpg").readlink(), out / "owl")
+    (out / "owl" / "3.jpg").symlink_to(target)
     (out / "wren" / "3.jpg").unlink()
     write(out / "owl" / ".DS_Store", b"")
     write(out / "owl" / "notes.txt", b"mine")
@@ -165,7 +164,7 @@ def test_what_people_moved_is_not_undone_by_another_export(
     before = links(out)
     with pytest.raises(
         ValueError,
-        match=r"1 photograph was moved by hand, owl/0\.jpg to begin with; import the tree first",
+        match=r"1 photograph was moved by hand, such as owl/0\.jpg; import the tree first",
     ):
         export_tree(birds, out)
     assert links(out) == before
@@ -243,18 +242,18 @@ def test_folders_that_hold_something_else_are_refused(birds: Collection, tmp_pat
         json.dumps({"format": 1, "folders": {}, "links": {"a": ["b"]}}).encode(),
     )
     for name, reason in {
-        "full": "is not empty and is no earlier export",
+        "full": "is not empty and is not an earlier export",
         "file": "not a directory|is not empty",
         "damaged": "is damaged",
-        "other": "is none of this lodisc",
-        "odd": "is none of this lodisc",
+        "other": "is not of this lodisc",
+        "odd": "is not of this lodisc",
     }.items():
         with pytest.raises(ValueError, match=reason) as caught:
             export_tree(birds, tmp_path / name)
         assert "\n" not in str(caught.value)
     (tmp_path / "empty").mkdir()
     assert export_tree(birds, tmp_path / "empty")["added"] == 1
-    with pytest.raises(ValueError, match="is no folder"):
+    with pytest.raises(ValueError, match="is not a folder"):
         import_tree(birds, tmp_path / "gone")
 
 
@@ -339,7 +338,7 @@ def test_with_the_names_that_the_probe_gives(birds: Collection, tmp_path: Path) 
 def test_a_tree_is_data_that_other_commands_take(birds: Collection, tmp_path: Path) -> None:
     birds.labels.set(["wren/0.jpg", "wren/1.jpg"], "owl")
     export_tree(birds, tmp_path / "out")
-    listed = lodisc.data.sources.find_photos(tmp_path / "out")
+    listed = lodisc.find_photos(tmp_path / "out")
     assert [(photo.key, photo.label) for photo in listed.photos] == [
         ("owl/0.jpg", "owl"),
         ("owl/1.jpg", "owl"),

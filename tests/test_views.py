@@ -60,7 +60,7 @@ def test_crops_lie_inside_and_keep_to_their_area_and_shape() -> None:
 
 
 def test_the_colour_matrix_equals_its_steps_one_after_the_other() -> None:
-    """Brightness, contrast about the mean grey, saturation, hue: colour by colour in plain numbers."""
+    """Brightness, contrast about the mean grey, saturation, hue: by plain numbers."""
     grey, mean = np.array([0.299, 0.587, 0.114]), 90.0
     matrix = colour_matrix(brightness=1.3, contrast=0.7, saturation=0.8, turn=0.0, mean=mean)
     for colour in np.random.default_rng(0).uniform(0, 255, (10, 3)):

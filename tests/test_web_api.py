@@ -1,4 +1,4 @@
-"""Listings, photographs and their pictures, the map, and what should be looked at: against what the library gives."""
+"""Listings, photographs and their pictures, the map, and what to check: against the library."""
 
 import io
 import time
@@ -26,7 +26,7 @@ from lodisc.collection.collection import Collection
 from lodisc.data.decode import decode
 from lodisc.web.api.photos import upright_size
 from lodisc.web.pages import View
-from lodisc.web.state.snapshot import Now
+from lodisc.web.state.snapshot import Snapshot
 
 
 @pytest.fixture(scope="module")
@@ -200,7 +200,7 @@ def test_the_counts_at_the_side_describe_no_photographs(
 ) -> None:
     label(client, FINCHES, "finch")
     groups = client.post("/api/groups", json={"k": 3}).json()["groups"]
-    monkeypatch.delattr(Now, "described")
+    monkeypatch.delattr(Snapshot, "photo")
     page = client.get("/?state=skipped").text
     for group in groups:
         title = (
@@ -308,14 +308,15 @@ def test_the_api_describes_itself(client: TestClient) -> None:
     described = client.get("/api/openapi.json").json()
     calls = [(method, path) for path, methods in described["paths"].items() for method in methods]
     html = client.get("/api/docs").text
+    assert "\\n" not in html, "descriptions of several lines are one paragraph"
     assert ("get", "/api/photos/{id}/look") in calls and not any(
-        path.startswith("/look") for _, path in calls
+        path.startswith(("/similar", "/look")) for _, path in calls
     )
     for method, path in calls:
         operation = described["paths"][path][method]
         assert operation["description"] and f"<code>{path}</code>" in html
         refusal = operation["responses"]["422"]["content"]["application/json"]["schema"]
-        assert refusal == {"$ref": "#/components/schemas/Error"}
+        assert refusal == {"$ref": "#/components/schemas/ErrorOut"}
 
 
 def test_what_to_look_at(client: TestClient, folder: Path, run: Path) -> None:

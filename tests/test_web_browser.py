@@ -103,12 +103,27 @@ def test_browse_by_keys_alone(server: Server, open_page: Callable[..., Any]) -> 
     notice(page, "3 photographs labelled “finch”.")
     assert list(server.labels.values()) == ["finch"] * 3
     page.keyboard.press("Enter")
-    page.wait_for_url("**/look/*")
+    page.wait_for_url("**/similar/*")
     page.locator(".tile.chosen").wait_for()
     page.locator(".skip").focus()
     assert page.locator(".skip").evaluate("link => link.getBoundingClientRect().top") > 0
     page.keyboard.press("?")
     assert page.locator("dialog").is_visible()
+
+
+def test_home_and_end_reach_the_ends_of_a_single_row(open_page: Callable[..., Any]) -> None:
+    page = open_page("/?folder=wren&size=1", width=1800)
+    page.locator(".grid.live").focus()
+    first, last = page.locator("#tile-0").bounding_box(), page.locator("#tile-11").bounding_box()
+    assert first["y"] == last["y"]
+    for keys, index in (("Right End", 11), ("Left Home", 0), ("Right Down", 1)):
+        for key in keys.split():
+            page.keyboard.press(key if key in ("Home", "End") else f"Arrow{key}")
+        assert page.locator(".grid").get_attribute("aria-activedescendant") == f"tile-{index}"
+    page.keyboard.press("Space")
+    page.locator("#actions").wait_for()
+    page.keyboard.press("Control+l")
+    assert page.evaluate("document.activeElement.matches('.grid')"), "Ctrl+L is the browser's"
 
 
 def test_enter_opens_the_look_alikes_whatever_is_selected_or_in_sight(
@@ -129,7 +144,7 @@ def test_enter_opens_the_look_alikes_whatever_is_selected_or_in_sight(
     page.keyboard.press("Space")
     page.locator("#actions").wait_for(state="hidden")
     page.keyboard.press("Enter")
-    page.wait_for_url(f"**/look/{first}")
+    page.wait_for_url(f"**/similar/{first}")
 
 
 def test_a_slow_listing_does_not_replace_a_newer_one(
@@ -229,6 +244,8 @@ def test_what_was_undone_is_next_without_a_label(
     settled(page)
     assert server.labels == {key: "wren"}
     assert page.locator(".strip .label").count() == 1
+    label = page.locator(".strip .label")
+    assert label.evaluate("label => label.offsetHeight === label.parentElement.clientHeight")
     page.keyboard.press("Backspace")
     page.locator(".strip .label").first.wait_for(state="detached")
     page.keyboard.press("ArrowRight")
@@ -260,7 +277,7 @@ def test_the_accuracy_shows_and_names_are_accepted(
     for kind in ("finch", "wren"):
         labels.set([f"{kind}/{number}.jpg" for number in range(9)], kind)
     page = open_page("/label")
-    page.locator(".told").wait_for()
+    page.locator(".estimate").wait_for()
     shown = page.locator(".accuracy .value span").inner_text()
     assert shown.endswith("%") and 0 <= int(shown[:-1]) <= 100
     name = page.locator("#guess b")

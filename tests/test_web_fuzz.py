@@ -1,4 +1,4 @@
-"""Whatever a client sends: answers are those that the API's own description promises, and never the server's fault."""
+"""Random requests: every answer fits the description of the API, and none is a server error."""
 
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ SETTINGS = {
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory, run: Path) -> tuple[Any, list[str]]:
-    """The description of a server in this process, of a collection with labels and groups, and the ids of its photographs."""
+    """The description of a server with labels and groups, and the ids of its photographs."""
     client = client_of(
         make_collection(tmp_path_factory.mktemp("fuzz"), run), hosts=(*LOOPBACK, "testserver")
     )

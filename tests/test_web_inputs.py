@@ -1,4 +1,4 @@
-"""What must not harm: bodies without end, uploads that are none, and paths, names and values that mean mischief."""
+"""Hostile input: endless bodies, uploads that are not photographs, paths, names and values."""
 
 import io
 import tempfile
@@ -14,8 +14,9 @@ from photos import encoded, huge_png, texture
 from PIL import Image
 from web import ask, by_key, client_of, make_collection
 
+from lodisc.web.forms import MOST_UPLOAD
 from lodisc.web.pages import View
-from lodisc.web.security import MOST_BODY, MOST_UPLOAD
+from lodisc.web.security import MOST_BODY
 
 
 @pytest.fixture(scope="module")
@@ -220,7 +221,11 @@ def test_nasty_values_are_never_the_server_s_fault(client: TestClient) -> None:
         if "get" in call
         for part in call["get"].get("parameters", [])
     ]
-    asked += [("/look/{id}", "id"), *(("/", field.name) for field in fields(View))]
+    asked += [
+        ("/similar/{id}", "id"),
+        ("/look/{id}", "id"),
+        *(("/", field.name) for field in fields(View)),
+    ]
     assert len(asked) > 30
     for path, name in asked:
         for value in NASTY:

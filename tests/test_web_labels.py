@@ -174,7 +174,7 @@ def test_the_table_holds_the_names_that_are_kept(
     label(client, WRENS[:5], "wren")
     client.get("/api/names")
     export_csv(Collection(folder / "C"), folder / "labels.csv")
-    monkeypatch.setattr("lodisc.vectors.classifier.name_photos", pytest.fail)
+    monkeypatch.setattr("lodisc.vectors.classifier.predict_labels", pytest.fail)
     assert client.get("/api/labels/export").content == (folder / "labels.csv").read_bytes()
 
 
@@ -187,7 +187,7 @@ def test_names_are_there_before_anybody_asks(
         for thread in threading.enumerate():
             if thread.name == "warm-up":
                 thread.join(60)
-        monkeypatch.setattr("lodisc.vectors.classifier.name_photos", pytest.fail)
+        monkeypatch.setattr("lodisc.vectors.classifier.predict_labels", pytest.fail)
         assert by_key(client)[FINCHES[7]].name in ("finch", "wren")
         assert client.get("/api/names").json()["accuracy"]["n"] == 10
 
@@ -239,7 +239,7 @@ def test_labels_that_are_damaged_are_said_in_one_line(client: TestClient, folder
         answer = client.get(path)
         assert (
             answer.status_code == 503
-            and "labels.sqlite is no database of labels" in answer.json()["detail"]
+            and "labels.sqlite is not a database of labels" in answer.json()["detail"]
         ), answer.text
     answer = client.post("/api/labels/undo")
     assert answer.status_code == 503 and "labels.sqlite" in answer.json()["detail"]

@@ -1,4 +1,7 @@
-"""Many people at once at a server of its own process: no error, and every label is kept; and many photographs in a browser."""
+"""Many people at a server in another process, and many photographs in a browser.
+
+There must be no error, and no label may get lost.
+"""
 
 import json
 import threading
@@ -15,7 +18,7 @@ from web import PATIENCE, Server, make_collection, notice, served
 
 from lodisc.collection.index import index
 from lodisc.collection.labels import Labels
-from lodisc.embedding.parts import SETTINGS
+from lodisc.embedding.embedding import Embedding
 
 pytestmark = pytest.mark.slow
 
@@ -36,7 +39,7 @@ def work(
     other: dict[str, Any],
     start: threading.Barrier,
 ) -> list[tuple[int, str]]:
-    """What one person does: look around, search, upload, and label one photograph of their own again and again; all answers."""
+    """The answers to one person who browses, searches, uploads, and labels one photograph often."""
     answers = []
     with httpx.Client(base_url=address, timeout=120, verify=False) as client:
 
@@ -104,8 +107,9 @@ def test_64_clients_at_once_lose_nothing(collection: Path) -> None:
 
 def test_twenty_thousand_photographs(browser: Any, tmp_path: Path) -> None:
     parts = synthetic(tmp_path / "parts", rows=20_000)
-    settings = json.loads((parts / SETTINGS).read_text())
-    (parts / SETTINGS).write_text(json.dumps({**settings, "image_size": 32}))
+    path = Embedding(parts).settings_file
+    settings = json.loads(path.read_text())
+    path.write_text(json.dumps({**settings, "image_size": 32}))
     index(parts, collection=tmp_path / "C")
     server = Server(tmp_path / "C")
     page = browser.new_page(viewport={"width": 1440, "height": 900})

@@ -1,4 +1,4 @@
-"""What is typed, on its way to the server, in a real browser: a server that is away, two tabs, storage that is blocked."""
+"""The outbox in a browser: a server that is away, two tabs, storage that is blocked."""
 
 from collections.abc import Callable
 from typing import Any
@@ -19,7 +19,9 @@ browser, context, embedded, expected, open_page, server = (
 )
 WITHOUT_LOCKS = "delete Navigator.prototype.locks"
 BLOCKED = """
-for (const name of ["localStorage", "sessionStorage"]) Object.defineProperty(window, name, { get() { throw new Error("blocked"); } });
+for (const name of ["localStorage", "sessionStorage"]) {
+  Object.defineProperty(window, name, { get() { throw new Error("blocked"); } });
+}
 navigator.locks.request = () => Promise.reject(new DOMException("denied", "SecurityError"));
 """
 
@@ -141,12 +143,12 @@ def test_what_another_tab_is_sending_is_not_taken_back(
     assert list(server.labels.values()) == ["aaa"]
 
 
-@pytest.mark.parametrize("path", ["/", "/label", f"/look/{FIRST}"])
+@pytest.mark.parametrize("path", ["/", "/label", f"/similar/{FIRST}"])
 def test_pages_work_where_storage_is_blocked(
     server: Server, open_page: Callable[..., Any], path: str
 ) -> None:
     page = open_page(path, prepare=lambda page: page.add_init_script(BLOCKED))
-    if path.startswith("/look"):
+    if path.startswith("/similar"):
         page.locator("#query canvas").wait_for()
         return
     if path == "/":

@@ -15,7 +15,7 @@ from photos import ODD_NAMES, encoded, texture, write
 from web import FIRST, Server, index_again, key_of, make_collection, notice, until
 
 from lodisc.collection.collection import Collection, photo_id
-from lodisc.vectors.projection import layout
+from lodisc.vectors.projection import project
 from lodisc.web.state import map_layouts
 
 browser, context, expected, open_page, server = (
@@ -44,12 +44,13 @@ PAGES = {  # and what is there when all of a page is
     "/?state=outliers": ".grid.live",
     "/?label=nothing": "#nothing h2",
 }
-NAMED = "[...document.querySelectorAll('button, input:not([hidden]), select, a:not([tabindex])')].filter((one) => one.offsetParent)"
+CONTROLS = "button, input:not([hidden]), select, a:not([tabindex])"
+NAMED = f"[...document.querySelectorAll('{CONTROLS}')].filter((control) => control.offsetParent)"
 
 
 @pytest.fixture(scope="module")
 def embedded(tmp_path_factory: pytest.TempPathFactory, run: Path) -> Path:
-    """FOLDER/photos with hostile names, two kinds, a copy and a file that is no photograph, and FOLDER/C."""
+    """FOLDER/photos with hostile names, two kinds, a copy and a text file, and FOLDER/C."""
     folder = tmp_path_factory.mktemp("hostile")
     make_collection(folder, run, per_label=12)
     for number, name in enumerate(HOSTILE):
@@ -62,12 +63,12 @@ def embedded(tmp_path_factory: pytest.TempPathFactory, run: Path) -> Path:
 
 @pytest.mark.slow
 def test_every_page_opens_clean(server: Server, open_page: Callable[..., Any]) -> None:
-    """On narrow and wide screens, light and dark; on which of them it is opened differs from page to page."""
+    """On narrow and wide screens, light and dark; the order differs from page to page."""
     page = open_page("/progress")
     shapes = list(itertools.product((390, 1440), ("light", "dark")))
     for path, content in {
         **PAGES,
-        f"/look/{photo_id('odd/' + MARKUP)}": ".tile.chosen canvas",
+        f"/similar/{photo_id('odd/' + MARKUP)}": ".tile.chosen canvas",
     }.items():
         page.goto(server.address + path)
         page.locator(content).first.wait_for(state="attached")
@@ -79,7 +80,8 @@ def test_every_page_opens_clean(server: Server, open_page: Callable[..., Any]) -
             paper = page.evaluate("getComputedStyle(document.body).backgroundColor")
             assert (paper == "rgb(20, 23, 26)") == (scheme == "dark")
             assert page.evaluate(
-                f"{NAMED}.every((one) => one.ariaLabel || one.textContent.trim() || one.labels?.length)"
+                f"{NAMED}.every((control) => control.ariaLabel || control.textContent.trim()"
+                " || control.labels?.length)"
             ), path
         page.wait_for_load_state("networkidle")
         shapes.append(shapes.pop(0))
@@ -89,7 +91,7 @@ def test_a_page_that_is_not_there_says_so_kindly(
     open_page: Callable[..., Any], expected: list[str]
 ) -> None:
     expected.append("status of 404")
-    page = open_page("/look/0000000000000000")
+    page = open_page("/similar/0000000000000000")
     assert page.locator("h1").inner_text() == "Not here" and page.locator("a.button").count() == 1
 
 
@@ -98,6 +100,7 @@ def test_the_first_screen_needs_no_javascript(server: Server, browser: Any) -> N
     page = context.new_page()
     page.goto(server.address + "/")
     page.locator(".tile a").nth(2).click()
+    page.locator(".nearest .tile").nth(5).wait_for()  # the page may still be on its way
     assert page.locator(".nearest .tile").count() > 5
     context.close()
 
@@ -152,7 +155,7 @@ def test_search_by_upload_and_where(
 ) -> None:
     page = open_page("/groups")
     page.locator("#chooser").set_input_files(embedded / "photos" / "wren" / "3.jpg")
-    page.wait_for_url("**/look/upload-*")
+    page.wait_for_url("**/similar/upload-*")
     assert key_of(page, ".nearest .tile") == "wren/3.jpg"
     assert page.locator(".nearest .figures").first.inner_text() == "1.00"
     page.locator("#query canvas").wait_for()
@@ -179,7 +182,7 @@ def test_search_by_upload_and_where(
     with page.expect_response("**/api/pairs/**"):
         page.keyboard.press("ArrowRight")
     page.locator(".nearest .tile a").nth(2).click()
-    page.wait_for_url("**/look/*")
+    page.wait_for_url("**/similar/*")
     assert server.labels == {} and len(Collection(server.folder).photos()) == len(
         Collection(embedded / "C").photos()
     )
@@ -194,15 +197,19 @@ def test_a_photograph_is_dropped_or_pasted_anywhere(
     page.evaluate(
         """([data, way]) => {
           const carried = new DataTransfer();
-          carried.items.add(new File([new Uint8Array(data)], "some bird.jpg", { type: "image/jpeg" }));
+          const file = [new Uint8Array(data)];
+          carried.items.add(new File(file, "some bird.jpg", { type: "image/jpeg" }));
           if (way === "drop") {
             dispatchEvent(new DragEvent("dragenter", { dataTransfer: carried }));
             dispatchEvent(new DragEvent("drop", { dataTransfer: carried, cancelable: true }));
-          } else document.dispatchEvent(new ClipboardEvent("paste", { clipboardData: carried, bubbles: true, cancelable: true }));
+          } else {
+            const init = { clipboardData: carried, bubbles: true, cancelable: true };
+            document.dispatchEvent(new ClipboardEvent("paste", init));
+          }
         }""",
         [data, way],
     )
-    page.wait_for_url("**/look/upload-*")
+    page.wait_for_url("**/similar/upload-*")
     assert key_of(page, ".nearest .tile") == "finch/0.jpg"
 
 
@@ -221,7 +228,7 @@ def test_patches_that_cannot_be_had_are_said(
 ) -> None:
     expected.append("ERR_FAILED")
     page = open_page(
-        f"/look/{FIRST}", prepare=lambda page: page.route("**/look", lambda route: route.abort())
+        f"/similar/{FIRST}", prepare=lambda page: page.route("**/look", lambda route: route.abort())
     )
     notice(page, "does not answer")
     page.locator("#query .frame").focus()
@@ -266,7 +273,7 @@ def test_the_map_is_zoomed_and_clicked(server: Server, open_page: Callable[..., 
     page.locator("canvas").focus()
     for key in ("ArrowLeft", "-", "0", "Enter"):
         page.keyboard.press(key)
-    page.wait_for_url("**/look/*")
+    page.wait_for_url("**/similar/*")
 
 
 def test_the_map_is_loaded_again_once_there_is_a_better_one(
@@ -274,7 +281,7 @@ def test_the_map_is_loaded_again_once_there_is_a_better_one(
 ) -> None:
     def laid_out(vectors: Any, *, method: str) -> Any:
         assert method == map_layouts.QUICK or allowed.wait(60)
-        return layout(vectors, method=map_layouts.QUICK)
+        return project(vectors, method=map_layouts.QUICK)
 
     def watched(page: Any) -> None:
         page.clock.install()
@@ -282,17 +289,17 @@ def test_the_map_is_loaded_again_once_there_is_a_better_one(
 
     asked: list[str] = []
     allowed = threading.Event()
-    monkeypatch.setattr(map_layouts, "layout", laid_out)
+    monkeypatch.setattr(map_layouts, "project", laid_out)
     monkeypatch.setattr(map_layouts, "PATIENCE", 0.0)
     page = open_page("/map", alone=True, prepare=watched)
-    page.locator("#how", has_text="is being made").wait_for()
+    page.locator("#method", has_text="is being made").wait_for()
     until(lambda: page.clock.fast_forward(30_000) or asked.count("map/status") > 2)
     assert asked.count("map") == 1
     allowed.set()
     until(
         lambda: (
             page.clock.fast_forward(30_000)
-            or page.locator("#how", has_text="t-SNE; the nearer").count()
+            or page.locator("#method", has_text="t-SNE; the nearer").count()
         )
     )
     before = len(asked)

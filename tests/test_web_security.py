@@ -255,7 +255,7 @@ def test_every_answer_says_what_a_browser_may_do(
         client.post("/api/labels", json={}),
         client.get("/", headers={"Host": "evil.example"}),
     ]
-    monkeypatch.setattr("lodisc.web.state.state.State.now", lambda self: 1 / 0)
+    monkeypatch.setattr("lodisc.web.state.state.State.snapshot", lambda self: 1 / 0)
     answers += [closed.get("/"), closed.get("/api/photos"), client.get("/api/photos")]
     assert answers[-1].status_code == 500 and answers[-1].json()["detail"].startswith(
         "Something went wrong here"

@@ -1,4 +1,4 @@
-"""`serve` as a process: the address that it prints, what it refuses in one line, and how it ends."""
+"""`serve` as a process: the address it prints, what it refuses in one line, and how it ends."""
 
 import re
 import signal
@@ -63,7 +63,7 @@ def test_other_addresses_demand_the_token_that_is_printed(collection: Path) -> N
 def test_what_cannot_be_served_is_refused_in_one_line(
     collection: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(ValueError, match="is no collection"):
+    with pytest.raises(ValueError, match="is not a collection"):
         serve(tmp_path, port=0)
     with (
         socket.create_server(("127.0.0.1", 0)) as taken,

@@ -10,7 +10,7 @@ from web import FINCHES, WRENS, by_key, client_of, make_odd_collection, without_
 
 from lodisc.collection.collection import Collection
 from lodisc.data.decode import decode
-from lodisc.explain.attention import look
+from lodisc.explanation.attention import attention_maps
 from lodisc.web.state.encoding import view_box
 
 
@@ -74,6 +74,15 @@ def test_an_upload_finds_itself_and_works_like_a_photograph(
     )
 
 
+def test_a_bookmark_of_the_former_address_leads_to_the_look_alikes(client: TestClient) -> None:
+    id = by_key(client)[WRENS[0]].id
+    answer = client.get(f"/look/{id}", follow_redirects=False)
+    assert answer.status_code == 308 and answer.headers["location"] == f"/similar/{id}"
+    assert client.get("/look//evil.example", follow_redirects=False).status_code == 404
+    assert client.get("/look/evil.example", follow_redirects=False).status_code == 422
+    assert "Look-alikes of" in client.get(f"/look/{id}").text
+
+
 @pytest.mark.parametrize("top", ["0", "201", "-1", "x", "1e3", "", "９"])
 def test_uploads_ask_for_a_sound_number(client: TestClient, top: str) -> None:
     answer = client.post(
@@ -127,7 +136,7 @@ def test_looks_are_those_of_the_library(client: TestClient, folder: Path) -> Non
     encoder = Collection(folder / "C").encoder()
     photos = by_key(client)
     images = [decode((folder / "photos" / key).read_bytes()) for key in (FINCHES[0], WRENS[0])]
-    expected = look(encoder, images, fusion="product")
+    expected = attention_maps(encoder, images, fusion="product")
     features = encoder.patch_features(images).flatten(1, 2).numpy()
     pair = client.get(f"/api/pairs/{photos[FINCHES[0]].id}/{photos[WRENS[0]].id}").json()
     for key, side, one in zip((FINCHES[0], WRENS[0]), "ab", expected, strict=True):

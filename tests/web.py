@@ -1,4 +1,6 @@
-"""Tiny collections for tests of the server, clients that ask it as a program would, and a browser with a server of its own."""
+"""Tiny collections, clients and a browser for tests of the server."""
+
+# ruff: noqa: E402  (imports follow the check that the packages are installed)
 
 import asyncio
 import shutil
@@ -26,21 +28,19 @@ from lodisc.collection.collection import Collection, photo_id
 from lodisc.collection.index import index
 from lodisc.embedding.embed import embed
 from lodisc.web.app import create_app
-from lodisc.web.models import Photo
+from lodisc.web.models import PhotoOut
 
 FINCHES = [f"finch/{number}.jpg" for number in range(8)]
 WRENS = [f"wren/{number}.jpg" for number in range(8)]
 FIRST = photo_id(FINCHES[0])
-CHROMIUM = next(
-    (
-        found
-        for name in ("chromium", "chromium-browser", "google-chrome")
-        if (found := shutil.which(name))
-    ),
-    None,
-)
-PATIENCE = 90_000  # milliseconds, for machines that do much else
-VIOLATIONS = "addEventListener('securitypolicyviolation', (event) => console.error('policy: ' + event.violatedDirective + ' ' + event.blockedURI))"
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+CHROMIUM = next(filter(None, map(shutil.which, BROWSERS)), None)
+PATIENCE = 90_000  # milliseconds, for busy machines
+VIOLATIONS = """
+addEventListener("securitypolicyviolation", (event) => {
+  console.error("policy: " + event.violatedDirective + " " + event.blockedURI);
+});
+"""
 
 
 def make_collection(
@@ -52,7 +52,10 @@ def make_collection(
 
 
 def make_odd_collection(folder: Path, run: Path) -> Path:
-    """FOLDER/C of photographs of two kinds, plain ones, odd ones, odd names and some that can't be read; returns FOLDER."""
+    """FOLDER/C of plain photographs of two kinds, odd ones, odd names and unreadable files.
+
+    Returns FOLDER.
+    """
     unreadable(folder / "photos" / "bad")
     odd(folder / "photos" / "odd")
     write(folder / "photos" / "odd" / "upright.jpg", turned(6))
@@ -77,7 +80,7 @@ def index_again(folder: Path, run: Path) -> Path:
 
 
 def client_of(collection: Path, *, host: str = "localhost", **settings: Any) -> TestClient:
-    """A client in this process; what goes wrong in the server is an answer, as it is for everyone else."""
+    """A client in this process; an error in the server is an answer, as for any other client."""
     return TestClient(
         create_app(collection, **settings), base_url=f"http://{host}", raise_server_exceptions=False
     )
@@ -91,7 +94,7 @@ def ask(
     headers: list[tuple[bytes, bytes]],
     body: Iterator[bytes] | None = None,
 ) -> int:
-    """The status of an answer to a request that is put together by hand, as no client would."""
+    """The status of the answer to a request that no client would send."""
     statuses: list[int] = []
 
     async def receive() -> dict[str, Any]:
@@ -119,10 +122,10 @@ def ask(
     return statuses[0]
 
 
-def by_key(client: TestClient) -> dict[str, Photo]:
+def by_key(client: TestClient) -> dict[str, PhotoOut]:
     """All photographs that are listed, by their key."""
     listed = client.get("/api/photos", params={"limit": 500}).json()["photos"]
-    return {one["key"]: Photo(**one) for one in listed}
+    return {one["key"]: PhotoOut(**one) for one in listed}
 
 
 def label(client: TestClient, keys: list[str], name: str | None) -> Any:
@@ -133,19 +136,20 @@ def label(client: TestClient, keys: list[str], name: str | None) -> Any:
     ).json()
 
 
-def listed(client: TestClient, **wanted: Any) -> list[str]:
+def listed(client: TestClient, **query: Any) -> list[str]:
     """The keys of a listing, in its order."""
-    answer = client.get("/api/photos", params={"limit": 500, **wanted})
+    answer = client.get("/api/photos", params={"limit": 500, **query})
     assert answer.status_code == 200, answer.text
-    found = [photo["key"] for photo in answer.json()["photos"]]
-    assert len(found) == answer.json()["total"]
-    return found
+    keys = [photo["key"] for photo in answer.json()["photos"]]
+    assert len(keys) == answer.json()["total"]
+    return keys
 
 
 @contextmanager
 def served(collection: Path, **settings: object) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """A server in a process of its own, and the address that it prints."""
-    code = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a shell in the background has it ignored
+    # A shell in the background ignores the signal
+    code = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
     code += f"from lodisc.web.serve import serve; serve({str(collection)!r}, **{settings!r})"
     with subprocess.Popen(
         [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -160,14 +164,13 @@ def served(collection: Path, **settings: object) -> Iterator[tuple[subprocess.Po
 class _Uvicorn(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         await super().shutdown(sockets)
-        for connection in list(
-            self.server_state.connections
-        ):  # a browser may have opened one just now, and asks for nothing
+        # A browser may have opened one just now without sending a request
+        for connection in list(self.server_state.connections):
             connection.transport.abort()
 
 
 class Server:
-    """A collection served on a port of its own; it can be stopped, and started again on the same port."""
+    """A collection served on its own port; it can stop, and start again on the same port."""
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.port = folder, 0
@@ -183,7 +186,7 @@ class Server:
             lifespan="off",
             timeout_graceful_shutdown=2,
         )
-        self._server = _Uvicorn(config)  # without its lifespan it does not warm up
+        self._server = _Uvicorn(config)  # does not warm up, as its lifespan is off
         self._thread = threading.Thread(
             target=self._server.run, kwargs={"sockets": [listening]}, daemon=True
         )
@@ -200,15 +203,15 @@ class Server:
 
     @property
     def labels(self) -> dict[str, str]:
-        """What people typed, read from the disk."""
+        """The labels by key, read from the disk."""
         return Collection(self.folder).labels.current()
 
 
 def until(holds: Callable[[], object], *, seconds: float = PATIENCE / 1000) -> None:
-    """Wait for something that another process or thread brings about."""
+    """Wait for what another process or thread does."""
     end = time.monotonic() + seconds
     while not holds():
-        assert time.monotonic() < end, "it did not come about"
+        assert time.monotonic() < end, "it did not happen in time"
         time.sleep(0.05)
 
 
@@ -241,36 +244,38 @@ def browser() -> Iterator[Any]:
 
 @pytest.fixture
 def expected() -> list[str]:
-    """What the console may say in this test."""
+    """Messages of the console that this test expects."""
     return []
 
 
 @pytest.fixture(scope="module")
 def context(browser: Any) -> Iterator[Any]:
-    """One for all tests, as it takes long to make; each server has an address of its own, and so finds nothing kept."""
-    made = new_context(browser)
-    yield made
-    made.close()
+    """One for all tests, as it is slow to make; each server has its own address and storage."""
+    shared = new_context(browser)
+    yield shared
+    shared.close()
 
 
 def new_context(browser: Any) -> Any:
-    made = browser.new_context()
-    made.set_default_timeout(PATIENCE)
-    made.add_init_script(VIOLATIONS)
-    return made
+    context = browser.new_context()
+    context.set_default_timeout(PATIENCE)
+    context.add_init_script(VIOLATIONS)
+    return context
 
 
 @pytest.fixture
 def open_page(
     browser: Any, context: Any, server: Server, expected: list[str]
 ) -> Iterator[Callable[..., Any]]:
-    """Open pages, `prepare`d, if need be in a context of their own; at the end there must have been no trouble in any."""
+    """Open pages, after `prepare`, or `alone` in a new context.
+
+    At the end no page may have had an error, a warning or a request to another host.
+    """
     contexts: list[Any] = []
     trouble: list[str] = []
     if not context.pages:
-        context.new_page().goto(
-            f"{server.address}/static/icon.svg"
-        )  # keeps a process for the others
+        # Keeps a process for the other pages
+        context.new_page().goto(f"{server.address}/static/icon.svg")
 
     def open_page(
         path: str = "/",
@@ -314,22 +319,20 @@ def open_page(
 def key_of(page: Any, tile: str) -> str:
     """The key of the photograph in a tile."""
     id = page.locator(tile).first.get_attribute("data-id")
-    key: str = page.evaluate(
-        "id => fetch(`/api/photos/${id}`).then((answer) => answer.json()).then((photo) => photo.key)",
-        id,
-    )
+    script = "async (id) => (await (await fetch(`/api/photos/${id}`)).json()).key"
+    key: str = page.evaluate(script, id)
     return key
 
 
 def notice(page: Any, text: str) -> Any:
     """Wait for a message with this text in it."""
-    found = page.locator(".notice", has_text=text)
-    found.wait_for()
-    return found
+    locator = page.locator(".notice", has_text=text)
+    locator.wait_for()
+    return locator
 
 
 def settled(page: Any) -> None:
-    """Wait until the page has an answer to all that was typed: before that there is nothing to undo."""
+    """Wait until the server has answered all that was typed; before that nothing can be undone."""
     until(
         lambda: (
             not page.evaluate("Object.keys(localStorage).some((name) => name.includes(':outbox:'))")

@@ -1,1 +1,1 @@
-"""A person's photographs as vectors: embedded shard by shard into Parquet."""
+"""A person's photographs with their vectors, labels and groups, in one folder."""

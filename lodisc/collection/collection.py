@@ -1,13 +1,4 @@
-"""A collection on disk, opened: its photographs and vectors as the store has them now, its labels, its encoder.
-
-C/
-  photos.lance/   the photographs and their vectors, in LanceDB (`store.py`)
-  labels.sqlite   what people typed, with its history (`labels.py`)
-  groups.json     the last grouping (`groups.py`)
-  skipped.jsonl   photographs that could not be read, and why
-  encoders/HEX/   the encoder that made the vectors, a timm directory, and `embedding.json`, what it was made by
-  cache/          thumbnails and maps; may be deleted
-"""
+"""An open collection: its photographs and vectors, its labels and its encoder."""
 
 from __future__ import annotations
 
@@ -19,35 +10,44 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from lodisc.collection.files import CollectionFiles
 from lodisc.collection.labels import Labels
 from lodisc.collection.store import Store
 from lodisc.data.photo import Photo, Skipped, printable
+from lodisc.embedding.embedding import EmbeddingSettings
 from lodisc.embedding.parts import FINGERPRINT, vectors_of
 from lodisc.errors import UserError
+from lodisc.files import read_json_lines
 from lodisc.vectors.nearest import unit_rows
 
 if TYPE_CHECKING:
     from lodisc.photo_encoder import PhotoEncoder
 
-EMBEDDING = "embedding.json"
-_BLOCK = 8192  # rows at a time
+_BLOCK_ROWS = 8192
+
+
+class CollectionSettings(EmbeddingSettings):
+    """What a collection knows of the embedding that it mirrors."""
+
+    parts: str
+    """The folder of the embedding."""
 
 
 def photo_id(key: str) -> str:
-    """Sixteen hex digits that stand for a key where a key can't: in addresses."""
+    """Sixteen hex digits for a key, to use in addresses."""
     return hashlib.blake2b(key.encode(), digest_size=8).hexdigest()
 
 
 @dataclass(frozen=True, eq=False)
 class Photos:
-    """The photographs of a collection at one version of its store, sorted by key; it never changes."""
+    """The photographs of a collection at one version of its store, sorted by key. Immutable."""
 
     version: str
     fingerprint: str
@@ -77,82 +77,80 @@ class Photos:
     @cached_property
     def by_id(self) -> dict[str, int]:
         """The row of each id."""
-        return {one: row for row, one in enumerate(self.ids)}
+        return {id: row for row, id in enumerate(self.ids)}
+
+    def path(self, row: int) -> str:
+        """The file of the photograph in this row, or the tar in which it lies."""
+        return str(self.table["path"][row].as_py())
 
     def photo(self, row: int) -> Photo:
-        """Where the bytes of the photograph in this row lie; its `read` raises `Unreadable`."""
-        key, path, offset, size = (
-            self.table[name][row].as_py() for name in ("key", "path", "offset", "bytes")
-        )
-        return (
-            Photo(key, Path(path))
-            if offset is None
-            else Photo(key, Path(path), offset=offset, size=size)
-        )
+        """The photograph in this row; its `read` raises `Unreadable`."""
+        key, path = self.keys[row], Path(self.path(row))
+        offset, size = (self.table[name][row].as_py() for name in ("offset", "bytes"))
+        return Photo(key, path) if offset is None else Photo(key, path, offset=offset, size=size)
 
 
 class Collection:
-    """An opened collection; threads may share it. Raises `UserError` when the folder holds none."""
+    """An open collection; threads may share it.
+
+    Raises `UserError` if the folder does not hold a collection.
+    """
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
-        if not (self.path / "photos.lance").is_dir():
+        self.files = CollectionFiles(self.path)
+        name = printable(path)
+        if not self.files.photos.is_dir():
             raise UserError(
-                f"{printable(path)} is no collection; make one with  lodisc index DIR --collection {printable(path)}"
+                f"{name} is not a collection; make one with  lodisc index DIR --collection {name}"
             )
         self.store = Store(self.path)
         if not self.store.exists:
             raise UserError(
-                f"{printable(path)} was not finished; run  lodisc index DIR --collection {printable(path)}  again"
+                f"{name} was not finished; run  lodisc index DIR --collection {name}  again"
             )
-        self.labels = Labels(self.path / "labels.sqlite")
+        self.labels = Labels(self.files.labels)
         self._photos: Photos | None = None
-        self._encoder: tuple[str, PhotoEncoder] | None = None
-        self._reading, self._loading = threading.Lock(), threading.Lock()
+        self._encoder: tuple[tuple[str, str], PhotoEncoder] | None = None
+        self._photos_lock, self._encoder_lock = threading.Lock(), threading.Lock()
 
     def photos(self) -> Photos:
-        """The photographs as the store has them now, read again only when it has changed."""
-        with self._reading:
+        """The photographs as they are in the store, read again only after a change."""
+        with self._photos_lock:
             if self._photos is None or self._photos.version != self.store.version:
                 self._photos = _photos(*self.store.read())
             return self._photos
 
     @property
-    def settings(self) -> dict[str, Any]:
-        """What made the vectors: encoder, dim, image_size, data, and of a run also run and fusion."""
-        path = encoder_folder(self.path, self.photos().fingerprint) / EMBEDDING
+    def settings(self) -> CollectionSettings:
+        """What made the vectors."""
+        path = self.files.embedding_settings(self.photos().fingerprint)
         try:
-            settings: dict[str, Any] = json.loads(path.read_text())
+            return cast(CollectionSettings, json.loads(path.read_text()))
         except (OSError, ValueError) as error:
             raise UserError(
                 f"{printable(path)} is damaged ({error}); run  lodisc index  again"
             ) from None
-        return settings
 
     def encoder(self, *, device: str = "auto") -> PhotoEncoder:
-        """The encoder that made the vectors; loaded once, and again only when the vectors are of another."""
+        """The encoder that made the vectors, on this device.
+
+        It is loaded again only if the vectors are of another encoder, or for another device.
+        """
         from lodisc.encoders import load_encoder
         from lodisc.photo_encoder import PhotoEncoder
 
-        with self._loading:
+        with self._encoder_lock:
             fingerprint, name = self.photos().fingerprint, self.settings["encoder"]
-            if self._encoder is None or self._encoder[0] != fingerprint:
-                loaded = load_encoder(encoder_folder(self.path, fingerprint))
-                self._encoder = fingerprint, PhotoEncoder(loaded, name=name, device=device)
+            if self._encoder is None or self._encoder[0] != (fingerprint, device):
+                inner = load_encoder(self.files.encoder(fingerprint))
+                encoder = PhotoEncoder(inner, name=name, device=device)
+                self._encoder = (fingerprint, device), encoder
             return self._encoder[1]
 
     def skipped(self) -> list[Skipped]:
         """The photographs that could not be read when they were embedded, and why."""
-        try:
-            lines = (self.path / "skipped.jsonl").read_text().splitlines()
-        except FileNotFoundError:
-            return []
-        return [Skipped(**json.loads(line)) for line in lines]
-
-
-def encoder_folder(collection: Path, fingerprint: str) -> Path:
-    """Where a collection keeps the encoder with this fingerprint."""
-    return collection / "encoders" / fingerprint[:16]
+        return [Skipped(**entry) for entry in read_json_lines(self.files.skipped)]
 
 
 def _photos(version: str, rows: pa.Table) -> Photos:
@@ -160,14 +158,12 @@ def _photos(version: str, rows: pa.Table) -> Photos:
     place_N = np.empty(len(rows), np.int64)
     place_N[order_N] = np.arange(len(rows))
     vectors_ND = np.empty((len(rows), rows.schema.field("vector").type.list_size), np.float32)
-    batches = rows.select(["vector"]).to_batches(
-        max_chunksize=_BLOCK
-    )  # so that the vectors are in memory once, not thrice
+    # In batches, so that the vectors are in memory once, not three times
+    batches = rows.select(["vector"]).to_batches(max_chunksize=_BLOCK_ROWS)
 
     def fill(first: int, batch: pa.RecordBatch) -> None:
-        vectors_ND[place_N[first : first + len(batch)]] = unit_rows(
-            vectors_of(pa.Table.from_batches([batch]))
-        )
+        vectors_BD = vectors_of(pa.Table.from_batches([batch]))
+        vectors_ND[place_N[first : first + len(batch)]] = unit_rows(vectors_BD)
 
     with ThreadPoolExecutor(2) as pool:
         for _ in pool.map(fill, accumulate(map(len, batches), initial=0), batches):

@@ -1,164 +1,167 @@
-"""`index`: make a collection mirror a folder of Parquet parts; labels that people gave stay, by key and by content."""
+"""`index`: make a collection mirror an embedding; labels stay, by key and by content."""
 
 from __future__ import annotations
 
 import hashlib
-import json
 import shutil
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from lodisc.collection.collection import EMBEDDING, Collection, encoder_folder
+from lodisc.collection.collection import Collection, CollectionSettings
+from lodisc.collection.files import CollectionFiles
 from lodisc.collection.labels import Labels
-from lodisc.collection.lookalikes import RECALL, Recall, keep_index
-from lodisc.collection.store import ROW_STATE, Store
-from lodisc.console import progress_bar, stdout
+from lodisc.collection.lookalikes import RecallEntry, build_index
+from lodisc.collection.store import ROW_STATE, Change, Store
+from lodisc.console import progress_bar
 from lodisc.data.check import write_skipped
 from lodisc.data.photo import printable
-from lodisc.embedding.parts import ENCODER, FINGERPRINT, SETTINGS, skipped_in, vectors_of
+from lodisc.embedding.embedding import SETTINGS, Embedding, EmbeddingSettings
+from lodisc.embedding.parts import FINGERPRINT, vectors_of
 from lodisc.errors import UserError
-from lodisc.files import locked, write_json
+from lodisc.files import locked, read_json, write_json
 
-RENAMED = "renamed.json"
+_BATCH_ROWS = 8192
 
 
-def index(source: str | Path, *, collection: str | Path) -> dict[str, Any]:
-    """Make the collection hold the photographs of an embedding and no others; returns how many were added, replaced, kept, removed.
+class IndexResult(TypedDict):
+    """What changed; also what `lodisc index --json` prints."""
 
-    Safe to kill at any moment: the collection is as before, or as after. Labels stay, and follow a photograph whose file was renamed
-    (where the kill came just before that, at the next call; until then they are on what has the old name now).
-    An embedding by another encoder replaces every vector. Raises `UserError` for a folder that holds no embedding, for parts that
-    are damaged, name a photograph twice or hold vectors that are not finite, and where not one photograph of the collection is in it.
+    collection: str
+    photographs: int
+    added: int
+    replaced: int
+    kept: int
+    """Photographs that were already there, unchanged."""
+    removed: int
+    skipped: int
+    """Photographs that could not be read when they were embedded."""
+    labels_carried: int
+    """Labels that followed a renamed photograph."""
+    labels_of_edited: int
+    """Labels of photographs whose file now has other content under the same name."""
+    recall: RecallEntry | None
+    """That of the index, if the collection is large enough for one."""
+
+
+def index(source: str | Path, *, collection: str | Path) -> IndexResult:
+    """Make the collection hold the photographs of an embedding and no others.
+
+    Safe to kill at any moment: the collection is as before, or as after. Labels stay, and follow a
+    photograph whose file was renamed. If the kill came just before that, they follow at the next
+    call; until then they are on whatever has the old name. An embedding by another encoder
+    replaces every vector. Raises `UserError` for a folder that is not an embedding; for parts that
+    are damaged, name a photograph twice or hold vectors that are not finite; and if not one
+    photograph of the collection is in the embedding.
     """
-    parts, folder = Path(source), Path(collection)
-    settings = _embedding(parts)
-    paths = sorted(parts.glob("part-*.parquet"))
-    found = _contents(paths, settings["fingerprint"])
-    if not found:
-        raise UserError(f"{printable(parts)} holds no photographs yet; run  lodisc embed  first")
-    folder.mkdir(parents=True, exist_ok=True)
-    with locked(folder):
-        store, labels = Store(folder), Labels(folder / "labels.sqlite")
-        _carry_labels(folder, labels, store)
-        before = store.keys_and("digest") if store.exists else {}
-        if (
-            before
-            and not before.keys() & found.keys()
-            and not set(before.values()) & set(found.values())
-        ):
-            raise UserError(
-                f"none of the {len(before):,} photographs of {printable(folder)} is in {printable(parts)}; choose another --collection"
-            )
-        _keep_encoder(parts, folder, settings)
-        moved = _renamed(labels, before, found)
-        edited = [
-            key
-            for key in labels.current().keys() & before.keys() & found.keys() - moved.keys()
-            if before[key] != found[key]
-        ]
-        if moved:
-            write_json(folder / RENAMED, {"version": store.version, "moved": moved})
-        (folder / RECALL).unlink(missing_ok=True)
-        with progress_bar() as progress:
-            bar = progress.add_task("Indexing", total=len(found), note="")
-            change = store.mirror(
-                _batches(paths, settings, advance=lambda count: progress.advance(bar, count)),
-                schema=_schema(settings),
-            )
-        carried = _carry_labels(folder, labels, store)
-        skipped = skipped_in(parts)
-        write_skipped(folder / "skipped.jsonl", skipped)
-        _forget_other_encoders(folder, settings["fingerprint"])
+    embedding, files = Embedding(Path(source)), CollectionFiles(Path(collection))
+    settings = embedding.settings()
+    digests = _digests(embedding.parts(), settings["fingerprint"])
+    if not digests:
+        raise UserError(f"{printable(source)} holds no photographs yet; run  lodisc embed  first")
+    files.path.mkdir(parents=True, exist_ok=True)
+    with locked(files.path):
+        store, labels = Store(files.path), Labels(files.labels)
+        _carry_labels(files, labels, store)
+        previous = store.column("digest") if store.exists else {}
+        _require_same_photographs(files, embedding, previous, digests)
+        _copy_encoder(embedding, files, settings)
+        renamed = _renamed(labels, previous, digests)
+        edited = _edited(labels, previous, digests) - renamed.keys()
+        if renamed:
+            write_json(files.renamed, {"version": store.version, "moved": renamed})
+        files.recall.unlink(missing_ok=True)
+        change = _mirror(store, embedding, settings, total=len(digests))
+        carried = _carry_labels(files, labels, store)
+        skipped = embedding.skipped()
+        write_skipped(files.skipped, skipped)
+        _remove_other_encoders(files, settings["fingerprint"])
         store.tidy()
-        recall = keep_index(Collection(folder))
-    counts = {"photographs": len(found), **change._asdict(), "skipped": len(skipped)}
-    kept = {"labels_carried": carried, "labels_of_edited": len(edited)}
-    return {
-        "collection": str(folder),
-        **counts,
-        **kept,
-        "recall": recall._asdict() if recall else None,
-    }
-
-
-def print_summary(result: dict[str, Any]) -> None:
-    """One line for people."""
-    counts = ", ".join(
-        f"{result[name]:,} {name}"
-        for name in ("added", "replaced", "kept", "removed")
-        if result[name]
+        recall = build_index(Collection(files.path))
+    return IndexResult(
+        collection=str(files.path),
+        photographs=len(digests),
+        added=change.added,
+        replaced=change.replaced,
+        kept=change.unchanged,
+        removed=change.removed,
+        skipped=len(skipped),
+        labels_carried=carried,
+        labels_of_edited=len(edited),
+        recall=recall.to_dict() if recall else None,
     )
-    carried = (
-        f"; {result['labels_carried']:,} labels followed renamed photographs"
-        if result["labels_carried"]
-        else ""
-    )
-    edited = result["labels_of_edited"]
-    kept = (
-        f"; {edited:,} labels stayed with files of the same name and other content: look at them"
-        if edited
-        else ""
-    )
-    skipped = (
-        f"; {result['skipped']:,} could not be read, listed in skipped.jsonl"
-        if result["skipped"]
-        else ""
-    )
-    line = f"{printable(result['collection'])}: {result['photographs']:,} photographs ({counts}){carried}{kept}{skipped}"
-    stdout.print(line, markup=False, soft_wrap=True)
-    if result["recall"]:
-        stdout.print(Recall(**result["recall"]).words, markup=False, soft_wrap=True)
 
 
-def _embedding(parts: Path) -> dict[str, Any]:
-    try:
-        settings: dict[str, Any] = json.loads((parts / SETTINGS).read_text())
-    except FileNotFoundError:
-        raise UserError(
-            f"{printable(parts)} holds no embedding; make one with  lodisc embed RUN DATA --out {printable(parts)}"
-        ) from None
-    except ValueError as error:
-        raise UserError(
-            f"{printable(parts / SETTINGS)} is damaged ({error}); run  lodisc embed  into another folder"
-        ) from None
-    return settings
-
-
-def _contents(paths: list[Path], fingerprint: str) -> dict[str, str]:
-    """The digest of every photograph in the parts, by its key; refuses parts that can't be trusted."""
+def _digests(parts: Sequence[Path], fingerprint: str) -> dict[str, str]:
+    """The digest of every photograph in the parts, by key. Refuses parts that can't be trusted."""
     digests: dict[str, str] = {}
-    for path in paths:
-        try:
-            rows = pq.read_table(path, columns=["key", "digest", "vector"])
-        except (OSError, pa.ArrowInvalid) as error:
-            raise UserError(
-                f"{printable(path)} is damaged ({str(error).splitlines()[0]}); run  lodisc embed  again"
-            ) from None
-        if (rows.schema.metadata or {}).get(FINGERPRINT) != fingerprint.encode():
-            raise UserError(
-                f"{printable(path)} was made by another encoder than {SETTINGS} says; delete it and run  lodisc embed  again"
-            )
-        if len(rows) and not np.isfinite(vectors_of(rows)).all():
-            raise UserError(
-                f"{printable(path)} holds vectors that are not finite; delete it and run  lodisc embed  again"
-            )
+    for path in parts:
+        rows = _read_sound(path, fingerprint)
         keys = rows["key"].to_pylist()
-        twice = next((key for key in keys if key in digests), None)
-        if twice is not None:
+        duplicate = next((key for key in keys if key in digests), None)
+        if duplicate is not None:
             raise UserError(
-                f"{printable(path)}: {printable(twice)} is in another part too; let  lodisc embed  finish first"
+                f"{printable(path)}: {printable(duplicate)} is in another part too; "
+                "let  lodisc embed  finish first"
             )
         digests.update(zip(keys, rows["digest"].to_pylist(), strict=True))
     return digests
 
 
-def _schema(settings: dict[str, Any]) -> pa.Schema:
+def _read_sound(path: Path, fingerprint: str) -> pa.Table:
+    """key, digest and vector of a part."""
+    try:
+        rows = pq.read_table(path, columns=["key", "digest", "vector"])
+    except (OSError, pa.ArrowInvalid) as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(
+            f"{printable(path)} is damaged ({reason}); run  lodisc embed  again"
+        ) from None
+    if (rows.schema.metadata or {}).get(FINGERPRINT) != fingerprint.encode():
+        raise UserError(
+            f"{printable(path)} was made by another encoder than {SETTINGS} says; "
+            "delete it and run  lodisc embed  again"
+        )
+    if len(rows) and not np.isfinite(vectors_of(rows)).all():
+        raise UserError(
+            f"{printable(path)} holds vectors that are not finite; "
+            "delete it and run  lodisc embed  again"
+        )
+    return rows
+
+
+def _require_same_photographs(
+    files: CollectionFiles,
+    embedding: Embedding,
+    previous: Mapping[str, str],
+    digests: Mapping[str, str],
+) -> None:
+    """Refuse an embedding that shares neither a key nor a file with the collection."""
+    shared = previous.keys() & digests.keys() or set(previous.values()) & set(digests.values())
+    if previous and not shared:
+        raise UserError(
+            f"none of the {len(previous):,} photographs of {printable(files.path)} "
+            f"is in {printable(embedding.path)}; choose another --collection"
+        )
+
+
+def _mirror(
+    store: Store, embedding: Embedding, settings: EmbeddingSettings, *, total: int
+) -> Change:
+    with progress_bar() as progress:
+        bar = progress.add_task("Indexing", total=total, note="")
+        batches = _batches(
+            embedding.parts(), settings, advance=lambda count: progress.advance(bar, count)
+        )
+        return store.mirror(batches, schema=_schema(settings))
+
+
+def _schema(settings: EmbeddingSettings) -> pa.Schema:
     texts = [
         (name, pa.string()) for name in ("key", "path", "folder", "split", "digest", ROW_STATE)
     ]
@@ -171,72 +174,88 @@ def _schema(settings: dict[str, Any]) -> pa.Schema:
 
 
 def _batches(
-    paths: list[Path], settings: dict[str, Any], *, advance: Any
+    parts: Sequence[Path], settings: EmbeddingSettings, *, advance: Callable[[int], None]
 ) -> Iterator[pa.RecordBatch]:
-    """The rows of the parts as the store keeps them: `label` is the sub-folder's name there, and `state` a digest of the row."""
+    """The rows of the parts as the store holds them.
+
+    There `folder` is the name of the sub-folder, which a part calls `label`, and `state` is a
+    digest of the row.
+    """
     schema = _schema(settings)
-    for path in paths:
+    for path in parts:
         rows = pq.read_table(path)
         rows = rows.rename_columns(
             ["folder" if name == "label" else name for name in rows.column_names]
         )
-        described = [name for name in schema.names if name not in ("vector", ROW_STATE)]
-        values = zip(*(rows[name].to_pylist() for name in described), strict=True)
+        columns = [name for name in schema.names if name not in ("vector", ROW_STATE)]
+        values = zip(*(rows[name].to_pylist() for name in columns), strict=True)
         states = [hashlib.blake2b(repr(row).encode(), digest_size=16).hexdigest() for row in values]
         rows = (
             rows.append_column(ROW_STATE, pa.array(states, pa.string()))
             .select(schema.names)
             .replace_schema_metadata(schema.metadata)
         )
-        for batch in rows.to_batches(max_chunksize=8192):
+        for batch in rows.to_batches(max_chunksize=_BATCH_ROWS):
             yield batch
             advance(len(batch))
 
 
-def _keep_encoder(parts: Path, folder: Path, settings: dict[str, Any]) -> None:
-    """Copy the encoder, whole or not at all, and write down what it was made by."""
-    kept = encoder_folder(folder, settings["fingerprint"])
-    if not kept.is_dir():
-        beside = kept.with_suffix(".tmp")
-        shutil.rmtree(beside, ignore_errors=True)
-        shutil.copytree(parts / ENCODER, beside)
-        beside.rename(kept)
-    write_json(kept / EMBEDDING, {**settings, "parts": str(parts.resolve())})
+def _copy_encoder(
+    embedding: Embedding, files: CollectionFiles, settings: EmbeddingSettings
+) -> None:
+    """Copy the encoder atomically, and write down the settings of the embedding."""
+    encoder = files.encoder(settings["fingerprint"])
+    if not encoder.is_dir():
+        draft = encoder.with_suffix(".tmp")
+        shutil.rmtree(draft, ignore_errors=True)
+        shutil.copytree(embedding.encoder, draft)
+        draft.rename(encoder)
+    content = CollectionSettings(**settings, parts=str(embedding.path.resolve()))
+    write_json(files.embedding_settings(settings["fingerprint"]), content)
 
 
-def _forget_other_encoders(folder: Path, fingerprint: str) -> None:
-    kept = encoder_folder(folder, fingerprint)
-    for other in kept.parent.iterdir():
-        if other != kept:
-            shutil.rmtree(other, ignore_errors=True)
+def _remove_other_encoders(files: CollectionFiles, fingerprint: str) -> None:
+    for path in files.encoders.iterdir():
+        if path != files.encoder(fingerprint):
+            shutil.rmtree(path, ignore_errors=True)
 
 
-def _renamed(labels: Labels, before: dict[str, str], found: dict[str, str]) -> dict[str, str]:
-    """The new key of every labelled photograph that is not where it was: of the same digest, first to first where there are copies."""
-    gone, come = defaultdict(list), defaultdict(list)
+def _renamed(
+    labels: Labels, previous: Mapping[str, str], digests: Mapping[str, str]
+) -> dict[str, str]:
+    """The new key of every labelled photograph that is no longer where it was.
+
+    It is the key with the same digest; of several copies, the first goes to the first.
+    """
+    old_keys, new_keys = defaultdict(list), defaultdict(list)
     for key in sorted(labels.current()):
-        if key in before and found.get(key) != before[key]:
-            gone[before[key]].append(key)
-    for key, digest in sorted(found.items()):
-        if digest in gone and before.get(key) != digest:
-            come[digest].append(key)
+        if key in previous and digests.get(key) != previous[key]:
+            old_keys[previous[key]].append(key)
+    for key, digest in sorted(digests.items()):
+        if digest in old_keys and previous.get(key) != digest:
+            new_keys[digest].append(key)
     return {
         old: new
-        for digest, olds in gone.items()
-        for old, new in zip(olds, come[digest], strict=False)
+        for digest, keys in old_keys.items()
+        for old, new in zip(keys, new_keys[digest], strict=False)
     }
 
 
-def _carry_labels(folder: Path, labels: Labels, store: Store) -> int:
-    """Let labels follow the photographs that were to be renamed when the store had another version: now, or before it was killed."""
-    path = folder / RENAMED
-    if not path.exists():
+def _edited(labels: Labels, previous: Mapping[str, str], digests: Mapping[str, str]) -> set[str]:
+    """The keys of labelled photographs whose file has other content than before."""
+    keys = labels.current().keys() & previous.keys() & digests.keys()
+    return {key for key in keys if previous[key] != digests[key]}
+
+
+def _carry_labels(files: CollectionFiles, labels: Labels, store: Store) -> int:
+    """Move the labels of renamed photographs, once the store has changed; returns how many.
+
+    The list of renamed photographs is of this call, or of one that was killed before it did so.
+    """
+    if not files.renamed.exists():
         return 0
-    renamed = json.loads(path.read_text())
-    carried = (
-        labels.carry(renamed["moved"])
-        if store.exists and store.version != renamed["version"]
-        else 0
-    )
-    path.unlink()
+    renamed = read_json(files.renamed)
+    has_changed = store.exists and store.version != renamed["version"]
+    carried = labels.carry(renamed["moved"]) if has_changed else 0
+    files.renamed.unlink()
     return carried

@@ -1,50 +1,67 @@
-"""Look-alikes in collections of more than a million photographs: an IVF index proposes candidates, and exact cosines put them in order.
+"""Look-alikes in a collection: exact, or by an index if there are more than a million photographs.
 
-C/recall.json   what part of the exact answers the index finds, measured when it was made
+The index (IVF) proposes candidates, and exact cosines put them in order.
 
-Axes: N photographs, D feature, Q queries, K answers of a query.
+Axes: N photographs, D features, Q queries, K answers of a query.
 """
 
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, TypedDict, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lodisc.files import write_json
-from lodisc.vectors.nearest import best, nearest
+from lodisc.vectors.nearest import nearest, rank
 
 if TYPE_CHECKING:
     from lodisc.collection.collection import Collection, Photos
 
 EXACT_UP_TO = 1_000_000
-RECALL = "recall.json"
 PROBES = 20  # cells of the index that are searched
 CANDIDATES = 5  # for each answer
 QUERIES = 200  # photographs that the recall is measured with
 TOP = 12
 
 
-class Recall(NamedTuple):
-    """Of the TOP exact answers, the share that the index finds, for photographs drawn by lot."""
+class RecallEntry(TypedDict):
+    """What `recall.json` holds."""
 
     share: float
     queries: int
     photographs: int
     fingerprint: str
 
+
+@dataclass(frozen=True)
+class Recall:
+    """The share of the TOP exact answers that the index finds, for randomly drawn photographs."""
+
+    share: float
+    queries: int
+    photographs: int
+    fingerprint: str
+
+    def to_dict(self) -> RecallEntry:
+        return cast(RecallEntry, asdict(self))
+
     @property
     def words(self) -> str:
-        """What one should know of answers by an index."""
-        return f"The index finds {100 * self.share:.1f} % of the {TOP} exact look-alikes ({self.queries:,} photographs tried)."
+        """What one should know about answers by an index."""
+        return (
+            f"The index finds {100 * self.share:.1f} % of the {TOP} exact look-alikes "
+            f"({self.queries:,} photographs tried)."
+        )
 
 
-def keep_index(collection: Collection, *, seed: int = 0) -> Recall | None:
-    """Index the vectors of a collection that is too large for exact search, and measure the recall; none for a smaller one.
+def build_index(collection: Collection, *, seed: int = 0) -> Recall | None:
+    """Index the vectors of a collection too large for exact search, and measure the recall.
 
-    Call it while `writing`. Killed, it leaves a collection that is searched exactly.
+    Returns None for a smaller collection. Only for a process that holds the lock of the folder. If
+    it is killed, the collection is searched exactly.
     """
     table = collection.store.table
     if table.count_rows() <= EXACT_UP_TO:
@@ -54,30 +71,26 @@ def keep_index(collection: Collection, *, seed: int = 0) -> Recall | None:
     photos = collection.photos()
     if not any("vector" in index.columns for index in table.list_indices()):
         table.create_index("vector", config=IvfSq(distance_type="cosine"))
-    queries = np.sort(
-        np.random.default_rng(seed).choice(len(photos), min(QUERIES, len(photos)), replace=False)
-    )
+    rng = np.random.default_rng(seed)
+    queries = np.sort(rng.choice(len(photos), min(QUERIES, len(photos)), replace=False))
     _, exact_QK = nearest(photos.vectors, photos.vectors[queries], top=TOP + 1)
-    _, found_QK = _by_index(collection, photos, photos.vectors[queries], top=TOP + 1)
-    right_QK = found_QK[:, 1:] >= exact_QK[:, -1:] - 1e-6  # the first is the photograph itself
-    recall = Recall(float(right_QK.mean()), len(queries), len(photos), photos.fingerprint)
-    write_json(collection.path / RECALL, recall._asdict())
+    _, scores_QK = _by_index(collection, photos, photos.vectors[queries], top=TOP + 1)
+    hits_QK = scores_QK[:, 1:] >= exact_QK[:, -1:] - 1e-6  # the first is the photograph itself
+    recall = Recall(float(hits_QK.mean()), len(queries), len(photos), photos.fingerprint)
+    write_json(collection.files.recall, recall.to_dict())
     return recall
 
 
 def measured_recall(collection: Collection, photos: Photos) -> Recall | None:
-    """The recall of the index that a collection is searched with; none where it is searched exactly."""
+    """The recall of the index that a collection is searched with; None if search is exact."""
     if len(photos) <= EXACT_UP_TO:
         return None
     try:
-        recall = Recall(**json.loads((collection.path / RECALL).read_bytes()))
+        recall = Recall(**json.loads(collection.files.recall.read_bytes()))
     except (OSError, ValueError, TypeError):
         return None
-    return (
-        recall
-        if (recall.fingerprint, recall.photographs) == (photos.fingerprint, len(photos))
-        else None
-    )
+    current = (photos.fingerprint, len(photos))
+    return recall if (recall.fingerprint, recall.photographs) == current else None
 
 
 def look_alikes(
@@ -88,7 +101,7 @@ def look_alikes(
     top: int,
     allowed_N: NDArray[np.bool_] | None = None,
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """As `nearest`, but by the index where `measured_recall` says that there is one and nothing is forbidden."""
+    """As `nearest`, but by the index if `measured_recall` finds one and nothing is forbidden."""
     if allowed_N is not None or measured_recall(collection, photos) is None:
         return nearest(photos.vectors, queries_QD, top=top, allowed_N=allowed_N)
     return _by_index(collection, photos, queries_QD, top=top)
@@ -98,26 +111,27 @@ def _by_index(
     collection: Collection, photos: Photos, queries_QD: NDArray[np.float32], *, top: int
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     count = min(top, len(photos))
-    rows_QK, scores_QK = (
-        np.empty((len(queries_QD), count), np.int64),
-        np.empty((len(queries_QD), count), np.float32),
-    )
+    rows_QK = np.empty((len(queries_QD), count), np.int64)
+    scores_QK = np.empty((len(queries_QD), count), np.float32)
     for query, query_D in enumerate(queries_QD):
-        search = (
-            collection.store.table.search(query_D, vector_column_name="vector")
-            .distance_type("cosine")
-            .nprobes(PROBES)
-        )
-        keys = (
-            search.select(["key", "_distance"])
-            .limit(CANDIDATES * count)
-            .to_arrow()["key"]
-            .to_pylist()
-        )
-        rows = np.sort([photos.position[key] for key in keys if key in photos.position]).astype(
-            np.int64
-        )
-        if len(rows) < count:
-            rows = np.arange(len(photos))
-        rows_QK[query], scores_QK[query] = best(photos.vectors, query_D, rows, count)
+        candidates = _candidates(collection, photos, query_D, limit=CANDIDATES * count)
+        if len(candidates) < count:
+            candidates = np.arange(len(photos))
+        rows_QK[query], scores_QK[query] = rank(photos.vectors, query_D, candidates, count)
     return rows_QK, scores_QK
+
+
+def _candidates(
+    collection: Collection, photos: Photos, query_D: NDArray[np.float32], *, limit: int
+) -> NDArray[np.int64]:
+    """The rows that the index proposes, in ascending order."""
+    search = (
+        collection.store.table.search(query_D, vector_column_name="vector")
+        .distance_type("cosine")
+        .nprobes(PROBES)
+        .select(["key", "_distance"])
+        .limit(limit)
+    )
+    keys = search.to_arrow()["key"].to_pylist()
+    rows = [photos.position[key] for key in keys if key in photos.position]
+    return np.sort(np.array(rows, np.int64))

@@ -1,7 +1,7 @@
-"""The photographs of a collection in LanceDB: one row each, found by key, and changed in one go.
+"""The photographs of a collection in LanceDB: one row each, by key, and changed atomically.
 
-A reader sees the state before a change or after it, whole; a change that is killed leaves the state before. Changes of several
-processes follow one another.
+A reader sees the state before a change or after it. A change that is killed leaves the state
+before. The changes of several processes follow one another.
 """
 
 import os
@@ -14,26 +14,29 @@ from typing import Any, NamedTuple
 
 import pyarrow as pa
 
+from lodisc.collection.files import TABLE, CollectionFiles
 from lodisc.data.photo import printable
 from lodisc.errors import UserError
 
-TABLE = "photos"
 ROW_STATE = "state"
-OLD = timedelta(hours=1)  # a reader takes a second; versions older than this are given up
+OLD = timedelta(hours=1)  # older versions are deleted; a reader needs one for a second
 WITHOUT_LANCEDB = 'the collection needs LanceDB:  pip install "lodisc[collection]"'
 
 
 class Change(NamedTuple):
-    """How many rows a change added, replaced, left as they were and removed."""
+    """How many rows a change added, replaced, left unchanged and removed."""
 
     added: int
     replaced: int
-    kept: int
+    unchanged: int
     removed: int
 
 
 class Store:
-    """The LanceDB table in the folder of a collection; threads may share it. Raises `UserError` where LanceDB is not installed."""
+    """The LanceDB table in the folder of a collection; threads may share it.
+
+    Raises `UserError` if LanceDB is not installed.
+    """
 
     def __init__(self, folder: Path) -> None:
         try:
@@ -41,35 +44,35 @@ class Store:
         except ImportError:
             raise UserError(WITHOUT_LANCEDB) from None
         self.folder = folder
-        self._database = lancedb.connect(
-            str(folder.absolute())
-        )  # it would take a `~` for somebody's home
+        # As an absolute path, since LanceDB takes a `~` for a home directory
+        self._database = lancedb.connect(str(folder.absolute()))
         self._table: Any = None
         if self.exists:
             self._open()
 
     @property
     def exists(self) -> bool:
-        """Whether there is a table; a folder that a killed creation left empty is none."""
-        return any((self._place / "_versions").glob("*.manifest"))
+        """Whether there is a table; the empty folder of a killed creation does not count."""
+        return any((self._path / "_versions").glob("*.manifest"))
 
     @property
-    def _place(self) -> Path:
-        return self.folder / f"{TABLE}.lance"
+    def _path(self) -> Path:
+        return CollectionFiles(self.folder).photos
 
     @property
     def version(self) -> str:
-        """Another one whenever the rows change, by whatever process, even if the collection was deleted and made anew.
+        """Changes whenever the rows change, by any process, or another collection takes the place.
 
-        Raises `UserError` when it was deleted, or when LanceDB can't read it.
+        Raises `UserError` if the collection was deleted, or if LanceDB can't read it.
         """
         try:
-            is_another = self._place.stat().st_ino != self._identity
+            was_replaced = self._path.stat().st_ino != self._identity
         except FileNotFoundError:
             raise UserError(
-                f"{printable(self.folder)} was deleted; make it anew with  lodisc index DIR --collection DIR"
+                f"{printable(self.folder)} was deleted; "
+                "make it again with  lodisc index DIR --collection DIR"
             ) from None
-        if is_another:
+        if was_replaced:
             self._open()
         with self._reading():
             self._table.checkout_latest()
@@ -89,16 +92,18 @@ class Store:
             if version == self.version:
                 return version, rows
 
-    def keys_and(self, column: str) -> dict[str, Any]:
-        """One column by the key of its row."""
+    def column(self, name: str) -> dict[str, Any]:
+        """One column, by key."""
         with self._reading():
-            rows = self._table.search().select(["key", column]).to_arrow()
-        return dict(zip(rows["key"].to_pylist(), rows[column].to_pylist(), strict=True))
+            rows = self._table.search().select(["key", name]).to_arrow()
+        return dict(zip(rows["key"].to_pylist(), rows[name].to_pylist(), strict=True))
 
     def mirror(self, batches: Iterator[pa.RecordBatch], *, schema: pa.Schema) -> Change:
-        """Make the rows these and no others: replaced where `state` differs, removed where the key is not among them.
+        """Make the table hold these rows and no others.
 
-        Where the schema or its metadata differs from the one there is, the whole table is replaced.
+        A row is replaced if its `state` differs, and removed if its key is not among them. If the
+        schema or its metadata differs, the whole table is replaced. Raises `OSError` if LanceDB
+        can't do so; the table is then as before.
         """
         rows = pa.RecordBatchReader.from_batches(schema, batches)
         try:
@@ -111,49 +116,54 @@ class Store:
             return self._merge(rows)
         except RuntimeError as error:
             raise OSError(
-                f"{self.folder} could not be changed and is as it was ({str(error).splitlines()[0][:200]})"
+                f"{self.folder} could not be changed and is as before "
+                f"({str(error).splitlines()[0][:200]})"
             ) from None
 
     def _replace(self, rows: pa.RecordBatchReader) -> Change:
         removed = self._table.count_rows() if self._table is not None else 0
-        mode = "overwrite" if self._place.exists() else "create"
+        mode = "overwrite" if self._path.exists() else "create"
         self._database.create_table(TABLE, rows, mode=mode)
         self._open()
-        return Change(added=self._table.count_rows(), replaced=0, kept=0, removed=removed)
+        return Change(added=self._table.count_rows(), replaced=0, unchanged=0, removed=removed)
 
     def _merge(self, rows: pa.RecordBatchReader) -> Change:
         merge = self._table.merge_insert("key").when_matched_update_all(
             where=f"target.{ROW_STATE} != source.{ROW_STATE}"
         )
-        done = merge.when_not_matched_insert_all().when_not_matched_by_source_delete().execute(rows)
+        merge = merge.when_not_matched_insert_all().when_not_matched_by_source_delete()
+        result = merge.execute(rows)
         self._table.checkout_latest()
         return Change(
-            added=done.num_inserted_rows,
-            replaced=done.num_updated_rows,
-            removed=done.num_deleted_rows,
-            kept=self._table.count_rows() - done.num_inserted_rows - done.num_updated_rows,
+            added=result.num_inserted_rows,
+            replaced=result.num_updated_rows,
+            removed=result.num_deleted_rows,
+            unchanged=self._table.count_rows() - result.num_inserted_rows - result.num_updated_rows,
         )
 
     def _open(self) -> None:
         with self._reading():
             self._table = self._database.open_table(TABLE)
-        held = os.open(self._place, os.O_RDONLY)  # so that no other folder is given its number
-        weakref.finalize(self._table, os.close, held)
-        self._identity = os.fstat(held).st_ino
+        handle = os.open(self._path, os.O_RDONLY)  # so that no other folder gets its inode number
+        weakref.finalize(self._table, os.close, handle)
+        self._identity = os.fstat(handle).st_ino
 
     @contextmanager
     def _reading(self) -> Iterator[None]:
-        """Say in one line what LanceDB finds wrong with its files."""
+        """Turn LanceDB's error about damaged files into a `UserError` of one line."""
         try:
             yield
         except RuntimeError as error:
             raise UserError(
-                f"{printable(self._place)} can't be read ({str(error).splitlines()[0][:120]}); "
+                f"{printable(self._path)} can't be read ({str(error).splitlines()[0][:120]}); "
                 "if it is damaged, delete it and run  lodisc index  again: labels stay"
             ) from None
 
     def tidy(self) -> None:
-        """Put small files together and delete what no version needs, what killed changes left among it; call it while `writing`."""
-        for leftover in (self._place / "data").glob(".tmp*"):
-            leftover.unlink(missing_ok=True)
+        """Merge small files, and delete what no version needs and what killed changes left.
+
+        Only for a process that holds the lock of the folder (`files.locked`).
+        """
+        for path in (self._path / "data").glob(".tmp*"):
+            path.unlink(missing_ok=True)
         self._table.optimize(cleanup_older_than=OLD, delete_unverified=True)

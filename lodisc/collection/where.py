@@ -1,7 +1,12 @@
-"""Photographs by a condition in SQL: `label = 'finch'`, `group in (3, 7) and label is null`, `key like 'beach/%'`.
+"""Photographs by a condition in SQL.
 
-The columns are key, path, folder, split (text), bytes, group (whole numbers), label and name (text). As in SQL, `label <> 'x'` leaves out
-photographs without a label; ask for them with `label is null`. A condition sees these columns and nothing else: no files, no sub-queries.
+Examples: `label = 'finch'`, `group in (3, 7) and label is null`, `key like 'beach/%'`.
+
+The columns are key, path, folder, split, label, name (text), bytes and group (whole numbers). As in
+SQL, `label <> 'x'` leaves out photographs without a label; ask for them with `label is null`. A
+condition sees these columns and nothing else: no files, no sub-queries.
+
+Axes: N photographs.
 """
 
 from __future__ import annotations
@@ -20,10 +25,10 @@ from lodisc.errors import UserError
 if TYPE_CHECKING:
     from lodisc.collection.collection import Photos
 
-LONGEST = 1000  # characters; some of several thousand end the process, so deep they are nested
-_INNER = re.compile(
+LONGEST = 1000  # characters; a deeply nested condition of several thousand ends the process
+_PREFIX = re.compile(
     ".*(Invalid input, |invalid SQL predicate: |Invalid user input: |Arrow error: |Not supported: )"
-)
+)  # of LanceDB's messages
 _ABSENT = {
     "group": "there are no groups yet; run  lodisc group",
     "name": "photographs have names once some are labelled",
@@ -38,9 +43,10 @@ def rows_where(
     groups: NDArray[np.int64] | None = None,
     names: Sequence[str] | None = None,
 ) -> NDArray[np.bool_]:
-    """Which rows [N] meet a condition in SQL; `labels` by key, `groups` and `names` of every row where there are any.
+    """Which rows [N] meet a condition in SQL.
 
-    Raises `UserError`, of one line, for what is no condition on the columns.
+    `labels` are by key; `groups` and `names` are row by row, if there are any. Raises `UserError`,
+    of one line, for what is not a condition on the columns.
     """
     import lancedb
 
@@ -54,33 +60,31 @@ def rows_where(
         columns["name"] = pa.array(names, pa.string())
     rows = lancedb.connect("memory://").create_table("photos", pa.table(columns))
     try:
-        found = (
+        matches = (
             rows.search()
             .where(f"({where}\n)")
             .select(["key"])
             .limit(max(1, len(photos.keys)))
             .to_arrow()
         )
-    except Exception as error:  # of many kinds, a panic among them
+    except Exception as error:  # LanceDB raises many kinds, even panics
         raise UserError(
             f"--where {printable(where[:80])}: {_reason(str(error), columns)}"
         ) from None
-    met_N = np.zeros(len(photos.keys), np.bool_)
-    met_N[[photos.position[key] for key in found["key"].to_pylist()]] = True
-    return met_N
+    allowed_N = np.zeros(len(photos.keys), np.bool_)
+    allowed_N[[photos.position[key] for key in matches["key"].to_pylist()]] = True
+    return allowed_N
 
 
 def _reason(message: str, columns: Mapping[str, pa.ChunkedArray]) -> str:
-    """What is wrong, without the inner workings."""
+    """What is wrong, in LanceDB's words without its internals."""
     if unknown := re.search(r'No field named "?([^".]+)"?\.', message):
         name = unknown[1].lower()
-        return (
-            _ABSENT.get(name)
-            or f"there is no column {printable(name)}; there are {', '.join(columns)}, and text stands in 'single quotes'"
+        return _ABSENT.get(name) or (
+            f"there is no column {printable(name)}; there are {', '.join(columns)}, "
+            "and text stands in 'single quotes'"
         )
     if wrong := re.search(r"sql parser error: (.*)\)", message):
         return printable(wrong[1])
-    words = re.split(r", /\S+\.rs:", message.replace("\n)", ")"))[
-        0
-    ]  # where in LanceDB's own source
-    return printable(_INNER.sub("", words.splitlines()[0])[:120])
+    words, *_ = re.split(r", /\S+\.rs:", message.replace("\n)", ")"))  # a place in its source
+    return printable(_PREFIX.sub("", words.splitlines()[0])[:120])

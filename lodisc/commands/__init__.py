@@ -1,4 +1,4 @@
-"""The commands: what each takes, what it calls, what it prints. A command imports what it needs when it runs."""
+"""The commands: what each takes, calls and prints. A command imports what it needs when it runs."""
 
 from collections.abc import Callable
 

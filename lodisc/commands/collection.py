@@ -1,12 +1,12 @@
-"""The commands of a collection: from photographs to vectors, look-alikes, groups, labels and the page."""
+"""The commands of a collection: from photographs to vectors, look-alikes, groups and the page."""
 
-import os
 from pathlib import Path
 from typing import Literal
 
 from tyro.conf import Positional
 
 from lodisc.commands.printing import print_result
+from lodisc.commands.ranges import check_seed
 from lodisc.errors import UserError
 
 
@@ -24,7 +24,7 @@ def embed(
     device: str = "auto",
     json: bool = False,
 ) -> None:
-    """Turn photographs into vectors, one Parquet part for every shard of DATA; again, it does only what is missing or changed.
+    """Turn photographs into vectors in Parquet files; a second run adds what is new or changed.
 
     Args:
         source: A run, timm:NAME or a .safetensors file.
@@ -33,14 +33,15 @@ def embed(
         momentum: Use the momentum encoder of the run instead of the student.
         encoder: timm name of the model whose weights the file holds.
         image_size: Side of the view, for timm:NAME and weights files.
-        dtype: Type of the numbers of a vector.
+        dtype: Number type of the vectors.
         workers: Processes that read photographs.
         device: auto, cpu, cuda or cuda:N.
-        json: Print what was done as JSON.
+        json: Print the counts as JSON.
     """
-    from lodisc.embedding import embed as embedding
+    from lodisc.commands.tables_collection import print_embedding
+    from lodisc.embedding.embed import embed as run_embedding
 
-    result = embedding.embed(
+    result = run_embedding(
         source,
         data,
         out=out,
@@ -51,8 +52,7 @@ def embed(
         workers=workers,
         device=device,
     )
-    if int(os.environ.get("RANK", 0)) == 0:
-        print_result(result, json=json, people=embedding.print_summary)
+    print_result(result, json=json, people=print_embedding)
 
 
 def index(parts: Positional[Path], /, *, collection: Path, json: bool = False) -> None:
@@ -60,19 +60,18 @@ def index(parts: Positional[Path], /, *, collection: Path, json: bool = False) -
 
     Args:
         parts: Folder that `lodisc embed` wrote.
-        collection: Folder of the collection; made when it is not there.
-        json: Print what was done as JSON.
+        collection: Folder of the collection; created if missing.
+        json: Print the counts as JSON.
     """
-    from lodisc.collection import index as indexing
+    from lodisc.collection.index import index as run_indexing
+    from lodisc.commands.tables_collection import print_indexing
 
-    print_result(
-        indexing.index(parts, collection=collection), json=json, people=indexing.print_summary
-    )
+    print_result(run_indexing(parts, collection=collection), json=json, people=print_indexing)
 
 
 def search(
     collection: Positional[Path],
-    wanted: Positional[tuple[str, ...]] = (),
+    photographs: Positional[tuple[str, ...]] = (),
     /,
     *,
     top: int = 12,
@@ -82,63 +81,59 @@ def search(
     device: str = "auto",
     json: bool = False,
 ) -> None:
-    """Find the look-alikes of photographs; or near-duplicates, or what is least like any other.
+    """Find the look-alikes of photographs; or near-duplicates, or outliers.
 
     Args:
         collection: Folder of the collection.
-        wanted: Photographs: keys in the collection, or files.
-        top: How many look-alikes of each, or how many outliers.
-        where: A condition in SQL on key, folder, label, group, name, split, path, bytes, such as: label = 'wren' or group in (2, 5)
-        duplicates: List sets of photographs that are nearly the same instead.
-        outliers: List the photographs that are least like any other instead.
+        photographs: Keys in the collection, or files.
+        top: Number of look-alikes of each photograph, or of outliers.
+        where: A condition in SQL on key, folder, label, group, name, split, path, bytes, such as:
+            label = 'wren' or group in (2, 5)
+        duplicates: List sets of photographs that are nearly the same.
+        outliers: List the photographs that are least like any other.
         device: auto, cpu, cuda or cuda:N; for files.
         json: Print as JSON.
     """
-    if (bool(wanted) + duplicates + outliers) != 1:
+    if (bool(photographs) + duplicates + outliers) != 1:
         raise UserError("name photographs to search by, or give one of --duplicates and --outliers")
-    if where is not None and not wanted:
+    if where is not None and not photographs:
         raise UserError("--where is for look-alikes; name photographs to search by")
-    from lodisc.collection import lookup, summary
-    from lodisc.collection.collection import Collection
-
     if top < 1:
         raise UserError(f"--top {top} is out of range; ask for at least 1")
+    from lodisc.collection import describe, lookup
+    from lodisc.collection.collection import Collection
+    from lodisc.commands import tables_collection as tables
+
     opened = Collection(collection)
     if duplicates:
-        print_result(
-            summary.describe_duplicates(opened), json=json, people=summary.print_duplicates
-        )
+        sets = describe.describe_duplicates(opened)
+        print_result(sets, json=json, people=tables.print_duplicates)
     elif outliers:
-        print_result(
-            summary.describe_outliers(opened, top=top), json=json, people=summary.print_outliers
-        )
+        scores = describe.describe_outliers(opened, top=top)
+        print_result(scores, json=json, people=tables.print_outliers)
     else:
-        print_result(
-            lookup.look_up(opened, wanted, top=top, where=where, device=device),
-            json=json,
-            people=lookup.print_answers,
-        )
+        answers = lookup.look_up(opened, photographs, top=top, where=where, device=device)
+        print_result(answers, json=json, people=tables.print_lookalikes)
 
 
 def group(
     collection: Positional[Path], /, *, k: int | None = None, seed: int = 0, json: bool = False
 ) -> None:
-    """Put the photographs of a collection into groups of look-alikes, with a typical one and the doubtful ones of each.
+    """Group look-alike photographs; show a typical and the doubtful ones of each group.
 
     Args:
         collection: Folder of the collection.
-        k: How many groups; chosen when not given.
+        k: Number of groups; chosen when not given.
         seed: Fixes the groups.
         json: Print as JSON.
     """
-    from lodisc.collection import summary
+    check_seed(seed)
+    from lodisc.collection import describe
     from lodisc.collection.collection import Collection
+    from lodisc.commands.tables_collection import print_groups
 
-    print_result(
-        summary.group(Collection(collection), k=k, seed=seed),
-        json=json,
-        people=summary.print_groups,
-    )
+    groups = describe.group_and_describe(Collection(collection), k=k, seed=seed)
+    print_result(groups, json=json, people=print_groups)
 
 
 def serve(
@@ -149,12 +144,13 @@ def serve(
     port: int = 8765,
     open: bool = False,
 ) -> None:
-    """Open a collection in the browser: look through it, find look-alikes and see why, group and label.
+    """Open a collection in the browser: browse, find look-alikes and see why, group and label.
 
     Args:
         collection: Folder of the collection.
-        host: Address to listen on; any but this machine's own demands a token, which is printed (or that of LODISC_TOKEN).
-        port: Port to listen on; 0 for any that is free.
+        host: Address to listen on. Any address but this machine's own needs a token,
+            which is printed, or taken from LODISC_TOKEN.
+        port: Port to listen on; 0 for any free port.
         open: Open the page in a browser.
     """
     from lodisc.web.serve import serve as run_server

@@ -17,7 +17,7 @@ def data_check(
     workers: int = 2,
     json: bool = False,
 ) -> None:
-    """Say what would be read and skipped, classes, splits, and duplicates across the split.
+    """Show what would be read and skipped, the classes and splits, and duplicates.
 
     Args:
         data: Folder, list (.txt, .csv), tar file or folder of tar shards.
@@ -25,13 +25,11 @@ def data_check(
         workers: Processes that read photographs.
         json: Print as JSON.
     """
-    from lodisc.data import check
+    from lodisc.commands.tables_data import print_check
+    from lodisc.data.check import describe
 
-    print_result(
-        check.describe(data, train_split=train_split, workers=workers),
-        json=json,
-        people=check.print_description,
-    )
+    about = describe(data, train_split=train_split, workers=workers)
+    print_result(about, json=json, people=print_check)
 
 
 def data_finches(
@@ -46,18 +44,19 @@ def data_finches(
     part: str | None = None,
     json: bool = False,
 ) -> None:
-    """Draw finches: species that differ in small parts alone, with masks of what differs.
+    """Draw finches: species that differ only in small parts, with masks of these parts.
 
     Args:
         out: Folder for train/, test/ and masks/.
         species: Number of species.
-        train: Photographs of each species to learn from.
-        test: Photographs of each species to be measured on.
+        train: Training photographs of each species.
+        test: Test photographs of each species.
         image_size: Side in pixels.
         seed: Fixes every stroke.
-        vivid: An easier set: the parts differ by colour too, and all else is muted.
-        part: Let the species, at most eight, differ in this part alone: beak, eye_ring, wing_bars, crown or tail.
-        json: Print where and how many they are as JSON.
+        vivid: An easier set: the parts differ by colour too, and everything else is muted.
+        part: Let the species, at most eight, differ only in this part:
+            beak, eye_ring, wing_bars, crown or tail.
+        json: Print their folder and number as JSON.
     """
     from lodisc.data.photo import printable
     from lodisc.finches.finches import draw_finches
@@ -80,14 +79,15 @@ def data_finches(
 
 
 def data_list(*, json: bool = False) -> None:
-    """List the known data sets, and where to get them.
+    """List the known data sets and where to get them.
 
     Args:
         json: Print as JSON.
     """
+    from lodisc.commands.tables_data import print_datasets
     from lodisc.data import datasets
 
-    print_result(datasets.describe(), json=json, people=datasets.print_description)
+    print_result(datasets.describe(), json=json, people=print_datasets)
 
 
 def data_prepare(
@@ -98,13 +98,13 @@ def data_prepare(
     out: Path,
     json: bool = False,
 ) -> None:
-    """Turn a known data set, as downloaded by hand, into train/CLASS and test/CLASS by its official split.
+    """Arrange a downloaded data set as train/CLASS and test/CLASS by its official split.
 
     Args:
-        name: One of `lodisc data list`.
+        name: A data set of `lodisc data list`.
         source: The downloaded archive or its unpacked folder.
         out: Folder for train/ and test/.
-        json: Print where and how many they are as JSON.
+        json: Print their folder and number as JSON.
     """
     from lodisc.data import datasets
     from lodisc.data.photo import printable

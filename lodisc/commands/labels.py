@@ -1,4 +1,4 @@
-"""`lodisc labels …`: what people typed, in and out of a collection."""
+"""`lodisc labels …`: the labels that people gave, into and out of a collection."""
 
 from pathlib import Path
 from typing import Any
@@ -10,18 +10,18 @@ from lodisc.errors import UserError
 
 
 def labels_show(collection: Positional[Path], /, *, json: bool = False) -> None:
-    """Say how many photographs have each label, how well they name the others, and what was done last.
+    """Show the labels and their counts, how well they predict the rest, and the last actions.
 
     Args:
         collection: Folder of the collection.
         json: Print as JSON.
     """
-    from lodisc.collection import summary
+    from lodisc.collection import describe
     from lodisc.collection.collection import Collection
+    from lodisc.commands.tables_collection import print_labels
 
-    print_result(
-        summary.describe_labels(Collection(collection)), json=json, people=summary.print_labels
-    )
+    labels = describe.describe_labels(Collection(collection))
+    print_result(labels, json=json, people=print_labels)
 
 
 def labels_export(
@@ -32,35 +32,37 @@ def labels_export(
     named: float | None = None,
     json: bool = False,
 ) -> None:
-    """Write labels as a table (OUT.csv), or as folders of links to the photographs (any other OUT).
+    """Write labels as a table (OUT.csv) or as folders of links to the photographs (any other OUT).
 
     Args:
         collection: Folder of the collection.
         out: A .csv file, or a folder.
-        named: Link also photographs that the probe names with at least this confidence.
-        json: Print what was written as JSON.
+        named: Link photographs without a label, too, if their prediction has this confidence.
+        json: Print the counts as JSON.
     """
     from lodisc.collection.collection import Collection
     from lodisc.data.photo import printable
 
-    done: dict[str, Any]
-    words = ""
+    result: Any
+    unreadable: list[str] = []
     if out.suffix.lower() == ".csv":
         from lodisc.collection.labels_csv import export_csv
 
         if named is not None:
             raise UserError(
-                "--named is for folders; a table has all names with their confidence in columns of their own"
+                "--named is for folders; a table has the predictions and their confidence "
+                "in columns of their own"
             )
-        done = {"photographs": export_csv(Collection(collection), out)}
+        result = {"photographs": export_csv(Collection(collection), out)}
     else:
         from lodisc.collection.labels_folders import export_tree
 
-        done = export_tree(Collection(collection), out, named=named)
-        if done["unreadable"]:
-            words = f"; {len(done['unreadable']):,} could not be read, such as {printable(done['unreadable'][0])}"
-    words = f"{printable(out)}: {done['photographs']:,} photographs{words}"
-    print_result({"out": str(out), **done}, json=json, people=lambda _: print_line(words))
+        result = export_tree(Collection(collection), out, named=named)
+        unreadable = result["unreadable"]
+    words = f"{printable(out)}: {result['photographs']:,} photographs"
+    if unreadable:
+        words += f"; {len(unreadable):,} could not be read, such as {printable(unreadable[0])}"
+    print_result({"out": str(out), **result}, json=json, people=lambda _: print_line(words))
 
 
 def labels_import(
@@ -71,13 +73,13 @@ def labels_import(
     clear: bool = False,
     json: bool = False,
 ) -> None:
-    """Take labels over from a table with the columns key (or path) and label, or from folders of links or copies.
+    """Read labels from a table with columns key (or path) and label, or from folders.
 
     Args:
         collection: Folder of the collection.
-        source: A .csv file, or a folder with a sub-folder for each label.
-        clear: An empty label in a table takes the label away; else it changes nothing.
-        json: Print what changed as JSON.
+        source: A .csv file, or a folder with a sub-folder of links or copies for each label.
+        clear: Remove the labels that are empty in the table, instead of leaving them as they are.
+        json: Print the counts as JSON.
     """
     from lodisc.collection.collection import Collection
     from lodisc.data.photo import printable
@@ -89,17 +91,20 @@ def labels_import(
             raise UserError(
                 "--clear is for tables; a photograph that lies in no folder keeps its label"
             )
-        done = import_tree(Collection(collection), source)
-        unknown = done["unknown_files"]
+        result: Any = import_tree(Collection(collection), source)
+        unknown = result["unknown_files"]
     else:
         from lodisc.collection.labels_csv import import_csv
 
-        done = import_csv(Collection(collection), source, clear=clear)
-        unknown = done["unknown_keys"]
-    words = f"{done['changed']:,} labels changed"
-    if done["unknown"]:
-        words += f"; {done['unknown']:,} are no photographs of the collection, such as {printable(unknown[0])}"
-    print_result(done, json=json, people=lambda _: print_line(words))
+        result = import_csv(Collection(collection), source, clear=clear)
+        unknown = result["unknown_keys"]
+    words = f"{result['changed']:,} labels changed"
+    if result["unknown"]:
+        words += (
+            f"; {result['unknown']:,} are not photographs of the collection, "
+            f"such as {printable(unknown[0])}"
+        )
+    print_result(result, json=json, people=lambda _: print_line(words))
 
 
 def labels_adopt(collection: Positional[Path], /, *, json: bool = False) -> None:
@@ -107,7 +112,7 @@ def labels_adopt(collection: Positional[Path], /, *, json: bool = False) -> None
 
     Args:
         collection: Folder of the collection.
-        json: Print how many as JSON.
+        json: Print their number as JSON.
     """
     from lodisc.collection.collection import Collection
     from lodisc.collection.labels_csv import adopt_folders
@@ -121,11 +126,11 @@ def labels_adopt(collection: Positional[Path], /, *, json: bool = False) -> None
 
 
 def labels_undo(collection: Positional[Path], /, *, json: bool = False) -> None:
-    """Take the last thing back that was done to labels; again, the one before.
+    """Undo the last change of labels; again, the one before.
 
     Args:
         collection: Folder of the collection.
-        json: Print what it was as JSON.
+        json: Print the change as JSON.
     """
     from lodisc.collection.collection import Collection
 
@@ -133,11 +138,11 @@ def labels_undo(collection: Positional[Path], /, *, json: bool = False) -> None:
 
 
 def labels_redo(collection: Positional[Path], /, *, json: bool = False) -> None:
-    """Do again what was undone last.
+    """Redo the change of labels that was undone last.
 
     Args:
         collection: Folder of the collection.
-        json: Print what it was as JSON.
+        json: Print the change as JSON.
     """
     from lodisc.collection.collection import Collection
 

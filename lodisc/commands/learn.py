@@ -1,9 +1,10 @@
 """The commands that learn, measure and show."""
 
-import os
-from collections import ChainMap
-from collections.abc import Iterable
+import inspect
+from collections.abc import Callable, Sequence
 from dataclasses import fields
+from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,7 +17,8 @@ from tyro.constructors import (
 )
 
 from lodisc.commands.printing import print_line, print_result
-from lodisc.config import GROUPS, TrainConfig, require_new_names
+from lodisc.commands.ranges import check_seed
+from lodisc.config import GROUPS, RECIPES, TrainConfig, adapt, require_new_names
 from lodisc.errors import UserError
 
 Config = OmitArgPrefixes[Annotated[TrainConfig, arg(name="")]]
@@ -30,7 +32,7 @@ def _in_groups(info: StructTypeInfo) -> StructConstructorSpec | None:
         return None
 
     def flat(**parts: Any) -> TrainConfig:
-        return TrainConfig(**ChainMap(*map(vars, parts.values())))
+        return TrainConfig(**{k: v for part in parts.values() for k, v in vars(part).items()})
 
     def part(group: type) -> Any:
         return group(**{row.name: getattr(info.default, row.name) for row in fields(group)})
@@ -39,10 +41,20 @@ def _in_groups(info: StructTypeInfo) -> StructConstructorSpec | None:
     return StructConstructorSpec(instantiate=flat, fields=tuple(specs))
 
 
-def refuse_old_flags(words: Iterable[str]) -> None:
-    """Raise a `UserError` that gives the new name of a flag of an older version."""
+def with_recipe(command: Callable[..., None], words: Sequence[str]) -> Callable[..., None]:
+    """A command whose config starts as the recipe that its words name; the help shows its values.
+
+    A command that takes no config comes back as it is. Raises `UserError` for a flag of an older
+    version, with its new name.
+    """
+    if "config" not in inspect.signature(command).parameters:
+        return command
     flags = [word[2:].split("=")[0] for word in words if word.startswith("--")]
     require_new_names(flag.replace("-", "_") for flag in flags)
+    recipes = [value for flag, value in pairwise(words) if flag == "--recipe"]
+    recipes += [word.removeprefix("--recipe=") for word in words if word.startswith("--recipe=")]
+    recipe = RECIPES.get(recipes[-1] if recipes else "adapt", adapt)
+    return partial(command, config=recipe())
 
 
 def demo(*, out: Path = Path("lodisc-demo"), json: bool = False) -> None:
@@ -52,9 +64,10 @@ def demo(*, out: Path = Path("lodisc-demo"), json: bool = False) -> None:
         out: Folder for the drawn photographs and the run.
         json: Print the evaluation as JSON.
     """
-    from lodisc import demo as tour
+    from lodisc.commands.tables_learn import print_demo
+    from lodisc.demo import run_demo
 
-    print_result(tour.run_demo(out), json=json, people=tour.print_summary)
+    print_result(run_demo(out), json=json, people=print_demo)
 
 
 def train(
@@ -65,20 +78,21 @@ def train(
     config: Config,
     json: bool = False,
 ) -> None:
-    """Learn from the photographs in DATA; goes on where it stopped when the run is there already.
+    """Learn from the photographs in DATA; resumes if the run exists already.
 
     Args:
         data: Folder, list (.txt, .csv), tar file or folder of tar shards.
         out: Folder of the run.
         config: How to learn; the defaults shown are those of the recipe.
-        json: Print where the run is as JSON.
+        json: Print the folder of the run as JSON.
     """
+    from lodisc.data.photo import printable
     from lodisc.training.loop import run_training
 
     run = run_training(data, out, config)
-    if int(os.environ.get("RANK", 0)) == 0:
-        further = f"{run}\nMeasure it: lodisc evaluate {run} DATA · look at it: lodisc report {run}"
-        print_result({"run": str(run)}, json=json, people=lambda _: print_line(further))
+    name = printable(run)
+    further = f"{name}\nMeasure it: lodisc evaluate {name} DATA · look at it: lodisc report {name}"
+    print_result({"run": str(run)}, json=json, people=lambda _: print_line(further))
 
 
 def evaluate(
@@ -102,20 +116,23 @@ def evaluate(
     Args:
         source: A run, timm:NAME or a .safetensors file.
         data: Photographs with train/ and test/, sub-folders as labels.
-        protocols: Some of linear, linear_paper, knn, retrieval, clustering, fewshot; all but linear_paper when none is named.
+        protocols: Some of linear, linear_paper, knn, retrieval, clustering, fewshot;
+            all but linear_paper when not given.
         momentum: Measure the momentum encoder of the run instead of the student.
         train_split: Share of each class to learn from, for data without train/ and test/.
         encoder: timm name of the model whose weights the file holds.
         image_size: Side of the view, for timm:NAME and weights files.
-        seed: Fixes splits, draws and intervals.
+        seed: Fixes splits, samples and intervals.
         workers: Processes that read photographs.
         device: auto, cpu, cuda or cuda:N.
         max_skipped: Stop when more than this share of the photographs cannot be read.
         json: Print the result as JSON.
     """
-    from lodisc.evaluation import benchmark
+    check_seed(seed)
+    from lodisc.commands.tables_learn import print_evaluation
+    from lodisc.evaluation.benchmark import evaluate as run_evaluation
 
-    result = benchmark.evaluate(
+    result = run_evaluation(
         source,
         data,
         protocols=protocols or None,
@@ -128,7 +145,7 @@ def evaluate(
         device=device,
         max_skipped=max_skipped,
     )
-    print_result(result, json=json, people=benchmark.print_table)
+    print_result(result, json=json, people=print_evaluation)
 
 
 def explain(
@@ -153,14 +170,14 @@ def explain(
         device: auto, cpu, cuda or cuda:N.
         json: Print the names of the pictures as JSON.
     """
-    from lodisc.explain.overlay import explain as draw
+    from lodisc.data.photo import printable
+    from lodisc.explanation.overlay import explain as draw
 
-    pictures = [
-        str(path)
-        for path in draw(source, images, out=out, momentum=momentum, encoder=encoder, device=device)
-    ]
+    pictures = draw(source, images, out=out, momentum=momentum, encoder=encoder, device=device)
     print_result(
-        {"pictures": pictures}, json=json, people=lambda _: print_line("\n".join(pictures))
+        {"pictures": [str(path) for path in pictures]},
+        json=json,
+        people=lambda _: print_line("\n".join(map(printable, pictures))),
     )
 
 
@@ -172,18 +189,19 @@ def report(
     device: str = "auto",
     json: bool = False,
 ) -> None:
-    """Write one self-contained HTML file on a run: curves, health, evaluation, look-alikes and attention before and after.
+    """Write an HTML report on a run: curves, metrics, look-alikes, attention before and after.
 
     Args:
         run: Folder of the run.
-        data: Photographs to show; those that it was trained on when not given.
+        data: Photographs to show; those of its training when not given.
         device: auto, cpu, cuda or cuda:N.
-        json: Print where the report is as JSON.
+        json: Print the path of the report as JSON.
     """
+    from lodisc.data.photo import printable
     from lodisc.report.page import write_report
 
     path = write_report(run, data=data, device=device)
-    print_result({"report": str(path)}, json=json, people=lambda _: print_line(str(path)))
+    print_result({"report": str(path)}, json=json, people=lambda _: print_line(printable(path)))
 
 
 def study(
@@ -197,18 +215,19 @@ def study(
     arms: tuple[str, ...] = (),
     json: bool = False,
 ) -> None:
-    """Answer a question about the method on DATA: train and measure every arm at equal compute, with seeds and intervals.
+    """Answer a question about the method: train and measure every arm at equal compute on DATA.
 
     Args:
         name: branches, masks, keep-ratio, attention, masked-side, focus, start or variants.
         data: Photographs with train/ and test/, sub-folders as labels; for focus the drawn finches.
-        config: The recipe around which one thing is varied.
+        config: The recipe, of which the study varies one setting.
         out: Folder of the studies on DATA, which share their runs; studies/DATA when not given.
-        seeds: Seeds, with commas between them; each arm is trained with each.
-        arms: Arms to do beside global only, such as both; all when none is named.
+        seeds: Seeds, separated by commas; each arm is trained with each.
+        arms: Arms to train beside global only, such as both; all when not given.
         json: Print the result as JSON.
     """
-    from lodisc import study as studies
+    from lodisc.commands.tables_learn import print_study
+    from lodisc.study.study import study as run_study
 
     if name == "direction":
         raise UserError("study direction is now study masked-side")
@@ -216,13 +235,10 @@ def study(
         numbers = [int(seed) for seed in seeds.split(",")]
     except ValueError:
         raise UserError(
-            f"--seeds {seeds}: give whole numbers with commas between them, as in --seeds 0,1,2"
+            f"--seeds {seeds}: give whole numbers separated by commas, as in --seeds 0,1,2"
         ) from None
     if config.seed != TrainConfig().seed:
         raise UserError("a study takes --seeds, not --seed")
     folder = out or Path("studies") / data.resolve().name
-    print_result(
-        studies.study(name, data, out=folder, base=config, seeds=numbers, arms=arms),
-        json=json,
-        people=studies.print_study,
-    )
+    result = run_study(name, data, out=folder, base=config, seeds=numbers, arms=arms)
+    print_result(result, json=json, people=print_study)

@@ -1,6 +1,7 @@
 """How a command prints its result: JSON for machines, else by the function for people."""
 
 import json as json_module
+import os
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -8,8 +9,13 @@ from typing import Any
 from lodisc.console import stdout
 
 
-def print_result(result: Any, *, json: bool, people: Callable[[Any], Any] = lambda _: None) -> None:
-    """Print JSON to stdout, or hand the result to the function for people."""
+def print_result(result: Any, *, json: bool, people: Callable[[Any], None]) -> None:
+    """Print JSON to stdout, or hand the result to the function for people.
+
+    Of several processes that `torchrun` started, only the first one prints.
+    """
+    if int(os.environ.get("RANK", "0")) > 0:
+        return
     if json:
         sys.stdout.write(json_module.dumps(result, indent=2) + "\n")
     else:
@@ -17,5 +23,5 @@ def print_result(result: Any, *, json: bool, people: Callable[[Any], Any] = lamb
 
 
 def print_line(text: str) -> None:
-    """Print one line as it is."""
+    """Print a text as it is, without wrapping its lines."""
     stdout.print(text, markup=False, soft_wrap=True)

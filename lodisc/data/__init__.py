@@ -1,1 +1,1 @@
-"""From files to batches: find photographs, check and decode them, draw views, and load them in parallel."""
+"""From files to batches: find, check and decode photographs, draw views, load them in parallel."""

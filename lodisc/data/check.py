@@ -1,6 +1,6 @@
-"""Read every photograph once: leave out what can't be read, and describe what is there, with its duplicates.
+"""Read every photograph once: skip what cannot be read, and describe the rest with its duplicates.
 
-Axes: N photographs, T train, S test (a block of them), D pixels of a thumbnail.
+Axes: N photographs, T train, S test (a block), D pixels of a thumbnail.
 """
 
 import signal
@@ -16,17 +16,15 @@ from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from PIL import Image
-from rich.markup import escape
 
 from lodisc import console
 from lodisc.data.decode import Unreadable, decode, dimensions
 from lodisc.data.photo import Photo, Skipped, printable
-from lodisc.data.sources import Listing, find_photos, split_photos
+from lodisc.data.sources import Listing, find_photos, log_passed_over, split_photos
 from lodisc.errors import UserError
 from lodisc.files import write_json_lines
 
-FEW = 64  # so few are read before a second process has started
-MOST_ROWS = 10
+FEW = 64  # fewer photographs are read before a second process has started
 LIKENESS = 0.97
 MOST_BITS_APART = 6
 
@@ -34,18 +32,21 @@ Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
-class Checked:
-    """The photographs that can be read, in order, and all that was left out."""
+class CheckedPhotos:
+    """The photographs that can be read, in order, and all that were skipped."""
 
     photos: list[Photo]
     skipped: list[Skipped]
 
 
-def check_photos(listing: Listing, *, workers: int, max_skipped: float) -> Checked:
-    """Decode every photograph; a `UserError` says when none is left, or more than the share `max_skipped` can't be read."""
+def check_photos(listing: Listing, *, workers: int, max_skipped: float) -> CheckedPhotos:
+    """Decode every photograph.
+
+    Raises `UserError` when none can be read, or when more than the share `max_skipped` cannot.
+    """
     photos, skipped = [], list(listing.skipped)
-    reasons = _each(
-        _why_unreadable, listing.photos, workers=workers, description="checking photographs"
+    reasons = _map(
+        _reason_unreadable, listing.photos, workers=workers, description="checking photographs"
     )
     for photo, reason in zip(listing.photos, reasons, strict=True):
         if reason is None:
@@ -57,41 +58,39 @@ def check_photos(listing: Listing, *, workers: int, max_skipped: float) -> Check
         first = f" ({printable(skipped[0].key)}: {skipped[0].reason})" if skipped else ""
         advice = f"more than --max-skipped {max_skipped:g} allows; " if photos else ""
         raise UserError(
-            f"{len(skipped)} of {total} photographs can't be read{first}; {advice}`lodisc data check DATA` lists them"
+            f"{len(skipped)} of {total} photographs can't be read{first}; {advice}"
+            "`lodisc data check DATA` lists them"
         )
-    return Checked(photos, skipped)
+    return CheckedPhotos(photos, skipped)
 
 
 def write_skipped(path: Path, skipped: Sequence[Skipped]) -> None:
-    """Write one JSON object a line, with `key` and `reason`; atomically."""
+    """Write one JSON object a line, with `key` and `reason`, atomically."""
     write_json_lines(path, map(asdict, skipped))
 
 
 def describe(
     data: str | Path, *, train_split: float | None = None, seed: int = 0, workers: int = 2
 ) -> dict[str, Any]:
-    """What would be read and skipped, classes, splits, sizes in pixels and duplicates, ready for JSON.
+    """What would be read and skipped, classes, splits, sizes in pixels and duplicates, for JSON.
 
-    However much is skipped, this goes on; a `UserError` says when DATA is missing, has splits of its own beside `train_split`,
-    or when a setting is out of range.
+    Any number of photographs may be skipped. Raises `UserError` when DATA is missing, when it has
+    splits of its own in spite of `train_split`, or when a setting is out of range.
     """
     if workers < 0:
         raise UserError(f"--workers {workers} is out of range; use 0 or more")
     listing = find_photos(data)
-    splitting = split_photos(listing.photos, train_split=train_split, seed=seed)
-    looks = list(_each(_look, splitting, workers=workers, description="looking at photographs"))
-    seen = [
-        (photo, look)
-        for photo, look in zip(splitting, looks, strict=True)
-        if isinstance(look, _Look)
-    ]
-    lost = [
-        Skipped(photo.key, look)
-        for photo, look in zip(splitting, looks, strict=True)
-        if isinstance(look, str)
-    ]
-    skipped = [*listing.skipped, *lost]
-    photos = [photo for photo, _ in seen]
+    log_passed_over(data, listing)
+    listed = split_photos(listing.photos, train_split=train_split, seed=seed)
+    scans, skipped = [], list(listing.skipped)
+    for photo, scan in zip(
+        listed, _map(_scan, listed, workers=workers, description="reading photographs"), strict=True
+    ):
+        if isinstance(scan, _Scan):
+            scans.append((photo, scan))
+        else:
+            skipped.append(Skipped(photo.key, scan))
+    photos = [photo for photo, _ in scans]
     return {
         "data": str(data),
         "photographs": len(photos),
@@ -100,113 +99,47 @@ def describe(
         ),
         "classes": _classes(photos),
         "unlabelled": sum(photo.label is None for photo in photos),
-        "size": _sizes([look.size for _, look in seen]),
-        "skipped": [asdict(one) for one in skipped],
-        "reasons": dict(Counter(one.reason for one in skipped).most_common()),
-        "duplicates": _duplicates(seen),
+        "size": _sizes([scan.size for _, scan in scans]),
+        "skipped": [asdict(item) for item in skipped],
+        "reasons": dict(Counter(item.reason for item in skipped).most_common()),
+        "duplicates": _duplicates(scans),
     }
 
 
-def print_description(about: dict[str, Any]) -> None:
-    """Print what `describe` found, for people."""
-    size, duplicates, splits = about["size"], about["duplicates"], about["splits"]
-    sides = {which: f"{width} x {height}" for which, (width, height) in size.items()}
-    lines = {
-        "photographs": [
-            f"{about['photographs']:,}",
-            *(f"{count:,} {split}" for split, count in splits.items()),
-        ],
-        "skipped": [
-            f"{len(about['skipped']):,}",
-            *(f"{count:,} {reason}" for reason, count in about["reasons"].items()),
-        ],
-        "classes": [
-            f"{len(about['classes']):,}",
-            *([f"{about['unlabelled']:,} photographs without"] if about["unlabelled"] else []),
-        ],
-        "pixels": [f"{sides['smallest']} to {sides['largest']}", f"median {sides['median']}"]
-        if sides
-        else [],
-        "equal files": [f"{len(duplicates['within']):,} groups" + " inside a split" * bool(splits)],
-        "across the split": [
-            f"{len(duplicates['across']):,} equal",
-            f"{len(duplicates['near']):,} alike",
-        ]
-        if splits
-        else [],
-    }
-    console.stdout.print(escape(printable(about["data"])), style="bold")
-    for name, values in lines.items():
-        if values:
-            console.stdout.print(f"{name:<18}{printable(', '.join(values))}", markup=False)
-    console.stdout.print()
-    columns = ["train", "test"] if splits else ["photographs"]
-    classes = [
-        [name, *(str(counts.get(column, 0)) for column in columns)]
-        for name, counts in about["classes"].items()
-    ]
-    _print_rows("classes", ["class", *columns], classes)
-    _print_rows(
-        "skipped",
-        ["photograph", "reason"],
-        [[one["key"], one["reason"]] for one in about["skipped"]],
-    )
-    _print_rows("equal files", ["first", "others"], [_some(keys) for keys in duplicates["within"]])
-    _print_rows(
-        "equal in train and test",
-        ["first", "others"],
-        [_some(keys) for keys in duplicates["across"]],
-    )
-    alike = [[one["train"], one["test"], f"{one['likeness']:.3f}"] for one in duplicates["near"]]
-    _print_rows("alike in train and test", ["train", "test", "likeness"], alike)
-
-
-def _some(keys: list[str]) -> list[str]:
-    return [keys[0], ", ".join(keys[1:4]) + ", …" * (len(keys) > 4)]
-
-
-def _print_rows(title: str, columns: list[str], rows: list[list[str]]) -> None:
-    if rows:
-        console.table(
-            title, columns, [[printable(cell) for cell in row] for row in rows[:MOST_ROWS]]
-        )
-        if len(rows) > MOST_ROWS:
-            console.stdout.print(f"and {len(rows) - MOST_ROWS:,} more; --json lists them all")
-        console.stdout.print()
-
-
-def _each(
+def _map(
     examine: Callable[[Photo], Result], photos: Sequence[Photo], *, workers: int, description: str
 ) -> Iterator[Result]:
-    """Yield what `examine` says of each photograph, in order, from `workers` processes; a few photographs are examined in this one."""
+    """Yield what `examine` returns for each photograph, in order, from `workers` processes.
+
+    A few photographs are examined in this process.
+    """
     if workers == 0 or len(photos) < FEW:
         yield from console.track(map(examine, photos), description=description, total=len(photos))
         return
     pool = ProcessPoolExecutor(workers, initializer=_quiet_worker)
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter(
-                "ignore", DeprecationWarning
-            )  # forking beside threads: the workers touch none of what those hold
-            results = pool.map(
-                examine, photos, chunksize=max(1, min(32, len(photos) // (4 * workers)))
-            )
+            # Python warns of a fork with threads; the workers use nothing that the threads hold.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            chunk = max(1, min(32, len(photos) // (4 * workers)))
+            results = pool.map(examine, photos, chunksize=chunk)
         yield from console.track(results, description=description, total=len(photos))
     except BrokenProcessPool:
         raise UserError(
-            "a process that read photographs was ended, most likely for lack of memory; try again with --workers 1"
+            "a process that read photographs was ended, most likely for lack of memory; "
+            "try again with --workers 1"
         ) from None
     finally:
         pool.shutdown(cancel_futures=True)
 
 
 def _quiet_worker() -> None:
-    """Ctrl-C is the main process's to handle, and its handlers are not the worker's."""
+    """Leave Ctrl-C to the main process, and drop its handlers."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
-def _why_unreadable(photo: Photo) -> str | None:
+def _reason_unreadable(photo: Photo) -> str | None:
     try:
         decode(photo.read(), at_least=16)
     except Unreadable as error:
@@ -214,21 +147,23 @@ def _why_unreadable(photo: Photo) -> str | None:
     return None
 
 
-class _Look(NamedTuple):
+class _Scan(NamedTuple):
+    """The size of a photograph, and what its duplicates have in common with it."""
+
     size: tuple[int, int]
     digest: bytes
-    bits: int  # is each pixel of a 9 x 8 thumbnail brighter than the one to its right?
+    bits: int  # for each pixel of a 9 x 8 thumbnail: brighter than its right neighbour?
     thumbnail: bytes  # 16 x 16 grey
 
 
-def _look(photo: Photo) -> _Look | str:
-    """A photograph's size and what tells its duplicates, or why it can't be read."""
+def _scan(photo: Photo) -> _Scan | str:
+    """Read a photograph; the reason if it cannot be read."""
     try:
         data = photo.read()
         grey = decode(data, at_least=64).convert("L")
         small = np.asarray(grey.resize((9, 8), Image.Resampling.BOX)).astype(np.int16)
         bits = int.from_bytes(np.packbits(small[:, :-1] > small[:, 1:]).tobytes())
-        return _Look(
+        return _Scan(
             dimensions(data),
             blake2b(data, digest_size=16).digest(),
             bits,
@@ -255,27 +190,37 @@ def _sizes(sizes: list[tuple[int, int]]) -> dict[str, tuple[int, int]]:
     )
 
 
-def _duplicates(seen: Sequence[tuple[Photo, _Look]]) -> dict[str, list[Any]]:
-    """Groups of equal files inside a split and across it, and for each test photograph the train photograph that is nearly the same."""
+def _duplicates(scans: Sequence[tuple[Photo, _Scan]]) -> dict[str, list[Any]]:
+    """Equal files inside a split (`within`), in both (`across`), and nearly equal pairs (`near`).
+
+    A pair is a test photograph and the train photograph that is most like it.
+    """
     equal: dict[bytes, dict[str | None, list[str]]] = defaultdict(lambda: defaultdict(list))
-    for photo, look in seen:
-        equal[look.digest][photo.split].append(photo.key)
+    for photo, scan in scans:
+        equal[scan.digest][photo.split].append(photo.key)
     within = [keys for by_split in equal.values() for keys in by_split.values() if len(keys) > 1]
     across = [
         [*by_split["train"], *by_split["test"]] for by_split in equal.values() if len(by_split) > 1
     ]
-    known = {key for keys in across for key in keys}
-    train = [one for one in seen if one[0].split == "train"]
-    test = [one for one in seen if one[0].split == "test" and one[0].key not in known]
+    equal_keys = {key for keys in across for key in keys}
+    train = [(photo, scan) for photo, scan in scans if photo.split == "train"]
+    test = [
+        (photo, scan)
+        for photo, scan in scans
+        if photo.split == "test" and photo.key not in equal_keys
+    ]
     return {"within": sorted(within), "across": sorted(across), "near": _near(train, test)}
 
 
 def _near(
-    train: Sequence[tuple[Photo, _Look]], test: Sequence[tuple[Photo, _Look]], *, block: int = 1024
+    train: Sequence[tuple[Photo, _Scan]],
+    test: Sequence[tuple[Photo, _Scan]],
+    *,
+    block: int = 1024,
 ) -> list[dict[str, Any]]:
     if not train or not test:
         return []
-    found = []
+    pairs = []
     train_TD, bits_T = _thumbnails(train)
     for first in range(0, len(test), block):
         test_SD, bits_S = _thumbnails(test[first : first + block])
@@ -285,23 +230,24 @@ def _near(
         likeness_ST[rows[apart], columns[apart]] = 0
         for row, column in enumerate(likeness_ST.argmax(1)):
             if (likeness := float(likeness_ST[row, column])) >= LIKENESS:
-                found.append(
+                pairs.append(
                     {
                         "train": train[column][0].key,
                         "test": test[first + row][0].key,
                         "likeness": round(likeness, 4),
                     }
                 )
-    return sorted(found, key=lambda one: -one["likeness"])
+    return sorted(pairs, key=lambda pair: -pair["likeness"])
 
 
-def _thumbnails(seen: Sequence[tuple[Photo, _Look]]) -> tuple[np.ndarray, np.ndarray]:
-    """Thumbnails [N, D] of mean 0 and length 1, so that products are correlations (flat ones are like nothing), and their bits [N]."""
-    pixels_ND = np.stack([np.frombuffer(look.thumbnail, np.uint8) for _, look in seen]).astype(
-        np.float32
-    )
+def _thumbnails(scans: Sequence[tuple[Photo, _Scan]]) -> tuple[np.ndarray, np.ndarray]:
+    """Thumbnails [N, D] of mean 0 and length 1, and their bits [N].
+
+    Products of thumbnails are correlations; a thumbnail of one grey correlates with nothing.
+    """
+    pixels_ND = np.stack([np.frombuffer(scan.thumbnail, np.uint8) for _, scan in scans])
+    pixels_ND = pixels_ND.astype(np.float32)
     pixels_ND -= pixels_ND.mean(1, keepdims=True)
-    length_N = np.linalg.norm(pixels_ND, axis=1, keepdims=True)
-    return pixels_ND / np.maximum(length_N, 1e-6), np.array(
-        [look.bits for _, look in seen], np.uint64
-    )
+    length_N1 = np.linalg.norm(pixels_ND, axis=1, keepdims=True)
+    bits_N = np.array([scan.bits for _, scan in scans], np.uint64)
+    return pixels_ND / np.maximum(length_N1, 1e-6), bits_N

@@ -1,6 +1,7 @@
-"""Known data sets: where to get them by hand, and how what was downloaded becomes OUT/train/CLASS and OUT/test/CLASS.
+"""Known data sets: where to download them, and how a download becomes OUT/{train,test}/CLASS.
 
-A new one is a function that yields where each photograph goes, and an entry in `DATASETS`.
+To add a data set, write a function that yields the place of each photograph, and an entry in
+`DATASETS`.
 """
 
 import os
@@ -8,23 +9,21 @@ import posixpath
 import shutil
 import tarfile
 import tempfile
-import textwrap
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from lodisc import console
 from lodisc.data.decode import extensions
 from lodisc.data.photo import printable
 from lodisc.errors import UserError
 
-INDENT = 15
+_GIVE_DOWNLOAD = "give --from the archive as it comes, or its unpacked folder"
 
 
-class Placed(NamedTuple):
-    """A photograph of the download and where it belongs."""
+class Placement(NamedTuple):
+    """A photograph of the download, and its split and class."""
 
     source: Path
     split: str
@@ -33,82 +32,65 @@ class Placed(NamedTuple):
 
 @dataclass(frozen=True)
 class Dataset:
-    """What a data set is, and how it is arranged."""
+    """A data set and how to arrange its download."""
 
     title: str
     classes: int
     licence: str
     page: str
     download: str
-    """What to fetch from the page, and hand over with --from."""
-    arrange: Callable[[Path], Iterator[Placed]]
+    """What to download from the page and to give with --from."""
+    arrange: Callable[[Path], Iterator[Placement]]
 
 
 def describe() -> dict[str, dict[str, Any]]:
-    """Title, classes, licence, page and download of each known data set by its name, ready for JSON."""
+    """Title, classes, licence, page and download of each known data set by its name, for JSON."""
     return {
         name: {
-            "title": one.title,
-            "classes": one.classes,
-            "licence": one.licence,
-            "page": one.page,
-            "download": one.download,
+            "title": dataset.title,
+            "classes": dataset.classes,
+            "licence": dataset.licence,
+            "page": dataset.page,
+            "download": dataset.download,
         }
-        for name, one in DATASETS.items()
+        for name, dataset in DATASETS.items()
     }
 
 
-def print_description(about: dict[str, dict[str, Any]]) -> None:
-    """Print what `describe` gives, for people, in 80 columns."""
-    rows = []
-    for name, one in about.items():
-        below = (f"licence: {one['licence']}", f"get {one['download']}", one["page"])
-        lines = [f"{name:<{INDENT}}{one['title']}"]
-        for text in below:
-            lines += textwrap.wrap(
-                text, 70 - INDENT, break_long_words=False, break_on_hyphens=False
-            )
-        rows.append(
-            [
-                "\n".join([lines[0], *(" " * INDENT + line for line in lines[1:])]),
-                str(one["classes"]),
-            ]
-        )
-    console.table("known data sets", ["what it is, and what to get by hand where", "classes"], rows)
-
-
 def prepare(name: str, *, source: Path, out: Path) -> int:
-    """Arrange a downloaded archive or its unpacked folder as OUT/{train,test}/CLASS by the official split; return how many photographs.
+    """Arrange a download, packed or unpacked, as OUT/{train,test}/CLASS by the official split.
 
-    OUT appears only when it is complete. Raises `UserError` for an unknown name, a download that lacks something, or an OUT in use.
+    Returns the number of photographs. OUT appears only when it is complete. Raises `UserError` for
+    an unknown name, an incomplete download, or an OUT that is not empty.
     """
     if name not in DATASETS:
-        raise UserError(f"unknown data set {name}; known are {', '.join(DATASETS)}")
+        raise UserError(f"unknown data set {name}; there are {', '.join(DATASETS)}")
+    dataset = DATASETS[name]
+    get = f"get {dataset.download} from {dataset.page}"
     if not source.exists():
-        raise UserError(
-            f"{printable(source)} does not exist; get {DATASETS[name].download} from {DATASETS[name].page}"
-        )
+        raise UserError(f"{printable(source)} does not exist; {get}")
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UserError(f"{printable(out)} exists already; name a new folder with --out")
     out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent) as beside:
-        made = Path(beside) / "made"
+    with tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent) as temporary:
+        draft = Path(temporary) / "draft"
         count = 0
-        for placed in DATASETS[name].arrange(_unpacked(source, Path(beside) / "unpacked")):
-            target = made / placed.split / _one_name(placed.label) / _one_name(placed.source.name)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            _put(placed.source, target)
+        for placement in dataset.arrange(_unpack(source, Path(temporary) / "unpacked")):
+            folder = draft / placement.split / _folder_name(placement.label)
+            folder.mkdir(parents=True, exist_ok=True)
+            _link(placement.source, folder / _folder_name(placement.source.name))
             count += 1
         if not count:
-            raise UserError(
-                f"{printable(source)} holds no photographs of {name}; get {DATASETS[name].download} from {DATASETS[name].page}"
-            )
-        made.replace(out)
+            raise UserError(f"{printable(source)} holds no photographs of {name}; {get}")
+        draft.replace(out)
     return count
 
 
-def _unpacked(source: Path, folder: Path) -> Path:
-    """The folder itself, or the files of a tar archive; what would land outside, links and devices are left out."""
+def _unpack(source: Path, folder: Path) -> Path:
+    """A folder as it is, or the files of a tar archive in `folder`.
+
+    Links, devices and paths that lead outside are not unpacked.
+    """
     if source.is_dir():
         return source
     try:
@@ -126,25 +108,29 @@ def _unpacked(source: Path, folder: Path) -> Path:
                         shutil.copyfileobj(stream, unpacked, 1 << 20)
     except (tarfile.TarError, zlib.error, EOFError, ValueError) as error:
         raise UserError(
-            f"{printable(source)} is no readable tar archive ({error}); download it again, or unpack it yourself"
+            f"{printable(source)} is not a readable tar archive ({error}); "
+            "download it again, or unpack it yourself"
         ) from None
     return folder
 
 
-def _one_name(name: str) -> str:
-    """A class such as `F-16A/B` as the name of one folder."""
+def _folder_name(name: str) -> str:
+    """A class such as `F-16A/B` as the name of a single folder."""
     name = name.replace("/", "_").replace("\\", "_")
     return name if name not in ("", ".", "..") else "_"
 
 
-def _put(source: Path, target: Path) -> None:
+def _link(source: Path, target: Path) -> None:
+    """Make `target` a hard link to `source`, or a copy where the file system does not allow it."""
     if not source.is_file():
         raise UserError(
-            f"{printable(source.name)} is named by the data set's own lists but is not in the download; download it again"
+            f"{printable(source.name)} is in the lists of the data set but not in the download; "
+            "download it again"
         )
     if target.exists():
+        name, label = printable(target.name), printable(target.parent.name)
         raise UserError(
-            f"two photographs would become {printable(target.name)} of {printable(target.parent.name)}; download the data set again"
+            f"two photographs of {label} have the name {name}; download the data set again"
         )
     try:
         os.link(source.resolve(), target)
@@ -155,74 +141,71 @@ def _put(source: Path, target: Path) -> None:
 def _folder_with(source: Path, marker: str) -> Path:
     """The folder, at most two levels down, that holds this file."""
     for pattern in (marker, f"*/{marker}", f"*/*/{marker}"):
-        for found in sorted(source.glob(pattern)):
-            return found.parents[marker.count("/")]
-    raise UserError(
-        f"{marker} is not in the download; give --from the archive as it comes, or its unpacked folder"
-    )
+        for path in sorted(source.glob(pattern)):
+            return path.parents[marker.count("/")]
+    raise UserError(f"{marker} is not in the download; {_GIVE_DOWNLOAD}")
 
 
 def _lines(path: Path) -> Iterator[tuple[str, str]]:
     """The first word of each line and the rest of it."""
     if not path.is_file():
-        raise UserError(
-            f"{printable(path.name)} is not in the download; give --from the archive as it comes, or its unpacked folder"
-        )
+        raise UserError(f"{printable(path.name)} is not in the download; {_GIVE_DOWNLOAD}")
     for line in path.read_text("utf-8", "surrogateescape").splitlines():
         if line.strip() and not line.startswith("#"):
             first, _, rest = line.strip().partition(" ")
             yield first, rest.strip()
 
 
-def _cub200(source: Path) -> Iterator[Placed]:
+def _cub200(source: Path) -> Iterator[Placement]:
     root = _folder_with(source, "train_test_split.txt")
     names, classes = dict(_lines(root / "images.txt")), dict(_lines(root / "classes.txt"))
     labels = dict(_lines(root / "image_class_labels.txt"))
     for number, is_train in _lines(root / "train_test_split.txt"):
         try:
-            yield Placed(
+            yield Placement(
                 root / "images" / names[number],
                 "train" if is_train == "1" else "test",
                 classes[labels[number]],
             )
         except KeyError:
             raise UserError(
-                f"the lists of CUB-200-2011 do not agree on photograph {number}; download it again"
+                f"the lists of CUB-200-2011 disagree on photograph {number}; download it again"
             ) from None
 
 
-def _fgvc_aircraft(source: Path) -> Iterator[Placed]:
+def _fgvc_aircraft(source: Path) -> Iterator[Placement]:
     root = _folder_with(source, "images_variant_trainval.txt")
     for split, name in (("train", "trainval"), ("test", "test")):
         for number, variant in _lines(root / f"images_variant_{name}.txt"):
-            yield Placed(root / "images" / f"{number}.jpg", split, variant)
+            yield Placement(root / "images" / f"{number}.jpg", split, variant)
 
 
-def _oxford_pets(source: Path) -> Iterator[Placed]:
+def _oxford_pets(source: Path) -> Iterator[Placement]:
     root = _folder_with(source, "annotations/trainval.txt")
     for split, name in (("train", "trainval"), ("test", "test")):
         for photograph, _ in _lines(root / "annotations" / f"{name}.txt"):
-            yield Placed(root / "images" / f"{photograph}.jpg", split, photograph.rsplit("_", 1)[0])
+            breed = photograph.rsplit("_", 1)[0]
+            yield Placement(root / "images" / f"{photograph}.jpg", split, breed)
 
 
-def _flowers102(source: Path) -> Iterator[Placed]:
+def _flowers102(source: Path) -> Iterator[Placement]:
     from scipy.io import loadmat  # comes with scikit-learn
 
     root = _folder_with(source, "setid.mat")
     if not (root / "imagelabels.mat").is_file():
         raise UserError(
-            "imagelabels.mat is not beside setid.mat; get both and 102flowers.tgz, unpacked, into one folder"
+            "imagelabels.mat is not next to setid.mat; "
+            "put both and the unpacked 102flowers.tgz into one folder"
         )
-    labels, splits = (
-        loadmat(root / "imagelabels.mat")["labels"].ravel(),
-        loadmat(root / "setid.mat"),
-    )
+    labels = loadmat(root / "imagelabels.mat")["labels"].ravel()
+    splits = loadmat(root / "setid.mat")
     for name, split in (("trnid", "train"), ("valid", "train"), ("tstid", "test")):
         for number in splits[name].ravel():
-            yield Placed(root / "jpg" / f"image_{number:05}.jpg", split, f"{labels[number - 1]:03}")
+            label = f"{labels[number - 1]:03}"
+            yield Placement(root / "jpg" / f"image_{number:05}.jpg", split, label)
 
 
-def _split_already(source: Path) -> Iterator[Placed]:
+def _with_split_folders(source: Path) -> Iterator[Placement]:
     tops = [
         folder
         for folder in (source, *sorted(source.glob("*")))
@@ -230,12 +213,13 @@ def _split_already(source: Path) -> Iterator[Placed]:
     ]
     if not tops:
         raise UserError(
-            "the download has no folders train/ and test/; put the photographs of each class into train/CLASS and test/CLASS"
+            "the download has no folders train/ and test/; "
+            "put the photographs of each class into train/CLASS and test/CLASS"
         )
     for split in ("train", "test"):
         for path in sorted((tops[0] / split).glob("*/*")):
             if path.suffix.lower() in extensions() and not path.name.startswith("."):
-                yield Placed(path, split, path.parent.name)
+                yield Placement(path, split, path.parent.name)
 
 
 _PREPARED = "an archive or folder with train/CLASS and test/CLASS; there is no official one"
@@ -280,7 +264,7 @@ DATASETS = {
         "non-commercial research; the official link is dead",
         "https://ai.stanford.edu/~jkrause/cars/car_dataset.html",
         _PREPARED,
-        _split_already,
+        _with_split_folders,
     ),
     "caltech101": Dataset(
         "Caltech-101: generic objects, told apart by their shape",
@@ -288,6 +272,6 @@ DATASETS = {
         "CC BY 4.0",
         "https://data.caltech.edu/records/mzrjq-6wc02",
         _PREPARED,
-        _split_already,
+        _with_split_folders,
     ),
 }

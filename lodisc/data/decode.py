@@ -1,4 +1,7 @@
-"""From a file's bytes to an upright RGB image, for every format, colour mode and bit depth that Pillow reads."""
+"""Decode the bytes of a file to an upright RGB image.
+
+Reads every format, colour mode and bit depth that Pillow reads.
+"""
 
 import warnings
 from functools import cache
@@ -10,10 +13,10 @@ from PIL import Image, ImageCms
 
 from lodisc.errors import UserError
 
-MOST_PIXELS = 178_956_970  # where Pillow itself suspects a bomb: half a gigabyte as RGB
+MOST_PIXELS = 178_956_970  # Pillow's limit for decompression bombs: half a gigabyte as RGB
 LEAST_SIDE = 8
 
-# They draw with other programs, or only hold a place for readers that Pillow lacks.
+# Pillow reads these through other programs, or has no reader for them at all.
 _NOT_PHOTOGRAPHS = {"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"}
 _ORIENTATION = 0x0112
 _TURNS = {
@@ -28,13 +31,14 @@ _TURNS = {
 
 
 class Unreadable(UserError):
-    """A photograph that can't be read; its text is the reason, in a few plain words."""
+    """A photograph that cannot be read; its text is the reason, in a few plain words."""
 
 
 def decode(data: bytes, *, at_least: int | None = None) -> Image.Image:
-    """Decode the first frame to RGB, turned as its EXIF says, transparency over white; raises nothing but `Unreadable`.
+    """Decode the first frame to upright RGB, transparency over white; raises only `Unreadable`.
 
-    With `at_least` the image may come reduced by a whole factor, its short side no less than that many pixels; JPEG is then decoded faster.
+    `at_least` allows reduction by a whole factor, which makes JPEG faster to decode. The short
+    side of the image then keeps at least that many pixels.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -56,36 +60,33 @@ def decode(data: bytes, *, at_least: int | None = None) -> Image.Image:
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
-    """An image of any mode as RGB, transparency over white; it is not turned.
+    """An image of any mode as RGB, with transparency over white; EXIF orientation is ignored.
 
-    Depths above 8 bits are brought to 0..255: 16 bits by 1/257, 32 bits by what their values span.
+    Depths above 8 bits are scaled to 0..255: 16 bits by 1/257, 32 bits by the range of the values.
     """
     if image.mode.startswith("I;16"):
         image = _grey((np.asarray(image).astype(np.float32)) / 257)
-    elif (
-        image.mode == "I" and image.format == "PPM"
-    ):  # Pillow's PGM reader scales every depth above 8 bits to 0..65535
+    elif image.mode == "I" and image.format == "PPM":
+        # Pillow's PGM reader scales every depth above 8 bits to 0..65535.
         image = _grey(np.asarray(image) / np.float32(257))
     elif image.mode in ("I", "F"):
         image = _grey(_stretch(np.asarray(image)))
     elif image.mode == "LAB":
-        lab, rgb = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
-        image = ImageCms.ImageCmsTransform(
-            ImageCms.ImageCmsProfile(lab), ImageCms.ImageCmsProfile(rgb), "LAB", "RGB"
-        ).apply(image)
-    if image.has_transparency_data:
-        coloured = (
-            image
-            if image.mode == "RGBA"
-            else image.convert("LA" if image.mode == "La" else "RGBA").convert("RGBA")
+        lab, rgb = (
+            ImageCms.ImageCmsProfile(ImageCms.createProfile(space)) for space in ("LAB", "sRGB")
         )
+        image = ImageCms.ImageCmsTransform(lab, rgb, "LAB", "RGB").apply(image)
+    if image.has_transparency_data:
+        if image.mode == "La":
+            image = image.convert("LA")
+        coloured = image.convert("RGBA")
         image = Image.new("RGB", image.size, "white")
         image.paste(coloured, mask=coloured.getchannel("A"))
     return image.convert("RGB")
 
 
 def dimensions(data: bytes) -> tuple[int, int]:
-    """Width and height in pixels as stored, from the header alone; raises nothing but `Unreadable`."""
+    """Width and height in pixels as stored, from the header alone; raises only `Unreadable`."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return _open(data).size
@@ -93,10 +94,11 @@ def dimensions(data: bytes) -> tuple[int, int]:
 
 @cache
 def extensions() -> frozenset[str]:
-    """Endings of the names of photographs, in lower case and with their dot."""
-    named = Image.registered_extensions().items()
+    """File name extensions of photographs, in lower case and with their dot."""
     return frozenset(
-        ending for ending, name in named if name in Image.OPEN and name not in _NOT_PHOTOGRAPHS
+        extension
+        for extension, name in Image.registered_extensions().items()
+        if name in Image.OPEN and name not in _NOT_PHOTOGRAPHS
     )
 
 
@@ -112,14 +114,17 @@ def _formats() -> list[Any]:
 
 
 def _open(data: bytes) -> Image.Image:
-    """Read the header; unlike `Image.open`, tell sizes of bombs and damaged files from files of another kind."""
+    """Read the header.
+
+    Unlike `Image.open`, tells bombs and damaged files from files that are not images.
+    """
     if not data:
         raise Unreadable("empty file")
     reason = "not an image"
     for factory, accepts in _formats():
         try:
             claimed = accepts is not None and accepts(data[:16]) is True
-        except Exception:  # some want more bytes than a short file has
+        except Exception:  # some need more bytes than a short file has
             continue
         if accepts is not None and not claimed:
             continue
@@ -152,7 +157,7 @@ def _reason(error: Exception) -> str:
 def _orientation(image: Image.Image) -> int:
     try:
         return int(image.getexif().get(_ORIENTATION, 1))
-    except Exception:  # damaged EXIF is no reason to lose the photograph
+    except Exception:  # damaged EXIF does not make the photograph unreadable
         return 1
 
 
@@ -161,7 +166,11 @@ def _grey(values: np.ndarray) -> Image.Image:
 
 
 def _stretch(values: np.ndarray) -> np.ndarray:
-    """Bring 32-bit values to 0..255: as they are where they fit, shares of 1 times 255, else between their 0.5 and 99.5 percentiles."""
+    """Scale 32-bit values to 0..255.
+
+    Values that fit stay as they are, and floats of 0..1 are multiplied by 255. All others are
+    stretched between their 0.5 and 99.5 percentiles.
+    """
     most = 1.0 if values.dtype.kind == "f" else 0.0
     values = np.nan_to_num(values.astype(np.float32), nan=0.0, posinf=1e38, neginf=-1e38)
     if values.min() >= 0 and values.max() <= 255:

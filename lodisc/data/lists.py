@@ -1,6 +1,7 @@
-"""Photographs named by a list: a .txt with one path a line, or a .csv with the columns path, label, split.
+"""Photographs in a list: a .txt with one path a line, or a .csv with path, label and split.
 
-Paths are relative to the folder of the list. Without the columns, label and split are read off the folders in a path.
+Paths are relative to the folder of the list. Without the columns `label` and `split`, both come
+from the folders in a path.
 """
 
 import csv
@@ -19,21 +20,24 @@ _OTHER_SPLITS = {"val", "validation"}
 
 
 def find_in_list(source: Path) -> Iterator[Photo | Skipped]:
-    """The photographs that a list names, and those that are not there; a `UserError` names the wrong line of a .csv."""
+    """The photographs in a list, and those that are missing.
+
+    Raises `UserError`, with the line number, for an invalid .csv.
+    """
     text = _read_list(source)
     rows = (
         _csv_rows(source, text)
         if source.suffix.lower() == ".csv"
         else [{"path": line.rstrip("\r")} for line in text.split("\n")]
     )
-    named = [
+    entries = [
         (Photo(posixpath.normpath(row["path"]), source.parent / row["path"]), row)
         for row in rows
         if row["path"].strip()
     ]
-    by_column = any(row.get("split") for _, row in named)
-    splits = by_column or any(photo.key.startswith("train/") for photo, _ in named)
-    for photo, row in named:
+    by_column = any(row.get("split") for _, row in entries)
+    splits = by_column or any(photo.key.startswith("train/") for photo, _ in entries)
+    for photo, row in entries:
         if row.get("split") in _OTHER_SPLITS:
             continue
         placed = place(
@@ -63,13 +67,15 @@ def _csv_rows(source: Path, text: str) -> Iterator[dict[str, str]]:
         reader.fieldnames = [name.strip().lower() for name in reader.fieldnames or []]
         if "path" not in reader.fieldnames:
             raise UserError(
-                f"{printable(source)}: the first line must name its columns: path and, where known, label and split"
+                f"{printable(source)}: the first line must name the columns: "
+                "path and, where known, label and split"
             )
         for row in reader:
             split = row.get("split", "").strip().lower()
             if split not in {"", "train", "test"} | _OTHER_SPLITS:
                 raise UserError(
-                    f"{printable(source)}, line {reader.line_num}: the split {printable(split)} is neither train nor test"
+                    f"{printable(source)}, line {reader.line_num}: "
+                    f"the split {printable(split)} is neither train nor test"
                 )
             yield (
                 row | {"split": split} | ({"label": row["label"].strip()} if "label" in row else {})

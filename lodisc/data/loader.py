@@ -1,6 +1,7 @@
 """Batches of photographs, read and turned into views by worker processes.
 
-Order is f(seed, epoch) and every augmentation f(seed, epoch, index): the same for any number of workers and after a resume.
+The order depends on (seed, epoch) alone and every augmentation on (seed, epoch, index): both are
+the same for any number of workers and after a resume.
 """
 
 import signal
@@ -17,7 +18,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from lodisc.data.decode import Unreadable, decode
 from lodisc.data.photo import Photo, Skipped
-from lodisc.data.views import centre_view, two_views
+from lodisc.data.views import CENTRE_SCALE, centre_view, two_views
 from lodisc.errors import UserError
 
 
@@ -40,21 +41,22 @@ def training_batches(
     workers: int = 0,
     pin_memory: bool = False,
 ) -> Iterator[Tensor]:
-    """Yield for each step this process's share of the batch: two views, bytes [2, batch_size / world, 3, S, S]; with `recolour` four.
+    """Yield this process's share of the batch of each step: bytes [2, batch_size / world, 3, S, S].
 
-    A batch of all processes holds `batch_size` photographs; an epoch's last, incomplete batch is left out. Raises `UserError`
-    when a photograph can no longer be read.
+    The first axis holds the two views, and with `recolour` both again in other colours. A batch of
+    all processes holds `batch_size` photographs. The last, incomplete batch of an epoch is dropped.
+    Raises `UserError` when a photograph can no longer be read.
     """
     share = batch_size // world
     per_epoch = len(photos) // batch_size
     assert per_epoch > 0 and batch_size % world == 0
 
     def indices() -> Iterator[list[tuple[int, int]]]:
-        order, drawn = [], -1
+        order, order_epoch = [], -1
         for step in steps:
             epoch, batch = divmod(step, per_epoch)
-            if epoch != drawn:
-                order, drawn = epoch_order(len(photos), seed=seed, epoch=epoch), epoch
+            if epoch != order_epoch:
+                order, order_epoch = epoch_order(len(photos), seed=seed, epoch=epoch), epoch
             first = batch * batch_size + rank * share
             yield [(epoch, index) for index in order[first : first + share]]
 
@@ -67,30 +69,30 @@ def training_batches(
         yield views
 
 
-class Read(NamedTuple):
-    """A batch of photographs as they were read."""
+class LoadedBatch(NamedTuple):
+    """A batch of photographs that was read."""
 
     views: Tensor
     """Centred views, bytes [B, 3, S, S]."""
     photos: list[Photo]
     digests: list[str]
-    """blake2b of the bytes of their files, in hex."""
+    """blake2b of the bytes of their files, in hexadecimal."""
     skipped: list[Skipped]
-    """Those that could not be read."""
+    """The photographs that could not be read."""
 
 
 def batches_of(photos: Sequence[Photo], size: int) -> Iterator[Sequence[Photo]]:
-    """So many photographs at a time, in their order; the last batch may be smaller."""
+    """Yield `size` photographs at a time, in order; the last batch may be smaller."""
     for first in range(0, len(photos), size):
         yield photos[first : first + size]
 
 
 def evaluation_batches(
     batches: Iterable[Sequence[Photo]], *, image_size: int, workers: int = 0
-) -> Iterator[Read]:
-    """Read batches of photographs in order; a batch lacks those that can't be read.
+) -> Iterator[LoadedBatch]:
+    """Read batches of photographs in order; unreadable ones are in `LoadedBatch.skipped`.
 
-    Of `batches` a few more are taken than are read, so that the workers always have something to do.
+    `batches` is consumed a little ahead of what is yielded, so that the workers are always busy.
     """
     yield from _load(_CentreViews(image_size), batches, _stack_readable, workers=workers)
 
@@ -104,7 +106,7 @@ def _load(
     pin_memory: bool = False,
 ) -> Iterator[Any]:
     if workers < 0:
-        raise UserError(f"--workers {workers} is out of range; 0 reads without further processes")
+        raise UserError(f"--workers {workers} is out of range; use 0 or more")
     remaining = iter(batches)
     first = list(islice(remaining, workers))  # no more workers than batches
     workers = len(first)
@@ -122,7 +124,7 @@ def _load(
 
 
 def _quiet_worker(_: int) -> None:
-    """One thread a worker; signals to the whole process group are the main process's to handle."""
+    """Use one thread, and leave signals to the process group to the main process."""
     torch.set_num_threads(1)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
@@ -138,13 +140,11 @@ class _TwoViews(Dataset[Tensor | Unreadable]):
         min_crop: float,
         recolour: bool,
     ) -> None:
-        self.photos, self.seed, self.image_size, self.min_crop, self.recolour = (
-            photos,
-            seed,
-            image_size,
-            min_crop,
-            recolour,
-        )
+        self.photos = photos
+        self.seed = seed
+        self.image_size = image_size
+        self.min_crop = min_crop
+        self.recolour = recolour
 
     def __getitem__(self, place: tuple[int, int]) -> Tensor | Unreadable:
         epoch, index = place
@@ -179,13 +179,13 @@ class _CentreViews(Dataset[tuple[Tensor, Photo, str] | Skipped]):
 
 
 def decode_for(photo: Photo, *, image_size: int, min_crop: float = 1.0) -> Image.Image:
-    """Decode a photograph at no more than the size that views of `image_size` from `min_crop` of its area can show."""
+    """Decode a photograph, reduced to about the pixels that such views can show."""
     return decode(photo.read(), at_least=most_pixels(image_size, min_crop=min_crop))
 
 
 def most_pixels(image_size: int, *, min_crop: float = 1.0) -> int:
-    """The short side that is enough for views of `image_size` from `min_crop` of the area."""
-    return int(1.14 * image_size / min_crop**0.5) + 1
+    """The short side in pixels that is enough for views from `min_crop` of the area."""
+    return int(CENTRE_SCALE * image_size / min_crop**0.5) + 1
 
 
 def _stack_views(views: list[Tensor | Unreadable]) -> Tensor | Unreadable:
@@ -193,10 +193,10 @@ def _stack_views(views: list[Tensor | Unreadable]) -> Tensor | Unreadable:
     return unreadable or torch.stack([view for view in views if isinstance(view, Tensor)], dim=1)
 
 
-def _stack_readable(loaded: list[tuple[Tensor, Photo, str] | Skipped]) -> Read:
-    skipped = [one for one in loaded if isinstance(one, Skipped)]
-    readable = [one for one in loaded if not isinstance(one, Skipped)]
+def _stack_readable(loaded: list[tuple[Tensor, Photo, str] | Skipped]) -> LoadedBatch:
+    skipped = [item for item in loaded if isinstance(item, Skipped)]
+    readable = [item for item in loaded if not isinstance(item, Skipped)]
     if not readable:
-        return Read(torch.empty(0, 3, 0, 0, dtype=torch.uint8), [], [], skipped)
+        return LoadedBatch(torch.empty(0, 3, 0, 0, dtype=torch.uint8), [], [], skipped)
     views, photos, digests = zip(*readable, strict=True)
-    return Read(torch.stack(views), list(photos), list(digests), skipped)
+    return LoadedBatch(torch.stack(views), list(photos), list(digests), skipped)

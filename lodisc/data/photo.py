@@ -1,4 +1,4 @@
-"""One photograph: its key, where its bytes lie, its label and split, and how names and reasons are shown."""
+"""One photograph: its key, where its bytes are, its label and split; names and reasons as text."""
 
 import os
 import posixpath
@@ -15,7 +15,10 @@ MOST_BYTES = 2**30
 
 @dataclass(frozen=True, slots=True)
 class Photo:
-    """One photograph: `key` names it inside DATA, `path` is its file or the tar that holds `size` bytes of it from `offset`."""
+    """One photograph, named by its `key` inside DATA.
+
+    `path` is its file, or a tar that holds its `size` bytes from `offset` on.
+    """
 
     key: str
     path: Path
@@ -48,7 +51,10 @@ class Skipped:
 
 
 def place(photo: Photo, *, splits: bool) -> Photo | None:
-    """The photograph with split and label read off the folders in its key; none for one that lies beside the splits."""
+    """The photograph with split and label from the folders in its key; None outside the splits.
+
+    With `splits`, the first folder is `train` or `test` and the second is the label.
+    """
     if photo.key.startswith(("/", "../")) or posixpath.isabs(photo.key):
         return photo
     folders = [part for part in photo.key.split("/")[:-1] if part not in ("", ".", "..")]
@@ -62,15 +68,15 @@ def place(photo: Photo, *, splits: bool) -> Photo | None:
 
 
 def is_photo(name: str) -> bool:
-    """Is a file with this name, in a folder or a tar, to be read as a photograph?"""
+    """Whether a file of this name, in a folder or a tar, is read as a photograph."""
     return posixpath.splitext(name)[1].lower() in extensions()
 
 
 def reason_of(error: Exception) -> str:
-    """The reason why a file can't be read, in a few plain words."""
+    """The reason why a file cannot be read, in a few plain words."""
     if isinstance(error, OSError):
         return (error.strerror or "unreadable").lower()
-    return str(error) if isinstance(error, Unreadable) else "not a name of a file"
+    return str(error) if isinstance(error, Unreadable) else "not a file name"
 
 
 def printable(name: str | Path) -> str:

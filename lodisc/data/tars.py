@@ -1,4 +1,4 @@
-"""Photographs inside uncompressed tars, indexed by name, offset and size, and read in place."""
+"""Photographs in uncompressed tars: indexed by name, offset and size, and read in place."""
 
 import posixpath
 import tarfile
@@ -13,23 +13,23 @@ _TAR_TROUBLE = (tarfile.TarError, OSError, EOFError, ValueError, OverflowError, 
 
 
 def find_in_tars(tars: dict[str, Path]) -> Iterator[Photo | Skipped]:
-    """Index tars by the name each has in DATA; where two hold the same path, keys begin with the name of the tar."""
+    """Index tars, given by their names in DATA.
+
+    Keys begin with the name of the tar where two tars hold the same path.
+    """
     photos: list[tuple[str, Photo]] = []
     for name, path in sorted(tars.items()):
         folder = posixpath.dirname(name)
         members: dict[str, Photo] = {}
-        for found in _index_tar(path):
-            if isinstance(found, Skipped):
-                yield replace(found, key="/".join(filter(None, (name, found.key))) or path.name)
-            else:
-                members[found.key] = (
-                    found  # of two with one name the later holds, as when unpacking
-                )
+        for entry in _index_tar(path):
+            if isinstance(entry, Skipped):
+                yield replace(entry, key="/".join(filter(None, (name, entry.key))) or path.name)
+            else:  # of two members with one name the later counts, as when unpacking
+                members[entry.key] = entry
         wrapper = _wrapper(members)
         for key, photo in members.items():
-            photos.append(
-                (name, replace(photo, key=posixpath.join(folder, key.removeprefix(wrapper))))
-            )
+            key = posixpath.join(folder, key.removeprefix(wrapper))
+            photos.append((name, replace(photo, key=key)))
     splits = any(photo.key.startswith("train/") for _, photo in photos)
     times = Counter(photo.key for _, photo in photos)
     for name, photo in photos:
@@ -38,20 +38,23 @@ def find_in_tars(tars: dict[str, Path]) -> Iterator[Photo | Skipped]:
 
 
 def _wrapper(keys: Iterable[str]) -> str:
-    """The folder around `train/` when everything in the tar lies in one."""
+    """The folder around `train/`, if everything in the tar is in one."""
     tops = {key.split("/")[0] for key in keys}
     top = f"{tops.pop()}/" if len(tops) == 1 else ""
     return top if top and any(key.startswith(f"{top}train/") for key in keys) else ""
 
 
 def _index_tar(path: Path) -> Iterator[Photo | Skipped]:
-    """Names, offsets and sizes of the photographs in an uncompressed tar; damage ends the index, never the program."""
+    """Names, offsets and sizes of the photographs in an uncompressed tar.
+
+    Damage ends the index with a `Skipped`; no error is raised.
+    """
     try:
         length = path.stat().st_size
         with tarfile.open(path, "r:", encoding="utf-8") as tar:
             end = -1
             while (member := tar.next()) is not None:
-                tar.members = []  # type: ignore[attr-defined]  # it would keep everything that it has read
+                tar.members = []  # type: ignore[attr-defined]  # otherwise it keeps all headers
                 key = posixpath.join(
                     *(part for part in ("", *member.name.split("/")) if part != ".")
                 )
@@ -64,7 +67,7 @@ def _index_tar(path: Path) -> Iterator[Photo | Skipped]:
         with path.open("rb") as stream:
             stream.seek(max(end, 0))
             if stream.read(512).strip(b"\0"):
-                yield Skipped("", "damaged tar: the rest of it can't be read")
+                yield Skipped("", "damaged tar: the rest cannot be read")
     except _TAR_TROUBLE as error:
         reason = (
             "truncated"
@@ -73,7 +76,7 @@ def _index_tar(path: Path) -> Iterator[Photo | Skipped]:
             if isinstance(error, OSError)
             else "damaged"
         )
-        yield Skipped("", f"{reason} tar: the rest of it can't be read")
+        yield Skipped("", f"{reason} tar: the rest cannot be read")
 
 
 def _member_photo(path: Path, key: str, member: tarfile.TarInfo, length: int) -> Photo | Skipped:

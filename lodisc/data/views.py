@@ -1,6 +1,7 @@
 """Two random views of a photograph for training, one centred view for everything else.
 
-The asymmetric recipe of MoCo v3. All colour changes of a view are one 3×4 matrix on its pixels, so that they cost one pass.
+The asymmetric recipe of MoCo v3. All colour changes of a view are one 3×4 matrix on its pixels, so
+that they cost one pass.
 """
 
 import math
@@ -15,10 +16,14 @@ GREY = np.array([0.299, 0.587, 0.114])
 TO_YIQ = np.array([[0.299, 0.587, 0.114], [0.596, -0.274, -0.322], [0.211, -0.523, 0.312]])
 FROM_YIQ = np.linalg.inv(TO_YIQ)
 BICUBIC = Image.Resampling.BICUBIC
+CENTRE_SCALE = 1.14
+"""Short side of the photograph from which the centre view is cut, in sides of the view."""
+Box = tuple[float, float, float, float]
+"""Left, top, right, bottom."""
 
 
 class Augmentation(NamedTuple):
-    """Chances of what differs between the two views."""
+    """Probabilities of the augmentations in which the two views differ."""
 
     blur: float
     solarise: float
@@ -35,10 +40,11 @@ def two_views(
     min_crop: float,
     recolour: bool = False,
 ) -> torch.Tensor:
-    """Two augmented views of an RGB image, bytes [2, 3, S, S], drawn from `rng` alone.
+    """Two augmented views of an RGB image, bytes [2, 3, S, S]; all randomness comes from `rng`.
 
-    Random resized crop, flip, colour jitter (.4, .4, .2, .1) with chance .8, grey with chance .2, blur, solarise. With `recolour`
-    [4, 3, S, S]: then both views again, each after one more colour jitter.
+    Random resized crop, flip, colour jitter (.4, .4, .2, .1) with probability .8, grey with
+    probability .2, blur, solarise. With `recolour` [4, 3, S, S]: both views follow once more, each
+    after another colour jitter.
     """
     views = [
         _view(image, rng, kind, image_size=image_size, min_crop=min_crop)
@@ -50,18 +56,19 @@ def two_views(
 
 
 def centre_view(image: Image.Image, *, image_size: int) -> torch.Tensor:
-    """The middle of an RGB image, bytes [3, S, S]: short side to 1.14·S, bicubic, then a centre crop of S."""
-    scale = round(1.14 * image_size) / min(image.size)
-    side = image_size / scale
-    left, top = (image.width - side) / 2, (image.height - side) / 2
-    return to_bytes(
-        image.resize(
-            (image_size, image_size),
-            BICUBIC,
-            box=(left, top, left + side, top + side),
-            reducing_gap=3.0,
-        )
-    )
+    """The `centre_box` of an RGB image, bytes [3, S, S], resized bicubically."""
+    box = centre_box(*image.size, image_size=image_size)
+    return to_bytes(image.resize((image_size, image_size), BICUBIC, box=box, reducing_gap=3.0))
+
+
+def centre_box(width: int, height: int, *, image_size: int) -> Box:
+    """The part of an image that its centre view shows.
+
+    The same as to resize the short side to 1.14·S, rounded, and to crop the middle S by S.
+    """
+    side = image_size / (round(CENTRE_SCALE * image_size) / min(width, height))
+    left, top = (width - side) / 2, (height - side) / 2
+    return left, top, left + side, top + side
 
 
 def random_crop_view(
@@ -76,10 +83,8 @@ def to_bytes(image: Image.Image) -> torch.Tensor:
     return torch.from_numpy(np.array(image)).permute(2, 0, 1).contiguous()
 
 
-def crop_box(
-    width: int, height: int, rng: np.random.Generator, *, min_crop: float
-) -> tuple[float, float, float, float]:
-    """Left, top, right, bottom of a crop of `min_crop` to 1 of the area and a shape between 3:4 and 4:3, inside the image."""
+def crop_box(width: int, height: int, rng: np.random.Generator, *, min_crop: float) -> Box:
+    """A random crop of `min_crop` to 1 of the area, with an aspect ratio from 3:4 to 4:3."""
     for _ in range(10):
         area = width * height * rng.uniform(min_crop, 1)
         ratio = math.exp(rng.uniform(math.log(3 / 4), math.log(4 / 3)))
@@ -95,9 +100,10 @@ def crop_box(
 def colour_matrix(
     *, brightness: float, contrast: float, saturation: float, turn: float, mean: float
 ) -> NDArray[np.float64]:
-    """The 3×4 matrix that changes brightness, contrast about the mean grey, saturation and hue, one after the other.
+    """The 3×4 matrix that changes brightness, contrast about the mean grey, saturation, then hue.
 
-    `mean` is the image's mean grey in bytes; `turn` the rotation of the hue in turns, made in the I-Q plane of YIQ.
+    `mean` is the mean grey of the image in bytes. `turn` is the rotation of the hue in turns, in
+    the I-Q plane of YIQ.
     """
     angle = 2 * math.pi * turn
     rotation = np.array(
@@ -132,22 +138,17 @@ def _crop_and_flip(
 
 
 def _change_colours(view: Image.Image, rng: np.random.Generator, *, grey: float) -> Image.Image:
-    """Colour jitter with chance .8, and grey with chance `grey`."""
+    """Colour jitter with probability .8, and grey with probability `grey`."""
     jitter, to_grey = rng.random() < 0.8, rng.random() < grey
     matrix = np.eye(3, 4)
     if jitter:
-        (brightness, contrast), saturation, turn = (
-            rng.uniform(0.6, 1.4, 2),
-            rng.uniform(0.8, 1.2),
-            rng.uniform(-0.1, 0.1),
-        )
-        grey_mean = float(np.asarray(view.convert("L")).mean())
+        brightness, contrast = rng.uniform(0.6, 1.4, 2)
         matrix = colour_matrix(
             brightness=brightness,
             contrast=contrast,
-            saturation=saturation,
-            turn=turn,
-            mean=grey_mean,
+            saturation=rng.uniform(0.8, 1.2),
+            turn=rng.uniform(-0.1, 0.1),
+            mean=float(np.asarray(view.convert("L")).mean()),
         )
     if to_grey:
         matrix = np.tile(GREY @ matrix, (3, 1))

@@ -1,1 +1,1 @@
-"""Photographs to vectors: shard by shard into Parquet."""
+"""Photographs to vectors, shard by shard, into Parquet."""

@@ -1,9 +1,10 @@
-"""`lodisc embed` on a Ray cluster: the same function over the same shards gives the same bytes, by as many actors as there are.
+"""`lodisc embed` on a Ray cluster: the same function over the same shards gives the same bytes.
 
     python -m lodisc.embedding.ray RUN DATA --out DIR --actors 8 --gpus 1
 
-RUN, DATA and DIR lie on a file system that every machine sees. An actor takes the next shard whenever it is done with one. What was
-stopped, or lost with its machine, is done by the same command again; it does only what is missing.
+RUN, DATA and DIR must be on a file system that every machine sees. An actor takes the next shard
+as soon as it has finished one. After a stop, or the loss of a machine, the same command embeds
+only what is missing.
 """
 
 import json
@@ -11,14 +12,15 @@ import os
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import tyro
 from tyro.conf import Positional
 
 from lodisc.data.photo import Photo
-from lodisc.embedding import embed as embedding
-from lodisc.embedding.parts import ENCODER
+from lodisc.embedding.embed import Dtype, EmbedResult, Job, embed, embed_shards, plan
+from lodisc.embedding.embedding import Embedding, EmbeddingSettings
+from lodisc.embedding.shards import ShardCounts
 from lodisc.encoders import load_encoder
 from lodisc.errors import UserError
 from lodisc.photo_encoder import PhotoEncoder
@@ -38,73 +40,84 @@ def embed_on_ray(
     momentum: bool = False,
     encoder: str | None = None,
     image_size: int | None = None,
-    dtype: embedding.Dtype = "float16",
+    dtype: Dtype = "float16",
     batch_size: int = 64,
-) -> dict[str, Any]:
-    """`embed` by `actors` processes of a Ray cluster, with so many CPUs and GPUs each; returns and raises what `embed` does.
+) -> EmbedResult:
+    """`embed` by `actors` processes of a Ray cluster, each with so many CPUs and GPUs.
 
-    Joins the cluster that `ray.init` or RAY_ADDRESS names, or starts one on this machine. Raises `UserError` where Ray is missing.
+    Returns and raises what `embed` does. Joins the cluster that `ray.init` or RAY_ADDRESS names,
+    or starts one on this machine. Raises `UserError` if Ray is missing.
     """
-    os.environ["RAY_USAGE_STATS_ENABLED"] = (
-        "0"  # before Ray is imported: nothing is reported to anyone
-    )
-    try:
-        from ray.data import ActorPoolStrategy, from_items
-    except ImportError:
-        raise UserError(WITHOUT_RAY) from None
-    how: dict[str, Any] = {
+    _require_ray()
+    choice: dict[str, Any] = {
         "momentum": momentum,
         "encoder": encoder,
         "image_size": image_size,
         "device": "cpu",
     }
-    begun = embedding.plan(source, data, out=out, dtype=dtype, writes=True, **how)
+    job = plan(source, data, out=out, dtype=dtype, writes=True, **choice)
+    counts = _embed_by_actors(
+        job, out.absolute(), batch_size=batch_size, actors=actors, cpus=cpus, gpus=gpus
+    )
+    result = embed(source, data, out=out, dtype=dtype, batch_size=batch_size, workers=0, **choice)
+    result["embedded"] = sum(count["embedded"] for count in counts)
+    result["kept"] = sum(count["kept"] for count in counts)
+    return result
+
+
+def _require_ray() -> None:
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # before the import: nothing is reported to anyone
+    try:
+        import ray.data  # noqa: F401
+    except ImportError:
+        raise UserError(WITHOUT_RAY) from None
+
+
+def _embed_by_actors(
+    job: Job, folder: Path, *, batch_size: int, actors: int, cpus: float, gpus: float
+) -> list[ShardCounts]:
+    """The counts of every shard."""
+    from ray.data import ActorPoolStrategy, from_items
+
     rows = [
-        {"name": name, "photos": [_plain(photo) for photo in shard]}
-        for name, shard in begun.shards.items()
+        {"name": name, "photos": [_as_dict(photo) for photo in photos]}
+        for name, photos in job.shards.items()
     ]
     embedder: Any = _Embedder
-    done = (
+    counts: Any = (
         from_items(rows, override_num_blocks=len(rows))
         .map(
             embedder,
-            fn_constructor_args=(out.absolute(), begun.settings, batch_size),
+            fn_constructor_args=(folder, job.settings, batch_size),
             num_cpus=cpus,
             num_gpus=gpus,
             compute=ActorPoolStrategy(size=actors, max_tasks_in_flight_per_actor=1),
         )
         .take_all()
     )
-    finished = embedding.embed(
-        source, data, out=out, dtype=dtype, batch_size=batch_size, workers=0, **how
-    )
-    return {
-        **finished,
-        **{title: sum(counts[title] for counts in done) for title in ("embedded", "kept")},
-    }
+    return cast(list[ShardCounts], counts)
 
 
-def _plain(photo: Photo) -> dict[str, Any]:
-    return {**asdict(photo), "path": os.path.abspath(photo.path)}
+def _as_dict(photo: Photo) -> dict[str, Any]:
+    path = os.path.abspath(photo.path)  # noqa: PTH100 - keeps links
+    return {**asdict(photo), "path": path}
 
 
 class _Embedder:
-    """An actor: reads the encoder from DIR once, and embeds one shard after another."""
+    """An actor: reads the encoder from the folder once, and embeds one shard after another."""
 
-    def __init__(self, folder: Path, settings: dict[str, Any], batch_size: int) -> None:
-        self.folder, self.settings, self.batch_size = folder, settings, batch_size
-        self.encoder = PhotoEncoder(load_encoder(folder / ENCODER), name=settings["encoder"])
+    def __init__(self, folder: Path, settings: EmbeddingSettings, batch_size: int) -> None:
+        self.embedding, self.settings, self.batch_size = Embedding(folder), settings, batch_size
+        self.encoder = PhotoEncoder(load_encoder(self.embedding.encoder), name=settings["encoder"])
 
-    def __call__(self, shard: dict[str, Any]) -> dict[str, Any]:
+    def __call__(self, shard: dict[str, Any]) -> ShardCounts:
         photos = [Photo(**{**photo, "path": Path(photo["path"])}) for photo in shard["photos"]]
-        path = self.folder / f"part-{shard['name']}.parquet"
-        return embedding.embed_shards(
-            {path: photos}, self.encoder, settings=self.settings, batch_size=self.batch_size
-        )
+        parts = {self.embedding.part(shard["name"]): photos}
+        return embed_shards(parts, self.encoder, settings=self.settings, batch_size=self.batch_size)
 
 
 if __name__ == "__main__":
     try:
         print(json.dumps(tyro.cli(embed_on_ray), indent=2))
-    except (ValueError, OSError) as error:
-        sys.exit(f"ray_embed: {error}")
+    except (UserError, OSError) as error:
+        sys.exit(f"lodisc.embedding.ray: {error}")

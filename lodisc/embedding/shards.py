@@ -1,104 +1,131 @@
-"""The shards of a source, a tar or a slice of the rest each, and one on its way into its part."""
+"""The shards of a source: one for each tar, and slices of all other photographs."""
 
 import hashlib
 import os
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, TypedDict
 
 from numpy.typing import NDArray
 
 from lodisc.data.check import write_skipped
-from lodisc.data.loader import Read
+from lodisc.data.loader import LoadedBatch
 from lodisc.data.photo import Photo, Skipped
-from lodisc.embedding.parts import Row, read_part, record, write_part
+from lodisc.embedding.embedding import skipped_file
+from lodisc.embedding.parts import Row, read_part, write_part
 
 
 def divide_into_shards(photos: Sequence[Photo], *, slices: int) -> dict[str, list[Photo]]:
-    """The photographs of every shard, by the name of its part: one a tar, and the rest in slices by the hash of the key."""
+    """The photographs of every shard, by its name.
+
+    A tar is a shard. The other photographs are divided into slices by the hash of their key.
+    """
     shards: dict[str, list[Photo]] = defaultdict(list)
     for photo in photos:
         if photo.size is not None:  # it lies inside a tar
-            shards[f"tar-{hashlib.sha256(os.fsencode(photo.path.name)).hexdigest()[:8]}"].append(
-                photo
-            )
+            name = f"tar-{_sha256(photo.path.name)[:8]}"
         else:
-            shards[
-                f"{int(hashlib.sha256(os.fsencode(photo.key)).hexdigest(), 16) % slices:05d}"
-            ].append(photo)
+            name = f"{int(_sha256(photo.key), 16) % slices:05d}"
+        shards[name].append(photo)
     return dict(sorted(shards.items()))
 
 
+class ShardCounts(TypedDict):
+    """What became of the photographs of a shard, or of all shards."""
+
+    photographs: int
+    embedded: int
+    kept: int
+    """Photographs whose vectors were already there."""
+    skipped: int
+    """Photographs that could not be read."""
+
+
+class FileState(NamedTuple):
+    """Where the bytes of a photograph lie, and what tells that they were changed."""
+
+    path: str
+    offset: int | None
+    bytes: int
+    modified: int
+    """The time of the last change, in nanoseconds."""
+
+
 class Shard:
-    """A shard on its way into its part: the rows of the part that stand, what is missing, and the rows that are new."""
+    """A shard while its part is made: rows that are unchanged, what is missing, and new rows."""
 
     def __init__(self, path: Path, photos: Sequence[Photo], *, fingerprint: str) -> None:
         self.path, self.count = path, len(photos)
         self.states = {photo.key: file_state(photo) for photo in photos}
-        self.before = {row.key: row for row in read_part(path, fingerprint=fingerprint)}
-        found = [(self.before[photo.key], photo) for photo in photos if photo.key in self.before]
-        self.kept = {
-            row.key: self._as_found(row, photo)
-            for row, photo in found
-            if self.states[row.key][2:] == (row.bytes, row.modified)
+        self.previous = {row.key: row for row in read_part(path, fingerprint=fingerprint)}
+        self.unchanged = {
+            photo.key: self._relabelled(self.previous[photo.key], photo)
+            for photo in photos
+            if self._is_unchanged(photo.key)
         }
-        self.missing = [photo for photo in photos if photo.key not in self.kept]
+        self.missing = [photo for photo in photos if photo.key not in self.unchanged]
         self.rows: list[Row] = []
         self.skipped: list[Skipped] = []
 
-    def _as_found(self, row: Row, photo: Photo) -> Row:
-        """A row whose photograph is the same, with what is said of it now."""
-        path, offset, *_ = self.states[photo.key]
-        return row._replace(path=path, offset=offset, label=photo.label, split=photo.split)
+    def _is_unchanged(self, key: str) -> bool:
+        row, state = self.previous.get(key), self.states[key]
+        return row is not None and (row.bytes, row.modified) == (state.bytes, state.modified)
+
+    def _relabelled(self, row: Row, photo: Photo) -> Row:
+        """The row of an unchanged photograph, with its present place, label and split."""
+        state = self.states[photo.key]
+        return row._replace(
+            path=state.path, offset=state.offset, label=photo.label, split=photo.split
+        )
 
     @property
     def complete(self) -> bool:
         return len(self.rows) + len(self.skipped) == len(self.missing)
 
-    def add(self, read: Read, vectors_BD: NDArray[Any]) -> None:
+    def add(self, read: LoadedBatch, vectors_BD: NDArray[Any]) -> None:
+        """Take over a batch of photographs and their vectors."""
         self.skipped += read.skipped
         for photo, digest, vector_D in zip(read.photos, read.digests, vectors_BD, strict=True):
-            path, offset, size, modified = self.states[photo.key]
-            self.rows.append(
-                Row(
-                    photo.key,
-                    path,
-                    offset,
-                    photo.label,
-                    photo.split,
-                    size,
-                    digest,
-                    modified,
-                    vector_D,
-                )
+            state = self.states[photo.key]
+            row = Row(
+                key=photo.key,
+                path=state.path,
+                offset=state.offset,
+                label=photo.label,
+                split=photo.split,
+                bytes=state.bytes,
+                digest=digest,
+                modified=state.modified,
+                vector=vector_D,
             )
+            self.rows.append(row)
 
-    def write(self, **how: Any) -> dict[str, int]:
-        """Write the part unless nothing of it is new, and the list of what could not be read; `how` is for `write_part`."""
-        if self.rows or self.kept != self.before or not self.path.exists():
-            write_part(
-                self.path, sorted([*self.kept.values(), *self.rows], key=lambda row: row.key), **how
-            )
-        write_skipped(record(self.path), self.skipped)
-        return {
-            "photographs": self.count,
-            "embedded": len(self.rows),
-            "kept": len(self.kept),
-            "skipped": len(self.skipped),
-        }
+    def write(self, *, dim: int, dtype: str, fingerprint: str) -> ShardCounts:
+        """Write the part unless it is up to date, and the list of what could not be read."""
+        if self.rows or self.unchanged != self.previous or not self.path.exists():
+            rows = sorted([*self.unchanged.values(), *self.rows], key=lambda row: row.key)
+            write_part(self.path, rows, dim=dim, dtype=dtype, fingerprint=fingerprint)
+        write_skipped(skipped_file(self.path), self.skipped)
+        return ShardCounts(
+            photographs=self.count,
+            embedded=len(self.rows),
+            kept=len(self.unchanged),
+            skipped=len(self.skipped),
+        )
 
 
-def file_state(photo: Photo) -> tuple[str, int | None, int, int]:
-    """Path, offset in a tar, bytes, and time of the last change (nanoseconds) of a photograph's file; zeros when it has gone."""
-    path, offset = os.path.abspath(photo.path), None if photo.size is None else photo.offset
+def file_state(photo: Photo) -> FileState:
+    """The state of a photograph's file; bytes and time are zero if it has gone."""
+    path = os.path.abspath(photo.path)  # noqa: PTH100 - keeps links
+    offset = None if photo.size is None else photo.offset
     try:
         status = photo.path.stat()
     except OSError:
-        return path, offset, 0, 0
-    return (
-        path,
-        offset,
-        status.st_size if photo.size is None else photo.size,
-        min(status.st_mtime_ns, 2**63 - 1),
-    )
+        return FileState(path, offset, 0, 0)
+    size = status.st_size if photo.size is None else photo.size
+    return FileState(path, offset, size, min(status.st_mtime_ns, 2**63 - 1))
+
+
+def _sha256(name: str) -> str:
+    return hashlib.sha256(os.fsencode(name)).hexdigest()

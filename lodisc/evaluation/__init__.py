@@ -1,1 +1,4 @@
-"""Measure frozen features: linear probe, neighbours, retrieval, clustering, few labels, each with its interval."""
+"""Measure frozen features: linear probe, neighbours, retrieval, clustering, few labels.
+
+Every metric comes with an interval.
+"""

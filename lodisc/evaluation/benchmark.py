@@ -1,31 +1,36 @@
-"""`evaluate`: every protocol, for an encoder and for its untouched start, on the same photographs."""
+"""`evaluate`: every protocol, for an encoder and its untouched start, on the same photographs."""
 
+import logging
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import torch
 
-from lodisc.config import split_seed
-from lodisc.console import note, stdout, table
-from lodisc.data.sources import Photo, Skipped, find_photos, split_photos
+from lodisc.data.photo import Photo, Skipped
+from lodisc.data.sources import find_photos, log_passed_over, split_photos
 from lodisc.errors import UserError
 from lodisc.evaluation.clustering import clustering
-from lodisc.evaluation.features import Arm, FeatureMaker, Features, extract
+from lodisc.evaluation.features import Arm, FeatureMaker, Features, extract_arm
 from lodisc.evaluation.fewshot import fewshot
 from lodisc.evaluation.interval import Estimate
 from lodisc.evaluation.knn import knn
 from lodisc.evaluation.linear import linear
 from lodisc.evaluation.linear_paper import linear_paper
+from lodisc.evaluation.result import ArmMetrics, Evaluation, EvaluationSettings
 from lodisc.evaluation.retrieval import retrieval
-from lodisc.files import read_json, write_json
+from lodisc.files import write_json
 from lodisc.photo_encoder import load, load_start
-from lodisc.training.checkpoint import is_run, versions
+from lodisc.run import Run
+from lodisc.training.checkpoint import versions
+
+logger = logging.getLogger("lodisc")
 
 
 class Measure(Protocol):
-    """A protocol: figures, by name, of an arm."""
+    """A protocol: measures an arm and returns its metrics by name."""
 
     def __call__(self, arm: Arm, *, seed: int) -> dict[str, Estimate]: ...
 
@@ -41,7 +46,7 @@ PROTOCOLS: dict[str, Measure] = {
 DEFAULT_PROTOCOLS = ("retrieval", "linear", "knn", "clustering", "fewshot")
 WITHOUT_TRAIN = ("retrieval", "clustering")
 
-_TITLES = {
+TITLES = {
     ("retrieval", "rank1"): "Retrieval Rank-1",
     ("retrieval", "rank5"): "Retrieval Rank-5",
     ("retrieval", "map"): "Retrieval mAP",
@@ -76,30 +81,25 @@ def evaluate(
     workers: int = 2,
     device: str = "auto",
     max_skipped: float = 0.05,
-) -> dict[str, Any]:
-    """Measure a run beside its untouched start, or `timm:NAME` or a weights file alone; a run keeps it as `evaluation.json`.
+) -> Evaluation:
+    """Measure a run and its untouched start, or `timm:NAME` or a weights file alone.
 
-    DATA is divided into train and test by its folders, else by `train_split`, else as the run divided it when it learnt.
-    All figures are percentages of test photographs, which never choose a setting. Raises `UserError` for data without
-    labels, classes or a division, and for more than the share `max_skipped` of unreadable photographs.
+    DATA is divided into train and test by its folders, else by `train_split`, else as the run
+    divided it for its training. Metrics are percentages of test photographs, which never choose a
+    hyperparameter. The result for a run is also written to its `evaluation.json`.
+
+    Raises `UserError` for data without labels, classes or a division, and when more than the share
+    `max_skipped` of the photographs is unreadable.
     """
     _check_protocols(protocols)
-    run = Path(source) if is_run(Path(source)) else None
-    if run and (encoder or image_size):
-        raise UserError(
-            f"{run} is a run and has its own encoder and image size; leave --encoder and --image-size out"
-        )
-    if momentum and not run:
-        raise UserError(f"{source} is no run, so it has no momentum encoder; leave --momentum out")
+    run = _run(source, momentum=momentum, encoder=encoder, image_size=image_size)
     listing = find_photos(data)
+    log_passed_over(data, listing)
     photos = divide(listing.photos, data, train_split=train_split, run=run, seed=seed)
-    arms = {
-        "run": load(
-            source, momentum=momentum, encoder=encoder, image_size=image_size, device=device
-        )
-    }
+    student = load(source, momentum=momentum, encoder=encoder, image_size=image_size, device=device)
+    arms = {"run": student}
     if run:
-        arms["start"] = load_start(run, device=device)
+        arms["start"] = load_start(run.path, device=device)
     result = measure(
         arms,
         photos,
@@ -111,18 +111,38 @@ def evaluate(
         skipped=listing.skipped,
         max_skipped=max_skipped,
     )
-    result["settings"] = {
-        "source": str(source),
-        "protocols": list(protocols or DEFAULT_PROTOCOLS),
-        "momentum": momentum,
-        "train_split": train_split,
-        "encoder": encoder,
-        "image_size": arms["run"].image_size,
-    }
-    result |= {"versions": versions(), "date": datetime.now(UTC).isoformat(timespec="seconds")}
+    result["settings"] = EvaluationSettings(
+        source=str(source),
+        protocols=list(protocols or DEFAULT_PROTOCOLS),
+        momentum=momentum,
+        train_split=train_split,
+        encoder=encoder,
+        image_size=student.image_size,
+    )
+    result["versions"] = versions()
+    result["date"] = datetime.now(UTC).isoformat(timespec="seconds")
     if run:
-        write_json(run / "evaluation.json", result)
+        write_json(run.evaluation_file, result)
     return result
+
+
+def _run(
+    source: str | Path, *, momentum: bool, encoder: str | None, image_size: int | None
+) -> Run | None:
+    """The run that `source` names, if it does; `UserError` for options that do not fit it."""
+    run = Run(Path(source))
+    if not run.exists:
+        if momentum:
+            raise UserError(
+                f"{source} is not a run, so it has no momentum encoder; leave --momentum out"
+            )
+        return None
+    if encoder or image_size:
+        raise UserError(
+            f"{source} is a run and has its own encoder and image size; "
+            "leave --encoder and --image-size out"
+        )
+    return run
 
 
 def measure(
@@ -136,11 +156,12 @@ def measure(
     workers: int = 2,
     skipped: Sequence[Skipped] = (),
     max_skipped: float = 0.05,
-) -> dict[str, Any]:
-    """The figures of any number of arms on photographs that are divided into train and test, as `evaluate` returns them.
+) -> Evaluation:
+    """The metrics of any number of arms on photographs that are divided into train and test.
 
-    Photographs without a label are left out. Test photographs of a class that train lacks count in retrieval and clustering
-    alone. `data` names the source in messages, `skipped` is what had been left out before.
+    Photographs without a label are ignored. Test photographs of a class that train lacks count in
+    retrieval and clustering only. `data` names the source in messages, and `skipped` are the
+    photographs that were skipped before.
     """
     _check_protocols(protocols)
     protocols = protocols or DEFAULT_PROTOCOLS
@@ -149,81 +170,46 @@ def measure(
     )
     if all(name in WITHOUT_TRAIN for name in protocols):
         train = []
-    result: dict[str, Any] = {"data": str(data), "classes": len(classes), "seed": seed}
-    figures: dict[str, Any] = {}
-    for name, encoder in arms.items():
-        features = [
-            extract(
-                encoder,
-                part,
-                classes=classes,
-                batch_size=batch_size,
-                workers=workers,
-                description=f"{name}: {title} photographs",
-            )
-            for part, title in ((train, "training"), (test, "test"))
-        ]
-        unread = [*skipped, *features[0].skipped, *features[1].skipped]
-        check_skipped(
-            unread, total=len(skipped) + len(train) + len(test), data=data, max_skipped=max_skipped
-        )
-        seen = torch.isin(features[1].labels, features[0].labels)
-        if not len(features[1]) or (train and not seen.any()):
-            raise UserError(
-                f"{data}: too few photographs can be read to measure anything; the first is {unread[0].key}: {unread[0].reason}"
-            )
-        result |= {"train": len(features[0]), "test": len(features[1]), "skipped": len(unread)}
-        result |= {
-            "unlabelled": sum(photo.label is None for photo in photos),
-            "unseen": int((~seen).sum()) if train else 0,
-        }
-        note(f"{name}: {', '.join(protocols)}")
-        figures[name] = _figures(Arm(name, encoder, *features), seen, protocols, seed)
-    return result | {"arms": figures}
-
-
-def print_table(result: dict[str, Any]) -> None:
-    """Print figures with their intervals for people: a row for each figure, a column for each arm, and what the run gained."""
-    arms = result["arms"]
-    gain = "run" in arms and "start" in arms
-    rows = []
-    for (protocol, metric), title in _TITLES.items():
-        figures = [
-            arm[protocol][metric] for arm in arms.values() if metric in arm.get(protocol, {})
-        ]
-        if figures:
-            cells = [
-                f"{_short(figure['value'])} ({_short(figure['low'])}–{_short(figure['high'])})"
-                for figure in figures
-            ]
-            change = (
-                [
-                    f"{arms['run'][protocol][metric]['value'] - arms['start'][protocol][metric]['value']:+.1f}"
-                ]
-                if gain
-                else []
-            )
-            rows.append([title, *cells, *change])
-    counts = f"{result['classes']} classes, {result['train']:,} training and {result['test']:,} test photographs"
-    stdout.print(f"{counts}; percent, 95 % intervals", markup=False, soft_wrap=True)
-    table("", ["", *arms, *(["gain"] if gain else [])], rows)
-
-
-def _short(figure: float) -> str:
-    return f"{figure:.1f}" if figure < 99.95 else "100"
-
-
-def _figures(
-    arm: Arm, seen: torch.Tensor, protocols: Iterable[str], seed: int
-) -> dict[str, dict[str, dict[str, float]]]:
-    learning = (
-        Arm(arm.name, arm.encoder, arm.train, _only(arm.test, seen)) if len(arm.train) else arm
+    result = Evaluation(
+        data=str(data),
+        classes=len(classes),
+        seed=seed,
+        train=0,
+        test=0,
+        skipped=0,
+        unlabelled=sum(photo.label is None for photo in photos),
+        unseen=0,
+        arms={},
     )
-    figures = {}
+    for name, encoder in arms.items():
+        arm = extract_arm(
+            name, encoder, train, test, classes=classes, batch_size=batch_size, workers=workers
+        )
+        unreadable = [*skipped, *arm.train.skipped, *arm.test.skipped]
+        total = len(skipped) + len(train) + len(test)
+        check_skipped(unreadable, total=total, data=data, max_skipped=max_skipped)
+        seen_N = torch.isin(arm.test.labels, arm.train.labels)
+        if not len(arm.test) or (train and not seen_N.any()):
+            raise UserError(
+                f"{data}: too few photographs can be read to measure anything; "
+                f"the first is {unreadable[0].key}: {unreadable[0].reason}"
+            )
+        result["train"], result["test"] = len(arm.train), len(arm.test)
+        result["skipped"] = len(unreadable)
+        result["unseen"] = int((~seen_N).sum()) if train else 0
+        logger.info(f"{name}: {', '.join(protocols)}")
+        result["arms"][name] = _metrics(arm, seen_N, protocols, seed)
+    return result
+
+
+def _metrics(arm: Arm, seen_N: torch.Tensor, protocols: Iterable[str], seed: int) -> ArmMetrics:
+    """All protocols; those that learn are measured on the test photographs of `seen_N` classes."""
+    seen = replace(arm, test=_only(arm.test, seen_N)) if len(arm.train) else arm
+    metrics: ArmMetrics = {}
     for name in protocols:
-        estimates = PROTOCOLS[name](arm if name in WITHOUT_TRAIN else learning, seed=seed)
-        figures[name] = {metric: estimate.to_dict() for metric, estimate in estimates.items()}
-    return figures
+        estimates = PROTOCOLS[name](arm if name in WITHOUT_TRAIN else seen, seed=seed)
+        metrics[name] = {metric: estimate.to_dict() for metric, estimate in estimates.items()}
+    return metrics
 
 
 def _only(features: Features, mask: torch.Tensor) -> Features:
@@ -239,51 +225,67 @@ def _check_protocols(protocols: Sequence[str] | None) -> None:
 
 
 def divide(
-    photos: list[Photo], data: str | Path, *, train_split: float | None, run: Path | None, seed: int
+    photos: list[Photo], data: str | Path, *, train_split: float | None, run: Run | None, seed: int
 ) -> list[Photo]:
-    """The photographs with their split; a run's own division comes back from its settings, so that it never learnt from test."""
+    """The photographs with their splits.
+
+    A run that divided its photographs is measured on the same division, as it never learnt from
+    those test photographs.
+    """
     if train_split is None and any(photo.split == "test" for photo in photos):
         return photos
-    settings = read_json(run / "config.json")["settings"] if run else {}
-    learnt = settings.get("train_split")
-    share = learnt if train_split is None else train_split
+    settings = run.config["settings"] if run else {}
+    run_share = settings.get("train_split")
+    share = run_share if train_split is None else train_split
     if share is None:
         raise UserError(
             f"{data} has no test/; give --train-split 0.7 to test on 30 % of every class"
         )
-    if run and share != learnt:
-        note(
-            f"note: {run} learnt without --train-split {share}; if it was from {data}, it has seen test photographs, unlabelled"
+    if run and share != run_share:
+        logger.info(
+            f"note: {run.path} was not trained with --train-split {share}; "
+            f"if it was trained on {data}, it has seen test photographs, without labels"
         )
-    if learnt is not None:
-        seed = split_seed(settings)
+    if run_share is not None:
+        seed = settings["split_seed"]
     return split_photos(photos, train_split=share, seed=seed)
 
 
 def labelled(
     photos: Sequence[Photo], data: str | Path, *, learns: list[str]
 ) -> tuple[list[Photo], list[Photo], list[str]]:
-    """Train and test photographs that have a label, and all their classes; `UserError` where nothing can be measured."""
+    """The labelled train and test photographs, and all classes.
+
+    `learns` names the protocols that learn from train. Raises `UserError` when nothing can be
+    measured.
+    """
     labels = {photo.label for photo in photos if photo.label is not None}
     if not labels:
         raise UserError(
-            f"{data}: no photograph has a label; put those of each class into a folder of its own, as in train/wren/1.jpg"
+            f"{data}: no photograph has a label; "
+            "put each class into a folder of its own, as in train/wren/1.jpg"
         )
     train = [photo for photo in photos if photo.split == "train" and photo.label is not None]
     test = [photo for photo in photos if photo.split == "test" and photo.label is not None]
     if not test:
         raise UserError(
-            f"{data}: no test photograph has a label; put those of each class into a folder of its own, as in test/wren/1.jpg"
+            f"{data}: no test photograph has a label; "
+            "put each class into a folder of its own, as in test/wren/1.jpg"
         )
     if len({photo.label for photo in test}) < 2:
         raise UserError(
-            f"{data}: all test photographs are of the class {test[0].label}; there must be at least two classes to tell apart"
+            f"{data}: all test photographs are of the class {test[0].label}; "
+            "add at least two classes"
         )
-    known = {photo.label for photo in train}
-    if learns and (len(known) < 2 or not any(photo.label in known for photo in test)):
-        why = "has fewer than two classes" if len(known) < 2 else "has none of the classes of test"
+    train_classes = {photo.label for photo in train}
+    if learns and (
+        len(train_classes) < 2 or not any(photo.label in train_classes for photo in test)
+    ):
+        few = len(train_classes) < 2
+        reason = "has fewer than two classes" if few else "has none of the classes of test"
         raise UserError(
-            f"{data}: train {why}, too little for {', '.join(learns)}; {' and '.join(WITHOUT_TRAIN)} alone need no labels to learn from"
+            f"{data}: train {reason}, too few for {', '.join(learns)}; add labelled photographs, "
+            f"or give --protocols {' '.join(WITHOUT_TRAIN)}, which do not learn from train"
         )
     return train, test, sorted(labels)
 
@@ -291,10 +293,12 @@ def labelled(
 def check_skipped(
     skipped: Sequence[Skipped], *, total: int, data: str | Path, max_skipped: float
 ) -> None:
+    """Raise a `UserError` when more than the share `max_skipped` of `total` was skipped."""
     if not 0 <= max_skipped <= 1:
-        raise UserError(f"--max-skipped {max_skipped} is out of range; give a share from 0 to 1")
+        raise UserError(f"--max-skipped {max_skipped} is out of range; use a share from 0 to 1")
     if len(skipped) > max_skipped * total:
         first = f"the first is {skipped[0].key}: {skipped[0].reason}"
         raise UserError(
-            f"{data}: {len(skipped)} of {total} photographs cannot be read, more than --max-skipped {max_skipped}; {first}"
+            f"{data}: {len(skipped)} of {total} photographs cannot be read, "
+            f"more than --max-skipped {max_skipped}; {first}"
         )

@@ -1,4 +1,4 @@
-"""Clustering: what a user without labels gets, as many groups as there are classes."""
+"""Clustering: how well k-means groups match the classes, with as many groups as classes."""
 
 import warnings
 
@@ -13,15 +13,14 @@ from lodisc.vectors.logistic import unit
 
 
 def clustering(arm: Arm, *, seed: int = 0) -> dict[str, Estimate]:
-    """NMI and ARI between the classes and k-means groups of the test features at length 1; best of 10 starts.
+    """NMI and ARI between the classes and k-means groups of the test features at length 1.
 
-    The intervals resample the photographs in their groups; the groups stay.
+    k-means is the best of 10 starts. The intervals resample photographs; the groups stay the same.
     """
     classes, labels_N = np.unique(arm.test.labels.numpy(), return_inverse=True)
     with warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore", ConvergenceWarning
-        )  # fewer different features than classes: fewer groups, and a low figure
+        # Raised where fewer features differ than there are classes: fewer groups, a low metric.
+        warnings.simplefilter("ignore", ConvergenceWarning)
         kmeans = KMeans(len(classes), n_init=10, random_state=seed)  # pyright: ignore[reportArgumentType]
         groups_N = kmeans.fit_predict(unit(arm.test.vectors).numpy())
     joint_N = labels_N * len(classes) + groups_N
@@ -37,18 +36,24 @@ def clustering(arm: Arm, *, seed: int = 0) -> dict[str, Estimate]:
 
 
 def normalised_mutual_information(table: NDArray[np.int64]) -> float:
-    """`2 I(U; V) / (H(U) + H(V))` of a contingency table `[U, V]`; 1 where both groupings are one group."""
+    """`2 I(U; V) / (H(U) + H(V))` of a contingency table `[U, V]`.
+
+    1 where both groupings consist of a single group.
+    """
     joint = _entropy(table.ravel())
     first, second = _entropy(table.sum(1)), _entropy(table.sum(0))
     return 2 * max(first + second - joint, 0.0) / (first + second) if first + second > 0 else 1.0
 
 
 def adjusted_rand_index(table: NDArray[np.int64]) -> float:
-    """`(pairs - expected) / (mean of both pairs - expected)` of a contingency table `[U, V]`; 1 where the groupings are equal."""
-    pairs, first, second, everyone = (
+    """`(pairs - expected) / (mean of both pairs - expected)` of a contingency table `[U, V]`.
+
+    1 where the groupings are equal.
+    """
+    pairs, first, second, total = (
         _pairs(counts) for counts in (table, table.sum(1), table.sum(0), table.sum())
     )
-    expected = first * second / everyone if everyone else 0.0
+    expected = first * second / total if total else 0.0
     most = (first + second) / 2
     return (pairs - expected) / (most - expected) if most > expected else 1.0
 

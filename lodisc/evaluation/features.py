@@ -1,4 +1,4 @@
-"""Frozen features of photographs: what every protocol starts from.
+"""Frozen features of photographs: the input of every protocol.
 
 Axes: N photographs, D features, B batch, S side in pixels.
 """
@@ -13,12 +13,12 @@ from torch.nn import functional as F
 
 from lodisc.console import progress_bar
 from lodisc.data.loader import batches_of, evaluation_batches
-from lodisc.data.sources import Photo, Skipped
+from lodisc.data.photo import Photo, Skipped
 from lodisc.photo_encoder import require_finite
 
 
 class FeatureMaker(Protocol):
-    """What can be measured: a `PhotoEncoder`, or anything else that turns uint8 photographs into features."""
+    """Anything that turns uint8 photographs into features, such as a `PhotoEncoder`."""
 
     @property
     def image_size(self) -> int: ...
@@ -26,7 +26,7 @@ class FeatureMaker(Protocol):
 
 
 class Pixels:
-    """The raw pixels as features, `32 x 32 x 3` in 0..1: what a learnt feature must beat."""
+    """The raw pixels as features, `32 x 32 x 3` in 0..1: a baseline for learnt features."""
 
     side = 32
 
@@ -35,20 +35,17 @@ class Pixels:
 
     def features(self, images: Tensor, /) -> Tensor:
         """uint8 `[B, 3, S, S]` to float32 `[B, 3072]`."""
-        return (
-            F.interpolate(
-                images.float() / 255, (self.side, self.side), mode="bilinear", antialias=True
-            )
-            .flatten(1)
-            .clamp(0, 1)
-        )
+        size = (self.side, self.side)
+        small = F.interpolate(images.float() / 255, size, mode="bilinear", antialias=True)
+        return small.flatten(1).clamp(0, 1)
 
 
 @dataclass(frozen=True, eq=False)
 class Features:
-    """Features `vectors [N, D]` float32 on the CPU, not normalised, of the photographs that could be read.
+    """Features of the photographs that could be read.
 
-    `labels [N]` int64 are positions in `classes`; -1 where a photograph has no label or one that is not in `classes`.
+    `vectors [N, D]` are float32 on the CPU and not normalised. `labels [N]` int64 are positions in
+    `classes`, or -1 where the label of a photograph is missing or not in `classes`.
     """
 
     vectors: Tensor
@@ -62,18 +59,43 @@ class Features:
 
     def select(self, mask: Tensor) -> "Features":
         """The photographs where `mask [N]` is true."""
-        chosen = [photo for photo, keep in zip(self.photos, mask.tolist(), strict=True) if keep]
-        return replace(self, vectors=self.vectors[mask], labels=self.labels[mask], photos=chosen)
+        photos = [photo for photo, keep in zip(self.photos, mask.tolist(), strict=True) if keep]
+        return replace(self, vectors=self.vectors[mask], labels=self.labels[mask], photos=photos)
 
 
 @dataclass(frozen=True, eq=False)
 class Arm:
-    """One encoder of a comparison, with its features of the labelled photographs to learn from and to be measured on."""
+    """An encoder in a comparison, and its features of the labelled train and test photographs."""
 
     name: str
     encoder: FeatureMaker
     train: Features
     test: Features
+
+
+def extract_arm(
+    name: str,
+    encoder: FeatureMaker,
+    train: Sequence[Photo],
+    test: Sequence[Photo],
+    *,
+    classes: Sequence[str],
+    batch_size: int = 64,
+    workers: int = 2,
+) -> Arm:
+    """The features of an encoder on train and test; raises as `extract`."""
+    train_features, test_features = (
+        extract(
+            encoder,
+            photos,
+            classes=classes,
+            batch_size=batch_size,
+            workers=workers,
+            description=f"{name}: {split} photographs",
+        )
+        for split, photos in (("training", train), ("test", test))
+    )
+    return Arm(name, encoder, train_features, test_features)
 
 
 def extract(
@@ -85,30 +107,29 @@ def extract(
     batch_size: int = 64,
     workers: int = 2,
 ) -> Features:
-    """Features of the centre view of every photograph that can be read, in the given order; the others are in `skipped`.
+    """Features of the centre views of all readable photographs, in the given order.
 
-    A `UserError` names the first photograph whose feature is not finite.
+    The others are in `skipped`. Raises `UserError` when a feature is not finite.
     """
     vectors: list[Tensor] = []
     readable: list[Photo] = []
     skipped: list[Skipped] = []
     with progress_bar() as progress:
         task = progress.add_task(description, total=len(photos), note="")
-        for read in evaluation_batches(
+        for batch in evaluation_batches(
             batches_of(photos, batch_size), image_size=encoder.image_size, workers=workers
         ):
-            skipped += read.skipped
-            if read.photos:
-                vectors.append(encoder.features(read.views).float().cpu())
-                require_finite(vectors[-1], [photo.key for photo in read.photos])
-                readable += read.photos
-            progress.update(task, advance=len(read.photos) + len(read.skipped))
+            skipped += batch.skipped
+            if batch.photos:
+                vectors.append(encoder.features(batch.views).float().cpu())
+                require_finite(vectors[-1], [photo.key for photo in batch.photos])
+                readable += batch.photos
+            progress.update(task, advance=len(batch.photos) + len(batch.skipped))
     position = {name: index for index, name in enumerate(classes)}
+    labels = [position.get(photo.label or "", -1) for photo in readable]
     return Features(
         vectors=torch.cat(vectors) if vectors else torch.zeros(0, 0),
-        labels=torch.tensor(
-            [position.get(photo.label or "", -1) for photo in readable], dtype=torch.int64
-        ),
+        labels=torch.tensor(labels, dtype=torch.int64),
         classes=list(classes),
         photos=readable,
         skipped=skipped,

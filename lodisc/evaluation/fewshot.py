@@ -1,4 +1,4 @@
-"""Few-shot: what 1, 5 or 10 labels a class are worth.
+"""Few-shot: the accuracy with 1, 5 or 10 labels a class.
 
 Axes: N photographs, D features, C classes, S draws.
 """
@@ -16,26 +16,27 @@ DRAWS = 10
 
 
 def fewshot(arm: Arm, *, seed: int = 0) -> dict[str, Estimate]:
-    """Top-1 with 1, 5 and 10 labelled photographs a class: mean and deviation over 10 seeded draws from train.
+    """Top-1 with 1, 5 and 10 labelled photographs a class.
 
-    The classifier is SimpleShot's nearest centroid (arXiv 1911.04623): features centred on train and of length 1, the class whose
-    mean is the nearest. It has no setting to choose, as one or five labels leave none to choose with.
+    Mean and standard deviation over 10 seeded draws from train. The classifier is the nearest
+    centroid of SimpleShot (arXiv 1911.04623) on features that are centred on train and of length 1.
+    It has no hyperparameter, which one or five labels a class could not choose anyway.
     """
     train_ND, test_ND = map(unit, centred(arm.train.vectors, arm.test.vectors))
     estimates = {}
     for shots in SHOTS:
-        right_SN = np.stack(
+        hits_SN = np.stack(
             [
-                _right(train_ND, test_ND, arm, draw(arm.train.labels, shots, seed=(seed, index)))
+                _hits(train_ND, test_ND, arm, draw(arm.train.labels, shots, seed=(seed, index)))
                 for index in range(DRAWS)
             ]
         )
-        estimates[f"shots{shots}"] = draws_estimate(right_SN, seed=seed)
+        estimates[f"shots{shots}"] = draws_estimate(hits_SN, seed=seed)
     return estimates
 
 
 def draw(labels_N: Tensor, shots: int, *, seed: tuple[int, int]) -> Tensor:
-    """Positions of `shots` photographs of every class, all of those of a class that has fewer."""
+    """Positions of `shots` photographs of every class, or of all where a class has fewer."""
     rng = np.random.default_rng(seed)
     members = (np.flatnonzero(labels_N.numpy() == label) for label in np.unique(labels_N.numpy()))
     return torch.from_numpy(
@@ -44,12 +45,13 @@ def draw(labels_N: Tensor, shots: int, *, seed: tuple[int, int]) -> Tensor:
 
 
 def nearest_centroid(support_ND: Tensor, labels_N: Tensor, queries_QD: Tensor) -> Tensor:
-    """Classes `[Q]` whose mean support feature is nearest to each query; of equal ones the first class."""
+    """Classes `[Q]` whose mean support feature is nearest; ties go to the lower class."""
     classes, position_N = labels_N.unique(return_inverse=True)
     sums_CD = torch.zeros(len(classes), support_ND.shape[1]).index_add_(0, position_N, support_ND)
     return classes[torch.cdist(queries_QD, sums_CD / position_N.bincount()[:, None]).argmin(1)]
 
 
-def _right(train_ND: Tensor, test_ND: Tensor, arm: Arm, drawn: Tensor) -> np.ndarray:
-    predicted = nearest_centroid(train_ND[drawn], arm.train.labels[drawn], test_ND)
-    return (predicted == arm.test.labels).numpy()
+def _hits(train_ND: Tensor, test_ND: Tensor, arm: Arm, support: Tensor) -> np.ndarray:
+    """Whether each test photograph is classified correctly from the photographs `support`."""
+    predictions = nearest_centroid(train_ND[support], arm.train.labels[support], test_ND)
+    return (predictions == arm.test.labels).numpy()

@@ -1,4 +1,4 @@
-"""Where an encoder looks, held against masks of the object and of its discriminative parts, as the finches have them.
+"""Attention compared with masks of the object and its discriminative parts, as the finches have.
 
 Axes: N photographs, K kinds of region, S side in pixels, P patches.
 """
@@ -13,17 +13,16 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from lodisc.data.decode import Unreadable, decode
-from lodisc.data.sources import Photo, printable
+from lodisc.data.photo import Photo, printable
 from lodisc.data.views import centre_view
 from lodisc.errors import UserError
 from lodisc.evaluation.interval import Estimate, mean_estimates
 from lodisc.method.masking import pivotal_region
 from lodisc.photo_encoder import PhotoEncoder
 
-OBJECT, PART = (
-    64,
-    192,
-)  # from these values on a mask shows the object, and its discriminative part: halfway between 0, 128 and 255
+# Least mask values of the object and of its discriminative part: halfway between 0, 128 and 255.
+OBJECT, PART = 64, 192
+METRICS = ("object", "part", "object_area", "part_area", "part_covered")
 _BATCH = 64
 
 
@@ -35,12 +34,16 @@ def focus(
     fusion: str = "product",
     seed: int = 0,
 ) -> dict[str, Estimate]:
-    """Share of the fused attention on the `object` and on its discriminative `part`, in percent, with intervals over photographs.
+    """Shares of the fused attention in percent, with intervals over photographs.
 
-    `object_area` and `part_area` are the shares of the view that they cover: what an even look would give. `part_covered` is
-    the share of the part that the pivotal region covers, the quarter of the patches with the most attention, over the photographs
-    that show it. The mask of a photograph is `masks`/KEY.png. Photographs that can't be read are left out; raises `UserError` when
-    a mask is missing or damaged, when no photograph can be read, or when none shows a part.
+    - `object`, `part`: the share on the object, and on its discriminative part.
+    - `object_area`, `part_area`: the share of the view that they cover, which is what uniform
+      attention would give.
+    - `part_covered`: the share of the part that is in the pivotal region, the quarter of the
+      patches with the most attention; over the photographs that show the part.
+
+    The mask of a photograph is `masks`/KEY.png. Unreadable photographs are skipped. Raises
+    `UserError` when a mask is missing or damaged, no photograph can be read, or none shows a part.
     """
     scores = focus_scores(encoder, photos, masks, fusion=fusion)
     return {
@@ -52,33 +55,27 @@ def focus(
 def focus_scores(
     encoder: PhotoEncoder, photos: Sequence[Photo], masks: Path, *, fusion: str = "product"
 ) -> dict[str, np.ndarray]:
-    """The figures of `focus` for every photograph that can be read, float64 `[N]` in 0..1; NaN where it shows no part to cover."""
-    attention_NP, area_NKP = _looks(encoder, photos, masks, fusion=fusion)
-    kept_NP = pivotal_region(attention_NP)
+    """The metrics of `focus` for every readable photograph, float64 `[N]` in 0..1.
+
+    `part_covered` is NaN where a photograph shows no part.
+    """
+    attention_NP, area_NKP = _attention_and_areas(encoder, photos, masks, fusion=fusion)
+    pivotal_NP = pivotal_region(attention_NP)
     part_NP = area_NKP[:, 1]
     if not part_NP.any():
         raise UserError(
             f"{printable(masks)}: no mask shows a discriminative part (255) inside the view"
         )
-    covered_N = (part_NP * kept_NP).sum(1) / part_NP.sum(1)  # 0/0 is NaN
-    scores_N5 = (
-        torch.cat(
-            [(attention_NP[:, None] * area_NKP).sum(2), area_NKP.mean(2), covered_N[:, None]], dim=1
-        )
-        .double()
-        .numpy()
-    )
-    return dict(
-        zip(
-            ("object", "part", "object_area", "part_area", "part_covered"), scores_N5.T, strict=True
-        )
-    )
+    covered_N = (part_NP * pivotal_NP).sum(1) / part_NP.sum(1)  # 0/0 is NaN
+    share_NK = (attention_NP[:, None] * area_NKP).sum(2)
+    scores_N5 = torch.cat([share_NK, area_NKP.mean(2), covered_N[:, None]], dim=1)
+    return dict(zip(METRICS, scores_N5.double().numpy().T, strict=True))
 
 
-def _looks(
+def _attention_and_areas(
     encoder: PhotoEncoder, photos: Sequence[Photo], masks: Path, *, fusion: str
 ) -> tuple[Tensor, Tensor]:
-    """Attention `[N, P]` that sums to 1, and the share of every patch that object and part cover, `[N, K=2, P]`."""
+    """Attention `[N, P]` that sums to 1, and `_areas` of the masks, `[N, K=2, P]`."""
     attention, areas = [], []
     for first in range(0, len(photos), _BATCH):
         views = []
@@ -91,7 +88,7 @@ def _looks(
             areas.append(_areas(_read_mask(photo, masks), encoder))
         attention.append(encoder.attention(views, fusion=fusion).flatten(1))
     if not areas:
-        raise UserError("focus: none of the photographs can be read")
+        raise UserError("focus: none of the photographs can be read; give others")
     return torch.cat(attention), torch.stack(areas)
 
 
@@ -104,11 +101,10 @@ def _read_mask(photo: Photo, masks: Path) -> Image.Image:
 
 
 def _areas(mask: Image.Image, encoder: PhotoEncoder) -> Tensor:
-    """The share of every patch that object and part cover, `[K=2, P]`, in the same centre view as the photograph's."""
+    """The share of every patch that object and part cover in the centre view, `[K=2, P]`."""
     layers = [
         mask.point([255 * (value >= least) for value in range(256)]) for least in (OBJECT, PART)
     ]
-    view_KSS = centre_view(Image.merge("RGB", [*layers, layers[0]]), image_size=encoder.image_size)[
-        :2
-    ]
+    image = Image.merge("RGB", [*layers, layers[0]])
+    view_KSS = centre_view(image, image_size=encoder.image_size)[:2]
     return F.adaptive_avg_pool2d(view_KSS.float() / 255, encoder.encoder.grid).flatten(1)

@@ -1,4 +1,4 @@
-"""The classifier by nearest neighbours: 20 of them, weighted by similarity.
+"""Nearest-neighbour classification: 20 neighbours, weighted by similarity.
 
 Axes: Q queries (test), N labelled photographs (train), K neighbours, C classes.
 """
@@ -16,13 +16,16 @@ _BLOCK = 1 << 25  # similarities at a time: 128 MB
 
 
 def knn(arm: Arm, *, seed: int = 0) -> dict[str, Estimate]:
-    """Top-1 of the vote of the 20 most similar training photographs: cosine, weight exp(similarity / 0.07)."""
-    (top1,) = mean_estimates((predicted(arm) == arm.test.labels).numpy()[:, None], seed=seed)
+    """Top-1 of the vote of the 20 most similar training photographs.
+
+    Similarity is the cosine; the weight of a vote is `exp(similarity / 0.07)`.
+    """
+    (top1,) = mean_estimates((knn_predictions(arm) == arm.test.labels).numpy()[:, None], seed=seed)
     return {"top1": top1}
 
 
-def predicted(arm: Arm) -> Tensor:
-    """The class `[N]` that the neighbours of every test photograph vote for."""
+def knn_predictions(arm: Arm) -> Tensor:
+    """The class `[Q]` for which the neighbours of each test photograph vote."""
     return vote(
         unit(arm.test.vectors),
         unit(arm.train.vectors),
@@ -39,9 +42,9 @@ def vote(
     classes: int,
     neighbours: int = NEIGHBOURS,
 ) -> Tensor:
-    """Classes `[Q]` that get the largest `sum of exp(similarity / 0.07)` over the neighbours; of equal sums the first class.
+    """Classes `[Q]` with the largest `sum of exp(similarity / 0.07)` over the neighbours.
 
-    All of the keys vote where there are fewer than `neighbours`.
+    Ties go to the lower class. All keys vote where there are fewer than `neighbours`.
     """
     rows = max(1, _BLOCK // len(keys_ND))
     winners = [

@@ -1,4 +1,4 @@
-"""The linear probe as published: SGD on random crops through the frozen encoder, 100 epochs, the last one counts.
+"""The linear probe as published: SGD on random crops through the frozen encoder for 100 epochs.
 
 Axes: N photographs, B batch, D features, C classes, S side in pixels.
 """
@@ -17,7 +17,7 @@ from torch.nn import functional as F
 
 from lodisc.console import progress_bar, track
 from lodisc.data.decode import decode
-from lodisc.data.sources import Photo
+from lodisc.data.photo import Photo
 from lodisc.data.views import random_crop_view
 from lodisc.evaluation.features import Arm
 from lodisc.evaluation.interval import Estimate
@@ -26,27 +26,30 @@ from lodisc.evaluation.linear import accuracy_estimates
 EPOCHS = 100
 BATCH = 256
 MIN_CROP = 0.08
-KEPT_SIDE = 1.5  # short side of the photographs in memory, in sides of a view: about the sharpness that an average crop needs
+# Short side of the photographs in memory, in sides of a view: about what an average crop needs.
+MEMORY_SIDE = 1.5
 
 
 def linear_paper(arm: Arm, *, seed: int = 0) -> dict[str, Estimate]:
-    """Top-1, top-5 and mean per-class accuracy; SGD with learning rate 0.5·b/256, b 256, momentum 0.9, cosine, no weight decay.
+    """Top-1, top-5 and mean per-class accuracy after the last epoch.
 
-    Reads the training photographs once and keeps them in memory: 0.1 MB for each at 128 pixels, 0.34 MB at 224.
+    SGD with batches of b = 256, learning rate 0.5·b/256, momentum 0.9, a cosine schedule and no
+    weight decay. Reads the training photographs once and holds them in memory: each takes 0.1 MB at
+    128 pixels and 0.34 MB at 224.
     """
-    pixels = _read(arm.train.photos, side=round(KEPT_SIDE * arm.encoder.image_size))
+    pixels = _read(arm.train.photos, side=round(MEMORY_SIDE * arm.encoder.image_size))
     weights, bias = _train(arm, pixels, seed=seed)
     return accuracy_estimates(arm.test.vectors @ weights + bias, arm.test.labels, seed=seed)
 
 
 def _read(photos: Sequence[Photo], *, side: int) -> list[NDArray[np.uint8]]:
     return [
-        _shrunk(decode(photo.read(), at_least=side), side)
+        _shrink(decode(photo.read(), at_least=side), side)
         for photo in track(photos, description="reading", total=len(photos))
     ]
 
 
-def _shrunk(image: Image.Image, side: int) -> NDArray[np.uint8]:
+def _shrink(image: Image.Image, side: int) -> NDArray[np.uint8]:
     scale = side / min(image.size)
     if scale < 1:
         image = image.resize(
@@ -69,18 +72,17 @@ def _train(arm: Arm, pixels: list[NDArray[np.uint8]], *, seed: int) -> tuple[Ten
     steps = EPOCHS * math.ceil(len(pixels) / batch)
     with progress_bar() as progress, ThreadPoolExecutor(torch.get_num_threads()) as pool:
         task = progress.add_task(f"linear as published, {arm.name}", total=steps, note="")
-        for step, (epoch, chosen) in enumerate(_batches(len(pixels), batch, seed=seed)):
+        for step, (epoch, indices) in enumerate(_batches(len(pixels), batch, seed=seed)):
             optimiser.param_groups[0]["lr"] = base * (1 + math.cos(math.pi * step / steps)) / 2
             crops = pool.map(
                 _crop,
-                (pixels[i] for i in chosen),
+                (pixels[i] for i in indices),
                 repeat(arm.encoder.image_size),
-                ([seed, epoch, i] for i in chosen),
+                ([seed, epoch, i] for i in indices),
             )
-            features = arm.encoder.features(
-                torch.stack(list(crops))
-            ).clone()  # `features` may come from inference mode
-            loss = F.cross_entropy(features @ weights + bias, arm.train.labels[chosen])
+            features = arm.encoder.features(torch.stack(list(crops)))
+            features = features.clone()  # it may come from inference mode
+            loss = F.cross_entropy(features @ weights + bias, arm.train.labels[indices])
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
@@ -89,7 +91,7 @@ def _train(arm: Arm, pixels: list[NDArray[np.uint8]], *, seed: int) -> tuple[Ten
 
 
 def _batches(count: int, batch: int, *, seed: int) -> list[tuple[int, list[int]]]:
-    """Every step's epoch and photographs, in an order that is f(seed, epoch)."""
+    """The epoch and photographs of each step; the order depends on (seed, epoch) alone."""
     orders = [
         np.random.default_rng([seed, epoch]).permutation(count).tolist() for epoch in range(EPOCHS)
     ]

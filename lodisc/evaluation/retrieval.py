@@ -1,6 +1,6 @@
-"""Retrieval, leave-one-out inside test: every photograph asks for its class among all the others.
+"""Retrieval inside test: each photograph is a query for its class among all the others.
 
-Axes: N photographs, D features, Q queries of a block, P positives of a query (padded), T tied pairs.
+Axes: N photographs, D features, Q queries of a block, P positives of a query (padded), T ties.
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -15,29 +15,31 @@ from lodisc.evaluation.interval import Estimate, mean_estimates
 from lodisc.vectors.logistic import unit
 
 METRICS = ("rank1", "rank5", "map", "r_precision", "map_at_r")
-_BLOCK = 1 << 22  # similarities at a time: 16 MB, and a few copies of it, which stay in the cache
+_BLOCK = 1 << 22  # similarities at a time: 16 MB and a few copies, which fit into the cache
 
 
 def retrieval(arm: Arm, *, seed: int = 0) -> dict[str, Estimate]:
-    """Rank-1, Rank-5, mAP over all positives, R-precision and mAP@R by cosine similarity; intervals resample the queries.
+    """Rank-1, Rank-5, mAP over all positives, R-precision and mAP@R by cosine similarity.
 
-    A photograph that is alone in its class has nothing to find: it is no query, but stays in the others' gallery.
-    Raises `UserError` when that leaves no query.
+    The only photograph of a class has no positives: it is not a query, but stays in the gallery of
+    the others. Raises `UserError` when that leaves no query. The intervals resample the queries.
     """
     scores_NM = retrieval_scores(arm.test.vectors, arm.test.labels)
     queries_N = scores_NM.isfinite().all(1)
     if not queries_N.any():
         raise UserError(
-            "retrieval: no class has two test photographs, so nothing can be found; leave the protocol out"
+            "retrieval: no class has two test photographs, so no query has a match; "
+            "leave the protocol out"
         )
     return dict(zip(METRICS, mean_estimates(scores_NM[queries_N].numpy(), seed=seed), strict=True))
 
 
 def retrieval_scores(vectors_ND: Tensor, labels_N: Tensor) -> Tensor:
-    """Scores of every query, float64 `[N, 5]` in the order of `METRICS`; NaN where the query is alone in its class.
+    """Scores of every query, float64 `[N, 5]` in the order of `METRICS`.
 
-    With `rank_i` the rank of the i-th of a query's R positives: `map = 1/R Σ_i i / rank_i`, `map_at_r` the same sum over the
-    `rank_i ≤ R`, `r_precision = |{i: rank_i ≤ R}| / R`. Of equally similar photographs the one with the lower index comes first.
+    With `rank_i` the rank of the i-th of the R positives of a query: `map = 1/R Σ_i i / rank_i`,
+    `map_at_r` is the same sum over the `rank_i ≤ R`, and `r_precision = |{i: rank_i ≤ R}| / R`.
+    NaN for the only photograph of a class. Ties go to the lower index.
     """
     units_ND = unit(vectors_ND)
     members_CP, sizes_C = _members(labels_N)
@@ -55,7 +57,7 @@ def retrieval_scores(vectors_ND: Tensor, labels_N: Tensor) -> Tensor:
 
 
 def _members(labels_N: Tensor) -> tuple[Tensor, Tensor]:
-    """The photographs of every class, `[C, P]` filled up with -1, and how many they are."""
+    """The photographs of every class, `[C, P]` padded with -1, and their number `[C]`."""
     sizes_C = labels_N.bincount()
     order_N = labels_N.argsort(stable=True)
     place_N = torch.arange(len(labels_N)) - (sizes_C.cumsum(0) - sizes_C)[labels_N[order_N]]
@@ -67,7 +69,10 @@ def _members(labels_N: Tensor) -> tuple[Tensor, Tensor]:
 def _positive_ranks(
     units_ND: Tensor, queries_Q: Tensor, members_QP: Tensor, pool: ThreadPoolExecutor, workers: int
 ) -> Tensor:
-    """Ranks from 1 of each query's positives, ascending, int64 `[Q, P]`; past the last positive there are larger numbers."""
+    """Ranks, from 1, of the positives of each query, ascending, int64 `[Q, P]`.
+
+    Past the last positive follow numbers larger than any rank.
+    """
     count = len(units_ND)
     similarity_QN = units_ND[queries_Q] @ units_ND.T
     similarity_QN[torch.arange(len(queries_Q)), queries_Q] = -torch.inf
@@ -75,13 +80,13 @@ def _positive_ranks(
     list(pool.map(lambda rows: rows.sort(axis=1), np.array_split(sorted_QN.numpy(), workers)))
 
     real_QP = (members_QP >= 0) & (members_QP != queries_Q[:, None])
-    wanted_QP = similarity_QN.gather(1, members_QP.clamp(min=0))
-    after_QP = torch.searchsorted(sorted_QN, wanted_QP, right=True)
-    equal_QP = after_QP - torch.searchsorted(sorted_QN, wanted_QP)
+    positive_QP = similarity_QN.gather(1, members_QP.clamp(min=0))
+    after_QP = torch.searchsorted(sorted_QN, positive_QP, right=True)
+    equal_QP = after_QP - torch.searchsorted(sorted_QN, positive_QP)
     ranks_QP = count - after_QP + 1
     tied = (real_QP & (equal_QP > 1)).nonzero()
     for query_T, place_T in (pairs.T for pairs in tied.split(len(queries_Q))):
-        before_TN = similarity_QN[query_T] == wanted_QP[query_T, place_T, None]
+        before_TN = similarity_QN[query_T] == positive_QP[query_T, place_T, None]
         before_TN &= torch.arange(count) < members_QP[query_T, place_T, None]
         ranks_QP[query_T, place_T] += before_TN.sum(1)
     return ranks_QP.masked_fill(~real_QP, 2 * count).sort(dim=1).values
@@ -89,8 +94,8 @@ def _positive_ranks(
 
 def _scores(ranks_QP: Tensor, positives_Q: Tensor) -> Tensor:
     total_Q1 = positives_Q[:, None].double()
-    found_P = torch.arange(1, ranks_QP.shape[1] + 1)
-    precision_QP = torch.where(found_P <= total_Q1, found_P / ranks_QP.double(), 0.0)
+    count_P = torch.arange(1, ranks_QP.shape[1] + 1)
+    precision_QP = torch.where(count_P <= total_Q1, count_P / ranks_QP.double(), 0.0)
     within_QP = ranks_QP <= total_Q1
     first_Q = ranks_QP[:, 0]
     scores_QM = torch.stack(

@@ -1,1 +1,1 @@
-"""Finches drawn by rules: photographs whose differences are known."""
+"""Finches drawn by rules: pictures whose differences are known."""

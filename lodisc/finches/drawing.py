@@ -1,13 +1,17 @@
-"""Draws one finch in a scene: pose, light, tint, background and leaves in front of it are random and never depend on the species.
+"""Draw a finch in a scene.
 
-A vivid picture is an easier one: every variant of a part has a colour of its own, and bird and scene are muted and sparse.
+Pose, light, tint, background and leaves in front of the bird are random and independent of its
+species. A vivid picture is easier: every variant of a part has a colour of its own, and the rest of
+bird and scene is muted and sparse.
 
-All random numbers are drawn in the same order whatever the species, so two species drawn with equal generators differ in their parts only.
+The random numbers are the same for all species: pictures of two species by equal generators differ
+in their parts only.
 """
 
 import colorsys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.random import Generator
@@ -18,13 +22,8 @@ from lodisc.finches.shapes import PARTS, Points, bird, disc, ribbon, spline
 
 Colour = tuple[float, float, float]  # red, green, blue, 0..255
 Paint = Callable[[float, float, float], Colour]  # of hue, saturation and value, 0..1
-WHITE, BLACK, GOLD, ORANGE, RED = (
-    (250, 247, 238),
-    (24, 24, 32),
-    (252, 200, 46),
-    (244, 124, 26),
-    (206, 36, 44),
-)
+WHITE, BLACK, GOLD = (250, 247, 238), (24, 24, 32), (252, 200, 46)
+ORANGE, RED = (244, 124, 26), (206, 36, 44)
 PART_TINTS = {
     "wing_bars": WHITE,
     "tail_tip": GOLD,
@@ -32,12 +31,10 @@ PART_TINTS = {
     "face": WHITE,
     "beak": ORANGE,
     "beak_dark": (134, 68, 14),
-}
-PART_TINTS |= {
     "accent": BLACK,
     "pupil": (22, 17, 20),
     "highlight": (255, 255, 255),
-}  # the same for all species
+}
 VIVID = (
     RED,
     GOLD,
@@ -47,41 +44,45 @@ VIVID = (
     (30, 150, 60),
     (214, 50, 170),
     (60, 200, 215),
-)  # of the eight variants
-PLACES = 4  # that vivid pictures show
-BERRIES = (WHITE, BLACK, GOLD, ORANGE, RED)  # the colours of the parts
+)
+"""Colours of the eight variants of a part in vivid pictures."""
+VIVID_SCENES = 4
+"""Number of different backgrounds of vivid pictures."""
+BERRIES = (WHITE, BLACK, GOLD, ORANGE, RED)
+"""Colours of the parts, so that colour alone does not find a part."""
 SUPERSAMPLE = 3
 LEAF = spline((0, 0), (0.25, -0.2), (0.6, -0.2), (1, 0), (0.6, 0.2), (0.25, 0.2), samples=4)
 HALF_LEAF = spline((0, 0), (0.5, 0.0), (1, 0), (0.6, 0.2), (0.25, 0.2), samples=4)
 VEIN = ribbon((0, 0), (0.5, 0.02), (0.95, 0), widths=(0.04, 0.02))
 ANCHORS = np.array(
     [(1.15, -0.66), (0.6, -0.74), (0.45, -1.08), (-0.25, 0.0), (0.1, 0.0), (-1.4, 0.75)]
-)  # the middles of the parts
+)
+"""The middles of the parts."""
 EXTENT = np.array(
     [
-        (1.66, -0.62),
-        (1.55, -1.0),
-        (0.2, -1.5),
-        (-1.95, 0.66),
-        (-1.7, 1.15),
-        (0.3, 1.15),
-        (0.9, -1.1),
-        (-1.2, 0.4),
+        *((1.66, -0.62), (1.55, -1.0), (0.2, -1.5), (-1.95, 0.66)),
+        *((-1.7, 1.15), (0.3, 1.15), (0.9, -1.1), (-1.2, 0.4)),
     ]
 )
+"""The outermost points of a bird."""
 HEAD, RUMP = np.array([0.5, -0.66]), np.array([-0.8, 0.35])
 
 
 @dataclass(frozen=True)
 class Pose:
-    """How bird coordinates become pixels: a gentle bend of head, body and tail, then a similarity."""
+    """Maps bird coordinates to pixels: a slight bend of head, body and tail, then a similarity."""
 
     head_scale: float
     head_turn: float  # radians
     plump: float
     tail_turn: float  # radians
-    matrix: Points  # [2, 2], pixels per bird unit
+    matrix: Points  # [2, 2], from bird units to pixels
     middle: Points  # [2], pixels
+
+    @property
+    def unit(self) -> float:
+        """Pixels per bird unit."""
+        return float(np.linalg.norm(self.matrix[:, 1]))
 
     def bend(self, points_N2: Points) -> Points:
         x, y = points_N2.T
@@ -103,21 +104,22 @@ def _rotation(angle: float) -> Points:
 
 
 def _pose(rng: Generator, side: int, vivid: bool) -> Pose:
-    free = Pose(
-        rng.uniform(0.94, 1.08),
-        rng.uniform(-0.2, 0.2),
-        rng.uniform(0.92, 1.08),
-        rng.uniform(-0.25, 0.25),
-        np.eye(2),
-        np.zeros(2),
+    """A random pose in which the bird is inside a picture of `side` pixels."""
+    pose = Pose(
+        head_scale=rng.uniform(0.94, 1.08),
+        head_turn=rng.uniform(-0.2, 0.2),
+        plump=rng.uniform(0.92, 1.08),
+        tail_turn=rng.uniform(-0.25, 0.25),
+        matrix=np.eye(2),
+        middle=np.zeros(2),
     )
     matrix = _rotation(rng.uniform(-0.26, 0.26)) @ np.diag([rng.choice([-1.0, 1.0]), 1.0])
-    corners = free.bend(EXTENT) @ matrix.T
+    corners = pose.bend(EXTENT) @ matrix.T
     low, high = corners.min(0), corners.max(0)
     scale = rng.uniform(*((0.5, 0.8) if vivid else (0.8, 1.0))) * side / (high - low).max()
     slack = side - scale * (high - low)
     middle = -scale * low + slack * rng.uniform(0.04, 0.96, 2)
-    return Pose(free.head_scale, free.head_turn, free.plump, free.tail_turn, scale * matrix, middle)
+    return replace(pose, matrix=scale * matrix, middle=middle)
 
 
 def _hsv(hue: float, saturation: float, value: float) -> Colour:
@@ -130,33 +132,29 @@ def _muted(hue: float, saturation: float, value: float) -> Colour:
 
 
 def _tints(rng: Generator, paint: Paint) -> dict[str, Colour]:
-    """The colours of one bird by the names in `finch_shapes`; but for the parts of a vivid one they say nothing about its species."""
+    """The colours of a bird by the names in `Shape.tint`, independent of its species."""
     hue, saturation, value = rng.uniform(), rng.uniform(0.12, 0.5), rng.uniform(0.5, 0.78)
     other, pale = hue + rng.uniform(-0.12, 0.12), rng.uniform(0.2, 1)
-    tints = {
-        "body": paint(hue, saturation, value),
-        "leg": paint(rng.uniform(0.02, 0.1), 0.4, rng.uniform(0.25, 0.6)),
-    }
+    leg = paint(rng.uniform(0.02, 0.1), 0.4, rng.uniform(0.25, 0.6))
     wing = rng.uniform(0.66, 0.82) * value
-    tints |= {
-        "wing": paint(other, saturation * 1.1, wing),
-        "wing_dark": paint(other, saturation * 1.2, wing * 0.8),
-    }
-    tints |= {
-        "wing_edge": paint(other, saturation * 0.8, wing * 1.25),
-        "tail": paint(other, saturation, wing * 0.85),
-    }
-    tints |= {
+    bellies = {
         f"belly{i}": paint(
             other, saturation * (1 - 0.2 * pale * (i + 1)), value * (1 + 0.09 * pale * (i + 1))
         )
         for i in range(3)
     }
-    tints |= {
+    return {
+        "body": paint(hue, saturation, value),
+        "leg": leg,
+        "wing": paint(other, saturation * 1.1, wing),
+        "wing_dark": paint(other, saturation * 1.2, wing * 0.8),
+        "wing_edge": paint(other, saturation * 0.8, wing * 1.25),
+        "tail": paint(other, saturation, wing * 0.85),
+        **bellies,
         "cheek": paint(hue, saturation * 0.85, value * 1.06),
         "rim": paint(hue, saturation, value * 0.6),
+        **PART_TINTS,
     }
-    return tints | PART_TINTS
 
 
 def _fill(draw: ImageDraw.ImageDraw, points_N2: Points, colour: Sequence[float]) -> None:
@@ -171,7 +169,7 @@ def _leaf(draw: ImageDraw.ImageDraw, at: Points, size: float, angle: float, colo
 
 
 def _foliage(rng: Generator, paint: Paint) -> Callable[[], Colour]:
-    """A source of leaf colours of one season."""
+    """A function that returns random leaf colours of one season."""
     hue = rng.choice([0.09, 0.2, 0.27, 0.33, 0.4, 0.5])
     saturation, value = rng.uniform(0.2, 0.6), rng.uniform(0.4, 0.75)
     return lambda: paint(
@@ -184,22 +182,8 @@ def _foliage(rng: Generator, paint: Paint) -> Callable[[], Colour]:
 def _background(
     rng: Generator, side: int, paint: Paint, leaf_colour: Callable[[], Colour], berries: int
 ) -> Image.Image:
-    """Sky or thicket far away, then branches, leaves and berries, out of focus."""
-    small = 48
-    top, bottom = (
-        np.array(paint(rng.uniform(), rng.uniform(0.05, 0.4), rng.uniform(0.45, 0.95)))
-        for _ in range(2)
-    )
-    slope = rng.uniform(-0.5, 0.5)
-    grid = np.mgrid[0:small, 0:small] / small
-    mix = np.clip(grid[0] + slope * (grid[1] - 0.5), 0, 1)[..., None]
-    far = Image.fromarray((top + (bottom - top) * mix).astype(np.uint8))
-    draw = ImageDraw.Draw(far)
-    for _ in range(rng.integers(0, 26)):
-        _fill(draw, disc(rng.uniform(-4, small + 4, 2), rng.uniform(2, 8)), leaf_colour())
-    far = far.filter(ImageFilter.GaussianBlur(rng.uniform(1.2, 3))).resize(
-        (side, side), Image.Resampling.BICUBIC
-    )
+    """A sky or thicket far away, then branches, leaves and berries, out of focus."""
+    far = _far_background(rng, paint, leaf_colour).resize((side, side), Image.Resampling.BICUBIC)
     draw = ImageDraw.Draw(far)
     for _ in range(rng.integers(0, 4)):
         ends = rng.uniform(-0.2, 1.2, (3, 2)) * side
@@ -225,6 +209,24 @@ def _background(
     return far.filter(ImageFilter.GaussianBlur(side / 128 * rng.uniform(0.5, 2.2)))
 
 
+def _far_background(
+    rng: Generator, paint: Paint, leaf_colour: Callable[[], Colour], small: int = 48
+) -> Image.Image:
+    """A gradient with blurred discs, at `small` pixels."""
+    top, bottom = (
+        np.array(paint(rng.uniform(), rng.uniform(0.05, 0.4), rng.uniform(0.45, 0.95)))
+        for _ in range(2)
+    )
+    slope = rng.uniform(-0.5, 0.5)
+    grid = np.mgrid[0:small, 0:small] / small
+    mix = np.clip(grid[0] + slope * (grid[1] - 0.5), 0, 1)[..., None]
+    far = Image.fromarray((top + (bottom - top) * mix).astype(np.uint8))
+    draw = ImageDraw.Draw(far)
+    for _ in range(rng.integers(0, 26)):
+        _fill(draw, disc(rng.uniform(-4, small + 4, 2), rng.uniform(2, 8)), leaf_colour())
+    return far.filter(ImageFilter.GaussianBlur(rng.uniform(1.2, 3)))
+
+
 def _perch(
     draw: ImageDraw.ImageDraw,
     rng: Generator,
@@ -235,7 +237,8 @@ def _perch(
     *,
     bare: bool,
 ) -> None:
-    unit = float(np.linalg.norm(pose.matrix[:, 1]))
+    """Draw the branch under the feet, with leaves and berries unless it is bare."""
+    unit = pose.unit
     feet = pose.place(np.array([(0.12, 1.1)]))[0]
     along = _rotation(rng.uniform(-0.35, 0.35))[:, 0] * side * 1.6
     thick, sag = unit * rng.uniform(0.16, 0.3), np.array([0, side * rng.uniform(-0.1, 0.1)])
@@ -264,16 +267,17 @@ def _perch(
 def _occluders(
     rng: Generator, pose: Pose, leaf_colour: Callable[[], Colour], most: int
 ) -> list[tuple[Points, float, float, Colour]]:
-    """Leaves in front of the bird that leave the middle of every part free: position, size, angle, colour."""
-    unit = float(np.linalg.norm(pose.matrix[:, 1]))
+    """Leaves in front of the bird, as position, size, angle and colour.
+
+    They do not hide the middle of any part.
+    """
+    unit = pose.unit
     anchors = pose.place(ANCHORS)
     tries = 14
     starts = pose.place(rng.uniform((-1.8, -1.4), (1.5, 1.3), (tries, 2)))
-    sizes, angles, colours = (
-        unit * rng.uniform(0.5, 1.1, tries),
-        rng.uniform(0, 6.3, tries),
-        [leaf_colour() for _ in range(tries)],
-    )
+    sizes = unit * rng.uniform(0.5, 1.1, tries)
+    angles = rng.uniform(0, 6.3, tries)
+    colours = [leaf_colour() for _ in range(tries)]
     ways = sizes[:, None] * np.stack([np.cos(angles), np.sin(angles)], 1)
     spines = starts[:, None] + np.linspace(0, 1, 5)[:, None] * ways[:, None]
     distance = np.linalg.norm(spines[:, :, None] - anchors, axis=-1).min((1, 2))
@@ -283,38 +287,22 @@ def _occluders(
 
 def _light(
     rng: Generator, pose: Pose, unevenness: float, covered_HW: NDArray[np.float32]
-) -> list[NDArray[np.float32]]:
-    """Factors [H, W] for red, green and blue: light over the whole picture, and on the covered pixels from spheres under body and head."""
+) -> list[NDArray[Any]]:
+    """Factors [H, W] for red, green and blue.
+
+    Light varies over the whole picture. The covered pixels are shaded like spheres under body and
+    head.
+    """
     side = len(covered_HW)
-    steps = np.arange(side, dtype=np.float32) + 0.5
-    across, down = np.linalg.inv(pose.matrix).T.astype(np.float32)
-    corner = -across * np.float32(pose.middle[0]) - down * np.float32(pose.middle[1])
-    x, y = (
-        (corner[i] + down[i] * steps)[:, None] + across[i] * steps for i in range(2)
-    )  # bird coordinates of the pixels
-    tilt, height = rng.uniform(-1.2, 1.2), rng.uniform(0.35, 0.8)
-    sun = np.linalg.solve(pose.matrix, np.array([np.sin(tilt), -np.cos(tilt)]))
-    sun = (sun * np.sqrt(1 - height**2) / np.linalg.norm(sun)).astype(np.float32)
-    normals = []
-    for (cx, cy), (rx, ry) in (((-0.05, 0.05), (1.15, 0.8)), ((0.52, -0.66), (0.6, 0.56))):
-        u, v = (x - cx) / rx, (y - cy) / ry
-        up = np.sqrt(np.maximum(0, 1 - u * u - v * v))
-        normals.append((up, u * sun[0] + v * sun[1] + up * np.float32(height)))
-    (up_body, lit_body), (up_head, lit_head) = normals
-    share = 1 / (1 + np.exp(-8 * (0.6 * up_head - up_body * 0.8 + 0.12)))
-    lit = np.clip(lit_body + (lit_head - lit_body) * share, -0.25, 1)
-    strength, cool = (
-        rng.uniform(0.25, 0.55),
-        [0.1, 0.03, 0.0] if rng.uniform() < 0.5 else [0.0, 0.02, 0.06],
-    )
-    angle, centred = rng.uniform(0, 6.3), steps / side - 0.5
+    lit = _sunlight(rng, pose, side)
+    strength = rng.uniform(0.25, 0.55)
+    cool = [0.1, 0.03, 0.0] if rng.uniform() < 0.5 else [0.0, 0.02, 0.06]
+    angle, centred = rng.uniform(0, 6.3), _pixel_centres(side) / side - 0.5
     ramp = 1 + np.float32(rng.uniform(0, 0.4 * unevenness)) * (
         np.float32(np.cos(angle)) * centred[:, None] + np.float32(np.sin(angle)) * centred
     )
-    exposure, cast = (
-        1 + unevenness * rng.uniform(-0.18, 0.2),
-        1 + unevenness * rng.uniform(-0.1, 0.1, 3),
-    )
+    exposure = 1 + unevenness * rng.uniform(-0.18, 0.2)
+    cast = 1 + unevenness * rng.uniform(-0.1, 0.1, 3)
     shade = (1 + np.float32(strength) * (lit - np.float32(0.45))) * covered_HW
     rest = 1 - covered_HW
     return [
@@ -325,6 +313,35 @@ def _light(
     ]
 
 
+def _sunlight(rng: Generator, pose: Pose, side: int) -> NDArray[Any]:
+    """How much a sun lights two spheres, under body and head, at each pixel: -0.25..1, [H, W]."""
+    x, y = _bird_coordinates(pose, side)
+    tilt, height = rng.uniform(-1.2, 1.2), rng.uniform(0.35, 0.8)
+    sun = np.linalg.solve(pose.matrix, np.array([np.sin(tilt), -np.cos(tilt)]))
+    sun = (sun * np.sqrt(1 - height**2) / np.linalg.norm(sun)).astype(np.float32)
+    spheres = []
+    for (cx, cy), (rx, ry) in (((-0.05, 0.05), (1.15, 0.8)), ((0.52, -0.66), (0.6, 0.56))):
+        u, v = (x - cx) / rx, (y - cy) / ry
+        up = np.sqrt(np.maximum(0, 1 - u * u - v * v))
+        spheres.append((up, u * sun[0] + v * sun[1] + up * np.float32(height)))
+    (up_body, lit_body), (up_head, lit_head) = spheres
+    head_share = 1 / (1 + np.exp(-8 * (0.6 * up_head - up_body * 0.8 + 0.12)))
+    return np.clip(lit_body + (lit_head - lit_body) * head_share, -0.25, 1)
+
+
+def _bird_coordinates(pose: Pose, side: int) -> list[NDArray[Any]]:
+    """x [H, W] and y [H, W] of each pixel, as `Pose.matrix` maps them."""
+    steps = _pixel_centres(side)
+    across, down = np.linalg.inv(pose.matrix).T.astype(np.float32)
+    corner = -across * np.float32(pose.middle[0]) - down * np.float32(pose.middle[1])
+    return [(corner[i] + down[i] * steps)[:, None] + across[i] * steps for i in range(2)]
+
+
+def _pixel_centres(side: int) -> NDArray[Any]:
+    """float32 `[side]`."""
+    return np.arange(side, dtype=np.float32) + np.float32(0.5)
+
+
 def draw_finch(
     parts: Sequence[int],
     rng: Generator,
@@ -333,56 +350,40 @@ def draw_finch(
     vivid: bool = False,
     differing: Sequence[str] = tuple(PARTS),
 ) -> tuple[Image.Image, Image.Image]:
-    """A finch with these variants of `finch_shapes.PARTS`: picture (RGB) and mask (L: 0 background, 128 object, 255 differing parts)."""
+    """A finch with these variants of `shapes.PARTS`: its picture (RGB) and its mask (L).
+
+    The mask is 0 on the background, 128 on the object and 255 on the `differing` parts.
+    """
     paint = _muted if vivid else _hsv
     pose, tints = _pose(rng, image_size, vivid), _tints(rng, paint)
     if vivid:
-        tints |= dict(
-            zip(
-                ("beak", "face", "wing_bars", "crown", "tail_tip"),
-                (VIVID[variant] for variant in parts),
-                strict=True,
-            )
-        )
-    scene = np.random.default_rng(rng.integers(PLACES)) if vivid else rng
+        names = ("beak", "face", "wing_bars", "crown", "tail_tip")
+        tints |= {name: VIVID[variant] for name, variant in zip(names, parts, strict=True)}
+    scene = np.random.default_rng(rng.integers(VIVID_SCENES)) if vivid else rng
     leaf_colour, berries = _foliage(scene, paint), 0 if vivid else int(rng.integers(0, 14))
     large = (image_size * SUPERSAMPLE, image_size * SUPERSAMPLE)
-    picture = _background(scene, image_size, paint, leaf_colour, berries).resize(
-        large, Image.Resampling.NEAREST
-    )
+    picture = _background(scene, image_size, paint, leaf_colour, berries)
+    picture = picture.resize(large, Image.Resampling.NEAREST)
     mask = Image.new("L", large)
     pen, stencil = ImageDraw.Draw(picture), ImageDraw.Draw(mask)
-    fine = Pose(
-        pose.head_scale,
-        pose.head_turn,
-        pose.plump,
-        pose.tail_turn,
-        pose.matrix * SUPERSAMPLE,
-        pose.middle * SUPERSAMPLE,
-    )
+    fine = replace(pose, matrix=pose.matrix * SUPERSAMPLE, middle=pose.middle * SUPERSAMPLE)
     _perch(pen, rng, fine, large[0], paint, leaf_colour, bare=vivid)
     points, shapes = bird(tuple(parts), differing=tuple(differing))
-    placed, start = fine.place(points), 0
+    pixels, start = fine.place(points), 0
     for shape in shapes:
-        outline, start = placed[start : start + len(shape.points)], start + len(shape.points)
+        outline, start = pixels[start : start + len(shape.points)], start + len(shape.points)
         _fill(pen, outline, tints[shape.tint])
         _fill(stencil, outline, (shape.mask,))
     for at, size, angle, colour in _occluders(rng, fine, leaf_colour, 2 if vivid else 4):
         _leaf(pen, at, size, angle, colour)
         _fill(stencil, LEAF @ (size * _rotation(angle).T) + at, (0,))
-    covered = np.asarray(
-        mask.point(lambda value: 255 if value else 0).reduce(SUPERSAMPLE), np.float32
-    ) / np.float32(255)
-    bands = zip(
-        picture.reduce(SUPERSAMPLE).split(),
-        _light(rng, pose, 0.5 if vivid else 1.0, covered),
-        strict=True,
-    )
-    lit = [
-        Image.fromarray(np.minimum(np.asarray(band) * light, 255).astype(np.uint8))
-        for band, light in bands
+    object_mask = mask.point(lambda value: 255 if value else 0).reduce(SUPERSAMPLE)
+    covered_HW = np.asarray(object_mask, np.float32) / np.float32(255)
+    light = _light(rng, pose, 0.5 if vivid else 1.0, covered_HW)
+    bands = [
+        Image.fromarray(np.minimum(np.asarray(band) * factor, 255).astype(np.uint8))
+        for band, factor in zip(picture.reduce(SUPERSAMPLE).split(), light, strict=True)
     ]
     middle = SUPERSAMPLE // 2
-    return Image.merge("RGB", lit), Image.fromarray(
-        np.asarray(mask)[middle::SUPERSAMPLE, middle::SUPERSAMPLE]
-    )
+    small_mask = np.asarray(mask)[middle::SUPERSAMPLE, middle::SUPERSAMPLE]
+    return Image.merge("RGB", bands), Image.fromarray(small_mask)

@@ -1,8 +1,11 @@
-"""The finches: a drawn data set of species that differ only in small parts, with a mask of those parts for every picture.
+"""The finches: a drawn data set of species that differ only in small parts.
 
-OUT/train/SPECIES/NNNN.jpg    OUT/masks/train/SPECIES/NNNN.png    0 background, 128 object, 255 discriminative parts
-OUT/test/SPECIES/NNNN.jpg     OUT/masks/test/SPECIES/NNNN.png
-OUT/finches.json              the settings and the parts of every species
+OUT/
+  train/SPECIES/NNNN.jpg
+  test/SPECIES/NNNN.jpg
+  masks/train/SPECIES/NNNN.png    0 background, 128 object, 255 discriminative parts
+  masks/test/SPECIES/NNNN.png
+  finches.json                    the settings, and the parts of every species
 """
 
 import json
@@ -55,15 +58,19 @@ WORDS = (
 
 
 class Finch(NamedTuple):
+    """A picture of the set."""
+
     split: str
     species: int
     number: int
 
 
 def species_parts(species: int) -> tuple[int, ...]:
-    """The variant (0..7) of each of the five parts; any two of the first 512 species differ in at least two parts, others in at least one.
+    """The variant (0..7) of each of the five parts.
 
-    The bits of the number are dealt to three parts in turn, the other two parts are their sums; bits above the ninth shift the two sums.
+    Any two of the first 512 species differ in at least two parts, and any others in at least one.
+    The bits of the number go to three parts in turn, and the other two parts are their sums. Bits
+    above the ninth shift the two sums.
     """
     first, second, third = (
         sum((species >> 3 * bit + digit & 1) << bit for bit in range(3)) for digit in range(3)
@@ -78,9 +85,11 @@ def species_parts(species: int) -> tuple[int, ...]:
 
 
 def vivid_parts(species: int) -> tuple[int, ...]:
-    """The variant (0..7) of each of the five parts; any two species differ in at least one part, the first eight in all five.
+    """The variant (0..7) of each of the five parts.
 
-    In the first eight all parts follow one variant; higher bits change the four parts after the beak one by one.
+    Any two species differ in at least one part, and any two of the first eight in all five. In the
+    first eight all parts have the same variant. Higher bits change the four parts after the beak,
+    one by one.
     """
     variant, changes = species & 7, species >> 3
     return (variant, *(variant ^ (changes >> 3 * part & 7) for part in range(4)))
@@ -97,7 +106,7 @@ def species_name(species: int) -> str:
 
 
 def one_part(species: int, part: str) -> tuple[int, ...]:
-    """The variant (0..7) of each of the five parts, for eight species that differ in `part` alone."""
+    """The variant (0..7) of each of the five parts, for species that differ in `part` alone."""
     return tuple(species if name == part else 0 for name in PARTS)
 
 
@@ -127,70 +136,62 @@ def draw_finches(
     vivid: bool = False,
     part: str | None = None,
 ) -> None:
-    """Draw `train` and `test` pictures of each species with masks into the new folder `out`; the tree is drawn at the top of this file.
+    """Draw `train` and `test` pictures of each species, with masks, into the new folder `out`.
 
-    Picture `number` of a split and species depends on the seed, the image size, `vivid` and `part` only, not on how many are drawn. Vivid
-    finches wear another colour for every variant of a part, and the rest is muted; the others differ by shape alone. With `part`, the
-    species, at most eight, differ in that one alone. Raises `UserError` when `out` holds something or a setting is out of range,
-    `OSError` when writing fails; `out` is there complete or not at all.
+    A picture depends on its number, split and species, on the seed, the image size, `vivid` and
+    `part` only, not on how many are drawn. The parts of vivid finches differ in colour too, and the
+    rest is muted. With `part`, the species, at most eight, differ in that part alone.
+
+    `out` appears only when it is complete. Raises `UserError` when `out` is not empty or a setting
+    is out of range, and `OSError` when writing fails.
     """
     out = Path(out).resolve()
     if part is not None and part not in PARTS:
         raise UserError(f"--part {part}: there are {', '.join(PARTS)}")
-    _refuse(
-        out,
-        species=species,
-        most=MOST_SPECIES if part is None else 8,
-        train=train,
-        test=test,
-        image_size=image_size,
-        seed=seed,
-    )
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise UserError(f"{out} exists and is not an empty folder; give --out a new one")
+    _check_range("species", species, 1, MOST_SPECIES if part is None else 8)
+    _check_range("train", train, 1)
+    _check_range("test", test, 0)
+    _check_range("image-size", image_size, 32, 1024)
+    _check_range("seed", seed, 0)
     drawing = Drawing(image_size, seed, vivid, part)
     out.parent.mkdir(parents=True, exist_ok=True)
     draft = out.with_name(f".{out.name}.drawing")
     shutil.rmtree(draft, ignore_errors=True)  # of a call that was killed
-    counts = {"train": train, "test": test}
-    finches = [
-        Finch(split, kind, number)
-        for split, count in counts.items()
-        for kind in range(species)
-        for number in range(count)
-    ]
     try:
         draft.mkdir()
-        for finch in track(finches, description="Drawing finches", total=len(finches)):
-            _write(draft, finch, drawing)
-        settings = {"species": species, **counts, **drawing._asdict()}
-        parts = {
-            species_name(kind): dict(zip(PARTS, drawing.parts(kind), strict=True))
-            for kind in range(species)
-        }
-        (draft / "finches.json").write_text(
-            json.dumps({"settings": settings, "parts": parts}, indent=2) + "\n"
-        )
+        _draw_all(draft, drawing, species=species, counts={"train": train, "test": test})
         draft.replace(out)
     except BaseException:
         shutil.rmtree(draft, ignore_errors=True)
         raise
 
 
-def _refuse(
-    out: Path, *, species: int, most: int, train: int, test: int, image_size: int, seed: int
-) -> None:
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise UserError(f"{out} exists and is not an empty folder; give --out a new one")
-    for name, value, least, largest in (
-        ("species", species, 1, most),
-        ("train", train, 1, None),
-        ("test", test, 0, None),
-        ("image-size", image_size, 32, 1024),
-        ("seed", seed, 0, None),
-    ):
-        if value < least or (largest is not None and value > largest):
-            raise UserError(
-                f"--{name} {value} is out of range; use {least} {f'to {largest}' if largest is not None else 'or more'}"
-            )
+def _draw_all(out: Path, drawing: Drawing, *, species: int, counts: dict[str, int]) -> None:
+    """Draw the pictures and masks, `counts` of each split and species, and write finches.json."""
+    finches = [
+        Finch(split, kind, number)
+        for split, count in counts.items()
+        for kind in range(species)
+        for number in range(count)
+    ]
+    for finch in track(finches, description="Drawing finches", total=len(finches)):
+        _write(out, finch, drawing)
+    parts = {
+        species_name(kind): dict(zip(PARTS, drawing.parts(kind), strict=True))
+        for kind in range(species)
+    }
+    settings = {"species": species, **counts, **drawing._asdict()}
+    record = json.dumps({"settings": settings, "parts": parts}, indent=2)
+    (out / "finches.json").write_text(record + "\n")
+
+
+def _check_range(name: str, value: int, least: int, most: int | None = None) -> None:
+    """Raise a `UserError` for a setting outside `least` to `most`."""
+    if value < least or (most is not None and value > most):
+        allowed = f"{least} or more" if most is None else f"{least} to {most}"
+        raise UserError(f"--{name} {value} is out of range; use {allowed}")
 
 
 def _write(out: Path, finch: Finch, drawing: Drawing) -> None:

@@ -1,6 +1,7 @@
-"""The shapes of a finch: what all species share, and the variants of the five parts by which they differ.
+"""The shapes of a finch: those of all species, and the variants of the five parts that differ.
 
-Bird coordinates: the bird faces right, x to the right, y down, the body is about 2 wide. Shapes are static; later ones cover earlier ones.
+Bird coordinates: the bird faces right, x goes to the right, y goes down, and the body is about 2
+wide. Later shapes cover earlier ones.
 """
 
 from collections.abc import Sequence
@@ -24,9 +25,11 @@ CIRCLE = np.stack(
 
 
 class Shape(NamedTuple):
+    """A filled outline."""
+
     points: Points
-    tint: str  # the name of a colour that every bird draws for itself
-    mask: int
+    tint: str  # the name of a colour, which is random for every bird
+    mask: int  # `OBJECT` or `PART`
 
 
 def spline(*knots: tuple[float, float], samples: int = 6) -> Points:
@@ -345,27 +348,28 @@ def bird(
 ) -> tuple[Points, tuple[Shape, ...]]:
     """All shapes of a species from back to front, and their points in one array.
 
-    `parts` are the variants of `PARTS`, each 0..7: four shapes, without and with a mark. The mask shows the `differing` ones.
+    `parts` are the variants of `PARTS`, each 0..7: four shapes, without and with a mark. The mask
+    shows the `differing` ones.
     """
-    of = {
+    shapes_of = {
         name: PARTS[name](variant & 3) + [MARKS[name]] * (variant >> 2)
         for name, variant in zip(PARTS, parts, strict=True)
     }
-    of = {
+    shapes_of = {
         name: shapes if name in differing else [shape._replace(mask=OBJECT) for shape in shapes]
-        for name, shapes in of.items()
+        for name, shapes in shapes_of.items()
     }
-    shapes = [Shape(TAIL_BASE, "tail", OBJECT), *of["tail"]]
+    shapes = [Shape(TAIL_BASE, "tail", OBJECT), *shapes_of["tail"]]
     shapes += [Shape(leg, "leg", OBJECT) for leg in LEGS + TOES]
     shapes += [Shape(BODY, "body", OBJECT)]
     shapes += [Shape(belly, f"belly{i}", OBJECT) for i, belly in enumerate(BELLIES)]
     shapes += [
         Shape(CHEEK, "cheek", OBJECT),
         *_wing(),
-        *of["wing_bars"],
-        *of["crown"],
-        *of["eye_ring"],
+        *shapes_of["wing_bars"],
+        *shapes_of["crown"],
+        *shapes_of["eye_ring"],
         *_eye(),
-        *of["beak"],
+        *shapes_of["beak"],
     ]
     return np.concatenate([shape.points for shape in shapes]), tuple(shapes)

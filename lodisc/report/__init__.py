@@ -1,4 +1,4 @@
-"""One self-contained HTML file about a run."""
+"""The report of a run: one self-contained HTML file."""
 
 from lodisc.report.page import write_report
 

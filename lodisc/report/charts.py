@@ -1,4 +1,4 @@
-"""Charts as inline SVG and pictures as data URIs: all that a page needs, inside the page."""
+"""Charts as inline SVG and pictures as data URIs, so that a page needs no other file."""
 
 import base64
 import math
@@ -15,16 +15,18 @@ MOST_POINTS = 160
 
 
 class Line(NamedTuple):
-    """A curve: its name, its style in the page's CSS, the value at every step (None and NaN are passed over), whether to smooth it."""
+    """A curve in a chart."""
 
     name: str
     style: str
+    """Its class in the CSS of the page."""
     points: Sequence[tuple[float, float | None]]
+    """The value at every step; None and NaN are ignored."""
     smooth: bool = True
 
 
 class Interval(NamedTuple):
-    """A figure in percent with its interval, and its style in the page's CSS."""
+    """A metric in percent with its interval, and its class in the CSS of the page."""
 
     style: str
     value: float
@@ -35,9 +37,12 @@ class Interval(NamedTuple):
 def line_chart(
     lines: Sequence[Line], *, title: str, bottom: float | None = None, top: float | None = None
 ) -> Markup:
-    """Curves over the steps, noisy ones as they are (faint) and smoothed; `bottom` and `top` fix the ends of the scale."""
-    kept = [(line, _thinned(line.points)) for line in lines]
-    values = [value for _, points in kept for _, value in points]
+    """Curves over the steps; `bottom` and `top` fix the ends of the scale.
+
+    Noisy curves are drawn twice: faint as they are, and smoothed.
+    """
+    curves = [(line, _thin(line.points)) for line in lines]
+    values = [value for _, points in curves for _, value in points]
     if not values:
         return Markup('<p class="quiet">Nothing was logged.</p>')
     marks = ticks(min(values) if bottom is None else bottom, max(values) if top is None else top)
@@ -54,19 +59,20 @@ def line_chart(
         x = place(mark, low).split(",")[0]
         anchor = "start" if mark == 0 else "end" if mark > 0.97 * last else "middle"
         parts.append(f'<text x="{x}" y="{HEIGHT - 7}" text-anchor="{anchor}">{mark:,.0f}</text>')
-    for line, points in kept:
-        smooth = _smoothed(points) if line.smooth else points
+    for line, points in curves:
+        smooth = _smooth(points) if line.smooth else points
         if smooth != points:
             parts.append(_path(line.style + " faint", [place(*point) for point in points]))
         parts.append(_path(line.style, [place(*point) for point in smooth]))
     label = Markup.escape(f"{title}, over the steps of the training")
     return Markup(
-        f'<svg class="chart" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{label}">{"".join(parts)}</svg>'
+        f'<svg class="chart" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{label}">'
+        f"{''.join(parts)}</svg>"
     )
 
 
 def interval_plot(intervals: Sequence[Interval]) -> Markup:
-    """Dots with their intervals, one below the other, on a scale from 0 to 100 percent that is as wide as there is room."""
+    """Dots with their intervals, in rows, on a scale from 0 to 100 percent of the full width."""
     gap = 11
     height = gap * len(intervals) + 5
     parts = [
@@ -75,7 +81,7 @@ def interval_plot(intervals: Sequence[Interval]) -> Markup:
     ]
     for index, (style, value, low, high) in enumerate(intervals):
         y = gap * index + 8
-        low, value, high = (min(100.0, max(0.0, figure)) for figure in (low, value, high))
+        low, value, high = (min(100.0, max(0.0, number)) for number in (low, value, high))
         parts.append(
             f'<line class="bar {style}" x1="{low:.2f}%" x2="{high:.2f}%" y1="{y}" y2="{y}"/>'
         )
@@ -86,7 +92,7 @@ def interval_plot(intervals: Sequence[Interval]) -> Markup:
 
 
 def picture_uri(picture: Image.Image, *, quality: int = 82) -> str:
-    """An RGB picture as the address of an inline JPEG."""
+    """An RGB picture as the data URI of a JPEG."""
     stream = BytesIO()
     picture.save(stream, "JPEG", quality=quality, optimize=True)
     return f"data:image/jpeg;base64,{base64.b64encode(stream.getvalue()).decode()}"
@@ -102,8 +108,8 @@ def ticks(low: float, high: float, *, most: int = 5) -> list[float]:
     return [round(index * step, 12) for index in range(first, last + 1)]
 
 
-def _thinned(points: Sequence[tuple[float, float | None]]) -> list[tuple[float, float]]:
-    """The finite points, means of neighbours where there are more than a chart can show."""
+def _thin(points: Sequence[tuple[float, float | None]]) -> list[tuple[float, float]]:
+    """The finite points; means of neighbours where there are more than a chart can show."""
     finite = [(step, value) for step, value in points if value is not None and math.isfinite(value)]
     size = math.ceil(len(finite) / MOST_POINTS)
     groups = [finite[first : first + size] for first in range(0, len(finite), max(size, 1))]
@@ -113,7 +119,7 @@ def _thinned(points: Sequence[tuple[float, float | None]]) -> list[tuple[float, 
     ]
 
 
-def _smoothed(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
+def _smooth(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
     """A centred moving mean over a tenth of the curve; short curves stay as they are."""
     reach = len(points) // 20
     if reach == 0:
@@ -129,7 +135,8 @@ def _smoothed(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
 def _axis(mark: float, place: str) -> str:
     y = place.split(",")[1]
     line = f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y}" y2="{y}"/>'
-    return f'{line}<text x="{LEFT - 6}" y="{float(y) + 3.5:.1f}" text-anchor="end">{_short(mark)}</text>'
+    text = f'<text x="{LEFT - 6}" y="{float(y) + 3.5:.1f}" text-anchor="end">{_short(mark)}</text>'
+    return line + text
 
 
 def _path(style: str, places: list[str]) -> str:

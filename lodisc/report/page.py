@@ -2,27 +2,31 @@
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import PackageLoader
 from markupsafe import Markup
 
 from lodisc.config import RECIPES, TrainConfig
 from lodisc.data.decode import decode
 from lodisc.data.loader import decode_for
-from lodisc.data.sources import Photo, printable
+from lodisc.data.photo import Photo, printable
 from lodisc.errors import UserError
-from lodisc.explain.overlay import tiles, view_square
-from lodisc.files import read_json, read_json_lines, replacing
+from lodisc.evaluation.result import Evaluation
+from lodisc.explanation.overlay import tiles, view_square
+from lodisc.files import replacing
+from lodisc.html import html_environment
 from lodisc.photo_encoder import PhotoEncoder, load, load_start
-from lodisc.report.charts import Line, line_chart, picture_uri
+from lodisc.report.charts import picture_uri
+from lodisc.report.curves import training_curves
 from lodisc.report.lookalikes import Lookalikes, find_lookalikes
 from lodisc.report.measures import evaluation_tables, focus_table
-from lodisc.training import runlog
-from lodisc.training.checkpoint import is_run
+from lodisc.run import Run, RunConfig
+
+Log = Sequence[Mapping[str, Any]]
 
 THUMBNAIL, TILE = 150, 240
 EXPLAINED = 4
@@ -30,21 +34,21 @@ REASONS = 8
 
 
 def write_report(run: str | Path, *, data: str | Path | None = None, device: str = "auto") -> Path:
-    """Write RUN/report.html, one file that needs no other and no network, and return its path.
+    """Write RUN/report.html for a run, and return its path.
 
-    Shows photographs of `data`, or of the data that the run learnt from, where they are still there. A run that is still
-    being trained is reported as far as it is. Raises `UserError` when `run` is no run, or `data` has no photographs.
+    The file needs no other file and no network. It shows photographs of `data`, or else of the data
+    of the training if they still exist. A run that is still being trained is reported up to now.
+    Raises `UserError` when `run` is not a run, or `data` has no photographs.
     """
-    run = Path(run)
-    if not is_run(run):
+    folder = Run(Path(run))
+    if not folder.exists:
         raise UserError(
-            f"{printable(run)} is no run; name the folder that  lodisc train  wrote with --out"
+            f"{printable(run)} is not a run; name the folder that  lodisc train  wrote with --out"
         )
-    config = read_json(run / "config.json")
-    log = runlog.read(run)
-    evaluation = read_json(run / "evaluation.json") if (run / "evaluation.json").exists() else None
+    config, log = folder.config, folder.log()
+    evaluation = cast(Evaluation | None, folder.evaluation())
     page = {
-        "name": run.resolve().name,
+        "name": folder.path.resolve().name,
         "data": "/".join(Path(config["data"]["path"]).parts[-2:]).lstrip("/"),
         "config": config,
         "story": _story(config, log),
@@ -54,37 +58,25 @@ def write_report(run: str | Path, *, data: str | Path | None = None, device: str
         "focus": focus_table(evaluation) if evaluation else None,
         "evaluation": evaluation,
         "evaluate": f"lodisc evaluate {run} {config['data']['path']}",
-        "curves": _curves(config, log),
+        "curves": training_curves(config["settings"], log),
         "settings": _settings(config["settings"]),
-        "skipped": read_json_lines(run / "skipped.jsonl")[:REASONS],
-        **_pictures(run, config, data=data, device=device),
+        "skipped": folder.skipped()[:REASONS],
+        **_pictures(folder, data=data, device=device),
     }
-    html = _environment().get_template("page.html").render(page)
-    _write(run / "report.html", html)
-    return run / "report.html"
-
-
-def _environment() -> Environment:
-    """Everything that is filled in is escaped, and stands on one line."""
-    environment = Environment(
-        loader=PackageLoader("lodisc", "report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=lambda value: (
-            printable(value) if isinstance(value, str) and not isinstance(value, Markup) else value
-        ),
-    )
-    environment.filters["breakable"] = _breakable
-    environment.filters["flags"] = _flags
-    environment.filters["thumbnail"] = _thumbnail
-    environment.filters["uri"] = picture_uri
-    return environment
+    filters: dict[str, Callable[..., str]] = {
+        "breakable": _breakable,
+        "flags": _flags,
+        "thumbnail": _thumbnail,
+        "uri": picture_uri,
+    }
+    environment = html_environment(PackageLoader("lodisc", "report"), filters)
+    with replacing(folder.report_file) as draft:
+        draft.write_text(environment.get_template("page.html").render(page), encoding="utf-8")
+    return folder.report_file
 
 
 def _breakable(name: str) -> Markup:
-    """A name that may go on in the next line after an underscore or a slash."""
+    """A name that may continue on the next line after an underscore or a slash."""
     return Markup(str(Markup.escape(printable(name))).replace("_", "_<wbr>").replace("/", "/<wbr>"))
 
 
@@ -94,72 +86,76 @@ def _flags(text: str) -> Markup:
 
 
 def _thumbnail(photo: Photo) -> str:
-    return picture_uri(
-        view_square(decode_for(photo, image_size=THUMBNAIL), image_size=THUMBNAIL, side=THUMBNAIL)
-    )
+    image = decode_for(photo, image_size=THUMBNAIL)
+    return picture_uri(view_square(image, image_size=THUMBNAIL, side=THUMBNAIL))
 
 
-def _pictures(
-    run: Path, config: Mapping[str, Any], *, data: str | Path | None, device: str
-) -> dict[str, Any]:
+def _pictures(run: Run, *, data: str | Path | None, device: str) -> dict[str, Any]:
     """Look-alikes and attention, or the reason why there are none."""
-    none: dict[str, Any] = {"lookalikes": None, "explained": [], "why_no_pictures": None}
-    if not (run / "encoder").is_dir():
-        return none | {
-            "why_no_pictures": "The training has not reached its first checkpoint, so there is no encoder to show yet."
-        }
-    arms = {"before": load_start(run, device=device), "after": load(run, device=device)}
+    pictures: dict[str, Any] = {"lookalikes": None, "attention": [], "reason_without": None}
+    if not run.encoder.is_dir():
+        pictures["reason_without"] = (
+            "The training has not reached its first checkpoint, so there is no encoder to show yet."
+        )
+        return pictures
+    arms = {"before": load_start(run.path, device=device), "after": load(run.path, device=device)}
+    settings = run.config["settings"]
     try:
-        lookalikes = find_lookalikes(arms, Path(data or config["data"]["path"]), config["settings"])
-        explained = _explained(arms, lookalikes, config["settings"])
-    except ValueError as error:
+        lookalikes = find_lookalikes(arms, Path(data or run.config["data"]["path"]), settings)
+        attention = _attention(arms, lookalikes, settings)
+    except UserError as error:
         if data is not None:
             raise
-        return none | {
-            "why_no_pictures": f"The photographs cannot be shown: {error}. Name them with: lodisc report {run} DATA"
-        }
-    return none | {"lookalikes": lookalikes, "explained": explained}
+        pictures["reason_without"] = (
+            f"The photographs cannot be shown: {error}. "
+            f"Name them with: lodisc report {run.path} DATA"
+        )
+        return pictures
+    return pictures | {"lookalikes": lookalikes, "attention": attention}
 
 
-def _explained(
+def _attention(
     arms: Mapping[str, PhotoEncoder], lookalikes: Lookalikes, settings: Mapping[str, Any]
 ) -> list[dict[str, Any]]:
     photos = [query.photo for query in lookalikes.queries[:EXPLAINED]]
     images = [decode(photo.read(), at_least=2 * TILE) for photo in photos]
-    drawn = tiles(arms, images, fusion=settings["fusion"], tile=TILE)
-    return [{"photo": photo, "tiles": tile} for photo, tile in zip(photos, drawn, strict=True)]
+    tiles_of = tiles(arms, images, fusion=settings["fusion"], tile=TILE)
+    return [{"photo": photo, "tiles": item} for photo, item in zip(photos, tiles_of, strict=True)]
 
 
-def _story(config: Mapping[str, Any], log: Sequence[Mapping[str, Any]]) -> list[str]:
-    """What was learnt from what, in sentences."""
+def _story(config: RunConfig, log: Log) -> list[str]:
+    """What the run was trained on and for, in sentences."""
     settings, steps = config["settings"], config["steps"]
     start = {"timm": "its pretrained weights", "none": "random weights"}.get(settings["init"])
     start = start or f"the weights in {Path(settings['init']).name}"
-    done, epochs = (log[-1]["step"], log[-1]["epoch"]) if log else (0, 0.0)
-    times = (
-        ("twice" if epochs < 2.5 else f"{epochs:.0f} times")
-        if epochs >= 1.5
-        else "once"
-        if epochs >= 0.95
-        else ""
-    )
-    seen = f"every photograph {times}" if times else f"{epochs:.0%} of the photographs"
+    step, epochs = (log[-1]["step"], log[-1]["epoch"]) if log else (0, 0.0)
     progress = (
         f"All {steps:,} steps are done"
-        if done >= steps
-        else f"{done:,} of {steps:,} steps are done, so this is a report on the way"
+        if step >= steps
+        else f"{step:,} of {steps:,} steps are done, so the training is not complete"
     )
-    region = _region(settings) + (", in other colours" if settings.get("recolour") else "")
+    region = _region(settings) + (", in other colours" if settings["recolour"] else "")
     task = {
         "global": "the whole view",
         "local": region,
         "both": f"the whole view and, once more, from {region}",
     }[settings["objective"]]
     return [
-        f"The encoder {settings['encoder']} began from {start} and has seen {seen}, at {settings['image_size']} pixels "
-        f"and without any label (recipe “{settings['recipe']}”). {progress}.",
-        f"Its task: recognise a photograph in another random view of it, among {settings['batch_size']} photographs, from {task}.",
+        f"The encoder {settings['encoder']} started from {start} and has seen {_exposure(epochs)}, "
+        f"at {settings['image_size']} pixels and without any label "
+        f"(recipe “{settings['recipe']}”). {progress}.",
+        "Its task: recognise a photograph in another random view of it, "
+        f"among {settings['batch_size']} photographs, from {task}.",
     ]
+
+
+def _exposure(epochs: float) -> str:
+    """How often the photographs were seen, in words."""
+    if epochs < 0.95:
+        return f"{epochs:.0%} of the photographs"
+    if epochs < 1.5:
+        return "every photograph once"
+    return "every photograph twice" if epochs < 2.5 else f"every photograph {epochs:.0f} times"
 
 
 def _region(settings: Mapping[str, Any]) -> str:
@@ -167,136 +163,50 @@ def _region(settings: Mapping[str, Any]) -> str:
     return {
         "pivotal": f"its pivotal region (the {share} of its patches with the most attention)",
         "least": f"the {share} of its patches with the least attention",
-        "random": f"{share} of its patches, drawn by lot",
+        "random": f"{share} of its patches, chosen at random",
         "grid": f"{share} of its patches, evenly spread",
         "block": f"a block of {share} of its patches",
     }[settings["mask"]]
 
 
-def _verdict(log: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+def _verdict(log: Log) -> dict[str, str]:
+    """Word, style and advice of the last health check."""
     if not log:
-        return {"word": "not begun", "advice": "Nothing has been logged yet.", "style": "open"}
-    style = {"healthy": "good", "starting": "open"}.get(log[-1]["health"], "bad")
-    advice = log[-1]["advice"]
-    return {
-        "word": log[-1]["health"],
-        "advice": f"{advice[:1].upper()}{advice[1:]}.",
-        "style": style,
-    }
+        return {"word": "not started", "advice": "Nothing has been logged yet.", "style": "open"}
+    word, advice = log[-1]["health"], log[-1]["advice"]
+    style = {"healthy": "good", "starting": "open"}.get(word, "bad")
+    return {"word": word, "advice": f"{advice[:1].upper()}{advice[1:]}.", "style": style}
 
 
-def _facts(
-    config: Mapping[str, Any],
-    log: Sequence[Mapping[str, Any]],
-    evaluation: Mapping[str, Any] | None,
-) -> list[tuple[str, str]]:
-    """A few large figures with what they are."""
-    done = log[-1]["step"] if log else 0
+def _facts(config: RunConfig, log: Log, evaluation: Evaluation | None) -> list[tuple[str, str]]:
+    """A few important numbers with their titles."""
+    step = log[-1]["step"] if log else 0
     facts = [
         (f"{config['data']['photos']:,}", "photographs"),
-        (f"{done:,}", "steps"),
-        (_duration(config, log), "of training"),
+        (f"{step:,}", "steps"),
+        (_duration(config["settings"]["batch_size"], log), "of training"),
     ]
-    arms = (evaluation or {}).get("arms", {})
+    arms = evaluation["arms"] if evaluation else {}
     for protocol, metric, title in (
         ("retrieval", "rank1", "nearest look-alike is right"),
         ("linear", "top1", "linear probe is right"),
     ):
-        values = [
-            arms.get(name, {}).get(protocol, {}).get(metric, {}).get("value")
-            for name in ("start", "run")
-        ]
-        if None not in values:
-            facts.append((f"{values[0]:.1f} → {values[1]:.1f}%", title))
+        start, run = (arms.get(arm, {}).get(protocol, {}).get(metric) for arm in ("start", "run"))
+        if start and run:
+            facts.append((f"{start['value']:.1f} → {run['value']:.1f}%", title))
     return facts
 
 
-def _duration(config: Mapping[str, Any], log: Sequence[Mapping[str, Any]]) -> str:
-    """The time spent on the logged steps, from their speed."""
-    seconds, before = 0.0, 0
+def _duration(batch_size: int, log: Log) -> str:
+    """The time that the logged steps took, from their speed."""
+    seconds, last_step = 0.0, 0
     for entry in log:
-        seconds += (
-            (entry["step"] - before)
-            * config["settings"]["batch_size"]
-            / max(entry["images_per_second"] or math.inf, 1e-9)
-        )
-        before = entry["step"]
+        speed = max(entry["images_per_second"] or math.inf, 1e-9)
+        seconds += (entry["step"] - last_step) * batch_size / speed
+        last_step = entry["step"]
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
-
-
-def _curves(config: Mapping[str, Any], log: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Charts of the log, each with what good looks like."""
-    settings = config["settings"]
-
-    def line(name: str, style: str, key: str) -> Line:
-        return Line(name, style, [(entry["step"], entry.get(key)) for entry in log])
-
-    losses = {
-        "global": [line("whole photographs", "run", "loss_global")],
-        "local": [line("their regions", "other", "loss_local")],
-    }
-    chance = 4 * settings["temperature"] * math.log(settings["batch_size"])
-    guess = Line("by chance", "dashed", [(entry["step"], chance) for entry in log])
-    wanted = (
-        [*losses["global"], *losses["local"]]
-        if settings["objective"] == "both"
-        else losses[settings["objective"]]
-    )
-    charts: list[tuple[str, str, list[Line], float | None, float | None]] = [
-        (
-            "Loss",
-            "Should fall below chance, fast at first, and level off.",
-            [*wanted, guess],
-            None,
-            None,
-        ),
-        (
-            "Agreement",
-            "A view should be closer to its partner than to other photographs: the wider the gap, the better.",
-            [line("partner", "run", "agreement"), line("others", "start", "chance_agreement")],
-            None,
-            None,
-        ),
-        (
-            "Spread",
-            "Near 1 the features point in all directions. A fall towards 0 is collapse.",
-            [line("spread", "run", "spread")],
-            0,
-            1,
-        ),
-        (
-            "Effective rank",
-            "How many directions the features of a batch use. Many is good; one or two is collapse.",
-            [line("rank", "run", "effective_rank")],
-            0,
-            None,
-        ),
-        (
-            "Attention entropy",
-            "1 looks everywhere alike, 0 at a single patch. It may drift down as attention settles, not plunge.",
-            [line("entropy", "run", "attention_entropy")],
-            0,
-            1,
-        ),
-        (
-            "Learning rate",
-            "Rises during the warm-up, then falls to 0 along a half cosine.",
-            [line("rate", "run", "lr")._replace(smooth=False)],
-            0,
-            None,
-        ),
-    ]
-    return [
-        {
-            "title": title,
-            "sentence": sentence,
-            "lines": lines,
-            "chart": line_chart(lines, title=title, bottom=bottom, top=top),
-        }
-        for title, sentence, lines, bottom, top in charts
-    ]
 
 
 def _settings(settings: Mapping[str, Any]) -> list[tuple[str, str, bool]]:
@@ -307,21 +217,16 @@ def _settings(settings: Mapping[str, Any]) -> list[tuple[str, str, bool]]:
     return [
         (
             name.replace("_", "-"),
-            _plain(settings[name]),
+            _as_text(settings[name]),
             settings[name] != usual.get(name, settings[name]),
         )
         for name in names
     ]
 
 
-def _plain(value: Any) -> str:
+def _as_text(value: Any) -> str:
     if isinstance(value, dict):
         return " ".join(f"{key} {item}" for key, item in value.items()) or "none"
     if isinstance(value, bool):
         return "yes" if value else "no"
     return "not set" if value is None else str(value)
-
-
-def _write(path: Path, text: str) -> None:
-    with replacing(path) as draft:
-        draft.write_text(text, encoding="utf-8")

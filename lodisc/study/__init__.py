@@ -1,6 +1,9 @@
-"""The paper's questions, each measured by one command: what is varied, with seeds, intervals and equal compute."""
+"""The questions of the paper, each answered by one command.
+
+A study varies a setting at equal compute, with several seeds and with intervals.
+"""
 
 from lodisc.study.studies import STUDIES
-from lodisc.study.study import print_study, study
+from lodisc.study.study import study
 
-__all__ = ["STUDIES", "print_study", "study"]
+__all__ = ["STUDIES", "study"]

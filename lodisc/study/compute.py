@@ -1,4 +1,4 @@
-"""Equal compute: every arm gets the floating-point operations of the recipe that the study varies."""
+"""Equal compute: every arm gets the floating-point operations of the base config."""
 
 import math
 from dataclasses import replace
@@ -15,35 +15,39 @@ from lodisc.training.learner import Learner
 
 
 def operations(config: TrainConfig) -> int:
-    """Floating-point operations of a training step on two photographs, counted while it runs: encoders, heads, loss, backward pass."""
+    """Floating-point operations of a training step on two photographs, counted while it runs.
+
+    Includes encoders, heads, loss and backward pass.
+    """
     encoder = build_encoder(config.encoder, image_size=config.image_size, args=config.encoder_args)
     model = Learner(encoder, config, Processes(0, 1, torch.device("cpu"))).model
     views = torch.zeros(2, 2, 3, config.image_size, config.image_size, dtype=torch.uint8)
-    with (
-        FlopCounterMode(display=False) as counter,
-        sdpa_kernel(SDPBackend.MATH),
-    ):  # the fused kernels of the CPU are not counted
+    # The counter ignores the fused attention kernels of the CPU, so the plain one is used.
+    with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):
         model(views, noise_VBP=torch.zeros(2, 2, math.prod(encoder.grid))).loss.backward()
     return counter.get_total_flops()
 
 
 def of_equal_compute(arms: Arms, base: TrainConfig) -> Arms:
-    """The arms with their epochs changed so that each costs what as many epochs by the base's way to train would cost."""
-    counted: dict[str, int] = {}
+    """The arms with their epochs scaled to equal compute.
+
+    Each then costs as much as the same number of epochs with the settings of the base.
+    """
+    costs: dict[str, int] = {}
 
     def cost(config: TrainConfig) -> int:
         step = repr(replace(config, epochs=None))
-        counted[step] = counted.get(step) or operations(config)
-        return counted[step]
+        costs[step] = costs.get(step) or operations(config)
+        return costs[step]
 
     equal = {}
     for arm, config in arms.items():
         assert config.epochs is not None
-        by_base = replace(
+        reference = replace(
             base,
             encoder=config.encoder,
             encoder_args=config.encoder_args,
             image_size=config.image_size,
         )
-        equal[arm] = replace(config, epochs=config.epochs * cost(by_base) / cost(config))
+        equal[arm] = replace(config, epochs=config.epochs * cost(reference) / cost(config))
     return equal

@@ -1,4 +1,4 @@
-"""What a study is: a question, and the arms that answer it."""
+"""A study: a question, and the arms that answer it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -6,33 +6,33 @@ from dataclasses import dataclass, replace
 from lodisc.config import TrainConfig
 
 Arms = dict[str, TrainConfig]
-"""What is trained, by name. Seeds and equal compute are added when it is run."""
+"""What is trained, by name; seeds and equal compute are added when the study runs."""
 
 BASELINE = "global"
-"""Global only, which is MoCo v3: the arm that every study has."""
+"""Global only, which is MoCo v3: an arm of every study."""
 
 RECOGNITION = {"rank1": "Rank-1", "map": "mAP", "linear": "linear", "knn": "kNN"}
-FOCUS = {"part": "on the part", "object": "on the object", "part_covered": "part kept"}
+FOCUS = {"part": "on the part", "object": "on the object", "part_covered": "part covered"}
 
 
 def with_regions(base: TrainConfig) -> TrainConfig:
-    """The base as it is; with both branches where it has global only, which leaves nothing of the local task to vary."""
+    """The base; with both branches if it is global only, which has no local task to vary."""
     return replace(base, objective="both") if base.objective == "global" else base
 
 
 def against_baseline(arm: str) -> str | None:
-    """Every arm is held against the baseline."""
+    """Compare every arm with the baseline."""
     return None if arm == BASELINE else BASELINE
 
 
 @dataclass(frozen=True, kw_only=True)
 class Study:
-    """A question about the method, what is varied to answer it, and the figures (with their titles) that do."""
+    """A question about the method, the arms that answer it, and the metrics with their titles."""
 
     question: str
     arms: Callable[[TrainConfig], Arms]
-    figures: dict[str, str]
+    metrics: dict[str, str]
     against: Callable[[str], str | None] = against_baseline
-    """The arm of global only that costs as much as an arm and starts as it does; None for those themselves."""
+    """The arm of global only with the cost and start of an arm; None for such arms themselves."""
     rival: str | None = None
-    """An arm that every other one is held against too, where it is done."""
+    """An arm that every other arm is compared with too, if it is among those that are run."""

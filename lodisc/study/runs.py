@@ -1,8 +1,10 @@
-"""The runs of a study: ordinary run directories, each trained once and measured once, whichever studies need it.
+"""The runs of a study: ordinary runs, each trained and measured once for all studies that need it.
 
-OUT/runs/global-1a2b3c4d/seed-0/                         a run, without its checkpoints once it is measured, and in it
-OUT/runs/global-1a2b3c4d/seed-0/recognition.safetensors  the scores of every test photograph
-OUT/runs/start-5e6f7a8b/recognition.safetensors          those of an untouched start
+OUT/runs/
+  global-1a2b3c4d/seed-0/      a run; its checkpoints are removed once it is measured
+    recognition.safetensors    the scores of every test photograph
+  start-5e6f7a8b/
+    recognition.safetensors    the scores of an untouched start
 """
 
 import hashlib
@@ -19,76 +21,87 @@ import torch
 from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
-from lodisc.config import FREE_TO_CHANGE, LOCAL_SETTINGS, TrainConfig
+from lodisc.config import FREE_TO_CHANGE, LOCAL_SETTINGS, OLD_NAMES, TrainConfig
 from lodisc.data.sources import find_photos, fingerprint, training_photos
 from lodisc.encoders import save_tensors
 from lodisc.errors import UserError
 from lodisc.evaluation.benchmark import check_skipped, divide, labelled
-from lodisc.evaluation.features import Arm, extract
+from lodisc.evaluation.features import extract_arm
 from lodisc.evaluation.focus import focus_scores
 from lodisc.evaluation.paired import photo_scores
-from lodisc.files import read_json, read_json_lines, replacing
+from lodisc.files import replacing
 from lodisc.photo_encoder import PhotoEncoder, load, load_start
+from lodisc.run import Run
 from lodisc.study.design import FOCUS
+from lodisc.study.result import ArmResult
 from lodisc.training.loop import run_training
 
 Scores = Mapping[str, np.ndarray]
 
 
 class Runs:
-    """Trains and measures the arms of the studies in one folder, on one collection of photographs, divided as `base` says.
+    """Trains and measures the arms of the studies in one folder, on the same photographs.
 
-    Raises `UserError` for photographs that can't answer the question: undivided, without labels, with classes of one test photograph
-    alone, or without masks where the figures need them.
+    `base` says how to divide them. Raises `UserError` for photographs that cannot answer the
+    question: not divided, without labels, with only one test photograph in each class, or without
+    the masks that the metrics need.
     """
 
     def __init__(
-        self, data: Path, out: Path, base: TrainConfig, *, figures: Mapping[str, str]
+        self, data: Path, out: Path, base: TrainConfig, *, metrics: Mapping[str, str]
     ) -> None:
-        self.data, self.out, self.figures, self.max_skipped = data, out, figures, base.max_skipped
+        self.data, self.out, self.metrics, self.max_skipped = data, out, metrics, base.max_skipped
         listing = find_photos(data)
         photos = divide(
             listing.photos, data, train_split=base.train_split, run=None, seed=base.split_seed
         )
         self.train, self.test, self.classes = labelled(photos, data, learns=["linear", "kNN"])
-        learnt = training_photos(photos)
-        self.learnt = len(learnt)
-        self.mark = fingerprint([*learnt, *self.test])
+        all_training = training_photos(photos)
+        self.training_size = len(all_training)
+        self.fingerprint = fingerprint([*all_training, *self.test])
         if max(Counter(photo.label for photo in self.test).values()) < 2:
             raise UserError(
-                f"{data}: no class has two test photographs, so none can be found by another; use more photographs"
+                f"{data}: no class has two test photographs, so retrieval has no matches; "
+                "add photographs"
             )
-        self.masks = data / "masks" if FOCUS.keys() & figures.keys() else None
+        self.masks = data / "masks" if FOCUS.keys() & metrics.keys() else None
         if self.masks and not self.masks.is_dir():
             raise UserError(
-                f"{data} has no masks/ of what differs; `lodisc data finches --out DIR` draws photographs that have them"
+                f"{data} has no masks/ of what differs; "
+                "`lodisc data finches --out DIR` draws photographs with masks"
             )
 
     def folder(self, config: TrainConfig) -> Path:
-        """The run directory of a config: named by its objective and a digest of the data and every setting that changes its result."""
+        """The folder of the run of a config.
+
+        Its name has the objective and a digest of the data and of every setting that matters. The
+        digest uses the first names of settings, so that runs of older versions are found.
+        """
+        first_names = {new: old for old, new in OLD_NAMES.items()}
         settings = {
-            name: value
-            for name, value in _plain(config).to_dict().items()
+            first_names.get(name, name): value
+            for name, value in _without_unused_settings(config).to_dict().items()
             if name not in FREE_TO_CHANGE | {"seed"}
         }
-        digest = _digest({**settings, "init": _identity(config.init), "data": self.mark})
+        digest = _digest({**settings, "init": _identity(config.init), "data": self.fingerprint})
         return self.out / "runs" / f"{config.objective}-{digest}" / f"seed-{config.seed}"
 
     def is_done(self, config: TrainConfig) -> bool:
-        """Whether the run is trained to its end and measured."""
-        return self._kept(self._scores_file(self.folder(config), config)) is not None
+        """Whether the run is trained to the end and measured."""
+        return self._read_scores(self._scores_file(self.folder(config), config)) is not None
 
     def scores(self, config: TrainConfig) -> Scores:
-        """The scores of the trained student on every test photograph, in 0..1; trains it first where that is still to be done."""
-        run = self.folder(config)
-        if not any(run.glob("*.safetensors")):  # once measured, a run has lost its checkpoints
-            run_training(self.data, run, self._as_begun(run, _plain(config)))
-        scores = self._measured(run, partial(load, run, device=config.device), config)
-        shutil.rmtree(run / "checkpoint", ignore_errors=True)
+        """The scores of the student on every test photograph, in 0..1; trains it if needed."""
+        run = Run(self.folder(config))
+        if not any(run.path.glob("*.safetensors")):  # a measured run has lost its checkpoints
+            settings = self._with_original_init(run, _without_unused_settings(config))
+            run_training(self.data, run.path, settings)
+        scores = self._measure(run.path, partial(load, run.path, device=config.device), config)
+        shutil.rmtree(run.checkpoints, ignore_errors=True)
         return scores
 
     def start_scores(self, config: TrainConfig) -> Scores:
-        """The same for the untouched start of a config whose run is there."""
+        """The scores of the untouched start of a config whose run exists."""
         seed = config.seed if config.init == "none" else None
         start = [
             config.encoder,
@@ -96,97 +109,85 @@ class Runs:
             config.image_size,
             _identity(config.init),
             seed,
-            self.mark,
+            self.fingerprint,
         ]
         folder = self.out / "runs" / f"start-{_digest(start)}"
         folder.mkdir(parents=True, exist_ok=True)
-        return self._measured(
+        return self._measure(
             folder, partial(load_start, self.folder(config), device=config.device), config
         )
 
-    def about(self, config: TrainConfig) -> dict[str, object]:
-        """Where a finished run is, on what it was trained, its steps, and the seconds that one took (the median over its log)."""
-        run = self.folder(config)
-        settled = read_json(run / "config.json")
-        speeds = [entry["images_per_second"] for entry in read_json_lines(run / "log.jsonl")]
-        seconds = round(config.batch_size / float(np.median(speeds)), 4)
-        return {
-            "run": str(run),
-            "steps": settled["steps"],
-            "seconds_per_step": seconds,
-            "hardware": settled["hardware"],
-        }
+    def describe(self, config: TrainConfig, entry: ArmResult) -> None:
+        """Add path, number of steps, time of a step and hardware of a finished run to its entry."""
+        run = Run(self.folder(config))
+        speeds = [line["images_per_second"] for line in run.log()]
+        entry["run"] = str(run.path)
+        entry["steps"] = run.config["steps"]
+        entry["seconds_per_step"] = round(config.batch_size / float(np.median(speeds)), 4)
+        entry["hardware"] = run.config["hardware"]
 
-    def _as_begun(self, run: Path, config: TrainConfig) -> TrainConfig:
-        """The config with the path of the starting weights when the run was begun: its folder's name vouches that they are the same."""
-        settled = run / "config.json"
-        return (
-            replace(config, init=read_json(settled)["settings"]["init"])
-            if settled.exists()
-            else config
-        )
+    def _with_original_init(self, run: Run, config: TrainConfig) -> TrainConfig:
+        """The config with the path that the starting weights had when the run began.
+
+        The name of the folder guarantees that the weights are the same.
+        """
+        return replace(config, init=run.config["settings"]["init"]) if run.has_begun else config
 
     def _scores_file(self, folder: Path, config: TrainConfig) -> Path:
         kind = f"focus-{config.fusion}" if self.masks else "recognition"
         return folder / f"{kind}.safetensors"
 
-    def _kept(self, path: Path) -> Scores | None:
-        """The scores in a file, if it is whole and has all figures."""
+    def _read_scores(self, path: Path) -> Scores | None:
+        """The scores in a file, if it is intact and has all metrics."""
         try:
             scores = load_file(path)
         except (OSError, SafetensorError):
             return None
-        return scores if self.figures.keys() <= scores.keys() else None
+        return scores if self.metrics.keys() <= scores.keys() else None
 
-    def _measured(
+    def _measure(
         self, folder: Path, load_encoder: Callable[[], PhotoEncoder], config: TrainConfig
     ) -> Scores:
+        """The scores in the folder; measures them first if needed."""
         path = self._scores_file(folder, config)
-        kept = self._kept(path)
-        if kept is not None:
-            return kept
+        if (earlier := self._read_scores(path)) is not None:
+            return earlier
         encoder = load_encoder()
-        train, test = (
-            extract(
-                encoder,
-                part,
-                classes=self.classes,
-                workers=config.workers,
-                description=f"{encoder.name}: {title} photographs",
-            )
-            for part, title in ((self.train, "training"), (self.test, "test"))
+        arm = extract_arm(
+            encoder.name,
+            encoder,
+            self.train,
+            self.test,
+            classes=self.classes,
+            workers=config.workers,
         )
-        total = len(self.train) + len(self.test)
         check_skipped(
-            [*train.skipped, *test.skipped],
-            total=total,
+            [*arm.train.skipped, *arm.test.skipped],
+            total=len(self.train) + len(self.test),
             data=self.data,
             max_skipped=self.max_skipped,
         )
-        scores = photo_scores(Arm(encoder.name, encoder, train, test))
+        scores = photo_scores(arm)
         if self.masks:
-            scores |= focus_scores(encoder, test.photos, self.masks, fusion=config.fusion)
+            scores |= focus_scores(encoder, arm.test.photos, self.masks, fusion=config.fusion)
         with replacing(path) as draft:
-            save_tensors(
-                {figure: torch.from_numpy(values) for figure, values in scores.items()}, draft
-            )
+            save_tensors({name: torch.from_numpy(values) for name, values in scores.items()}, draft)
         return scores
 
 
-def _plain(config: TrainConfig) -> TrainConfig:
-    """The config with all settings at their defaults that it does not depend on: global only knows nothing of the local task."""
+def _without_unused_settings(config: TrainConfig) -> TrainConfig:
+    """The config with unused settings at their defaults: global only has no local task."""
     defaults = {name: getattr(TrainConfig(), name) for name in LOCAL_SETTINGS}
     return replace(config, **defaults) if config.objective == "global" else config
 
 
 def _digest(settings: object) -> str:
-    return hashlib.sha256(json.dumps(settings, sort_keys=True, default=str).encode()).hexdigest()[
-        :8
-    ]
+    text = json.dumps(settings, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
 def _identity(init: str) -> str:
-    """What the starting weights are, wherever their file lies."""
+    """What identifies the starting weights, wherever their file is."""
     if init in {"timm", "none"} or not Path(init).is_file():
         return init
     with Path(init).open("rb") as file:

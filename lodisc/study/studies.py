@@ -1,4 +1,7 @@
-"""The questions of the paper: what each study varies around a base config, one function and one entry each."""
+"""The questions of the paper: what each study varies around a base config.
+
+To add a study, write a function that returns its arms, and an entry in `STUDIES`.
+"""
 
 from dataclasses import replace
 from typing import get_args
@@ -34,10 +37,10 @@ def keep_ratio(base: TrainConfig) -> Arms:
 
 
 def attention(base: TrainConfig) -> Arms:
-    """How the attention rows of the layers become one map, and whose they are."""
+    """How the attention rows of the layers are by_fusion, and which encoder they come from."""
     base = replace(with_regions(base), mask="pivotal", attention_from="momentum")
-    fused = {fusion: replace(base, fusion=fusion) for fusion in get_args(Fusion)}
-    return {**fused, f"{base.fusion}, student": replace(base, attention_from="student")}
+    by_fusion = {fusion: replace(base, fusion=fusion) for fusion in get_args(Fusion)}
+    return {**by_fusion, f"{base.fusion}, student": replace(base, attention_from="student")}
 
 
 def masked_side(base: TrainConfig) -> Arms:
@@ -52,7 +55,10 @@ def masked_side(base: TrainConfig) -> Arms:
 
 
 def focus(base: TrainConfig) -> Arms:
-    """Where the encoder looks as training goes on, on data with masks of the object and of its discriminative part: the finches."""
+    """Where the encoder looks in the course of the training.
+
+    Needs masks of the object and its discriminative part, as the finches have.
+    """
     assert base.epochs is not None
     regions = with_regions(base)
     shorter = {
@@ -64,7 +70,7 @@ def focus(base: TrainConfig) -> Arms:
 
 
 def start(base: TrainConfig) -> Arms:
-    """The given start, a self-supervised one where its weights can be downloaded, and random weights."""
+    """The given start, a self-supervised one if its weights can be downloaded, and a random one."""
     regions = with_regions(base)
     nearest_size = PATCH * max(1, round(base.image_size / PATCH))
     self_supervised = replace(
@@ -82,7 +88,7 @@ def start(base: TrainConfig) -> Arms:
 
 
 def variants(base: TrainConfig) -> Arms:
-    """The recipe as it is, and the paper's variant of the task: both branches, the key masked to its pivotal patches."""
+    """The recipe, and the task of the paper: both branches, keys masked to pivotal patches."""
     paper = replace(
         base,
         objective="both",
@@ -97,49 +103,49 @@ def variants(base: TrainConfig) -> Arms:
 
 
 def against_its_own(arm: str) -> str | None:
-    """The arm of global only with the same words after the comma: the same length, or the same start."""
+    """The arm of global only with the same words after the comma: the same length or start."""
     objective, comma, words = arm.partition(", ")
     return None if objective == BASELINE else BASELINE + comma + words
 
 
 STUDIES: dict[str, Study] = {
     "branches": Study(
-        question="Do the branches complement each other?", arms=branches, figures=RECOGNITION
+        question="Do the branches complement each other?", arms=branches, metrics=RECOGNITION
     ),
     "masks": Study(
         question="Does attention choose the patches better than chance?",
         arms=masks,
-        figures=RECOGNITION,
+        metrics=RECOGNITION,
         rival="random",
     ),
     "keep-ratio": Study(
         question="How many patches should the local task keep?",
         arms=keep_ratio,
-        figures=RECOGNITION,
+        metrics=RECOGNITION,
     ),
     "attention": Study(
-        question="Which attention should choose the patches?", arms=attention, figures=RECOGNITION
+        question="Which attention should choose the patches?", arms=attention, metrics=RECOGNITION
     ),
     "masked-side": Study(
         question="Should the key be masked, as in the paper, or the query, and what must it find?",
         arms=masked_side,
-        figures=RECOGNITION,
+        metrics=RECOGNITION,
     ),
     "focus": Study(
         question="Does the model look at what differs?",
         arms=focus,
         against=against_its_own,
-        figures=FOCUS | {"rank1": RECOGNITION["rank1"], "linear": RECOGNITION["linear"]},
+        metrics=FOCUS | {"rank1": RECOGNITION["rank1"], "linear": RECOGNITION["linear"]},
     ),
     "start": Study(
         question="What does the start decide?",
         arms=start,
-        figures=RECOGNITION,
+        metrics=RECOGNITION,
         against=against_its_own,
     ),
     "variants": Study(
         question="What do the recipe and the paper's variant gain?",
         arms=variants,
-        figures=RECOGNITION,
+        metrics=RECOGNITION,
     ),
 }

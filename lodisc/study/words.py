@@ -1,72 +1,78 @@
-"""What a study found, in one paragraph of plain words."""
+"""The findings of a study in one paragraph."""
 
-from typing import Any
+from collections.abc import Mapping
+
+from lodisc.evaluation.interval import EstimateEntry
+from lodisc.study.result import StudyResult
+
+Differences = Mapping[str, Mapping[str, EstimateEntry]]
+"""Percentage points by arm and metric."""
 
 
-def findings(result: dict[str, Any]) -> str:
-    """Which arms differ clearly from their global only, and from the rival, in the study's first two figures, and which is highest."""
+def findings(result: StudyResult) -> str:
+    """Which arms differ clearly from global only and from the rival, and which is the best.
+
+    Compares the first two metrics of the study; the best arm is that of the first metric.
+    """
     trained = {arm: entry for arm, entry in result["arms"].items() if "steps" in entry}
-    compared = {
+    above_global = {
         arm: entry["differences"] for arm, entry in trained.items() if "differences" in entry
     }
-    rivalled = {
+    above_rival = {
         arm: entry["beyond_rival"] for arm, entry in trained.items() if "beyond_rival" in entry
     }
     seeds = len(result["seeds"])
+    trainings = "a single training" if seeds == 1 else f"{seeds} trainings"
     sentences = []
-    if compared:
-        among = (
-            "on these photographs, with one training of each"
-            if seeds == 1
-            else f"over {seeds} trainings of each"
-        )
-        sentences.append(f"Against global only at equal compute, {among}.")
-        sentences += [
-            _differences(compared, figure, result["titles"][figure])
-            for figure in list(result["titles"])[:2]
-        ]
-    if rivalled:
-        sentences.append(f"Against {result['rival']}, in the same way.")
-        sentences += [
-            _differences(rivalled, figure, result["titles"][figure])
-            for figure in list(result["titles"])[:2]
-        ]
-    comparisons = 2 * (len(compared) + len(rivalled))
-    if comparisons >= 6:
+    if above_global:
+        sentences.append(f"Compared with global only at equal compute, {trainings} of each arm:")
+        sentences += _comparisons(above_global, result["titles"])
+    if above_rival:
+        sentences.append(f"Compared with {result['rival']} in the same way:")
+        sentences += _comparisons(above_rival, result["titles"])
+    count = 2 * (len(above_global) + len(above_rival))
+    if count >= 6:
         sentences.append(
-            f"Of these {comparisons} comparisons one in twenty would look clear by chance."
+            f"One in twenty of these {count} comparisons would look clear by chance alone."
         )
-    first, title = next(iter(result["titles"].items()))
-    best = max(trained, key=lambda arm: trained[arm]["figures"][first]["mean"])
-    values = [
-        result["arms"][arm]["figures"][first]["mean"] for arm in (best, trained[best]["start"])
-    ]
-    sentences.append(
-        f"Highest is {best}: {title} {values[0]:.1f} % where its untouched start has {values[1]:.1f} %."
-    )
+    sentences.append(_best(result))
     if seeds == 1:
         sentences.append(
-            "Another seed may differ by more than these intervals say: repeat with several."
+            "Another seed may change more than these intervals show: repeat the study with several."
         )
-    sentences += [f"{arm} was left out: {why}." for arm, why in result["left_out"].items()]
+    sentences += [f"{arm} was left out: {reason}." for arm, reason in result["left_out"].items()]
     return " ".join(sentences)
 
 
-def _differences(compared: dict[str, Any], figure: str, title: str) -> str:
-    better = {arm: of[figure]["value"] for arm, of in compared.items() if of[figure]["low"] > 0}
-    worse = {arm: of[figure]["value"] for arm, of in compared.items() if of[figure]["high"] < 0}
-    unclear = {
-        arm: of[figure]["value"]
-        for arm, of in compared.items()
-        if arm not in better and arm not in worse
-    }
-    groups = {"higher": better, "lower": worse, "not clearly different": unclear}
-    named = [
-        f"{word}: {', '.join(f'{arm} ({value:+.1f})' for arm, value in group.items())}"
-        for word, group in groups.items()
-        if group
+def _best(result: StudyResult) -> str:
+    """The arm with the highest first metric, next to its untouched start."""
+    arms = result["arms"]
+    metric, title = next(iter(result["titles"].items()))
+    trained = [arm for arm in arms if "steps" in arms[arm]]
+    best = max(trained, key=lambda arm: arms[arm]["figures"][metric]["mean"])
+    value, start = (arms[arm]["figures"][metric]["mean"] for arm in (best, arms[best]["start"]))
+    return (
+        f"The highest {title} is {value:.1f} %, of {best}; its untouched start has {start:.1f} %."
+    )
+
+
+def _comparisons(differences: Differences, titles: Mapping[str, str]) -> list[str]:
+    """A sentence for each of the first two metrics."""
+    return [
+        _comparison({arm: differences[arm][metric] for arm in differences}, title)
+        for metric, title in list(titles.items())[:2]
     ]
-    subject = (
-        title if any(map(str.isupper, title)) else title.capitalize()
-    )  # mAP and kNN stay as they are
-    return f"{subject} is {'; '.join(named)}."
+
+
+def _comparison(gains: Mapping[str, EstimateEntry], title: str) -> str:
+    groups: dict[str, list[str]] = {"higher": [], "lower": [], "not clearly different": []}
+    for arm, gain in gains.items():
+        group = "not clearly different"
+        if gain["low"] > 0:
+            group = "higher"
+        elif gain["high"] < 0:
+            group = "lower"
+        groups[group].append(f"{arm} ({gain['value']:+.1f})")
+    parts = [f"{group} for {', '.join(arms)}" for group, arms in groups.items() if arms]
+    has_capitals = any(map(str.isupper, title))  # mAP and kNN stay as they are
+    return f"{title if has_capitals else title.capitalize()} is {'; '.join(parts)}."

@@ -1,17 +1,4 @@
-"""The folder of a run, and how it survives being killed at any moment.
-
-RUN/
-  config.json      every setting resolved, number of steps, versions, fingerprint of the photographs
-  log.jsonl        loss, speed and health, one line every few steps
-  skipped.jsonl    photographs that could not be read, and why
-  start/           the untouched starting encoder     } each a timm directory: config.json and
-  encoder/         the student, what `load` gives      } model.safetensors; open it with
-  momentum/        the momentum encoder                } timm.create_model("local-dir:RUN/encoder")
-  checkpoint/
-    step-00000138/ state.safetensors and state.json: the last one, and the one before it
-  evaluation.json  written by `lodisc evaluate RUN DATA`
-  report.html      written by `lodisc report RUN`
-"""
+"""Checkpoints, which survive a process killed at any moment, and the versions that a result depends on."""
 
 import shutil
 from pathlib import Path
@@ -25,39 +12,34 @@ from torch import Tensor
 from lodisc.encoders import save_tensors
 from lodisc.files import flush, read_json, write_json
 
-KEPT = 2
-
-
-def is_run(path: Path) -> bool:
-    """Whether a folder holds a run."""
-    return (path / "config.json").is_file() and (path / "start").is_dir()
+KEEP_LAST = 2
 
 
 def save_checkpoint(
-    run: Path, *, step: int, tensors: dict[str, Tensor], state: dict[str, Any]
+    checkpoints: Path, *, step: int, tensors: dict[str, Tensor], state: dict[str, Any]
 ) -> None:
-    """Write checkpoint/step-N whole or not at all, then drop all but the last two."""
-    folder = run / "checkpoint" / f"step-{step:08d}"
-    beside = folder.with_suffix(".tmp")
-    for unfinished in folder.parent.glob("step-*.tmp"):
+    """Write the folder step-N atomically, then drop all checkpoints but the last two."""
+    folder = checkpoints / f"step-{step:08d}"
+    draft = folder.with_suffix(".tmp")
+    for unfinished in checkpoints.glob("step-*.tmp"):
         shutil.rmtree(unfinished)
-    beside.mkdir(parents=True)
+    draft.mkdir(parents=True)
     try:
-        save_tensors(tensors, beside / "state.safetensors")
-        flush(beside / "state.safetensors")
-        write_json(beside / "state.json", {"step": step, **state})
+        save_tensors(tensors, draft / "state.safetensors")
+        flush(draft / "state.safetensors")
+        write_json(draft / "state.json", {"step": step, **state})
         shutil.rmtree(folder, ignore_errors=True)
-        beside.rename(folder)
-        flush(folder.parent)
+        draft.rename(folder)
+        flush(checkpoints)
     finally:
-        shutil.rmtree(beside, ignore_errors=True)
-    for older in sorted(folder.parent.glob("step-*[0-9]"))[:-KEPT]:
+        shutil.rmtree(draft, ignore_errors=True)
+    for older in sorted(checkpoints.glob("step-*[0-9]"))[:-KEEP_LAST]:
         shutil.rmtree(older)
 
 
-def last_checkpoint(run: Path) -> tuple[dict[str, Any], dict[str, Tensor]] | None:
+def last_checkpoint(checkpoints: Path) -> tuple[dict[str, Any], dict[str, Tensor]] | None:
     """State and tensors of the newest checkpoint that is whole, or None."""
-    for folder in sorted((run / "checkpoint").glob("step-*[0-9]"), reverse=True):
+    for folder in sorted(checkpoints.glob("step-*[0-9]"), reverse=True):
         try:
             mapped = load_file(folder / "state.safetensors")
             return read_json(folder / "state.json"), {

@@ -1,5 +1,6 @@
-"""`train`: from a folder of photographs to a run, again and again from where it stopped."""
+"""`train`: from a folder of photographs to a run; called again, it resumes."""
 
+import logging
 import math
 import signal
 import threading
@@ -11,30 +12,35 @@ from pathlib import Path
 from typing import Any
 
 from lodisc.config import RECIPES, TrainConfig
-from lodisc.console import note, progress_bar, stderr
+from lodisc.console import progress_bar, stderr
 from lodisc.data.photo import Photo
 from lodisc.encoders import save_encoder
 from lodisc.errors import Stopped, UserError
 from lodisc.files import locked
 from lodisc.method.lodisc import Step
-from lodisc.training import checkpoint, health, runlog
+from lodisc.run import Run
+from lodisc.training import health
+from lodisc.training.checkpoint import last_checkpoint, save_checkpoint
 from lodisc.training.distributed import Processes, processes
 from lodisc.training.learner import Learner
 from lodisc.training.prepare import (
-    batches_of,
-    claim,
+    begin_run,
     image_size_of,
-    plan,
+    make_run_folder,
     readable_photos,
+    run_batches,
     starting_encoder,
 )
+
+logger = logging.getLogger("lodisc")
 
 
 def train(data: str | Path, *, out: str | Path, recipe: str = "adapt", **settings: Any) -> Path:
     """Learn from the photographs in `data` and keep the run in the folder `out`, which is returned.
 
-    `settings` are fields of `TrainConfig`. Called again with the same settings it goes on from the last checkpoint. Raises
-    `UserError` for settings, photographs or an `out` that can't be used, `Stopped` after SIGINT or SIGTERM.
+    `settings` are fields of `TrainConfig`. Called again with the same settings, it resumes from the
+    last checkpoint. Raises `UserError` for settings, photographs or an `out` that can't be used,
+    and `Stopped` after SIGINT or SIGTERM.
     """
     if recipe not in RECIPES:
         raise UserError(f"no recipe {recipe!r}; there are {', '.join(RECIPES)}")
@@ -44,45 +50,34 @@ def train(data: str | Path, *, out: str | Path, recipe: str = "adapt", **setting
 def run_training(data: Path, out: Path, config: TrainConfig) -> Path:
     """`train` with a complete config."""
     config.check()
-    config = replace(config, image_size=image_size_of(out, config))
+    run = Run(out)
+    config = replace(config, image_size=image_size_of(run, config))
     if config.init not in {"timm", "none"}:
         config = replace(config, init=str(Path(config.init).resolve()))
+    busy = f"{out} is being trained by another process; wait for it or choose another --out"
     with processes(config.device) as world:
         if config.batch_size % world.size:
             raise UserError(
-                f"--batch-size {config.batch_size} cannot be shared evenly by {world.size} processes"
+                f"--batch-size {config.batch_size} is not a multiple of {world.size} processes"
             )
         if world.is_first:
-            claim(out)
+            make_run_folder(run)
         world.wait()
-        with (
-            locked(
-                out,
-                busy=f"{out} is being trained by another process; wait for it or choose another --out",
-            )
-            if world.is_first
-            else nullcontext()
-        ):
-            photos = readable_photos(data, out, config, world)
-            encoder = starting_encoder(out, config, world)
-            steps = plan(data, out, config, world, photos=photos, encoder=encoder)
-            _Training(
-                out,
-                config,
-                world,
-                photos=photos,
-                learner=Learner(encoder, config, world),
-                steps=steps,
-            ).run()
+        with locked(out, busy=busy) if world.is_first else nullcontext():
+            photos = readable_photos(data, run, config, world)
+            encoder = starting_encoder(run, config, world)
+            steps = begin_run(data, run, config, world, photos=photos, encoder=encoder)
+            learner = Learner(encoder, config, world)
+            _Training(run, config, world, photos=photos, learner=learner, steps=steps).run()
     return out
 
 
 class _Training:
-    """A run on its way, from the step that its last checkpoint reached."""
+    """A run in progress, from the step that its last checkpoint reached."""
 
     def __init__(
         self,
-        out: Path,
+        folder: Run,
         config: TrainConfig,
         world: Processes,
         *,
@@ -90,34 +85,26 @@ class _Training:
         learner: Learner,
         steps: int,
     ) -> None:
-        self.out, self.config, self.world, self.photos, self.learner, self.steps = (
-            out,
-            config,
-            world,
-            photos,
-            learner,
-            steps,
-        )
+        self.folder, self.config, self.world = folder, config, world
+        self.photos, self.learner, self.steps = photos, learner, steps
         self.step = 0
         self.first: dict[str, float] = {}
         self.smooth: dict[str, float] = {}
-        found = checkpoint.last_checkpoint(out)
-        if found:
-            state, tensors = found
+        if checkpoint := last_checkpoint(folder.checkpoints):
+            state, tensors = checkpoint
             self.step, self.learner.bad_steps = state["step"], state["bad_steps"]
             self.first, self.smooth = state["first"], state["smooth"]
             self.learner.restore(tensors)
         if world.is_first:
-            runlog.forget_after(out, self.step)
+            folder.cut_log(self.step)
 
     def run(self) -> None:
         """Train to the last step, with checkpoints on the way and at the end."""
         if self.step == self.steps:
-            self._tell(f"{self.out} is finished: {self.steps} steps. Nothing to do.")
+            self._note(f"{self.folder.path} is finished: {self.steps} steps. Nothing to do.")
             return
         if self.step:
-            self._tell(f"Going on from step {self.step} of {self.steps}.")
-        saved = time.monotonic()
+            self._note(f"Going on from step {self.step} of {self.steps}.")
         with _signals() as received, progress_bar() as progress:
             bar = progress.add_task(
                 "Training",
@@ -126,39 +113,34 @@ class _Training:
                 note="",
                 visible=self.world.is_first,
             )
-            begun, reached = time.monotonic(), self.step
-            for views in batches_of(
-                self.photos, self.config, self.world, range(self.step, self.steps)
-            ):
-                result, figures = self.learner.step(views, step=self.step, steps=self.steps)
+            saved_at = logged_at = time.monotonic()
+            logged_step = self.step
+            steps = range(self.step, self.steps)
+            for views in run_batches(self.photos, self.config, self.world, steps):
+                result, metrics = self.learner.step(views, step=self.step, steps=self.steps)
                 self.step += 1
                 if self.step % self.config.log_every == 0 or self.step in {1, self.steps}:
-                    speed = (
-                        (self.step - reached) * self.config.batch_size / (time.monotonic() - begun)
-                    )
-                    progress.update(
-                        bar, note=self._log(result, {**figures, "images_per_second": speed})
-                    )
-                    begun, reached = time.monotonic(), self.step
+                    images = (self.step - logged_step) * self.config.batch_size
+                    speed = images / (time.monotonic() - logged_at)
+                    line = self._log(result, {**metrics, "images_per_second": speed})
+                    progress.update(bar, note=line)
+                    logged_at, logged_step = time.monotonic(), self.step
                 progress.advance(bar)
                 if self.world.any(bool(received)):
                     break
-                if (
-                    time.monotonic() - saved > self.config.checkpoint_minutes * 60
-                    and self.step < self.steps
-                ):
+                is_due = time.monotonic() - saved_at > self.config.checkpoint_minutes * 60
+                if is_due and self.step < self.steps:
                     self._save()
-                    saved = time.monotonic()
+                    saved_at = time.monotonic()
             self._save()
             if self.world.any(bool(received)):
-                number = received[0] if received else signal.SIGTERM
-                raise Stopped(
-                    f"stopped at step {self.step} of {self.steps}; run the same command to go on",
-                    number,
+                words = (
+                    f"stopped at step {self.step} of {self.steps}; run the same command to go on"
                 )
+                raise Stopped(words, received[0] if received else signal.SIGTERM)
 
-    def _log(self, result: Step, figures: dict[str, float]) -> str:
-        """Measure health, write a line of the log, and say it in a few words."""
+    def _log(self, result: Step, metrics: dict[str, float]) -> str:
+        """Measure health and append a line to the log; returns it in a few words."""
         measured = health.measure(result)
         self.first = self.first or measured
         self.smooth = {
@@ -169,55 +151,44 @@ class _Training:
         judged = health.judge(
             self.smooth, first=self.first, step=self.step, steps=self.steps, batch=batch
         )
-        line = f"loss {figures['loss']:.3f} · {figures['images_per_second']:.0f} images/s · {judged.verdict}"
+        speed = f"{metrics['images_per_second']:.0f} images/s"
+        line = f"loss {metrics['loss']:.3f} · {speed} · {judged.verdict}"
         if self.world.is_first:
             epoch = self.step / (len(self.photos) // self.config.batch_size)
             numbers = {
                 name: value if math.isfinite(value) else None
-                for name, value in {**figures, **measured}.items()
+                for name, value in {**metrics, **measured}.items()
             }
-            runlog.append(
-                self.out,
-                {
-                    "step": self.step,
-                    "epoch": epoch,
-                    **numbers,
-                    "health": judged.verdict,
-                    "advice": judged.advice,
-                },
-            )
+            verdict = {"health": judged.verdict, "advice": judged.advice}
+            self.folder.append_to_log({"step": self.step, "epoch": epoch, **numbers, **verdict})
             twentieth = max(self.steps // 20, 1)
-            if not stderr.is_terminal and (
-                self.step % twentieth < self.config.log_every or self.step == self.steps
-            ):
-                note(f"step {self.step} of {self.steps} · {line}")
+            is_due = self.step % twentieth < self.config.log_every or self.step == self.steps
+            if is_due and not stderr.is_terminal:
+                logger.info(f"step {self.step} of {self.steps} · {line}")
         return line
 
     def _save(self) -> None:
-        """Both encoders and then a checkpoint, by the first process: one of the last step says that everything is there.
+        """Write both encoders and then a checkpoint, by the first process.
 
-        Raises `UserError` when the weights are not worth keeping.
+        A checkpoint of the last step thus tells that everything is there. Raises `UserError` when
+        the weights are not worth keeping.
         """
         self.learner.require_finite()
         if self.world.is_first:
             model = self.learner.model
-            for encoder, folder in (
-                (model.encoder, "encoder"),
-                (model.momentum_encoder, "momentum"),
-            ):
-                save_encoder(encoder, self.out / folder)
+            save_encoder(model.encoder, self.folder.encoder)
+            save_encoder(model.momentum_encoder, self.folder.momentum)
             state = {
                 "bad_steps": self.learner.bad_steps,
                 "first": self.first,
                 "smooth": self.smooth,
             }
-            checkpoint.save_checkpoint(
-                self.out, step=self.step, tensors=self.learner.tensors(), state=state
-            )
+            tensors = self.learner.tensors()
+            save_checkpoint(self.folder.checkpoints, step=self.step, tensors=tensors, state=state)
 
-    def _tell(self, message: str) -> None:
+    def _note(self, message: str) -> None:
         if self.world.is_first:
-            note(message)
+            logger.info(message)
 
 
 @contextmanager

@@ -1,1 +1,4 @@
-"""Mathematics on vectors [N, D]: nearest ones, clusters, a classifier, a plane to look at. It knows no folder."""
+"""Mathematics on vectors [N, D]: neighbours, clusters, a classifier, a projection.
+
+It knows no folder, and of lodisc only `errors`.
+"""

@@ -1,4 +1,4 @@
-"""Naming: a few labels train a probe on cached features, which names the rest and says how sure it is.
+"""A classifier on vectors: it learns from a few labels and predicts the others, with confidences.
 
 Axes: N photographs, L labelled ones to learn from, D features, C classes, S strengths, B a block.
 """
@@ -19,61 +19,61 @@ from lodisc.errors import UserError
 from lodisc.vectors.logistic import WITHOUT_VALIDATION, centred, fit_path, unit
 from lodisc.vectors.proposals import propose
 
-STRENGTHS = (
-    1e-3,
-    1e-4,
-    1e-5,
-)  # stronger ones make a nearest-mean classifier, which is worse and surer of its mistakes
+# Stronger ones make a nearest-mean classifier, which is worse and more confident when it is wrong
+STRENGTHS = (1e-3, 1e-4, 1e-5)
 FOLDS = 5
 ENOUGH = 1000  # held-out photographs to choose the strength by
-MOST_LEARNT = 5000  # labelled photographs to learn from, so that many labels take seconds
-_BLOCK = 8192  # rows at a time
+MOST_LABELS = 5000  # to learn from, so that any number of labels takes seconds
+_BLOCK_ROWS = 8192
 FEW = 5  # kinds to name in a sentence
 
 
 @dataclass(frozen=True, slots=True)
 class Accuracy:
-    """Share of `n` labelled photographs, in percent, that a probe without them gave their label, and its 95 % Wilson interval."""
+    """Percentage of held-out labelled photographs predicted correctly, with a 95 % interval.
+
+    The interval is Wilson's; `n` is the number of photographs.
+    """
 
     value: float
     low: float
     high: float
     n: int
 
-    def to_dict(self) -> dict[str, float]:
-        return {
-            "value": round(self.value, 3),
-            "low": round(self.low, 3),
-            "high": round(self.high, 3),
-            "n": self.n,
-        }
-
 
 @dataclass(frozen=True, eq=False)
-class Names:
-    """What the probe says of N photographs; without two classes every name is None and every confidence 0.
+class Predictions:
+    """What the classifier predicts for N photographs.
 
-    A photograph that was learnt from is named by a probe that was not given its label, where its class has another one: a name
-    beside its label then casts doubt on the label.
+    With fewer than two classes every label is None and every confidence 0. A labelled photograph
+    is predicted by a classifier that was not given its label, if its class has another member:
+    a prediction that differs from the label then casts doubt on the label.
     """
 
     classes: list[str]
-    names: list[str | None]
+    labels: list[str | None]
+    """The predicted label of each photograph."""
     confidence: NDArray[np.float32]
-    """[N], in 0..1: of the names with confidence p about the share p is right."""
+    """[N], in 0..1: of the predictions with confidence p about the share p is correct."""
     accuracy: Accuracy | None
-    """Of photographs drawn like the labelled ones. Low while classes have two or three labels, as one of them is always held out."""
+    """For photographs like the labelled ones.
+
+    It is low while classes have two or three labels, as one of them is always held out.
+    """
     reason: str | None
-    """Why there is no accuracy, or of which classes it knows nothing, in plain words."""
+    """Why there is no accuracy, or which classes it does not cover, in plain words."""
     proposals: list[int]
     """Rows to label next, best first."""
 
 
-def name_photos(vectors_ND: NDArray[Any], labels: Sequence[str | None], *, seed: int = 0) -> Names:
-    """Name every photograph by logistic regression on features of length 1, learnt from the labels that there are.
+def predict_labels(
+    vectors_ND: NDArray[Any], labels: Sequence[str | None], *, seed: int = 0
+) -> Predictions:
+    """Predict the label of every photograph by logistic regression on features of length 1.
 
-    Strength and temperature are those with the least cross-entropy outside of five stratified folds of the labelled photographs.
-    Raises `UserError` for vectors that are not finite, or as many labels as there are no vectors.
+    Strength and temperature are those with the lowest cross-entropy in a stratified
+    cross-validation over five folds of the labelled photographs. Raises `UserError` for vectors
+    that are not finite, and if there are not as many labels as vectors.
     """
     _require_sound(vectors_ND, labels)
     classes = sorted({label for label in labels if label is not None})
@@ -83,15 +83,27 @@ def name_photos(vectors_ND: NDArray[Any], labels: Sequence[str | None], *, seed:
     )
     if len(classes) < 2:
         proposals = propose(vectors_ND, targets_N >= 0, seed=seed)
-        nothing = np.zeros(len(labels), np.float32)
-        return Names(
-            classes, [None] * len(labels), nothing, None, _why_no_names(classes), proposals
-        )
-    rows_L = _to_learn_from(targets_N, seed=seed)
-    vectors_LD, targets_L = (
-        unit(torch.from_numpy(vectors_ND[rows_L])),
-        torch.from_numpy(targets_N[rows_L]),
+        confidence_N = np.zeros(len(labels), np.float32)
+        reason = _too_few_classes(classes)
+        return Predictions(classes, [None] * len(labels), confidence_N, None, reason, proposals)
+    best_N, confidence_N, margin_N, accuracy = _predict(vectors_ND, targets_N, classes, seed=seed)
+    return Predictions(
+        classes,
+        [classes[index] for index in best_N],
+        confidence_N,
+        accuracy,
+        _unmeasured_classes(classes, targets_N),
+        propose(vectors_ND, targets_N >= 0, doubt_N=1 - margin_N, seed=seed),
     )
+
+
+def _predict(
+    vectors_ND: NDArray[Any], targets_N: NDArray[np.int64], classes: Sequence[str], *, seed: int
+) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.float32], Accuracy | None]:
+    """Class, confidence and margin [N] of every photograph, and the accuracy."""
+    rows_L = _training_rows(targets_N, seed=seed)
+    vectors_LD = unit(torch.from_numpy(vectors_ND[rows_L]))
+    targets_L = torch.from_numpy(targets_N[rows_L])
     folds_L = _divide(targets_L, seed=seed)
     measured_L, count = folds_L >= 0, int((folds_L >= 0).sum())
     strength, outside_LC = _cross_validate(vectors_LD, targets_L, folds_L, classes=len(classes))
@@ -103,19 +115,12 @@ def name_photos(vectors_ND: NDArray[Any], labels: Sequence[str | None], *, seed:
     judged_L = measured_L if count else ~measured_L
     scale, _ = _scale_and_loss(scores_LC[judged_L], targets_L[judged_L], measured=count)
 
-    best_N, confidence_N, margin_N = _name_in_blocks(
+    best_N, confidence_N, margin_N = _predict_in_blocks(
         vectors_ND, vectors_LD, scale * weights_DC, scale * bias_C
     )
     best_N[rows_L], confidence_N[rows_L], margin_N[rows_L] = _summary(scale * scores_LC)
     hits = int((best_N == targets_N)[rows_L][measured_L.numpy()].sum())
-    return Names(
-        classes,
-        [classes[index] for index in best_N],
-        confidence_N,
-        _accuracy(hits, count),
-        _why_not_measured(classes, targets_N),
-        propose(vectors_ND, targets_N >= 0, doubt_N=1 - margin_N, seed=seed),
-    )
+    return best_N, confidence_N, margin_N, _accuracy(hits, count)
 
 
 def _require_sound(vectors_ND: NDArray[Any], labels: Sequence[str | None]) -> None:
@@ -123,32 +128,34 @@ def _require_sound(vectors_ND: NDArray[Any], labels: Sequence[str | None]) -> No
         raise UserError(
             f"vectors of shape {vectors_ND.shape} and {len(labels)} labels do not belong together"
         )
-    for start in range(0, len(vectors_ND), _BLOCK):
-        sound_B = np.isfinite(vectors_ND[start : start + _BLOCK]).all(axis=1)
+    for start in range(0, len(vectors_ND), _BLOCK_ROWS):
+        sound_B = np.isfinite(vectors_ND[start : start + _BLOCK_ROWS]).all(axis=1)
         if not sound_B.all():
-            raise UserError(
-                f"the vector in row {start + int(sound_B.argmin())} is not finite; embed that photograph again"
-            )
+            row = start + int(sound_B.argmin())
+            raise UserError(f"the vector in row {row} is not finite; embed that photograph again")
 
 
-def _to_learn_from(targets_N: NDArray[np.int64], *, seed: int) -> NDArray[np.int64]:
-    """The labelled rows; where there are too many, so many of each class that no class is short before another has more."""
+def _training_rows(targets_N: NDArray[np.int64], *, seed: int) -> NDArray[np.int64]:
+    """The labelled rows, at most `MOST_LABELS`, drawn at random and evenly from the classes.
+
+    A class gets its n-th row only after every class that has so many got one.
+    """
     rows = np.flatnonzero(targets_N >= 0)
-    if len(rows) <= MOST_LEARNT:
+    if len(rows) <= MOST_LABELS:
         return rows
     rows = np.random.default_rng((seed, len(rows))).permutation(rows)
-    rank = np.empty(len(rows), np.int64)  # the how-manieth of its class
+    rank = np.empty(len(rows), np.int64)  # within its class
     for label in np.unique(targets_N[rows]):
         members = np.flatnonzero(targets_N[rows] == label)
         rank[members] = np.arange(len(members))
-    return np.sort(rows[np.argsort(rank, kind="stable")[:MOST_LEARNT]])
+    return np.sort(rows[np.argsort(rank, kind="stable")[:MOST_LABELS]])
 
 
 def _divide(targets_L: Tensor, *, seed: int) -> Tensor:
-    """The fold of each labelled photograph, -1 where its class has no other.
+    """The fold of each labelled photograph, -1 if it is the only one of its class.
 
-    Every class is dealt out from the first fold on: where all have two labels, two folds hold one of each, and no class is at a
-    disadvantage because its label alone was taken away.
+    Every class is dealt out beginning with the first fold: if all have two labels, two folds hold
+    one of each, and a class is never at a disadvantage because only its label was held out.
     """
     rng = np.random.default_rng((seed, len(targets_L)))
     folds_L = torch.full((len(targets_L),), -1)
@@ -162,7 +169,11 @@ def _divide(targets_L: Tensor, *, seed: int) -> Tensor:
 def _cross_validate(
     vectors_LD: Tensor, targets_L: Tensor, folds_L: Tensor, *, classes: int
 ) -> tuple[float, Tensor]:
-    """The strength with the least loss, and the class scores [L, C] by probes without the photograph's fold; zeros where it is in none."""
+    """The strength with the lowest loss, and the held-out class scores [L, C] with it.
+
+    The scores of a photograph come from the classifier without its fold; they are zero for a
+    photograph in no fold.
+    """
     measured = int((folds_L >= 0).sum())
     if not measured:
         return WITHOUT_VALIDATION, torch.zeros(len(targets_L), classes)
@@ -174,9 +185,9 @@ def _cross_validate(
         scores_SLC[:, held_L] = _scores_without(
             held_L, vectors_LD, targets_L, classes=classes, strengths=STRENGTHS
         )
-    seen_L = (folds_L >= 0) & (folds_L < to_choose)
+    scored_L = (folds_L >= 0) & (folds_L < to_choose)
     losses = [
-        _scale_and_loss(scores_LC[seen_L], targets_L[seen_L], measured=measured)[1]
+        _scale_and_loss(scores_LC[scored_L], targets_L[scored_L], measured=measured)[1]
         for scores_LC in scores_SLC
     ]
     best = int(np.argmin(losses))
@@ -196,42 +207,36 @@ def _scores_without(
     classes: int,
     strengths: Sequence[float],
 ) -> Tensor:
-    """What the probes [S] that were not given the photographs `held_L` give them: [S, held, C]."""
+    """Scores [S, held, C] of the photographs `held_L` by classifiers trained on the others."""
     train_LD, held_LD = centred(vectors_LD[~held_L], vectors_LD[held_L])
     fits = fit_path(train_LD, targets_L[~held_L], classes=classes, strengths=strengths)
     return torch.stack([held_LD @ weights_DC + bias_C for _, weights_DC, bias_C in fits])
 
 
 def _scale_and_loss(scores_LC: Tensor, targets_L: Tensor, *, measured: int) -> tuple[float, float]:
-    """The factor (one over the temperature) with which the scores have the least cross-entropy, and that.
+    """The factor (one over the temperature) with the lowest cross-entropy, and that entropy.
 
-    By Laplace's rule of succession one answer in `measured + 2` may be wrong however many were right: targets are smoothed by
-    that, so that a few lucky answers make no certainty.
+    By Laplace's rule of succession one answer in `measured + 2` may be wrong even if all were
+    right. Targets are smoothed by that, so that a few lucky answers do not give certainty.
     """
     smoothing = 1 / (measured + 2)
 
     def loss(log_scale: float) -> float:
-        return float(
-            F.cross_entropy(
-                math.exp(log_scale) * scores_LC.double(), targets_L, label_smoothing=smoothing
-            )
-        )
+        scaled_LC = math.exp(log_scale) * scores_LC.double()
+        return float(F.cross_entropy(scaled_LC, targets_L, label_smoothing=smoothing))
 
-    found = minimize_scalar(loss, bounds=(-9.0, 9.0), method="bounded")
-    return math.exp(found.x), float(found.fun)
+    minimum = minimize_scalar(loss, bounds=(-9.0, 9.0), method="bounded")
+    return math.exp(minimum.x), float(minimum.fun)
 
 
-def _name_in_blocks(
-    vectors_ND: NDArray[Any], learnt_LD: Tensor, weights_DC: Tensor, bias_C: Tensor
+def _predict_in_blocks(
+    vectors_ND: NDArray[Any], train_LD: Tensor, weights_DC: Tensor, bias_C: Tensor
 ) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.float32]]:
     """Class, confidence and margin [N] of every photograph."""
-    blocks = [
-        _summary(
-            centred(learnt_LD, torch.from_numpy(vectors_ND[start : start + _BLOCK]))[1] @ weights_DC
-            + bias_C
-        )
-        for start in range(0, len(vectors_ND), _BLOCK)
-    ]
+    blocks = []
+    for start in range(0, len(vectors_ND), _BLOCK_ROWS):
+        block_BD = torch.from_numpy(vectors_ND[start : start + _BLOCK_ROWS])
+        blocks.append(_summary(centred(train_LD, block_BD)[1] @ weights_DC + bias_C))
     best_N, confidence_N, margin_N = (np.concatenate(parts) for parts in zip(*blocks, strict=True))
     return best_N, confidence_N, margin_N
 
@@ -239,7 +244,10 @@ def _name_in_blocks(
 def _summary(
     scores_BC: Tensor,
 ) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.float32]]:
-    """The likeliest class, its probability, and how much that is above the second one's; of equal ones the first class."""
+    """The likeliest class, its probability, and its lead over the second likeliest.
+
+    Ties go to the first class.
+    """
     share_BC = scores_BC.softmax(dim=1)
     best_B = share_BC.argmax(dim=1)
     first_B, second_B = share_BC.topk(2, dim=1).values.T
@@ -260,19 +268,26 @@ def _accuracy(hits: int, measured: int) -> Accuracy | None:
     return Accuracy(100 * share, 100 * (middle - half), 100 * (middle + half), measured)
 
 
-def _why_no_names(classes: Sequence[str]) -> str:
+def _too_few_classes(classes: Sequence[str]) -> str:
     if not classes:
         return "No photograph has a label yet; give labels of two kinds, and the others get a name"
-    return f"All labels are “{classes[0]}”; label a photograph of a second kind, and the others get a name"
+    return (
+        f"All labels are “{classes[0]}”; "
+        "label a photograph of a second kind, and the others get a name"
+    )
 
 
-def _why_not_measured(classes: Sequence[str], targets_N: NDArray[np.int64]) -> str | None:
+def _unmeasured_classes(classes: Sequence[str], targets_N: NDArray[np.int64]) -> str | None:
     counts_C = np.bincount(targets_N[targets_N >= 0], minlength=len(classes))
     single = [label for label, count in zip(classes, counts_C, strict=True) if count == 1]
     if not single:
         return None
     if len(single) == len(classes):
-        return "Every kind has one label only, so that accuracy can't be measured and confidence is a guess; give each a second one"
-    named = ", ".join(f"“{label}”" for label in single[:FEW]) + (" …" if len(single) > FEW else "")
+        return (
+            "Every kind has one label only, so that accuracy can't be measured "
+            "and confidence is a guess; give each a second one"
+        )
+    examples = ", ".join(f"“{label}”" for label in single[:FEW])
+    more = " …" if len(single) > FEW else ""
     kinds = "1 kind has" if len(single) == 1 else f"{len(single)} kinds have"
-    return f"{kinds} one label only and can't be measured: {named}; give each a second one"
+    return f"{kinds} one label only and can't be measured: {examples}{more}; give each a second one"

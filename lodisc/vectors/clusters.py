@@ -1,6 +1,8 @@
-"""Groups of photographs that look alike: spherical k-means, their number chosen by what it foretells of photographs left out.
+"""Groups of photographs that look alike, by spherical k-means.
 
-Axes: N photographs, D feature, G groups.
+The number of groups is chosen by the likelihood of held-out photographs.
+
+Axes: N photographs, D features, P components, G groups, M held-out photographs, B a block.
 """
 
 from __future__ import annotations
@@ -22,34 +24,40 @@ from lodisc.vectors.nearest import unit_rows
 CRITERION = "held-out log-likelihood of a photograph, per feature"
 MOST = 1000  # groups that are tried
 SAMPLE = 20_000  # photographs that the number of groups is chosen by
-SMALL = 5_000  # up to here two fifths of the photographs are left out, one after the other; above, one fifth
+SMALL = 5_000  # up to here two folds of a fifth are held out in turn; above, one
 COMPONENTS = 64
 STARTS = 3
 ROUNDS = 50
-STEP = 1.25  # beyond 12, each number of groups that is tried to the one before
-GAIN = 0.95  # the rest is where k-means needs two groups for one kind
-FLOOR = 1e-6  # of a variance: what float16 vectors of one photograph differ by
-_BLOCK = 1 << 22  # similarities at a time
+STEP = 1.25  # beyond 12, the factor from one number of groups to the next
+GAIN = 0.95  # beyond it, k-means spends two groups on one kind
+FLOOR = 1e-6  # of a variance: by so much float16 vectors of one photograph differ
+_BLOCK_SIMILARITIES = 1 << 22
 
 
 @dataclass(frozen=True, eq=False)
 class Grouping:
-    """What makes groups: a photograph is of the group whose centroid is nearest. Groups are numbered from 1, largest first."""
+    """Groups by their centroids: a photograph belongs to the group with the nearest centroid.
+
+    Groups are numbered from 1, largest first.
+    """
 
     centroids: NDArray[np.float32]
     """[G, D], of length 1; group 1 is the first row."""
     seed: int
     fingerprint: str
     """That of the encoder whose vectors were grouped."""
-    tried: dict[int, tuple[float, float]] = field(default_factory=dict)
-    """`CRITERION` by the number of groups, and the standard error of its distance to the best; empty when the number was given."""
+    likelihoods: dict[int, tuple[float, float]] = field(default_factory=dict)
+    """`CRITERION` and its standard error, by the number of groups that was tried.
+
+    The standard error is that of the difference to the best. Empty when the number was given.
+    """
 
     def __len__(self) -> int:
         return len(self.centroids)
 
 
 class Group(NamedTuple):
-    """One group: its number, how many photographs, the row nearest to the centroid, and the rows of the most doubtful ones."""
+    """One group: number, number of photographs, row nearest to the centroid, most doubtful rows."""
 
     group: int
     size: int
@@ -65,27 +73,36 @@ def find_groups(
     fingerprint: str = "",
     advance: Callable[[int], None] = lambda k: None,
 ) -> Grouping:
-    """Group vectors of length 1 into `k` groups, or as many as `choose_k` finds; fewer where fewer of them differ.
+    """Group vectors of length 1 into `k` groups, or into as many as `choose_k` finds.
 
-    `advance` is told every number of groups that has been tried. Raises `UserError` for no vectors and for `k` below 1.
+    There are fewer if fewer vectors differ. `advance` is called with every number of groups
+    after it was tried. Raises `UserError` if there are no vectors, and for `k` below 1.
     """
     if not len(vectors_ND):
         raise UserError("there are no photographs to group")
     if k is not None and k < 1:
-        raise UserError(f"--k must be at least 1, not {k}")
-    tried = {} if k is not None else held_out_likelihoods(vectors_ND, seed=seed, advance=advance)
-    fitted = _kmeans(principal_components(vectors_ND, COMPONENTS), k or choose_k(tried), seed=seed)
-    centroids_GD = _spherical(vectors_ND, fitted.labels_)
+        raise UserError(f"k must be at least 1, not {k}; leave it out to have it chosen")
+    likelihoods = (
+        {} if k is not None else held_out_likelihoods(vectors_ND, seed=seed, advance=advance)
+    )
+    points_NP = principal_components(vectors_ND, COMPONENTS)
+    kmeans = _kmeans(points_NP, k or choose_k(likelihoods), seed=seed)
+    centroids_GD = _spherical(vectors_ND, kmeans.labels_)
     sizes_G = np.bincount(_nearest_two(vectors_ND, centroids_GD)[0], minlength=len(centroids_GD))
     order_G = np.argsort(-sizes_G, kind="stable")[: max(1, np.count_nonzero(sizes_G))]
-    return Grouping(centroids_GD[order_G], seed, fingerprint, tried)
+    return Grouping(centroids_GD[order_G], seed, fingerprint, likelihoods)
 
 
-def choose_k(tried: dict[int, tuple[float, float]]) -> int:
-    """The fewest groups that reach 95 % of the best value's gain over one group, or are no more than two standard errors below it."""
-    best = max(value for value, _ in tried.values())
-    enough = tried[1][0] + GAIN * (best - tried[1][0])
-    return min(k for k, (value, error) in tried.items() if value >= min(enough, best - 2 * error))
+def choose_k(likelihoods: dict[int, tuple[float, float]]) -> int:
+    """The fewest groups that are nearly as good as the best number.
+
+    That is: they reach 95 % of its gain over one group, or lie within two standard errors of it.
+    """
+    best = max(value for value, _ in likelihoods.values())
+    enough = likelihoods[1][0] + GAIN * (best - likelihoods[1][0])
+    return min(
+        k for k, (value, error) in likelihoods.items() if value >= min(enough, best - 2 * error)
+    )
 
 
 def held_out_likelihoods(
@@ -94,11 +111,13 @@ def held_out_likelihoods(
     seed: int = 0,
     advance: Callable[[int], None] = lambda k: None,
 ) -> dict[int, tuple[float, float]]:
-    """How well k groups of four fifths of the photographs foretell the others, by k, with the standard error of the distance to the best.
+    """The likelihood of held-out photographs under k groups of the others, by k.
 
-    The groups are a mixture of round normal clouds with one variance v, p(x) = Σ_g (n_g / n) N(x; c_g, v), in the first P = 64
-    principal components, and the value is the mean of log p(x) / P. It rises while a further group is real and falls when groups
-    are chance; beyond 12, k grows by a quarter until it has fallen twice.
+    Each value comes with the standard error of its difference to the best. The groups are a
+    mixture of round normal clouds with one variance v, p(x) = Σ_g (n_g / n) N(x; c_g, v), in the
+    first P = 64 principal components, and the value is the mean of log p(x) / P. It rises while a
+    further group is real and falls once groups are chance. Beyond 12, k grows by a quarter until
+    the value has fallen twice.
     """
     order = np.random.default_rng(seed).permutation(len(vectors_ND))[:SAMPLE]
     if len(order) < 5:
@@ -126,9 +145,10 @@ def held_out_likelihoods(
 def assign(
     vectors_ND: NDArray[np.float32], grouping: Grouping
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """The group (1..G) of every photograph [N], and its doubt [N] in 0..1: distance to its centroid / distance to the second nearest one.
+    """The group (1..G) [N] of every photograph, and its doubt [N] in 0..1.
 
-    A doubt of 1 is on the border of two groups; where there is one group only, nothing is in doubt.
+    doubt = distance to its centroid / distance to the second nearest centroid. A doubt of 1 is on
+    the border of two groups. With a single group, the doubt is 0.
     """
     first_N, near_N, second_N = _nearest_two(vectors_ND, grouping.centroids)
     if len(grouping) == 1:
@@ -141,25 +161,27 @@ def assign(
     )
 
 
-def typical(
+def typicality(
     vectors_ND: NDArray[np.float32], grouping: Grouping, group_N: NDArray[np.int64]
 ) -> NDArray[np.float32]:
-    """How near each row lies to the middle of its group: the cosine with its centroid."""
-    near_N: NDArray[np.float32] = np.einsum("nd,nd->n", vectors_ND, grouping.centroids[group_N - 1])
-    return near_N
+    """How near each row lies to the middle of its group: the cosine [N] with its centroid."""
+    cosine_N: NDArray[np.float32] = np.einsum(
+        "nd,nd->n", vectors_ND, grouping.centroids[group_N - 1]
+    )
+    return cosine_N
 
 
-def describe(
+def list_groups(
     vectors_ND: NDArray[np.float32], grouping: Grouping, *, doubtful: int = 5
 ) -> list[Group]:
-    """The groups that have photographs, by number; at most `doubtful` of each are named, the most doubtful first."""
+    """The groups that have photographs, by number, each with its `doubtful` most doubtful rows."""
     group_N, doubt_N = assign(vectors_ND, grouping)
-    typical_N = typical(vectors_ND, grouping, group_N)
+    typicality_N = typicality(vectors_ND, grouping, group_N)
     groups = []
     for group in range(1, len(grouping) + 1):
         rows = np.flatnonzero(group_N == group)
         if len(rows):
-            representative = int(rows[np.argmax(typical_N[rows])])
+            representative = int(rows[np.argmax(typicality_N[rows])])
             others = rows[rows != representative]
             worst = others[np.argsort(-doubt_N[others], kind="stable")[:doubtful]]
             groups.append(Group(group, len(rows), representative, worst.tolist()))
@@ -177,26 +199,26 @@ def _numbers(most: int) -> list[int]:
 
 
 def _values(scores: dict[int, NDArray[np.float64]]) -> dict[int, tuple[float, float]]:
-    """The mean of each number's scores, and the standard error of its difference from the best mean."""
+    """By k the mean of its scores, and the standard error of the difference to the best mean."""
     best = scores[max(scores, key=lambda k: float(scores[k].mean()))]
     return {
-        k: (float(each.mean()), float((best - each).std()) / math.sqrt(len(each)))
-        for k, each in scores.items()
+        k: (float(scores_M.mean()), float((best - scores_M).std()) / math.sqrt(len(scores_M)))
+        for k, scores_M in scores.items()
     }
 
 
 def _log_likelihood(
-    known_NP: NDArray[np.float32], unknown_MP: NDArray[np.float32], *, k: int, seed: int
+    train_NP: NDArray[np.float32], test_MP: NDArray[np.float32], *, k: int, seed: int
 ) -> NDArray[np.float64]:
-    """`log p(x) / P` of each unknown point under the k groups of the known ones."""
+    """`log p(x) / P` [M] of each test point under the k groups of the training points."""
     from scipy.special import logsumexp
 
-    fitted = _kmeans(known_NP, k, seed=seed)
-    dim, centroids_GP = known_NP.shape[1], fitted.cluster_centers_
-    share_G = np.bincount(fitted.labels_, minlength=len(centroids_GP)) / len(known_NP)
-    variance = max(fitted.inertia_ / (dim * max(1, len(known_NP) - k)), FLOOR)
+    kmeans = _kmeans(train_NP, k, seed=seed)
+    dim, centroids_GP = train_NP.shape[1], kmeans.cluster_centers_
+    share_G = np.bincount(kmeans.labels_, minlength=len(centroids_GP)) / len(train_NP)
+    variance = max(kmeans.inertia_ / (dim * max(1, len(train_NP) - k)), FLOOR)
     squares_MG = (
-        (centroids_GP**2).sum(1) - 2 * unknown_MP @ centroids_GP.T + (unknown_MP**2).sum(1)[:, None]
+        (centroids_GP**2).sum(1) - 2 * test_MP @ centroids_GP.T + (test_MP**2).sum(1)[:, None]
     )
     with np.errstate(divide="ignore"):  # a group of nothing
         mixture_M = logsumexp(
@@ -206,7 +228,7 @@ def _log_likelihood(
 
 
 def _kmeans(points_NP: NDArray[np.float32], k: int, *, seed: int) -> Any:
-    """The best of three starts, each on a core of its own: threads that wait for each other crawl beside a training."""
+    """The best of three starts, each on one core: more threads crawl next to a running training."""
     from sklearn.cluster import KMeans
     from sklearn.exceptions import ConvergenceWarning
     from threadpoolctl import threadpool_limits
@@ -221,11 +243,14 @@ def _kmeans(points_NP: NDArray[np.float32], k: int, *, seed: int) -> Any:
         warnings.simplefilter(
             "ignore", ConvergenceWarning
         )  # fewer different photographs than groups
-        return min(pool.map(from_start, range(STARTS)), key=lambda fitted: float(fitted.inertia_))
+        return min(pool.map(from_start, range(STARTS)), key=lambda kmeans: float(kmeans.inertia_))
 
 
 def _spherical(vectors_ND: NDArray[np.float32], group_N: NDArray[np.int64]) -> NDArray[np.float32]:
-    """The centroids [G, D], means at length 1, at which photographs stop to change their groups; those that repeat another are left out."""
+    """The centroids [G, D], means scaled to length 1, once photographs no longer change groups.
+
+    A centroid that repeats another one is left out.
+    """
     from scipy.sparse import csr_array
 
     ones_N, first_N = np.ones(len(vectors_ND), np.float32), np.arange(len(vectors_ND) + 1)
@@ -249,10 +274,13 @@ def _distinct(centroids_GD: NDArray[np.float32]) -> NDArray[np.float32]:
 def _nearest_two(
     vectors_ND: NDArray[np.float32], centroids_GD: NDArray[np.float32]
 ) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.float32]]:
-    """The nearest centroid of each vector, its similarity, and that of the second nearest; with one centroid, of the same."""
+    """Nearest centroid [N] of each vector, its similarity [N], and that of the second nearest [N].
+
+    With a single centroid, both similarities are the same.
+    """
     first_N = np.empty(len(vectors_ND), np.int64)
     near_N, second_N = np.empty(len(vectors_ND), np.float32), np.empty(len(vectors_ND), np.float32)
-    step = max(1, _BLOCK // len(centroids_GD))
+    step = max(1, _BLOCK_SIMILARITIES // len(centroids_GD))
     for begin in range(0, len(vectors_ND), step):
         block = slice(begin, begin + step)
         similarity_BG = vectors_ND[block] @ centroids_GD.T

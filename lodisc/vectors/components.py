@@ -1,11 +1,17 @@
-"""Principal components: the directions along which vectors differ most. Axes: N photographs, D feature, P components."""
+"""Principal components: the directions along which vectors differ most.
+
+Axes: N photographs, D features, P components.
+"""
 
 import numpy as np
 from numpy.typing import NDArray
 
 
 def principal_components(vectors_ND: NDArray[np.float32], count: int) -> NDArray[np.float32]:
-    """The first `count` principal components [N, P] of vectors, fewer where D is smaller; the largest weight of each is positive."""
+    """The first `count` principal components [N, P] of vectors, or D if that is smaller.
+
+    The largest weight of each component is positive.
+    """
     if not len(vectors_ND):
         return vectors_ND[:, :count]
     centred_ND = vectors_ND - vectors_ND.mean(0, dtype=np.float64).astype(np.float32)

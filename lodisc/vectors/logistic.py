@@ -18,7 +18,10 @@ def unit(vectors: Tensor) -> Tensor:
 
 
 def centred(train_ND: Tensor, test_ND: Tensor) -> tuple[Tensor, Tensor]:
-    """Both sets with rows of length 1, minus the mean of train, scaled so that the rows of train have length 1 on average."""
+    """Both sets with rows of length 1, minus the mean of train, on one scale.
+
+    The rows of train then have length 1 on average.
+    """
     train_ND, test_ND = unit(train_ND), unit(test_ND)
     mean_D = train_ND.mean(0)
     scale = (train_ND - mean_D).norm(dim=1).mean().clamp(min=1e-12)
@@ -28,9 +31,11 @@ def centred(train_ND: Tensor, test_ND: Tensor) -> tuple[Tensor, Tensor]:
 def fit_path(
     vectors_ND: Tensor, labels_N: Tensor, *, classes: int, strengths: Sequence[float]
 ) -> Iterator[tuple[float, Tensor, Tensor]]:
-    """Yield `(strength, weights [D, C], bias [C])` that minimise `mean cross-entropy + strength / 2 · |weights|²`, each from the last.
+    """Yield `(strength, weights [D, C], bias [C])` for each strength, beginning at the last one.
 
-    L-BFGS in the coordinates where Böhning's bound on the Hessian, `(XᵀX / N) / 2 + strength`, is the identity: a few dozen steps.
+    They minimise `mean cross-entropy + strength / 2 · |weights|²`. L-BFGS takes a few dozen steps
+    in the coordinates in which Böhning's bound on the Hessian, `(XᵀX / N) / 2 + strength`, is the
+    identity.
     """
     basis_DK = _basis(vectors_ND)
     design_NK = F.pad(vectors_ND @ basis_DK, (0, 1), value=1.0)
@@ -44,7 +49,7 @@ def fit_path(
 
 
 def _basis(vectors_ND: Tensor) -> Tensor:
-    """Orthonormal directions that hold all of the vectors: fewer than D when there are more features than photographs."""
+    """Orthonormal directions [D, K] that span the vectors; K = N if there are more features."""
     count, dim = vectors_ND.shape
     return torch.linalg.qr(vectors_ND.T).Q if dim > count else torch.eye(dim)
 

@@ -1,4 +1,4 @@
-"""`create_app`: the page and its JSON API for one collection, put together."""
+"""`create_app`: the pages and the JSON API of one collection."""
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -27,20 +27,21 @@ from lodisc.web.errors import answer_errors
 from lodisc.web.security import LOOPBACK, Guard
 from lodisc.web.state.state import State
 
-PARTS = (collection, photos, similar, attention, labels, names, groups, map, review, progress)
+ROUTERS = (collection, photos, similar, attention, labels, names, groups, map, review, progress)
 STATIC = Path(__file__).parent / "static"
 REFUSALS: dict[int | str, dict[str, Any]] = {
-    status: {"model": models.Error} for status in (400, 401, 403, 404, 409, 413, 415, 421, 422)
+    status: {"model": models.ErrorOut} for status in (400, 401, 403, 404, 409, 413, 415, 421, 422)
 }
-DESCRIPTION = "Everything that the page does, for programs. Refusals are {detail: one line}."
+DESCRIPTION = "Everything that the pages do, for programs. Refusals are {detail: one line}."
 
 
 def create_app(
     collection: str | Path, *, token: str | None = None, hosts: Sequence[str] = LOOPBACK
 ) -> FastAPI:
-    """The application for one collection; `token` is demanded of every request, `hosts` are the names it may be asked by.
+    """The application for one collection.
 
-    Raises `ValueError` when the folder holds no collection.
+    Every request must carry `token`, if there is one, and a Host header among `hosts`. Raises
+    `UserError` for a folder that does not hold a collection.
     """
     state = State(Path(collection))
 
@@ -62,8 +63,8 @@ def create_app(
     app.state.opened = state
     app.state.collection = state.collection
     api = APIRouter(prefix="/api", responses=REFUSALS)
-    for part in PARTS:
-        api.include_router(part.router)
+    for module in ROUTERS:
+        api.include_router(module.router)
     app.include_router(api)
     app.include_router(reference.router)
     app.include_router(pages.router)

@@ -1,4 +1,4 @@
-"""What goes wrong: `{"detail": "one line"}` for programs, a page for people."""
+"""Error answers: `{"detail": "one line"}` for programs, a page for people."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -9,39 +9,42 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from lodisc.data.photo import printable
+from lodisc.data.decode import Unreadable
 from lodisc.errors import UserError
 from lodisc.web.rendering import error_page
+from lodisc.web.state.errors import CollectionUnreadable, NotFound, UploadUnreadable
+from lodisc.web.text import one_line
 
-MOST_LETTERS = 300
+STATUSES: dict[type[Exception], HTTPStatus] = {
+    NotFound: HTTPStatus.NOT_FOUND,
+    UploadUnreadable: HTTPStatus.UNPROCESSABLE_ENTITY,
+    CollectionUnreadable: HTTPStatus.SERVICE_UNAVAILABLE,
+}
 
 
 @contextmanager
-def refusing(status: HTTPStatus = HTTPStatus.UNPROCESSABLE_ENTITY) -> Iterator[None]:
-    """Answer a `ValueError`, which is a mistake of the person who asked, with its own words."""
+def refusing() -> Iterator[None]:
+    """Answer 422 with the text of a `UserError` that the requested values caused."""
     try:
         yield
     except UserError as error:
-        raise HTTPException(status, one_line(str(error))) from None
-
-
-def one_line(text: str) -> str:
-    """A message without line breaks and control characters, not longer than a person reads."""
-    plain = printable(" ".join(text.split()))
-    return plain if len(plain) <= MOST_LETTERS else plain[: MOST_LETTERS - 1] + "…"
+        raise HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY, one_line(str(error))) from None
 
 
 def answer_errors(app: FastAPI) -> None:
-    """Let every refusal of the application, and every full disk, be one line of JSON."""
+    """Answer refusals, errors of the state and disk errors with one line."""
     app.add_exception_handler(HTTPException, _refused)
     app.add_exception_handler(RequestValidationError, _invalid)
-    app.add_exception_handler(OSError, _system)
+    app.add_exception_handler(Unreadable, _unreadable)
+    for kind in STATUSES:
+        app.add_exception_handler(kind, _state_error)
+    app.add_exception_handler(OSError, _disk_error)
 
 
-def refusal(
+def error_response(
     path: str, status: int, detail: str, *, headers: Mapping[str, str] | None = None
 ) -> Response:
-    """The answer to a request for `path` that can't be granted."""
+    """The answer to a request for `path` that is refused or failed."""
     if path.startswith(("/api/", "/static/")):
         return JSONResponse({"detail": one_line(detail)}, status, headers)
     page = error_page(status, one_line(detail))
@@ -51,22 +54,32 @@ def refusal(
 
 async def _refused(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    return refusal(request.url.path, error.status_code, str(error.detail), headers=error.headers)
+    return error_response(
+        request.url.path, error.status_code, str(error.detail), headers=error.headers
+    )
 
 
 async def _invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
     place = [str(part) for part in first["loc"][1:]] or [str(first["loc"][0])]
-    return refusal(
-        request.url.path, HTTPStatus.UNPROCESSABLE_ENTITY, f"{'.'.join(place)}: {first['msg']}"
-    )
+    detail = f"{'.'.join(place)}: {first['msg']}"
+    return error_response(request.url.path, HTTPStatus.UNPROCESSABLE_ENTITY, detail)
 
 
-async def _system(request: Request, error: Exception) -> Response:
-    """A full or failing disk is nobody's mistake; the words are those of the collection, or of the system."""
+async def _unreadable(request: Request, error: Exception) -> Response:
+    detail = f"The photograph can't be read: {error}"
+    return error_response(request.url.path, HTTPStatus.NOT_FOUND, detail)
+
+
+async def _state_error(request: Request, error: Exception) -> Response:
+    return error_response(request.url.path, STATUSES[type(error)], str(error))
+
+
+async def _disk_error(request: Request, error: Exception) -> Response:
+    """A full or failing disk; the text comes from the collection or from the system."""
     assert isinstance(error, OSError)
     detail = error.strerror or str(error) or "reading or writing failed"
-    return refusal(
+    return error_response(
         request.url.path, HTTPStatus.SERVICE_UNAVAILABLE, detail[:1].upper() + detail[1:]
     )

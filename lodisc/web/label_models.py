@@ -1,105 +1,106 @@
-"""What the JSON API takes and gives about labels, and about the names that are learnt from them."""
+"""What the JSON API takes and returns about labels and the names learnt from them."""
 
 from typing import Annotated
 
 from pydantic import Field
 
-from lodisc.web.models import Count, Model, Photo, Share
+from lodisc.web.models import CountOut, Model, PhotoOut, Share
 
 
-class LabelText(Model):
+class LabelsOut(Model):
     """All labels in use, and what undo and redo would do, in words."""
 
-    labels: list[Count]
+    labels: list[CountOut]
     undo: str | None
     redo: str | None
 
 
-class Labelling(Model):
-    """Label photographs by their ids, or a whole group; null takes a label away."""
+class LabelIn(Model):
+    """Label photographs by their ids, or a whole group; null removes a label."""
 
     ids: list[Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]] | None = Field(
         None, max_length=200_000
     )
     group: int | None = Field(None, ge=1, le=1_000_000)
-    grouping: str | None = Field(
+    membership_digest: str | None = Field(
         None,
+        alias="grouping",
         max_length=64,
-        description="That of the groups when this one was seen; refused when they are others now",
+        description="The grouping that the group was seen in; refused if the groups have changed",
     )
     label: str | None = Field(max_length=1000)
 
 
-class Changed(Model):
-    """What one action did."""
+class ChangeOut(Model):
+    """The effect of one action."""
 
-    changed: int = Field(description="How many photographs have another label now")
+    changed: int = Field(description="Number of photographs whose label changed")
     undo: str | None = Field(description="What undo would take back, in words")
-    unknown: int = Field(default=0, description="How many of those named are not in the collection")
+    unknown: int = Field(default=0, description="Number of photographs not in the collection")
 
 
-class Undone(LabelText):
-    """What was undone or done again, in words; null where there was nothing."""
+class UndoOut(LabelsOut):
+    """The action that was undone or redone, in words; null if there was none."""
 
     undone: str | None
 
 
-class HistoryEntry(Model):
+class ActionOut(Model):
     """One action on labels."""
 
     number: int
     time: str = Field(description="ISO 8601 in UTC")
-    how: str = Field(description="How it came: typed, import …")
+    how: str = Field(description="Where the labels came from: typed, import …")
     label: str | None = Field(
-        description="Null where they are several, or where labels were taken away"
+        description="Null if the action gave several labels, or removed labels"
     )
-    count: int = Field(description="How many photographs it changed")
+    count: int = Field(description="Number of photographs that it changed")
     undone: bool
     text: str = Field(description="In words")
 
 
-class History(Model):
+class HistoryOut(Model):
     """Actions on labels, newest first."""
 
-    history: list[HistoryEntry]
+    history: list[ActionOut]
 
 
-class Imported(Changed):
-    """What an import did."""
+class ImportOut(ChangeOut):
+    """The effect of an import."""
 
-    unknown_keys: list[str] = Field(description="The first of those that are not in the collection")
+    unknown_keys: list[str] = Field(description="The first keys that are not in the collection")
 
 
-class Accuracy(Model):
-    """Share of names that are right, by cross-validation over the labelled photographs."""
+class AccuracyOut(Model):
+    """Share of names that are right, by cross-validation on the labelled photographs."""
 
     value: Share
     low: Share = Field(description="Lower end of its 95 % interval")
-    high: Share = Field(description="Upper end")
-    n: int = Field(description="How many photographs were asked")
+    high: Share = Field(description="Upper end of its 95 % interval")
+    n: int = Field(description="Number of photographs it was measured on")
 
 
-class Above(Model):
-    """How many unlabelled photographs are named with at least this confidence."""
+class ThresholdOut(Model):
+    """How many unlabelled photographs have a name with at least this confidence."""
 
     confidence: float
     count: int
 
 
-class Names(Model):
-    """What the probe has learnt from the labels."""
+class NamesOut(Model):
+    """The names that a classifier, trained on the labels, predicts for the other photographs."""
 
     trained: bool
     reason: str | None = Field(
-        description="Why it is not trained, or why its accuracy can't be told, in words"
+        description="Why there is no classifier, or why its accuracy is unknown, in words"
     )
-    accuracy: Accuracy | None
+    accuracy: AccuracyOut | None
     classes: list[str]
-    proposals: list[Photo] = Field(description="What to label next")
-    above: list[Above]
+    proposals: list[PhotoOut] = Field(description="The photographs to label next")
+    above: list[ThresholdOut]
 
 
-class Accept(Model):
-    """Accept names from this confidence on."""
+class AcceptIn(Model):
+    """Accept the names with at least this confidence."""
 
     confidence: Share

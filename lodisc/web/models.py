@@ -1,4 +1,4 @@
-"""What the JSON API takes and gives; the descriptions are its documentation."""
+"""What the JSON API takes and returns; the descriptions are its documentation."""
 
 from typing import Annotated, Literal
 
@@ -12,177 +12,181 @@ PhotoId = Annotated[
         description="16 hex digits, or upload- and 16 hex digits",
     ),
 ]
-State = Literal["all", "labelled", "unlabelled", "doubtful", "outliers", "duplicates"]
-Sort = Literal["key", "doubt", "typical"]
+StateFilter = Literal["all", "labelled", "unlabelled", "doubtful", "outliers", "duplicates"]
+SortOrder = Literal["key", "doubt", "typical"]
 
 
 class Model(BaseModel):
-    """A JSON object; what it does not know, it refuses."""
+    """A JSON object; unknown fields are refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Photo(Model):
-    """A photograph of the collection, or an upload, which has nothing but its id and its name."""
+class PhotoOut(Model):
+    """A photograph of the collection, or an upload; an upload has only an id and a key."""
 
-    id: str = Field(description="What the other calls know it by")
-    key: str = Field(description="Its name inside the folder")
+    id: str = Field(description="Its id in all other calls")
+    key: str = Field(description="Its path inside the folder of photographs")
     folder: str | None = Field(
-        None, description="The folder in which it lay when it was embedded, as a name of a class"
+        None, description="The folder it lay in when it was embedded, if that names a class"
     )
-    split: str | None = Field(None, description="train or test, where the folder is divided so")
-    label: str | None = Field(None, description="What a person called it")
-    group: int | None = Field(None, description="Number of its group; null before there are any")
-    name: str | None = Field(None, description="What the probe calls it; null before it has learnt")
+    split: str | None = Field(None, description="train or test, if the folder has these parts")
+    label: str | None = Field(None, description="The label that a person gave it")
+    group: int | None = Field(None, description="Number of its group; null without groups")
+    name: str | None = Field(
+        None, description="The label that the classifier predicts; null before there is one"
+    )
     confidence: float | None = Field(
-        None, description="How likely the name is right, 0 to 1, calibrated"
+        None, description="Calibrated probability that the name is right, 0 to 1"
     )
     doubt: float | None = Field(
         None,
-        description="How doubtful its name is, or else its group, or its label where it has another name",
+        description="How doubtful its name is, 0 to 1; without names, how doubtful its group is. "
+        "For a labelled photograph, the confidence of a name that contradicts the label",
     )
 
 
-class PhotoDetail(Photo):
-    """A photograph with what is known of its file."""
+class PhotoDetailOut(PhotoOut):
+    """A photograph with the facts about its file."""
 
     bytes: int | None = Field(None, description="Size of its file")
     digest: str | None = Field(None, description="Digest of its bytes")
     modified: str | None = Field(None, description="When its file was changed, ISO 8601 in UTC")
     width: int | None = Field(
-        None, description="In pixels, upright; null where the file can't be read"
+        None, description="In pixels, upright; null if the file can't be read"
     )
     height: int | None = Field(
-        None, description="In pixels, upright; null where the file can't be read"
+        None, description="In pixels, upright; null if the file can't be read"
     )
 
 
-class Photos(Model):
+class PhotosOut(Model):
     """A page of a listing."""
 
-    total: int = Field(description="How many there are in all")
-    photos: list[Photo]
+    total: int = Field(description="Number of photographs in the whole listing")
+    photos: list[PhotoOut]
 
 
-class Count(Model):
-    """A label and how many photographs have it."""
+class CountOut(Model):
+    """A label and the number of photographs that have it."""
 
     label: str
     count: int
 
 
-class FolderCount(Model):
-    """A folder and how many photographs lie in it."""
+class FolderCountOut(Model):
+    """A folder and the number of photographs in it."""
 
     folder: str
     count: int
 
 
-class EncoderInfo(Model):
-    """What made the vectors."""
+class EncoderOut(Model):
+    """The encoder that made the vectors."""
 
     name: str
     dim: int = Field(description="Length of a vector")
-    image_size: int = Field(description="Side in pixels of what it sees")
+    image_size: int = Field(description="Side of its input image in pixels")
 
 
-class Summary(Model):
-    """The collection in figures."""
+class SummaryOut(Model):
+    """The collection in numbers."""
 
     name: str
     photographs: int
     labelled: int
-    labels: list[Count] = Field(description="Most frequent first")
-    folders: list[FolderCount]
-    groups: int | None = Field(description="How many groups there are; null before there are any")
-    skipped: int = Field(description="How many photographs could not be read")
-    encoder: EncoderInfo
-    version: str = Field(
-        description="Another one after every change of photographs, labels or groups"
-    )
+    labels: list[CountOut] = Field(description="Most frequent first")
+    folders: list[FolderCountOut]
+    groups: int | None = Field(description="Number of groups; null without groups")
+    skipped: int = Field(description="Number of photographs that could not be read")
+    encoder: EncoderOut
+    version: str = Field(description="Changes whenever photographs, labels or groups change")
 
 
-class Likeness(Model):
-    """A photograph and how alike it is."""
+class LikenessOut(Model):
+    """A photograph and its similarity."""
 
-    photo: Photo
-    score: float = Field(description="Cosine similarity, 1 for the same")
-
-
-class Similar(Model):
-    """The look-alikes of a photograph, most alike first."""
-
-    query: Photo
-    similar: list[Likeness]
+    photo: PhotoOut
+    score: float = Field(description="Cosine similarity; 1 means the same")
 
 
-class Look(Model):
-    """Where the encoder looks in what it sees of a photograph."""
+class SimilarOut(Model):
+    """The look-alikes of a photograph, most similar first."""
+
+    query: PhotoOut
+    similar: list[LikenessOut]
+
+
+class AttentionOut(Model):
+    """The attention of the encoder over the part of a photograph that it sees."""
 
     rows: int
     columns: int
-    attention: list[list[float]] = Field(description="Of each patch, as a share of the largest")
+    attention: list[list[float]] = Field(
+        description="Attention of each patch, as a share of the largest"
+    )
     pivotal: list[list[bool]] = Field(
-        description="The patches of the pivotal region, the quarter with the most attention"
+        description="Whether a patch is in the pivotal region, the quarter with most attention"
     )
     box: list[float] = Field(
         min_length=4,
         max_length=4,
-        description="Left, top, right, bottom of what is seen, as shares of the picture",
+        description="Left, top, right, bottom of the part seen, as shares of the picture",
     )
 
 
-class Pair(Model):
-    """Which patches of two photographs answer one another."""
+class PairOut(Model):
+    """Similarity of the patches of two photographs."""
 
-    a: Look
-    b: Look
+    a: AttentionOut
+    b: AttentionOut
     similarity: list[list[float]] = Field(
-        description="Cosine of patch i of a and patch j of b, patches counted row by row"
+        description="Cosine of patch i of a and patch j of b; patches are counted row by row"
     )
 
 
-class Group(Model):
-    """Photographs that lie together."""
+class GroupOut(Model):
+    """Photographs with similar vectors."""
 
     group: int
     size: int
-    label: str | None = Field(description="The label of most of its labelled photographs")
+    label: str | None = Field(description="The most frequent label in the group")
     labelled: int
-    representative: Photo = Field(description="The most typical member")
-    doubtful: list[Photo] = Field(description="The members that fit least")
+    representative: PhotoOut = Field(description="The most typical member")
+    doubtful: list[PhotoOut] = Field(description="The members that fit least")
 
 
-class Groups(Model):
-    """The groups of the collection; k is null before there are any."""
+class GroupsOut(Model):
+    """The groups of the collection; k is null before photographs are grouped."""
 
     k: int | None
-    grouping: str | None = Field(
-        description="Another one whenever a photograph comes, goes or changes its group"
+    membership_digest: str | None = Field(
+        alias="grouping",
+        description="Changes whenever a photograph comes, goes or changes its group",
     )
-    criterion: str | None = Field(description="What k was chosen by; null where it was given")
+    criterion: str | None = Field(description="How k was chosen; null if a person chose it")
     tried: list[list[float]] = Field(
         description="Each k that was tried, its value (more is better), and the standard error"
     )
-    groups: list[Group]
+    groups: list[GroupOut]
 
 
-class Grouping(Model):
-    """How many groups to make; null lets the criterion choose."""
+class GroupRequest(Model):
+    """The number of groups to make; null lets the criterion choose."""
 
     k: int | None = Field(None, ge=1, le=100_000)
 
 
-class MapStatus(Model):
+class MapStatusOut(Model):
     """Whether to ask for the map again."""
 
     making: str | None = Field(
-        description="A better map that is being made; null when there is none to wait for"
+        description="Method of a better map that is being made; null if there is none to wait for"
     )
 
 
-class Map(MapStatus):
-    """Where photographs lie on a map on which look-alikes are near; parallel lists."""
+class MapOut(MapStatusOut):
+    """Position of each photograph on a map that puts look-alikes close together; parallel lists."""
 
     method: str
     ids: list[str]
@@ -192,36 +196,36 @@ class Map(MapStatus):
     label: list[str | None]
 
 
-class Duplicates(Model):
+class DuplicatesOut(Model):
     """Sets of photographs that are nearly the same, largest first."""
 
     total: int
-    sets: list[list[Photo]]
+    sets: list[list[PhotoOut]]
 
 
-class SkippedPhoto(Model):
+class SkippedPhotoOut(Model):
     """A photograph that could not be read."""
 
     key: str
     reason: str
 
 
-class Skipped(Model):
+class SkippedOut(Model):
     """All photographs that could not be read."""
 
     total: int
-    skipped: list[SkippedPhoto]
+    skipped: list[SkippedPhotoOut]
 
 
-class Verdict(Model):
+class VerdictOut(Model):
     """How a training goes."""
 
     verdict: str
     advice: str
 
 
-class Task(Model):
-    """A training or an embedding, on its way or over."""
+class TaskOut(Model):
+    """A training or an embedding: running, stopped or finished."""
 
     kind: Literal["training", "embedding"]
     name: str
@@ -230,26 +234,26 @@ class Task(Model):
     total: int
     unit: str = Field(description="What done and total count: steps or photographs")
     seconds_left: float | None
-    health: Verdict | None
-    figures: dict[str, float]
-    curve: list[list[float]] = Field(description="Loss by step, thinned")
+    health: VerdictOut | None
+    figures: dict[str, float] = Field(description="Its last metrics by name")
+    curve: list[list[float]] = Field(description="Pairs of step and loss, at most 200 of them")
 
 
-class Progress(Model):
-    """What is running on the folder of this collection, and what is over."""
+class ProgressOut(Model):
+    """The trainings and embeddings of the photographs of this collection."""
 
-    running: list[Task]
-    finished: list[Task]
+    running: list[TaskOut]
+    finished: list[TaskOut] = Field(description="Those that are finished or stopped")
 
 
-class Health(Model):
+class HealthOut(Model):
     """The state of the collection in plain words."""
 
-    status: Literal["good", "look", "bad"]
+    status: Literal["good", "warning", "bad"]
     words: list[str]
 
 
-class Error(BaseModel):
+class ErrorOut(BaseModel):
     """Why a request was refused."""
 
     detail: str

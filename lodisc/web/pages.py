@@ -1,33 +1,36 @@
-"""The pages, with what is on their first screen; JavaScript in static/ brings them to life through the API."""
+"""The pages with the data of their first screen; the scripts in static/ ask the API for more."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from hashlib import blake2b
-from typing import Any, get_args
+from http import HTTPStatus
+from typing import Any, Literal, TypeVar, get_args
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Request
-from starlette.responses import HTMLResponse
+from starlette.responses import HTMLResponse, RedirectResponse
 
 from lodisc.web import models
-from lodisc.web.api.collection import summarise
-from lodisc.web.api.groups import describe_groups, named_groups
-from lodisc.web.api.progress import describe_progress
-from lodisc.web.api.review import list_duplicates, list_skipped
-from lodisc.web.api.similar import look_alikes
+from lodisc.web.parameters import Opened
 from lodisc.web.rendering import render
+from lodisc.web.state.groups import describe_groups, description_of
 from lodisc.web.state.health import describe_health
-from lodisc.web.state.listing import Wanted, list_photos
+from lodisc.web.state.listing import ListingQuery, list_duplicates, list_photos, list_skipped
+from lodisc.web.state.progress import describe_progress
 from lodisc.web.state.requested import UPLOADED, find
-from lodisc.web.state.state import Opened, State
+from lodisc.web.state.similar import look_alikes
+from lodisc.web.state.state import State
+from lodisc.web.state.summary import summarise
 
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
+T = TypeVar("T")
+ViewState = models.StateFilter | Literal["skipped"]
 
 FIRST = 60  # photographs that come with the page
 NEIGHBOURS = 24
 SETS, SKIPPED = 40, 500  # on a page
-MOST = 10  # entries of a filter before the rest folds away
-STATES = {
+MOST = 10  # entries of a filter before the rest is folded
+STATES: dict[ViewState, str] = {
     "all": "All photographs",
     "unlabelled": "Unlabelled",
     "labelled": "Labelled",
@@ -37,8 +40,8 @@ STATES = {
     "skipped": "Skipped",
 }
 ORDERS = {"key": "By name", "doubt": "Most doubtful first", "typical": "Most typical first"}
-FIRST_ORDER = {"doubtful": "Most doubtful first", "outliers": "Oddest first"}
-NOTHING = {
+FIRST_ORDER: dict[ViewState, str] = {"doubtful": "Most doubtful first", "outliers": "Oddest first"}
+NOTHING: dict[ViewState, tuple[str, str]] = {
     "all": (
         "No photographs yet",
         "Embed a folder of photographs and index it; then they are here.",
@@ -60,23 +63,22 @@ NOTHING = {
 
 @dataclass(frozen=True)
 class View:
-    """What the browse page is asked for by its address; what makes no sense there is passed over."""
+    """What the address of the browse page asks for; values that make no sense are ignored."""
 
-    state: str = "all"
+    state: ViewState = "all"
     group: int | None = None
     label: str | None = None
     folder: str | None = None
-    sort: str | None = None
+    sort: models.SortOrder | None = None
     size: int = 3
     at: int = 0
 
     @classmethod
     def of(cls, query: Mapping[str, str]) -> "View":
-        """Read off an address."""
-        state, sort = query.get("state", "all"), query.get("sort")
+        """The view with this query string."""
         return cls(
-            state=state if state in STATES else "all",
-            sort=sort if sort in get_args(models.Sort) else None,
+            state=_choice(query.get("state"), STATES) or "all",
+            sort=_choice(query.get("sort"), get_args(models.SortOrder)),
             group=_whole(query.get("group"), most=2**31),
             label=query.get("label"),
             folder=query.get("folder"),
@@ -85,20 +87,17 @@ class View:
         )
 
     def link(self, **changes: Any) -> str:
-        """The address of this view with some of it changed, from its start."""
+        """The address of this view with some changes, from its first photograph."""
         view = replace(self, **{"at": 0, **changes})
-        said = {name: value for name, value in asdict(view).items() if value != getattr(View, name)}
-        return "/" + (f"?{urlencode(said, errors='replace')}" if said else "")
-
-    @property
-    def wanted(self) -> Wanted:
-        """The listing that it shows."""
-        return Wanted(self.state, self.group, self.label, self.folder, self.sort)  # type: ignore[arg-type]
+        query = {
+            name: value for name, value in asdict(view).items() if value != getattr(View, name)
+        }
+        return "/" + (f"?{urlencode(query, errors='replace')}" if query else "")
 
 
 @router.get("/")
 def browse(opened: Opened, request: Request) -> HTMLResponse:
-    """The collection as a grid, or one of the lists beside it."""
+    """The collection as a grid, or its near-duplicates, or its skipped files."""
     view = View.of(request.query_params)
     shared = _shared(opened, "browse")
     return render(
@@ -109,23 +108,29 @@ def browse(opened: Opened, request: Request) -> HTMLResponse:
     )
 
 
-@router.get("/look/{id}")
-def look(opened: Opened, id: models.PhotoId) -> HTMLResponse:
+@router.get("/similar/{id}")
+def similar(opened: Opened, id: models.PhotoId) -> HTMLResponse:
     """The look-alikes of a photograph or an upload."""
-    found = look_alikes(find(opened, id), top=NEIGHBOURS)
+    nearest = look_alikes(find(opened, id), top=NEIGHBOURS)
     return render(
-        "look.html",
-        **_shared(opened, "look"),
-        query=found.query,
-        similar=found.similar,
+        "similar.html",
+        **_shared(opened, "similar"),
+        query=nearest.query,
+        similar=nearest.similar,
         uploaded=id.startswith(UPLOADED),
     )
 
 
+@router.get("/look/{id}")
+def look(id: models.PhotoId) -> RedirectResponse:
+    """The former address of the look-alikes, for bookmarks."""
+    return RedirectResponse(f"/similar/{id}", HTTPStatus.PERMANENT_REDIRECT)
+
+
 @router.get("/label")
 def label(opened: Opened) -> HTMLResponse:
-    """Labelling by keys."""
-    first = list_photos(opened, Wanted(state="unlabelled", sort="typical"), limit=1).photos
+    """Labelling with the keyboard."""
+    first = list_photos(opened, ListingQuery(state="unlabelled", sort="typical"), limit=1).photos
     return render("label.html", **_shared(opened, "label"), first=first[0] if first else None)
 
 
@@ -143,7 +148,7 @@ def map(opened: Opened) -> HTMLResponse:
 
 @router.get("/progress")
 def progress(opened: Opened) -> HTMLResponse:
-    """What is running, and how the collection is."""
+    """The trainings and embeddings, and the state of the collection."""
     return render(
         "progress.html",
         **_shared(opened, "progress"),
@@ -153,32 +158,32 @@ def progress(opened: Opened) -> HTMLResponse:
 
 
 def _shared(state: State, page: str) -> dict[str, Any]:
-    """What the frame of every page needs; `store` tells what a browser keeps of this collection from what it keeps of others."""
+    """What the frame of every page needs; `store` separates collections in a browser's storage."""
     store = blake2b(
         str(state.collection.path.resolve()).encode(errors="surrogateescape"), digest_size=6
     ).hexdigest()
     return {"page": page, "collection": summarise(state), "store": store}
 
 
-def _filters(view: View, state: State, summary: models.Summary) -> dict[str, Any]:
-    """What stands at the side of a view and above it."""
+def _filters(view: View, state: State, summary: models.SummaryOut) -> dict[str, Any]:
+    """The filters at the side of a view, and its heading."""
     counts = {
         "all": summary.photographs,
         "labelled": summary.labelled,
         "unlabelled": summary.photographs - summary.labelled,
         "skipped": summary.skipped,
     }
-    chosen = (
-        {"label": view.label, "group": view.group, "folder": view.folder}
-        if view.state not in ("duplicates", "skipped")
-        else {}
-    )
+    filters = {"label": view.label, "group": view.group, "folder": view.folder}
+    if view.state in ("duplicates", "skipped"):
+        filters = {}
     chips = [
-        (f"{what.capitalize()} {value}", view.link(**{what: None}))
-        for what, value in chosen.items()
+        (f"{name.capitalize()} {value}", view.link(**{name: None}))
+        for name, value in filters.items()
         if value is not None
     ]
     first = FIRST_ORDER.get(view.state, ORDERS["key"])
+    other_orders = [(value, name) for value, name in ORDERS.items() if name != first]
+    nothing_fits = ("Nothing fits all of this", "Take one of the filters away.")
     return {
         "view": view,
         "link": view.link,
@@ -187,35 +192,36 @@ def _filters(view: View, state: State, summary: models.Summary) -> dict[str, Any
         "chips": chips,
         "states": [(state, name, counts.get(state)) for state, name in STATES.items()],
         "facets": _facets(view, state, summary),
-        "orders": [
-            ("", first),
-            *((value, name) for value, name in ORDERS.items() if name != first),
-        ],
-        "nothing": ("Nothing fits all of this", "Take one of the filters away.")
-        if chips
-        else NOTHING[view.state],
+        "orders": [("", first), *other_orders],
+        "nothing": nothing_fits if chips else NOTHING[view.state],
     }
 
 
 def _facets(
-    view: View, state: State, summary: models.Summary
+    view: View, state: State, summary: models.SummaryOut
 ) -> list[tuple[str, str, list[tuple[Any, str, int]]]]:
-    """Labels, groups and folders: title, name in the address, and what there is to choose as (value, title, count)."""
+    """Labels, groups and folders: title, name in the address, and (value, title, count) of each."""
+    description = description_of(state.snapshot())
     groups = [
-        (one.group, f"Group {one.group}" if label is None else f"{one.group} · {label}", one.size)
-        for one, label, _ in named_groups(state.now())
+        (
+            group.group,
+            f"{group.group} · {group.label}" if group.label else f"Group {group.group}",
+            group.size,
+        )
+        for group in (description.groups if description else [])
     ]
-    folders = [(one.folder, one.folder, one.count) for one in summary.folders]
+    labels = [(entry.label, entry.label, entry.count) for entry in summary.labels]
+    folders = [(entry.folder, entry.folder, entry.count) for entry in summary.folders]
     return [
-        ("Labels", "label", [(one.label, one.label, one.count) for one in summary.labels]),
+        ("Labels", "label", labels),
         ("Groups", "group", groups),
         ("Folders", "folder", folders if len(folders) > 1 or view.folder is not None else []),
     ]
 
 
 def _listing(state: State, view: View) -> dict[str, Any]:
-    """The photographs of a view, or the sets of near-duplicates, or what was skipped."""
-    empty: dict[str, Any] = {
+    """The photographs of a view, or the sets of near-duplicates, or the skipped files."""
+    listing: dict[str, Any] = {
         "photos": None,
         "sets": None,
         "skipped": None,
@@ -224,26 +230,21 @@ def _listing(state: State, view: View) -> dict[str, Any]:
         "later": None,
     }
     if view.state == "duplicates":
-        found = list_duplicates(state, offset=view.at, limit=SETS)
-        return (
-            empty
-            | {"sets": found.sets, "total": found.total, "of_what": "sets"}
-            | _pager(view, found.total, SETS)
-        )
+        duplicates = list_duplicates(state, offset=view.at, limit=SETS)
+        listing |= {"sets": duplicates.sets, "total": duplicates.total, "of_what": "sets"}
+        return listing | _pager(view, duplicates.total, SETS)
     if view.state == "skipped":
-        left_out = list_skipped(state, offset=view.at, limit=SKIPPED)
-        files = "file" if left_out.total == 1 else "files"
-        return (
-            empty
-            | {"skipped": left_out.skipped, "total": left_out.total, "of_what": files}
-            | _pager(view, left_out.total, SKIPPED)
-        )
-    listed = list_photos(state, view.wanted, offset=view.at, limit=FIRST)
-    if view.at and not listed.photos:
+        skipped = list_skipped(state, offset=view.at, limit=SKIPPED)
+        files = "file" if skipped.total == 1 else "files"
+        listing |= {"skipped": skipped.skipped, "total": skipped.total, "of_what": files}
+        return listing | _pager(view, skipped.total, SKIPPED)
+    query = ListingQuery(view.state, view.group, view.label, view.folder, view.sort)
+    page = list_photos(state, query, offset=view.at, limit=FIRST)
+    if view.at and not page.photos:
         return _listing(state, replace(view, at=0))
-    return empty | {
-        "photos": listed.photos,
-        "total": listed.total,
+    return listing | {
+        "photos": page.photos,
+        "total": page.total,
         "offset": view.at,
         "of_what": "",
     }
@@ -256,10 +257,13 @@ def _pager(view: View, total: int, step: int) -> dict[str, str | None]:
     }
 
 
+def _choice(text: str | None, choices: Iterable[T]) -> T | None:
+    """The choice with this text; None if there is none."""
+    return next((choice for choice in choices if choice == text), None)
+
+
 def _whole(text: str | None, *, most: int) -> int | None:
-    """A whole number from an address; None for anything else."""
-    return (
-        min(most, int(text))
-        if text is not None and text.isascii() and text.isdigit() and len(text) < 12
-        else None
-    )
+    """A whole number from an address, at most `most`; None for anything else."""
+    if text is None or not text.isascii() or not text.isdigit() or len(text) > 11:
+        return None
+    return min(most, int(text))

@@ -1,4 +1,4 @@
-"""From templates to HTML: everything that is filled in is escaped and stands on one line."""
+"""From templates to HTML: every value is escaped and on one line."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -6,11 +6,11 @@ from functools import cache
 from http import HTTPStatus
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader
 from markupsafe import Markup
 from starlette.responses import HTMLResponse
 
-from lodisc.data.photo import printable
+from lodisc.html import html_environment
 
 TITLES = {
     401: "This collection asks for its token",
@@ -21,13 +21,13 @@ TITLES = {
 
 
 def render(template: str, /, status: int = 200, **values: Any) -> HTMLResponse:
-    """A template of this package, filled in."""
+    """A template of this package, filled with values."""
     html = _environment().get_template(template).render(values)
     return HTMLResponse(html.encode("utf-8", "backslashreplace"), status)
 
 
 def error_page(status: int, detail: str) -> HTMLResponse:
-    """What a person sees who asked for a page and can't have it: what is wrong, and a way back."""
+    """The page for a person whose request failed: what is wrong, and a way back."""
     detail = "There is no such page" if detail == HTTPStatus.NOT_FOUND.phrase else detail
     title, way_back = TITLES.get(status, "This did not work"), status not in (401, 403, 421)
     return render("error.html", status, title=title, detail=detail, way_back=way_back)
@@ -35,16 +35,6 @@ def error_page(status: int, detail: str) -> HTMLResponse:
 
 @cache
 def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("lodisc.web"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=lambda value: (
-            printable(value) if isinstance(value, str) and not isinstance(value, Markup) else value
-        ),
-    )
     filters: Sequence[Callable[..., Any]] = (
         number,
         photographs,
@@ -52,14 +42,14 @@ def _environment() -> Environment:
         file_name,
         sentence,
         duration,
-        figure,
-        words,
+        metric,
+        metric_name,
         verdict_style,
         curve_path,
-        exactly,
+        verbatim,
     )
-    environment.filters |= {function.__name__: function for function in filters}
-    return environment
+    by_name = {function.__name__: function for function in filters}
+    return html_environment(PackageLoader("lodisc.web"), by_name)
 
 
 def number(value: int) -> str:
@@ -73,7 +63,7 @@ def photographs(count: int) -> str:
 
 
 def percent(share: float) -> str:
-    """A share of 0..1 in whole percent, rounded down: only what is certain says 100 %."""
+    """A share of 0..1 in whole percent, rounded down, so that only 1 gives 100 %."""
     return f"{int(100 * share + 1e-6)}%"
 
 
@@ -83,7 +73,7 @@ def file_name(key: str) -> str:
 
 
 def sentence(text: str) -> str:
-    """With a capital at its start and a full stop."""
+    """With a capital letter and a full stop."""
     text = text[:1].upper() + text[1:]
     return text if text.endswith((".", "!", "?", "…")) else f"{text}."
 
@@ -96,25 +86,26 @@ def duration(seconds: float) -> str:
     return "About a minute" if seconds > 40 else "Less than a minute"
 
 
-def figure(value: float) -> str:
-    """Three digits that say something."""
+def metric(value: float) -> str:
+    """A metric with three significant digits."""
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
-def words(name: str) -> str:
-    """The name of a figure, as a person writes it."""
+def metric_name(name: str) -> str:
+    """The name of a metric as a person writes it."""
     return name.replace("_", " ").capitalize()
 
 
 def verdict_style(verdict: str) -> str:
     """The colour of a verdict on a training."""
-    return {
+    styles = {
         "healthy": "good",
         "good": "good",
         "collapsing": "bad",
         "collapsed": "bad",
         "bad": "bad",
-    }.get(verdict, "look")
+    }
+    return styles.get(verdict, "warning")
 
 
 def curve_path(points: Sequence[tuple[float, float]]) -> str:
@@ -128,6 +119,6 @@ def curve_path(points: Sequence[tuple[float, float]]) -> str:
     return "M" + "L".join(places)
 
 
-def exactly(text: str) -> Markup:
-    """Escaped, but every letter as it is: for what is compared and not read."""
+def verbatim(text: str) -> Markup:
+    """Escaped, but otherwise unchanged: for scripts that compare it."""
     return Markup.escape(re.sub(r"\x00", "", text))

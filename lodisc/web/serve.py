@@ -1,4 +1,7 @@
-"""`serve`: one collection in the browser, for this machine alone unless another address is asked for, and then with a token."""
+"""`serve`: one collection in the browser.
+
+By default only this machine reaches it; for other addresses every request needs a token.
+"""
 
 import errno
 import ipaddress
@@ -19,13 +22,18 @@ from lodisc.errors import UserError
 
 PORT = 8765
 TOKEN = "LODISC_TOKEN"
-GRACE = 3  # seconds for requests under way when the server is stopped
-WORKERS = (
-    "AnyIO worker thread",
-    "layout",
-    "warm-up",
-)  # the names of threads that answer requests, or prepare answers
-WITHOUT_WEB = 'the page needs FastAPI and uvicorn:  pip install "lodisc[web]"'
+GRACE = 3  # seconds for running requests when the server is stopped
+# Names of the threads that answer requests, or prepare answers
+WORKERS = ("AnyIO worker thread", "layout", "warm-up")
+SERVER_SETTINGS: dict[str, Any] = {
+    "log_level": "warning",
+    "access_log": False,
+    "server_header": False,
+    "proxy_headers": False,
+    "ws": "none",
+    "timeout_graceful_shutdown": GRACE,
+}
+WITHOUT_WEB = 'the pages need FastAPI and uvicorn:  pip install "lodisc[web]"'
 
 
 def serve(
@@ -36,10 +44,11 @@ def serve(
     token: str | None = None,
     open_browser: bool = False,
 ) -> None:
-    """Serve the page of a collection until it is interrupted.
+    """Serve the pages of a collection until it is interrupted.
 
-    An address that other machines reach demands a token: `token`, that of the environment variable LODISC_TOKEN, or a new one, which is
-    printed. Raises `UserError` when the folder holds no collection, the port is taken, or FastAPI is not installed.
+    An address that other machines reach needs a token: `token`, that of the environment variable
+    LODISC_TOKEN, or a new one, which is printed. Raises `UserError` for a folder that does not
+    hold a collection, a port that is taken, or a missing FastAPI.
     """
     try:
         import uvicorn
@@ -50,35 +59,25 @@ def serve(
         if (error.name or "").split(".")[0] == "lodisc":
             raise
         raise UserError(WITHOUT_WEB) from None
-    token = _token(
-        token or os.environ.get(TOKEN) or (None if is_loopback(host) else secrets.token_urlsafe())
-    )
-    names = (
-        (*LOOPBACK, host) if is_loopback(host) else (*LOOPBACK, host, *_own_names(), ANY_ADDRESS)
-    )
-    with _listen(host, port) as listening:
-        app = create_app(collection, token=token, hosts=names)
-        address = _address(host, listening.getsockname()[1], token)
-        config = uvicorn.Config(
-            app,
-            log_level="warning",
-            access_log=False,
-            server_header=False,
-            proxy_headers=False,
-            timeout_graceful_shutdown=GRACE,
-            ws="none",
-        )
-        server = uvicorn.Server(config)
-        logging.getLogger("uvicorn.error").addFilter(
-            lambda record: not server.should_exit
-        )  # of requests that are cut off
+    token = token or os.environ.get(TOKEN) or None
+    hosts: tuple[str, ...] = (*LOOPBACK, host)
+    if not is_loopback(host):
+        token = token or secrets.token_urlsafe()
+        hosts = (*hosts, *_own_names(), ANY_ADDRESS)
+    _require_token_syntax(token)
+    with _listen(host, port) as listener:
+        app = create_app(collection, token=token, hosts=hosts)
+        address = _address(host, listener.getsockname()[1], token)
+        server = uvicorn.Server(uvicorn.Config(app, **SERVER_SETTINGS))
+        # Requests that are cut off when the server stops are not errors
+        logging.getLogger("uvicorn.error").addFilter(lambda record: not server.should_exit)
         stdout.print(f"{address}   Ctrl-C stops it", markup=False, soft_wrap=True)
         if open_browser:
             threading.Thread(target=_open, args=(server, address), daemon=True).start()
         try:
-            server.run(sockets=[listening])
+            server.run(sockets=[listener])
         except KeyboardInterrupt:
-            _give_up_work()
+            _end_busy_process()
             raise
 
 
@@ -90,59 +89,61 @@ def is_loopback(host: str) -> bool:
         return host.lower() == "localhost"
 
 
-def _give_up_work() -> None:
-    """End the process at once where a thread still computes: it would hold it back, and native code aborts when it is torn down."""
-    time.sleep(0.1)  # those without work end by themselves
+def _end_busy_process() -> None:
+    """End the process at once if a thread still computes.
+
+    Otherwise the interpreter waits for the thread, and its native code aborts during shutdown.
+    """
+    time.sleep(0.1)  # idle threads end by themselves
     if any(thread.name.startswith(WORKERS) for thread in threading.enumerate()):
         note("lodisc: stopped")
         sys.stdout.flush()
         os._exit(130)
 
 
-def _token(token: str | None) -> str | None:
+def _require_token_syntax(token: str | None) -> None:
     if token is not None and not re.fullmatch(r"[A-Za-z0-9_.~-]{8,}", token):
         raise UserError(
-            "a token has at least 8 letters, digits, - or _ and nothing else; leave it out to get a new one"
+            "a token has at least 8 letters, digits, - or _ and nothing else; "
+            "leave it out to get a new one"
         )
-    return token
 
 
 def _listen(host: str, port: int) -> socket.socket:
     if not 0 <= port < 65536:
-        raise UserError(f"--port {port} is out of range; use 1 to 65535, or 0 for any that is free")
+        raise UserError(f"--port {port} is out of range; use 1 to 65535, or 0 for any free port")
+    advice = "use 127.0.0.1, or 0.0.0.0 for all addresses of this machine"
     try:
-        family, kind, protocol, _, place = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[
-            0
-        ]
+        places = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
-        raise UserError(
-            f"--host {host}: no such address on this machine; use 127.0.0.1, or 0.0.0.0 for all"
-        ) from None
-    listening = socket.socket(family, kind, protocol)
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        raise UserError(f"--host {host}: no such address on this machine; {advice}") from None
+    family, kind, protocol, _, place = places[0]
+    listener = socket.socket(family, kind, protocol)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        listening.bind(place)
-        listening.listen(2048)
+        listener.bind(place)
+        listener.listen(2048)
     except OSError as error:
-        listening.close()
+        listener.close()
         if error.errno == errno.EADDRINUSE:
             raise UserError(
-                f"--port {port} is taken by another program; use --port {port + 1}, or 0 for any that is free"
+                f"--port {port} is taken by another program; "
+                f"use --port {port + 1}, or 0 for any free port"
             ) from None
         if error.errno == errno.EACCES:
-            raise UserError(f"--port {port} is kept for the system; use --port {PORT}") from None
-        raise UserError(
-            f"--host {host}: {(error.strerror or 'no such address').lower()}; use 127.0.0.1, or 0.0.0.0 for all"
-        ) from None
-    return listening
+            raise UserError(
+                f"--port {port} is reserved for the system; use --port {PORT}"
+            ) from None
+        reason = (error.strerror or "no such address").lower()
+        raise UserError(f"--host {host}: {reason}; {advice}") from None
+    return listener
 
 
 def _address(host: str, port: int, token: str | None) -> str:
-    """What to open: an address for all machines is reached by the name of this one."""
+    """The address to open; a server on all addresses is reached by the name of this machine."""
     name = socket.gethostname() if host in ("0.0.0.0", "::") else host
-    return (
-        f"http://{f'[{name}]' if ':' in name else name}:{port}/{f'?token={token}' if token else ''}"
-    )
+    netloc = f"[{name}]:{port}" if ":" in name else f"{name}:{port}"
+    return f"http://{netloc}/{f'?token={token}' if token else ''}"
 
 
 def _own_names() -> list[str]:

@@ -1,83 +1,77 @@
-"""Labels: what people typed, with undo, history, export and import."""
+"""Labels that people gave, with undo, history, export and import."""
 
 import tempfile
-from collections import Counter
-from contextlib import AbstractContextManager
 from dataclasses import asdict
 from http import HTTPStatus
 from pathlib import Path
 from typing import Annotated
 
 import numpy as np
-from fastapi import APIRouter, Header, Query, Request
+from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
 from lodisc.collection.labels_csv import export_csv, import_csv
 from lodisc.data.photo import printable
-from lodisc.web import label_models, models
-from lodisc.web.api.similar import form_of, read_form
-from lodisc.web.errors import one_line, refusing
-from lodisc.web.state.snapshot import Now
-from lodisc.web.state.state import Opened, State
+from lodisc.errors import UserError
+from lodisc.web import label_models
+from lodisc.web.errors import refusing
+from lodisc.web.forms import Form, form_schema, read_form
+from lodisc.web.parameters import ActionId, Opened
+from lodisc.web.state.errors import reading
+from lodisc.web.state.labels import describe_labels, undo_text
+from lodisc.web.state.snapshot import Snapshot
+from lodisc.web.state.state import State
+from lodisc.web.text import one_line
 
 router = APIRouter(prefix="/labels", tags=["labels"])
-ActionId = Annotated[
-    str | None,
-    Header(
-        alias="Idempotency-Key",
-        max_length=200,
-        description="What comes again with the same key is done once",
-    ),
-]
+CSV_FILE = {"type": "string", "format": "binary", "description": "CSV as the export writes it"}
 
 
 @router.get("")
-def labels(opened: Opened) -> label_models.LabelText:
+def labels(opened: Opened) -> label_models.LabelsOut:
     """All labels in use, most frequent first, and what undo and redo would do."""
-    return _texts(opened)
+    return describe_labels(opened)
 
 
 @router.post("")
 def label(
-    opened: Opened, labelling: label_models.Labelling, id: ActionId = None
-) -> label_models.Changed:
-    """Label photographs, or take their labels away, as one action that can be undone."""
-    return opened.once(id, lambda: _label(opened, labelling))
+    opened: Opened, label_in: label_models.LabelIn, id: ActionId = None
+) -> label_models.ChangeOut:
+    """Label photographs, or remove their labels, as one action that can be undone."""
+    return opened.once(id, lambda: _label(opened, label_in))
 
 
 @router.post("/undo")
-def undo(opened: Opened) -> label_models.Undone:
-    """Take the last action back."""
-    with unreadable():
+def undo(opened: Opened) -> label_models.UndoOut:
+    """Undo the last action."""
+    with reading():
         action = opened.collection.labels.undo()
-    return label_models.Undone(
-        undone=action.words if action else None, **_texts(opened).model_dump()
+    return label_models.UndoOut(
+        undone=action.words if action else None, **describe_labels(opened).model_dump()
     )
 
 
 @router.post("/redo")
-def redo(opened: Opened) -> label_models.Undone:
-    """Do again what was undone last."""
-    with unreadable():
+def redo(opened: Opened) -> label_models.UndoOut:
+    """Redo the action that was undone last."""
+    with reading():
         action = opened.collection.labels.redo()
-    return label_models.Undone(
-        undone=action.words if action else None, **_texts(opened).model_dump()
+    return label_models.UndoOut(
+        undone=action.words if action else None, **describe_labels(opened).model_dump()
     )
 
 
 @router.get("/history")
 def history(
     opened: Opened, limit: Annotated[int, Query(ge=0, le=1000)] = 100
-) -> label_models.History:
+) -> label_models.HistoryOut:
     """The last actions, newest first."""
-    with unreadable():
+    with reading():
         actions = opened.collection.labels.history(limit=limit)
-    return label_models.History(
-        history=[
-            label_models.HistoryEntry(**asdict(action), text=action.words) for action in actions
-        ]
+    return label_models.HistoryOut(
+        history=[label_models.ActionOut(**asdict(action), text=action.words) for action in actions]
     )
 
 
@@ -86,102 +80,64 @@ def export(opened: Opened) -> Response:
     """All photographs as CSV, with their labels, groups and names."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "labels.csv"
-        with unreadable():
+        with reading():
             export_csv(opened.collection, path, learn=opened.learn)
         content = path.read_bytes()
     headers = {"Content-Disposition": 'attachment; filename="labels.csv"'}
     return Response(content, media_type="text/csv; charset=utf-8", headers=headers)
 
 
-@router.post(
-    "/import",
-    openapi_extra=form_of(
-        {"file": {"type": "string", "format": "binary", "description": "CSV as export gives it"}}
-    ),
-)
-async def import_(opened: Opened, request: Request) -> label_models.Imported:
-    """Take labels over from a CSV file, as one action that can be undone."""
-    name, data, _ = await read_form(request, fields=set())
-    return await run_in_threadpool(_import, opened, data, name=name)
+@router.post("/import", openapi_extra=form_schema({"file": CSV_FILE}))
+async def import_(opened: Opened, request: Request) -> label_models.ImportOut:
+    """Import labels from a CSV file, as one action that can be undone."""
+    form = await read_form(request, fields=set())
+    return await run_in_threadpool(_import, opened, form)
 
 
-def counted(now: Now) -> list[models.Count]:
-    """How many photographs of the collection have each label, most frequent first."""
-    counts = Counter(label for label in now.label_N if label is not None)
-    return [
-        models.Count(label=label, count=count)
-        for label, count in sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
-    ]
-
-
-def undo_text(state: State) -> str | None:
-    """What undo would take back, in words."""
-    with unreadable():
-        action = state.collection.labels.undoable()
-    return action.words if action else None
-
-
-def unreadable() -> AbstractContextManager[None]:
-    """Labels that are damaged on the disk are nobody's mistake."""
-    return refusing(HTTPStatus.SERVICE_UNAVAILABLE)
-
-
-def _texts(state: State) -> label_models.LabelText:
-    with unreadable():
-        redoable = state.collection.labels.redoable()
-    return label_models.LabelText(
-        labels=counted(state.now()),
-        undo=undo_text(state),
-        redo=redoable.words if redoable else None,
-    )
-
-
-def _label(state: State, labelling: label_models.Labelling) -> label_models.Changed:
-    keys = _keys(state.now(), labelling)
+def _label(state: State, label_in: label_models.LabelIn) -> label_models.ChangeOut:
+    keys = _keys(state.snapshot(), label_in)
+    how = "typed" if label_in.ids is not None else "group"
     with refusing():
-        changed = state.collection.labels.set(
-            keys, labelling.label, how="typed" if labelling.ids is not None else "group"
-        )
-    return label_models.Changed(
-        changed=changed, undo=undo_text(state), unknown=len(labelling.ids or keys) - len(keys)
-    )
+        changed = state.collection.labels.set(keys, label_in.label, how=how)
+    unknown = len(label_in.ids or keys) - len(keys)
+    return label_models.ChangeOut(changed=changed, undo=undo_text(state), unknown=unknown)
 
 
-def _keys(now: Now, labelling: label_models.Labelling) -> list[str]:
-    """The keys of the photographs to label; answers 4xx where none is there or they are not named in one way."""
-    if (labelling.ids is None) == (labelling.group is None):
+def _keys(snapshot: Snapshot, label_in: label_models.LabelIn) -> list[str]:
+    """The keys of the photographs to label; answers 4xx if there are none."""
+    if (label_in.ids is None) == (label_in.group is None):
         raise HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY, "Give either ids or a group")
-    if labelling.ids is not None:
-        keys = [
-            now.photos.keys[now.photos.by_id[id]] for id in labelling.ids if id in now.photos.by_id
-        ]
-        if labelling.ids and not keys:
+    photos, groups = snapshot.photos, snapshot.groups
+    if label_in.ids is not None:
+        keys = [photos.keys[photos.by_id[id]] for id in label_in.ids if id in photos.by_id]
+        if label_in.ids and not keys:
             raise HTTPException(
                 HTTPStatus.NOT_FOUND,
                 "None of these photographs is in the collection any more; load the page again",
             )
         return keys
-    if now.groups is None or labelling.group not in [one.group for one in now.groups.described]:
+    if groups is None or label_in.group not in [group.group for group in groups.groups]:
         raise HTTPException(HTTPStatus.NOT_FOUND, "There is no such group; load the page again")
-    if labelling.grouping is not None and labelling.grouping != now.groups.digest:
+    if label_in.membership_digest not in (None, groups.membership_digest):
         raise HTTPException(
             HTTPStatus.CONFLICT,
-            "The groups are others now; load the page again and look at this one",
+            "The groups have changed; load the page again and look at this one",
         )
-    return [now.photos.keys[row] for row in np.flatnonzero(now.groups.group_N == labelling.group)]
+    return [photos.keys[row] for row in np.flatnonzero(groups.group_N == label_in.group)]
 
 
-def _import(state: State, data: bytes, *, name: str) -> label_models.Imported:
+def _import(state: State, form: Form) -> label_models.ImportOut:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "labels.csv"
-        path.write_bytes(data)
+        path.write_bytes(form.data)
         try:
-            done = import_csv(state.collection, path)
-        except ValueError as error:
-            raise HTTPException(
-                HTTPStatus.UNPROCESSABLE_ENTITY, str(error).replace(printable(path), name)
-            ) from None
-    keys = [one_line(key) for key in done["unknown_keys"]]
-    return label_models.Imported(
-        changed=done["changed"], undo=undo_text(state), unknown=done["unknown"], unknown_keys=keys
+            result = import_csv(state.collection, path)
+        except UserError as error:
+            detail = str(error).replace(printable(path), form.name)
+            raise HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY, detail) from None
+    return label_models.ImportOut(
+        changed=result["changed"],
+        undo=undo_text(state),
+        unknown=result["unknown"],
+        unknown_keys=[one_line(key) for key in result["unknown_keys"]],
     )

@@ -3,37 +3,33 @@
 from fastapi import APIRouter
 
 from lodisc.web import models
-from lodisc.web.state.state import Opened, State
+from lodisc.web.parameters import Opened
 
 router = APIRouter(tags=["map"])
 
 
 @router.get("/map")
-def map_(opened: Opened) -> models.Map:
-    """Where every photograph lies on a map on which look-alikes are near, as parallel lists; x and y are in 0..1."""
-    return describe_map(opened)
+def map_(opened: Opened) -> models.MapOut:
+    """Positions on a map that puts look-alikes close together; parallel lists, x and y in 0..1.
+
+    The first answers hold a quick map; `making` names the better one that is being made.
+    """
+    snapshot = opened.snapshot()
+    photos, groups = snapshot.photos, snapshot.groups
+    layout = opened.layouts.get(photos)
+    places_N2 = layout.places_N2.round(4).astype(float).round(4)
+    return models.MapOut(
+        method=layout.method,
+        making=layout.making,
+        ids=photos.ids,
+        x=places_N2[:, 0].tolist() if len(photos) else [],
+        y=places_N2[:, 1].tolist() if len(photos) else [],
+        group=[None] * len(photos) if groups is None else groups.group_N.tolist(),
+        label=snapshot.labels,
+    )
 
 
 @router.get("/map/status")
-def status(opened: Opened) -> models.MapStatus:
+def status(opened: Opened) -> models.MapStatusOut:
     """Whether a better map is being made, without the map."""
-    return models.MapStatus(making=opened.layouts.making(opened.now().photos))
-
-
-def describe_map(state: State) -> models.Map:
-    """The best map that there is by now."""
-    now = state.now()
-    layout = state.layouts.get(now.photos)
-    x, y = (
-        layout.places_N2.round(4).T.astype(float).round(4).tolist() if len(now.photos) else ([], [])
-    )
-    group = [None] * len(now.photos) if now.groups is None else now.groups.group_N.tolist()
-    return models.Map(
-        method=layout.method,
-        making=layout.making,
-        ids=now.photos.ids,
-        x=x,
-        y=y,
-        group=group,
-        label=now.label_N,
-    )
+    return models.MapStatusOut(making=opened.layouts.making(opened.snapshot().photos))

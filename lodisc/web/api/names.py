@@ -1,4 +1,4 @@
-"""Names: what the probe, learnt from a few labels, calls the rest."""
+"""Names: the labels that a classifier, trained on a few labels, predicts for the rest."""
 
 from __future__ import annotations
 
@@ -9,68 +9,76 @@ from fastapi import APIRouter
 from numpy.typing import NDArray
 
 from lodisc.web import label_models
-from lodisc.web.api.labels import ActionId, undo_text
-from lodisc.web.state.snapshot import Now
-from lodisc.web.state.state import Opened, State
+from lodisc.web.parameters import ActionId, Opened
+from lodisc.web.state.labels import undo_text
+from lodisc.web.state.snapshot import Snapshot
+from lodisc.web.state.state import State
 
 if TYPE_CHECKING:
     from lodisc.vectors.classifier import Accuracy
 
 router = APIRouter(prefix="/names", tags=["names"])
-STEPS = tuple(percent / 100 for percent in (*range(50, 100, 5), 99))
+THRESHOLDS = tuple(percent / 100 for percent in (*range(50, 100, 5), 99))
 MOST_PROPOSED = 100
 
 
 @router.get("")
-def names(opened: Opened) -> label_models.Names:
-    """Learn from all labels there are, unless that was done since the last one, and say what came of it."""
+def names(opened: Opened) -> label_models.NamesOut:
+    """Train on all labels, if they changed since the last training, and describe the result."""
     return describe_names(opened)
 
 
 @router.post("/accept")
 def accept(
-    opened: Opened, accepted: label_models.Accept, id: ActionId = None
-) -> label_models.Changed:
-    """Label all unlabelled photographs whose name is at least this sure with their name, as one action that can be undone."""
+    opened: Opened, accepted: label_models.AcceptIn, id: ActionId = None
+) -> label_models.ChangeOut:
+    """Make names labels: of all unlabelled photographs whose name has at least this confidence.
+
+    It is one action that can be undone.
+    """
     return opened.once(id, lambda: _accept(opened, accepted))
 
 
-def describe_names(state: State) -> label_models.Names:
-    """What the probe has learnt, how right it is, and what to label next."""
-    now, learnt = state.names()
-    return label_models.Names(
-        trained=len(learnt.classes) > 1,
-        reason=learnt.reason,
-        accuracy=_as_share(learnt.accuracy),
-        classes=learnt.classes,
-        proposals=[now.photo(row) for row in learnt.proposals[:MOST_PROPOSED]],
-        above=_above(now, learnt.confidence),
+def describe_names(state: State) -> label_models.NamesOut:
+    """The classes, the accuracy of the names, and the photographs to label next."""
+    snapshot, predictions = state.names()
+    return label_models.NamesOut(
+        trained=len(predictions.classes) > 1,
+        reason=predictions.reason,
+        accuracy=_as_share(predictions.accuracy),
+        classes=predictions.classes,
+        proposals=[snapshot.photo(row) for row in predictions.proposals[:MOST_PROPOSED]],
+        above=_above(snapshot, predictions.confidence),
     )
 
 
-def _accept(state: State, accepted: label_models.Accept) -> label_models.Changed:
-    now, learnt = state.names()
-    named = {}
-    for row in np.flatnonzero(~now.is_labelled_N & (learnt.confidence >= accepted.confidence)):
-        name = learnt.names[row]
+def _accept(state: State, accepted: label_models.AcceptIn) -> label_models.ChangeOut:
+    snapshot, predictions = state.names()
+    labels = {}
+    is_sure_N = predictions.confidence >= accepted.confidence
+    for row in np.flatnonzero(~snapshot.is_labelled_N & is_sure_N):
+        name = predictions.labels[row]
         if name is not None:
-            named[now.photos.keys[row]] = name
+            labels[snapshot.photos.keys[row]] = name
     changed = state.collection.labels.set_each(
-        named, how=f"names accepted from {accepted.confidence:.0%}", only_unlabelled=True
+        labels, how=f"names accepted from {accepted.confidence:.0%}", only_unlabelled=True
     )
-    return label_models.Changed(changed=changed, undo=undo_text(state))
+    return label_models.ChangeOut(changed=changed, undo=undo_text(state))
 
 
-def _as_share(percent: Accuracy | None) -> label_models.Accuracy | None:
+def _as_share(percent: Accuracy | None) -> label_models.AccuracyOut | None:
     if percent is None:
         return None
-    return label_models.Accuracy(
+    return label_models.AccuracyOut(
         value=percent.value / 100, low=percent.low / 100, high=percent.high / 100, n=percent.n
     )
 
 
-def _above(now: Now, confidence_N: NDArray[np.float32]) -> list[label_models.Above]:
-    unlabelled = confidence_N[~now.is_labelled_N]
+def _above(
+    snapshot: Snapshot, confidence_N: NDArray[np.float32]
+) -> list[label_models.ThresholdOut]:
+    unlabelled = confidence_N[~snapshot.is_labelled_N]
     return [
-        label_models.Above(confidence=step, count=int((unlabelled >= step).sum())) for step in STEPS
+        label_models.ThresholdOut(confidence=step, count=int((unlabelled >= step).sum()))
+        for step in THRESHOLDS
     ]

@@ -1,4 +1,4 @@
-"""Listings, and one photograph: what is known of it, its thumbnail and its picture."""
+"""Listings, and one photograph: the facts about it, its thumbnail and its picture."""
 
 from datetime import UTC, datetime
 from enum import IntEnum
@@ -10,17 +10,16 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 from PIL import ExifTags
 from PIL.JpegImagePlugin import JpegImageFile
-from starlette.exceptions import HTTPException
 
 from lodisc.data.decode import Unreadable, decode, dimensions
 from lodisc.web import models
-from lodisc.web.state.listing import Wanted, list_photos
-from lodisc.web.state.requested import Source, find, gone
-from lodisc.web.state.state import Opened
-from lodisc.web.state.thumbnails import decoding, picture, thumbnail
+from lodisc.web.parameters import Limit, Offset, Opened
+from lodisc.web.state.listing import ListingQuery, list_photos
+from lodisc.web.state.requested import RequestedPhoto, find
+from lodisc.web.state.thumbnails import picture, thumbnail
 
 router = APIRouter(tags=["photographs"])
-# Asked for again each time, as another file, or another collection on the same port, may have the same key
+# Validated each time: another file, or another collection on the same port, may have the same key
 REVALIDATED = {"Cache-Control": "private, no-cache"}
 
 
@@ -31,8 +30,6 @@ class ThumbnailSize(IntEnum):
     LARGE = 320
 
 
-Offset = Annotated[int, Query(ge=0, le=10**9)]
-Limit = Annotated[int, Query(ge=0, le=500)]
 Text = Annotated[str | None, Query(max_length=1000)]
 
 
@@ -40,26 +37,25 @@ Text = Annotated[str | None, Query(max_length=1000)]
 def photos(
     opened: Opened,
     state: Annotated[
-        models.State,
-        Query(description="What is doubtful, odd or there twice is listed in that order"),
+        models.StateFilter,
+        Query(description="Doubtful ones, outliers and duplicates come in an order of their own"),
     ] = "all",
     group: Annotated[int | None, Query(ge=1, le=1_000_000)] = None,
     label: Text = None,
     folder: Text = None,
-    sort: models.Sort | None = None,
+    sort: models.SortOrder | None = None,
     offset: Offset = 0,
     limit: Limit = 100,
-) -> models.Photos:
-    """List photographs for which all conditions hold."""
-    return list_photos(
-        opened, Wanted(state, group, label, folder, sort), offset=offset, limit=limit
-    )
+) -> models.PhotosOut:
+    """List the photographs for which all conditions hold."""
+    query = ListingQuery(state, group, label, folder, sort)
+    return list_photos(opened, query, offset=offset, limit=limit)
 
 
 @router.get("/photos/{id}")
-def photo(opened: Opened, id: models.PhotoId) -> models.PhotoDetail:
-    """What is known of one photograph."""
-    return detail(find(opened, id))
+def photo(opened: Opened, id: models.PhotoId) -> models.PhotoDetailOut:
+    """The facts about one photograph."""
+    return _detail(find(opened, id))
 
 
 @router.get(
@@ -70,22 +66,21 @@ def photo(opened: Opened, id: models.PhotoId) -> models.PhotoDetail:
 def thumbnail_of(
     opened: Opened, request: Request, id: models.PhotoId, size: ThumbnailSize = ThumbnailSize.SMALL
 ) -> Response:
-    """A small picture: its shorter side has `size` pixels, and what is longer than three times that is cut."""
-    source = find(opened, id)
-    tag = f'"{source.digest}-{size}"'
+    """A small picture whose shorter side has `size` pixels.
+
+    Its longer side has at most three times that; the rest is cut off.
+    """
+    requested = find(opened, id)
+    tag = f'"{requested.digest}-{size}"'
     if request.headers.get("if-none-match") == tag:
         return Response(status_code=HTTPStatus.NOT_MODIFIED, headers={**REVALIDATED, "ETag": tag})
-    try:
-        if source.row is None:
-            with decoding:
-                made = thumbnail(source.read(), size=size)
-        else:
-            made = opened.thumbnails.get(
-                source.now.photos.photo(source.row), digest=source.digest, size=size
-            )
-    except Unreadable as error:
-        raise gone(error) from None
-    return Response(made, media_type="image/webp", headers={**REVALIDATED, "ETag": tag})
+    if requested.row is None:
+        with opened.decoding_slots:
+            webp = thumbnail(requested.read(), size=size)
+    else:
+        file = requested.snapshot.photos.photo(requested.row)
+        webp = opened.thumbnails.get(file, digest=requested.digest, size=size)
+    return Response(webp, media_type="image/webp", headers={**REVALIDATED, "ETag": tag})
 
 
 @router.get(
@@ -94,50 +89,47 @@ def thumbnail_of(
     responses={200: {"content": {"image/jpeg": {}}}},
 )
 def picture_of(opened: Opened, request: Request, id: models.PhotoId) -> Response:
-    """The picture, upright, without its metadata and at most 1600 pixels wide and high."""
-    source = find(opened, id)
-    tag = f'"{source.digest}-picture"'
+    """The picture, upright, without metadata, at most 1600 pixels wide and high."""
+    requested = find(opened, id)
+    tag = f'"{requested.digest}-picture"'
     if request.headers.get("if-none-match") == tag:
         return Response(status_code=HTTPStatus.NOT_MODIFIED, headers={**REVALIDATED, "ETag": tag})
-    try:
-        with decoding:
-            made = source.read() if source.row is None else picture(source.read())
-    except Unreadable as error:
-        raise gone(error) from None
-    return Response(made, media_type="image/jpeg", headers={**REVALIDATED, "ETag": tag})
+    with opened.decoding_slots:
+        data = requested.read()
+        jpeg = data if requested.row is None else picture(data)
+    return Response(jpeg, media_type="image/jpeg", headers={**REVALIDATED, "ETag": tag})
 
 
-def detail(source: Source) -> models.PhotoDetail:
-    """What is known of a photograph and of its file."""
-    known: dict[str, Any] = source.photo.model_dump()
-    if source.row is not None:
-        table = source.now.photos.table
-        modified = datetime.fromtimestamp(table["modified"][source.row].as_py() / 1e9, UTC)
-        known |= {
-            "bytes": table["bytes"][source.row].as_py(),
-            "digest": source.digest,
+def _detail(requested: RequestedPhoto) -> models.PhotoDetailOut:
+    fields: dict[str, Any] = requested.photo.model_dump()
+    if requested.row is not None:
+        table = requested.snapshot.photos.table
+        modified = datetime.fromtimestamp(table["modified"][requested.row].as_py() / 1e9, UTC)
+        fields |= {
+            "bytes": table["bytes"][requested.row].as_py(),
+            "digest": requested.digest,
             "modified": modified.isoformat(timespec="seconds"),
         }
-    return models.PhotoDetail(**known, **_size(source))
+    return models.PhotoDetailOut(**fields, **_size(requested))
 
 
-def _size(source: Source) -> dict[str, Any]:
-    """Width and height as the photograph is seen; nothing where it can't be read."""
+def _size(requested: RequestedPhoto) -> dict[str, Any]:
+    """Width and height, upright; nothing if the photograph can't be read."""
     try:
-        with decoding:
-            width, height = upright_size(source.read())
-    except (Unreadable, HTTPException):
+        with requested.state.decoding_slots:
+            width, height = upright_size(requested.read())
+    except Unreadable:
         return {}
     return {"width": width, "height": height}
 
 
 def upright_size(data: bytes) -> tuple[int, int]:
-    """Width and height as `decode` gives them, of a JPEG from its header alone; raises `Unreadable`."""
+    """Width and height as `decode` gives them, of a JPEG by its header; raises `Unreadable`."""
     if not data.startswith(b"\xff\xd8"):
         return decode(data).size
     width, height = dimensions(data)
     try:
-        lies = JpegImageFile(BytesIO(data)).getexif().get(ExifTags.Base.Orientation) in (5, 6, 7, 8)
-    except Exception:  # damaged EXIF turns nothing
-        lies = False
-    return (height, width) if lies else (width, height)
+        orientation = JpegImageFile(BytesIO(data)).getexif().get(ExifTags.Base.Orientation)
+    except Exception:  # damaged EXIF does not turn the picture
+        orientation = None
+    return (height, width) if orientation in (5, 6, 7, 8) else (width, height)

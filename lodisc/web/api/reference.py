@@ -1,4 +1,4 @@
-"""The documentation of the API: its OpenAPI description, written out as a page."""
+"""The documentation of the API: its OpenAPI description as a page."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -20,7 +20,7 @@ MEDIA = {
 
 @dataclass(frozen=True)
 class Field:
-    """A parameter of a call, or a part of an object: its type in words, and the object that it is of."""
+    """A parameter of a call, or a field of an object; `object` names the object in its type."""
 
     name: str
     type: str
@@ -30,7 +30,7 @@ class Field:
 
 @dataclass(frozen=True)
 class Call:
-    """One call: what it takes and what it gives."""
+    """One call: what it takes and what it returns."""
 
     method: str
     path: str
@@ -42,24 +42,24 @@ class Call:
 
 @router.get("/api/docs")
 def docs(request: Request) -> HTMLResponse:
-    """The page."""
-    described = request.app.openapi()
-    schemas = described["components"]["schemas"]
+    """The documentation of the API."""
+    spec = request.app.openapi()
+    schemas = spec["components"]["schemas"]
     parts: dict[str, list[Call]] = {}
-    for path, methods in described["paths"].items():
+    for path, methods in spec["paths"].items():
         for method, operation in methods.items():
             parts.setdefault(operation["tags"][0], []).append(
                 _call(method, path, operation, schemas=schemas)
             )
     objects = {
-        name: (schema.get("description", ""), _fields(schema))
+        name: (_one_paragraph(schema.get("description", "")), _fields(schema))
         for name, schema in sorted(schemas.items())
         if "properties" in schema
     }
     return render(
         "api.html",
-        title=described["info"]["title"],
-        words=described["info"]["description"],
+        title=spec["info"]["title"],
+        words=spec["info"]["description"],
         parts=parts,
         objects=objects,
     )
@@ -67,8 +67,12 @@ def docs(request: Request) -> HTMLResponse:
 
 def _call(method: str, path: str, operation: dict[str, Any], *, schemas: dict[str, Any]) -> Call:
     fields = [
-        Field(one["name"], *_optional(one["schema"], schemas), _words(one["schema"]))
-        for one in operation.get("parameters", [])
+        Field(
+            parameter["name"],
+            *_optional(parameter["schema"], schemas),
+            _words(parameter["schema"]),
+        )
+        for parameter in operation.get("parameters", [])
     ]
     takes = None
     for media, body in operation.get("requestBody", {}).get("content", {}).items():
@@ -77,49 +81,60 @@ def _call(method: str, path: str, operation: dict[str, Any], *, schemas: dict[st
             fields += _fields(body["schema"])
     ((media, body),) = operation["responses"]["200"]["content"].items()
     return Call(
-        method.upper(), path, operation["description"], fields, takes, _content(media, body)
+        method=method.upper(),
+        path=path,
+        words=_one_paragraph(operation["description"]),
+        fields=fields,
+        takes=takes,
+        gives=_content(media, body),
     )
 
 
+def _one_paragraph(docstring: str) -> str:
+    return " ".join(docstring.split())
+
+
 def _optional(schema: dict[str, Any], schemas: dict[str, Any]) -> tuple[str, str | None]:
-    """The type of a parameter, which is left out rather than null."""
-    text, name = _typed(
+    """The type of a parameter, without null: a parameter is left out instead."""
+    text, name = _type_of(
         schemas[schema["$ref"].removeprefix(REFERENCE)] if "$ref" in schema else schema
     )
     return text.removesuffix(" or null"), name
 
 
 def _content(media: str, body: dict[str, Any]) -> tuple[str, str | None]:
-    return _typed(body["schema"]) if media == "application/json" else (MEDIA[media], None)
+    return _type_of(body["schema"]) if media == "application/json" else (MEDIA[media], None)
 
 
 def _fields(schema: dict[str, Any]) -> list[Field]:
-    return [Field(name, *_typed(part), _words(part)) for name, part in schema["properties"].items()]
+    return [
+        Field(name, *_type_of(part), _words(part)) for name, part in schema["properties"].items()
+    ]
 
 
 def _words(schema: dict[str, Any]) -> str:
-    """What a value means, and what it is when it is left out."""
+    """The meaning of a value, and its default."""
     default = f"by default {schema['default']}" if schema.get("default") is not None else ""
     return "; ".join(filter(None, (str(schema.get("description", "")), default)))
 
 
-def _typed(schema: dict[str, Any]) -> tuple[str, str | None]:
+def _type_of(schema: dict[str, Any]) -> tuple[str, str | None]:
     """A type in words, and the name of the object in it."""
     if "$ref" in schema:
         name = schema["$ref"].removeprefix(REFERENCE)
         return name, name
     if "anyOf" in schema:
-        kinds = [_typed(one) for one in schema["anyOf"]]
+        kinds = [_type_of(choice) for choice in schema["anyOf"]]
         return " or ".join(text for text, _ in kinds), next(
             (name for _, name in kinds if name), None
         )
     if "enum" in schema:
         return ", ".join(map(str, schema["enum"])), None
     if schema.get("type") == "array":
-        text, name = _typed(schema["items"])
+        text, name = _type_of(schema["items"])
         return f"list of {text}", name
     if schema.get("type") == "object" and isinstance(schema.get("additionalProperties"), dict):
-        return f"object of {_typed(schema['additionalProperties'])[0]} by name", None
+        return f"object of {_type_of(schema['additionalProperties'])[0]} by name", None
     kind = {"binary": "file"}.get(schema.get("format", ""), schema.get("type", "object"))
     low, high = schema.get("minimum"), schema.get("maximum")
     bounds = f" from {low} to {high}" if low is not None and high is not None else ""

@@ -1,4 +1,4 @@
-"""Files that only save time: written in one go, and no loss where they can't be."""
+"""Cache files: losing one costs only time."""
 
 import contextlib
 from pathlib import Path
@@ -6,8 +6,8 @@ from pathlib import Path
 from lodisc.files import replacing
 
 
-def keep(content: bytes, path: Path) -> None:
-    """Write a file whole or not at all; a disk that is full or read-only is no error."""
+def write_cache(content: bytes, path: Path) -> None:
+    """Write a file atomically; a full or read-only disk is ignored."""
     with contextlib.suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
         with replacing(path) as draft:

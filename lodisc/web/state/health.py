@@ -1,83 +1,86 @@
-"""The collection in plain words: what is there, and what should be looked at."""
+"""The state of the collection in plain words: a verdict, and what a person should check."""
 
 from collections.abc import Iterator
 from typing import Literal
 
-from lodisc.collection.grouping import GROUPS, load_groups
+from lodisc.collection.grouping import load_groups
+from lodisc.errors import UserError
 from lodisc.web import models
-from lodisc.web.api.progress import describe_progress
-from lodisc.web.state.snapshot import Now
+from lodisc.web.state.progress import describe_progress
+from lodisc.web.state.snapshot import Snapshot
 from lodisc.web.state.state import State
 
-Status = Literal["good", "look", "bad"]
-MOST_SKIPPED = 0.05  # more is no longer chance
-ORDER: tuple[Status, ...] = ("good", "look", "bad")
+Status = Literal["good", "warning", "bad"]
+MOST_SKIPPED = 0.05  # a larger share of unreadable files is worth a warning
+ORDER: tuple[Status, ...] = ("good", "warning", "bad")
 
 
-def describe_health(state: State) -> models.Health:
+def describe_health(state: State) -> models.HealthOut:
     """A verdict, and a sentence for everything that a person should know."""
-    now = state.now()
-    found = [_photographs(now), *_skipped(state, now), *_groups(state, now), *_encoder(state)]
-    return models.Health(
-        status=max((status for status, _ in found), key=ORDER.index),
-        words=[words for _, words in found],
+    snapshot = state.snapshot()
+    notes = [
+        _photographs(snapshot),
+        *_skipped(state, snapshot),
+        *_groups(state, snapshot),
+        *_encoder(state),
+    ]
+    return models.HealthOut(
+        status=max((status for status, _ in notes), key=ORDER.index),
+        words=[words for _, words in notes],
     )
 
 
-def _photographs(now: Now) -> tuple[Status, str]:
-    count, labelled = len(now.photos), int(now.is_labelled_N.sum())
+def _photographs(snapshot: Snapshot) -> tuple[Status, str]:
+    count, labelled = len(snapshot.photos), int(snapshot.is_labelled_N.sum())
     if not count:
         return "bad", "There are no photographs; run lodisc embed and lodisc index."
-    return (
-        "good",
-        f"{count:,} photograph{'' if count == 1 else 's'}, {labelled:,} of them labelled.",
-    )
+    plural = "" if count == 1 else "s"
+    return "good", f"{count:,} photograph{plural}, {labelled:,} of them labelled."
 
 
-def _skipped(state: State, now: Now) -> Iterator[tuple[Status, str]]:
+def _skipped(state: State, snapshot: Snapshot) -> Iterator[tuple[Status, str]]:
     count = len(state.collection.skipped())
     if count:
-        status: Status = "look" if count > MOST_SKIPPED * (count + len(now.photos)) else "good"
+        many = count > MOST_SKIPPED * (count + len(snapshot.photos))
+        files = f"{count:,} file{'' if count == 1 else 's'}"
         yield (
-            status,
-            f"{count:,} file{'' if count == 1 else 's'} could not be read; they are listed with the reason.",
+            "warning" if many else "good",
+            f"{files} could not be read; they are listed with the reason.",
         )
 
 
-def _groups(state: State, now: Now) -> Iterator[tuple[Status, str]]:
+def _groups(state: State, snapshot: Snapshot) -> Iterator[tuple[Status, str]]:
     try:
         grouping = load_groups(state.collection)
-    except ValueError:
-        yield "look", "The groups are damaged; group the photographs again."
+    except UserError:
+        yield "warning", "The groups are damaged; group the photographs again."
         return
-    if grouping is None and (state.collection.path / GROUPS).exists():
+    if grouping is None and state.collection.files.groups.exists():
         yield (
-            "look",
-            "The groups were made from the vectors of another encoder; group the photographs again.",
+            "warning",
+            "The groups were made from the vectors of another encoder; "
+            "group the photographs again.",
         )
-    elif now.groups is None:
+    elif snapshot.groups is None:
         yield "good", "There are no groups yet."
     else:
-        yield "good", f"{len(now.groups.described):,} groups."
+        yield "good", f"{len(snapshot.groups.groups):,} groups."
 
 
 def _encoder(state: State) -> Iterator[tuple[Status, str]]:
-    """What the training of the encoder said of itself, and whether the encoder can be loaded."""
+    """Whether the encoder could be loaded, and the verdict on its training."""
     name = state.collection.settings["encoder"]
     if state.trouble:
         yield (
             "bad",
-            f"When the server began something was wrong ({state.trouble}); if uploads and looks do not work, start it again.",
+            f"When the server started, something failed ({state.trouble}); "
+            "if uploads or attention maps do not work, start it again.",
         )
     tasks = describe_progress(state)
     for task in (*tasks.running, *tasks.finished):
         if task.kind == "training" and task.name == name and task.health is not None:
-            status: Status = (
-                "bad" if task.health.verdict in {"collapsing", "not learning"} else "good"
-            )
-            yield (
-                status,
-                f"The training of the encoder {name} was {task.health.verdict}: {task.health.advice}.",
-            )
+            bad = task.health.verdict in {"collapsing", "not learning"}
+            words = f"The training of the encoder {name} was {task.health.verdict}"
+            yield "bad" if bad else "good", f"{words}: {task.health.advice}."
             return
-    yield "good", f"The vectors are of {name}."
+    yield "good", f"The vectors come from {name}."

@@ -8,77 +8,94 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from lodisc.data.photo import printable
 from lodisc.web import models
-from lodisc.web.state.snapshot import Now
+from lodisc.web.state.snapshot import Snapshot
 from lodisc.web.state.state import State
 
-ODD_SHARE, MOST_ODD = 0.02, 500
+OUTLIER_SHARE, MOST_OUTLIERS = 0.02, 500
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """What a listing is asked for; every condition must hold."""
+class ListingQuery:
+    """The conditions of a listing, which must all hold, and its order."""
 
-    state: models.State = "all"
+    state: models.StateFilter = "all"
     group: int | None = None
     label: str | None = None
     folder: str | None = None
-    sort: models.Sort | None = None
-    """By default by key; what is doubtful, odd or there twice comes in that order."""
+    sort: models.SortOrder | None = None
+    """By default by key; doubtful ones, outliers and duplicates come in an order of their own."""
 
 
 def list_photos(
-    state: State, wanted: Wanted, *, offset: int = 0, limit: int = 100
-) -> models.Photos:
-    """A page of the photographs that are wanted."""
-    now = state.now()
-    rows = rows_wanted(state, now, wanted)
-    return models.Photos(
-        total=len(rows), photos=[now.photo(int(row)) for row in rows[offset : offset + limit]]
-    )
+    state: State, query: ListingQuery, *, offset: int = 0, limit: int = 100
+) -> models.PhotosOut:
+    """A page of a listing."""
+    snapshot = state.snapshot()
+    rows = select_rows(state, snapshot, query)
+    page = [snapshot.photo(int(row)) for row in rows[offset : offset + limit]]
+    return models.PhotosOut(total=len(rows), photos=page)
 
 
-def rows_wanted(state: State, now: Now, wanted: Wanted) -> NDArray[np.int64]:
-    """The rows of all photographs that are wanted, in order."""
-    rows = _in_state(state, now, wanted.state)
-    if wanted.group is not None:
-        rows = (
-            rows[now.groups.group_N[rows] == wanted.group] if now.groups is not None else rows[:0]
-        )
-    if wanted.label is not None:
-        rows = rows[
-            np.fromiter((now.label_N[row] == wanted.label for row in rows), np.bool_, len(rows))
-        ]
-    if wanted.folder is not None:
-        rows = rows[now.folder_N[rows] == wanted.folder]
-    match wanted.sort:
+def list_duplicates(state: State, *, offset: int = 0, limit: int = 100) -> models.DuplicatesOut:
+    """A page of the sets of near-duplicates."""
+    snapshot = state.snapshot()
+    sets = state.duplicates(snapshot)
+    page = [[snapshot.photo(row) for row in rows] for rows in sets[offset : offset + limit]]
+    return models.DuplicatesOut(total=len(sets), sets=page)
+
+
+def list_skipped(state: State, *, offset: int = 0, limit: int = 1000) -> models.SkippedOut:
+    """A page of the photographs that could not be read; names that are not text are escaped."""
+    skipped = state.collection.skipped()
+    page = [
+        models.SkippedPhotoOut(key=printable(photo.key), reason=photo.reason)
+        for photo in skipped[offset : offset + limit]
+    ]
+    return models.SkippedOut(total=len(skipped), skipped=page)
+
+
+def select_rows(state: State, snapshot: Snapshot, query: ListingQuery) -> NDArray[np.int64]:
+    """The rows of all photographs that fit a query, in its order."""
+    rows = _in_state(state, snapshot, query.state)
+    if query.group is not None:
+        groups = snapshot.groups
+        rows = rows[:0] if groups is None else rows[groups.group_N[rows] == query.group]
+    if query.label is not None:
+        has_label = (snapshot.labels[row] == query.label for row in rows)
+        rows = rows[np.fromiter(has_label, np.bool_, len(rows))]
+    if query.folder is not None:
+        rows = rows[snapshot.folder_N[rows] == query.folder]
+    match query.sort:
         case "key":
             return np.sort(rows)
-        case "doubt" if now.doubt_N is not None:
-            return rows[np.argsort(-now.doubt_N[rows], kind="stable")]
+        case "doubt" if snapshot.doubt_N is not None:
+            return rows[np.argsort(-snapshot.doubt_N[rows], kind="stable")]
         case "typical":
-            return rows[np.argsort(-now.typical_N[rows], kind="stable")]
+            return rows[np.argsort(-snapshot.typical_N[rows], kind="stable")]
     return rows
 
 
-def odd_rows(state: State, now: Now) -> NDArray[np.int64]:
-    """The photographs that are least like any other, oddest first: one in fifty, at most 500."""
-    count = min(MOST_ODD, int(np.ceil(ODD_SHARE * len(now.photos)))) if len(now.photos) > 1 else 0
-    return (
-        np.argsort(-state.oddness(now), kind="stable")[:count] if count else np.zeros(0, np.int64)
-    )
+def outlier_rows(state: State, snapshot: Snapshot) -> NDArray[np.int64]:
+    """The photographs least like any other, oddest first: 2 % of all, at most 500."""
+    if len(snapshot.photos) < 2:
+        return np.zeros(0, np.int64)
+    count = min(MOST_OUTLIERS, int(np.ceil(OUTLIER_SHARE * len(snapshot.photos))))
+    return np.argsort(-state.oddness(snapshot), kind="stable")[:count]
 
 
-def _in_state(state: State, now: Now, name: models.State) -> NDArray[np.int64]:
+def _in_state(state: State, snapshot: Snapshot, name: models.StateFilter) -> NDArray[np.int64]:
     match name:
         case "labelled":
-            return np.flatnonzero(now.is_labelled_N)
+            return np.flatnonzero(snapshot.is_labelled_N)
         case "unlabelled":
-            return np.flatnonzero(~now.is_labelled_N)
+            return np.flatnonzero(~snapshot.is_labelled_N)
         case "doubtful":
-            return now.doubtful
+            return snapshot.doubtful
         case "outliers":
-            return odd_rows(state, now)
+            return outlier_rows(state, snapshot)
         case "duplicates":
-            return np.array([row for rows in state.duplicates(now) for row in rows], dtype=np.int64)
-    return np.arange(len(now.photos))
+            sets = state.duplicates(snapshot)
+            return np.array([row for rows in sets for row in rows], dtype=np.int64)
+    return np.arange(len(snapshot.photos))

@@ -1,4 +1,4 @@
-"""Layouts of the map: a quick one at once, and a better one made in the background and kept on disk.
+"""Layouts of the map: a quick one at once, and a better one, made in the background and cached.
 
 C/cache/maps/<digest of the vectors>-<method>.npy
 
@@ -17,49 +17,53 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lodisc.collection.collection import Photos
-from lodisc.vectors.projection import Method, layout
-from lodisc.web.state.cache import keep
-from lodisc.web.state.memo import Kept
+from lodisc.vectors.projection import Method, project
+from lodisc.web.state.cache import write_cache
+from lodisc.web.state.memo import Memo
 
-PATIENCE = 1.0  # seconds that a request waits for the better one
+PATIENCE = 1.0  # seconds that a request waits for the better layout
 QUICK: Method = "pca"
 log = logging.getLogger("lodisc.web")
 
 
 @dataclass(frozen=True, eq=False)
 class Layout:
-    """Where the photographs lie, `[N, 2]` in 0..1, by which method, and the better one that is being made."""
+    """Positions of the photographs, their method, and the better method that is still running."""
 
     places_N2: NDArray[np.float32]
+    """In 0..1."""
     method: Method
     making: Method | None = None
 
 
 class Layouts:
-    """The layouts of a collection; safe from several threads. Its folder may be deleted at any time."""
+    """The layouts of a collection; safe from several threads. `folder` may be deleted any time."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._lock = threading.Lock()
         self._worker: threading.Thread | None = None
-        self._quick: Kept[Layout] = Kept()
-        self._better: tuple[Photos, Layout | None] | None = None  # None where it could not be made
+        self._quick: Memo[Layout] = Memo()
+        # Of which photographs it is; the layout is None if it failed
+        self._better: tuple[Photos, Layout | None] | None = None
 
     def get(self, photos: Photos) -> Layout:
-        """The best layout that there is by now; the first call begins to make a better one."""
+        """The best layout so far; the first call starts a better one."""
         worker = self._working(photos)
         if worker is not None:
             worker.join(PATIENCE)
         better = self._better
         if better is not None and better[0] is photos and better[1] is not None:
             return better[1]
-        quick = self._quick.get(photos, lambda: Layout(layout(photos.vectors, method=QUICK), QUICK))
+        quick = self._quick.get(
+            photos, lambda: Layout(project(photos.vectors, method=QUICK), QUICK)
+        )
         return Layout(
             quick.places_N2, QUICK, making=better_method() if worker is not None else None
         )
 
     def making(self, photos: Photos) -> Method | None:
-        """The better layout that is being made; the first call begins to make it."""
+        """The method of the better layout that is being made; the first call starts it."""
         return better_method() if self._working(photos) is not None else None
 
     def _working(self, photos: Photos) -> threading.Thread | None:
@@ -72,22 +76,22 @@ class Layouts:
             return self._worker
 
     def _make(self, photos: Photos) -> None:
-        method, made = better_method(), None
+        method, better = better_method(), None
         digest = blake2b(np.ascontiguousarray(photos.vectors).tobytes(), digest_size=16).hexdigest()
         path = self.folder / f"{digest}-{method}.npy"
         try:
             places_N2 = _read(path, len(photos))
             if places_N2 is None:
-                places_N2 = layout(photos.vectors, method=method)
+                places_N2 = project(photos.vectors, method=method)
                 stream = BytesIO()
                 np.save(stream, places_N2.astype(np.float32), allow_pickle=False)
-                keep(stream.getvalue(), path)
-            made = Layout(places_N2, method)
+                write_cache(stream.getvalue(), path)
+            better = Layout(places_N2, method)
         except (ValueError, MemoryError) as error:
-            log.warning("The map stays the quick one: %s", error)
+            log.warning("The map keeps its quick layout: %s", error)
         finally:
             with self._lock:
-                self._better, self._worker = (photos, made), None
+                self._better, self._worker = (photos, better), None
 
 
 def better_method() -> Method:
@@ -96,7 +100,7 @@ def better_method() -> Method:
 
 
 def _read(path: Path, count: int) -> NDArray[np.float32] | None:
-    """A layout that was kept; none where there is none or it is damaged."""
+    """A cached layout; None if there is none, or a damaged one."""
     try:
         places_N2 = np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError):

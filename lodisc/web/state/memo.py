@@ -1,4 +1,4 @@
-"""Things that take a while to make, kept for as long as what they were made from is the same."""
+"""Memoised results."""
 
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
@@ -8,42 +8,45 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 
 
-class Kept(Generic[T]):
-    """The last thing made; threads that ask for the next one at the same time wait for one making."""
+class Memo(Generic[T]):
+    """Remembers the last result and its key; concurrent callers share one computation."""
 
     def __init__(self) -> None:
-        self._making = Lock()
+        self._computing = Lock()
         self._last: tuple[Hashable, T] | None = None
 
-    def get(self, made_from: Hashable, make: Callable[[], T]) -> T:
-        """The thing made from this, made now unless it was."""
+    def get(self, key: Hashable, compute: Callable[[], T]) -> T:
+        """The result for this key, computed unless it is the last one."""
         last = self._last
-        if last is None or last[0] != made_from:
-            with self._making:
+        if last is None or last[0] != key:
+            with self._computing:
                 last = self._last
-                if last is None or last[0] != made_from:
-                    last = self._last = (made_from, make())
+                if last is None or last[0] != key:
+                    last = self._last = (key, compute())
         return last[1]
 
 
-class Latest(Generic[T]):
-    """The things used last, at most `most` of them, by name; safe from several threads."""
+class LruCache(Generic[T]):
+    """The results used last, at most `most` of them; safe from several threads."""
 
     def __init__(self, most: int) -> None:
         self._most = most
         self._lock = Lock()
-        self._kept: OrderedDict[Hashable, T] = OrderedDict()
+        self._results: OrderedDict[Hashable, T] = OrderedDict()
 
-    def get(self, name: Hashable, make: Callable[[], T]) -> T:
-        """The thing of this name, made now unless it is kept; where two threads make it, both get that of the first."""
+    def get(self, key: Hashable, compute: Callable[[], T]) -> T:
+        """The result for this key, computed unless it is remembered.
+
+        If two threads compute it at the same time, both get the result of the first.
+        """
         with self._lock:
-            if name in self._kept:
-                self._kept.move_to_end(name)
-                return self._kept[name]
-        made = make()
+            if key in self._results:
+                self._results.move_to_end(key)
+                return self._results[key]
+        computed = compute()
         with self._lock:
-            kept = self._kept.setdefault(name, made)
-            self._kept.move_to_end(name)
-            while len(self._kept) > self._most:
-                self._kept.popitem(last=False)
-        return kept
+            result = self._results.setdefault(key, computed)
+            self._results.move_to_end(key)
+            while len(self._results) > self._most:
+                self._results.popitem(last=False)
+        return result

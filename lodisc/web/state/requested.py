@@ -1,15 +1,13 @@
 """From an id to a photograph of the collection, or to an upload."""
 
 from dataclasses import dataclass
-from http import HTTPStatus
 
 import numpy as np
 from numpy.typing import NDArray
-from starlette.exceptions import HTTPException
 
-from lodisc.data.decode import Unreadable
 from lodisc.web import models
-from lodisc.web.state.snapshot import Now
+from lodisc.web.state.errors import NotFound
+from lodisc.web.state.snapshot import Snapshot
 from lodisc.web.state.state import State
 from lodisc.web.state.uploads import Upload
 
@@ -17,74 +15,59 @@ UPLOADED = "upload-"
 
 
 @dataclass(frozen=True, eq=False)
-class Source:
-    """A photograph that was asked for: a row of the collection or an upload."""
+class RequestedPhoto:
+    """A photograph that a request names: a row of the collection, or an upload."""
 
     state: State
-    now: Now
+    snapshot: Snapshot
     row: int | None
     upload: Upload | None
 
     @property
-    def photo(self) -> models.Photo:
-        """What the API says of it."""
-        return self.now.photo(self.row) if self.row is not None else uploaded_photo(self._uploaded)
+    def photo(self) -> models.PhotoOut:
+        """Its description in the API."""
+        if self.row is None:
+            return models.PhotoOut.model_validate({"id": self._upload.id, "key": self._upload.name})
+        return self.snapshot.photo(self.row)
 
     @property
     def vector(self) -> NDArray[np.float32]:
         """Its vector [D]."""
-        return self.now.photos.vectors[self.row] if self.row is not None else self._uploaded.vector
+        return self._upload.vector if self.row is None else self.snapshot.photos.vectors[self.row]
 
     @property
     def digest(self) -> str:
-        """Another one for other bytes."""
-        return (
-            str(self.now.photos.table["digest"][self.row].as_py())
-            if self.row is not None
-            else self._uploaded.id
-        )
+        """Differs for other bytes."""
+        if self.row is None:
+            return self._upload.id
+        return str(self.snapshot.photos.table["digest"][self.row].as_py())
 
     @property
     def name(self) -> str:
-        """Another one for other bytes or another encoder."""
-        return f"{self.now.photos.fingerprint}-{self.digest}"
+        """Differs for other bytes or another encoder."""
+        return f"{self.snapshot.photos.fingerprint}-{self.digest}"
 
     def read(self) -> bytes:
-        """The bytes of its file; answers 404 with the reason where they can't be read."""
+        """The bytes of its file; raises `Unreadable`."""
         if self.row is None:
-            return self._uploaded.picture
-        try:
-            return self.now.photos.photo(self.row).read()
-        except Unreadable as error:
-            raise gone(error) from None
+            return self._upload.picture
+        return self.snapshot.photos.photo(self.row).read()
 
     @property
-    def _uploaded(self) -> Upload:
+    def _upload(self) -> Upload:
         assert self.upload is not None
         return self.upload
 
 
-def find(state: State, id: str) -> Source:
-    """The photograph with this id; answers 404 where there is none."""
-    now = state.now()
+def find(state: State, id: str) -> RequestedPhoto:
+    """The photograph with this id; raises `NotFound`."""
+    snapshot = state.snapshot()
     if id.startswith(UPLOADED):
         upload = state.uploads.get(id)
-        if upload is None or upload.fingerprint != now.photos.fingerprint:
-            raise HTTPException(
-                HTTPStatus.NOT_FOUND, "That upload is no longer kept; upload it again"
-            )
-        return Source(state, now, None, upload)
-    row = now.photos.by_id.get(id)
+        if upload is None or upload.fingerprint != snapshot.photos.fingerprint:
+            raise NotFound("That upload is no longer kept; upload it again")
+        return RequestedPhoto(state, snapshot, None, upload)
+    row = snapshot.photos.by_id.get(id)
     if row is None:
-        raise HTTPException(HTTPStatus.NOT_FOUND, "No photograph of the collection has that id")
-    return Source(state, now, row, None)
-
-
-def uploaded_photo(upload: Upload) -> models.Photo:
-    """What the API says of an upload."""
-    return models.Photo.model_validate({"id": upload.id, "key": upload.name})
-
-
-def gone(error: Unreadable) -> HTTPException:
-    """The answer for a photograph that can't be read."""
-    return HTTPException(HTTPStatus.NOT_FOUND, f"The photograph can't be read: {error}")
+        raise NotFound("No photograph of the collection has that id")
+    return RequestedPhoto(state, snapshot, row, None)

@@ -1,4 +1,4 @@
-"""One state of everything that is known of the photographs, row by row, and what the API says of one.
+"""Photographs, labels, groups and names at one moment, row by row.
 
 Axes: N photographs, D feature.
 """
@@ -7,58 +7,55 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lodisc.collection.collection import Photos
-from lodisc.vectors.clusters import Group, Grouping, typical
+from lodisc.vectors.clusters import Group, Grouping, typicality
 from lodisc.web import models
 
 if TYPE_CHECKING:
-    from lodisc.vectors.classifier import Names
+    from lodisc.vectors.classifier import Predictions
 
 DOUBTFUL, FITS_LEAST = 0.5, 0.1
 
 
 @dataclass(frozen=True, eq=False)
 class Groups:
-    """The groups, and which of them each row belongs to."""
+    """The groups, and the group of each row."""
 
     grouping: Grouping
     group_N: NDArray[np.int64]
     doubt_N: NDArray[np.float32]
-    described: list[Group]
-    digest: str
-    """Of who is in which group."""
+    groups: list[Group]
+    membership_digest: str
+    """Changes whenever a photograph comes, goes or changes its group."""
 
 
 @dataclass(frozen=True, eq=False)
-class Now:
-    """Photographs, labels, groups and names as they are together; it never changes."""
+class Snapshot:
+    """Photographs, labels, groups and names that belong together; it never changes."""
 
     version: str
     photos: Photos
-    typed: int
-    """The version of the labels."""
-    labels: dict[str, str]
-    """What people typed, by key."""
+    labels_version: int
+    labels_by_key: dict[str, str]
+    """The labels that people gave."""
     groups: Groups | None = None
-    names: Names | None = None
-    """The last `Names` that were learnt from these photographs, perhaps before the last label."""
+    names: Predictions | None = None
+    """The last `Predictions` learnt from these photographs, perhaps before the last label."""
 
     @cached_property
-    def label_N(self) -> list[str | None]:
+    def labels(self) -> list[str | None]:
         """The label of each row."""
-        return [self.labels.get(key) for key in self.photos.keys]
+        return [self.labels_by_key.get(key) for key in self.photos.keys]
 
     @cached_property
     def is_labelled_N(self) -> NDArray[np.bool_]:
-        """Which rows a person has labelled."""
-        return np.fromiter(
-            (label is not None for label in self.label_N), np.bool_, len(self.photos)
-        )
+        """Which rows have a label."""
+        return np.fromiter((label is not None for label in self.labels), np.bool_, len(self.photos))
 
     @cached_property
     def folder_N(self) -> NDArray[np.object_]:
@@ -67,66 +64,62 @@ class Now:
 
     @cached_property
     def doubt_N(self) -> NDArray[np.float32] | None:
-        """How doubtful each row is, 0..1: its name, or else its group; None before there is either.
+        """How doubtful the name of each row is, 0..1; without names, how doubtful its group is.
 
-        A label is as doubtful as the probe is sure of another name.
+        The doubt of a labelled row is the confidence of a name that contradicts its label.
+        None without names and groups.
         """
         if self.names is None:
-            return (
-                None
-                if self.groups is None
-                else np.where(self.is_labelled_N, np.float32(0), self.groups.doubt_N)
-            )
+            if self.groups is None:
+                return None
+            return np.where(self.is_labelled_N, np.float32(0), self.groups.doubt_N)
         confidence_N = self.names.confidence.astype(np.float32)
         contradicted_N = np.fromiter(
-            (a != b for a, b in zip(self.names.names, self.label_N, strict=True)),
+            (a != b for a, b in zip(self.names.labels, self.labels, strict=True)),
             np.bool_,
             len(self.photos),
         )
-        return np.where(
-            self.is_labelled_N, np.where(contradicted_N, confidence_N, 0), 1 - confidence_N
-        ).astype(np.float32)
+        label_doubt_N = np.where(contradicted_N, confidence_N, 0)
+        doubt_N = np.where(self.is_labelled_N, label_doubt_N, 1 - confidence_N)
+        return doubt_N.astype(np.float32)
 
     @cached_property
     def doubtful(self) -> NDArray[np.int64]:
-        """The rows to look at, most doubtful first: names more likely wrong than right, or else the tenth that fits its groups least."""
+        """The rows to check, most doubtful first.
+
+        They are the rows whose name is more likely wrong than right; without names, the 10 % of
+        the rows that fit their group least.
+        """
         if self.doubt_N is None or not len(self.photos):
             return np.zeros(0, np.int64)
-        least = (
-            DOUBTFUL
-            if self.names is not None
-            else max(1e-6, float(np.quantile(self.doubt_N, 1 - FITS_LEAST)))
-        )
+        if self.names is not None:
+            least = DOUBTFUL
+        else:
+            least = max(1e-6, float(np.quantile(self.doubt_N, 1 - FITS_LEAST)))
         rows = np.flatnonzero(self.doubt_N >= least)
         return rows[np.argsort(-self.doubt_N[rows], kind="stable")]
 
     @cached_property
     def typical_N(self) -> NDArray[np.float32]:
-        """How near each row lies to the middle of its group, or of all."""
+        """How close each row is to the centre of its group; without groups, to that of all."""
         vectors_ND = self.photos.vectors
+        if not len(vectors_ND):
+            return np.zeros(0, np.float32)
         if self.groups is None:
-            return (
-                vectors_ND @ vectors_ND.mean(axis=0) if len(vectors_ND) else np.zeros(0, np.float32)
-            )
-        return typical(vectors_ND, self.groups.grouping, self.groups.group_N)
+            return vectors_ND @ vectors_ND.mean(axis=0)
+        return typicality(vectors_ND, self.groups.grouping, self.groups.group_N)
 
-    def photo(self, row: int) -> models.Photo:
-        """What the API says of a row."""
-        return models.Photo(**self.described(row))
-
-    def described(self, row: int) -> dict[str, Any]:
-        """The fields of `models.Photo`."""
-        table = self.photos.table
-        return {
-            "id": self.photos.ids[row],
-            "key": self.photos.keys[row],
-            "folder": self.folder_N[row],
-            "split": table["split"][row].as_py(),
-            "label": self.label_N[row],
-            "group": None if self.groups is None else int(self.groups.group_N[row]),
-            "name": None if self.names is None else self.names.names[row],
-            "confidence": None
-            if self.names is None
-            else round(float(self.names.confidence[row]), 4),
-            "doubt": None if self.doubt_N is None else round(float(self.doubt_N[row]), 4),
-        }
+    def photo(self, row: int) -> models.PhotoOut:
+        """The description of a row in the API."""
+        names, doubt_N = self.names, self.doubt_N
+        return models.PhotoOut(
+            id=self.photos.ids[row],
+            key=self.photos.keys[row],
+            folder=self.folder_N[row],
+            split=self.photos.table["split"][row].as_py(),
+            label=self.labels[row],
+            group=None if self.groups is None else int(self.groups.group_N[row]),
+            name=None if names is None else names.labels[row],
+            confidence=None if names is None else round(float(names.confidence[row]), 4),
+            doubt=None if doubt_N is None else round(float(doubt_N[row]), 4),
+        )

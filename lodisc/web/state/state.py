@@ -1,163 +1,173 @@
-"""The opened collection with all that is derived from it: made when it is first asked for, and again when what it was made from changes."""
+"""An open collection and everything computed from it, lazily, and again when its inputs change."""
 
 from __future__ import annotations
 
 import logging
+import os
 import threading
 from collections.abc import Callable
 from functools import partial
 from hashlib import blake2b
-from http import HTTPStatus
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import numpy as np
-from fastapi import Depends, Request
 from numpy.typing import NDArray
 
 from lodisc.collection.collection import Collection, Photos
-from lodisc.collection.grouping import GROUPS, load_groups
-from lodisc.vectors.clusters import assign, describe
-from lodisc.web.errors import one_line, refusing
-from lodisc.web.label_models import Changed
-from lodisc.web.state.encoding import Seer
+from lodisc.collection.grouping import load_groups
+from lodisc.errors import UserError
+from lodisc.vectors.clusters import assign, list_groups
+from lodisc.web.label_models import ChangeOut
+from lodisc.web.state.encoding import SharedEncoder
+from lodisc.web.state.errors import reading
 from lodisc.web.state.map_layouts import Layouts
-from lodisc.web.state.memo import Kept, Latest
-from lodisc.web.state.snapshot import Groups, Now
+from lodisc.web.state.memo import LruCache, Memo
+from lodisc.web.state.snapshot import Groups, Snapshot
 from lodisc.web.state.thumbnails import Thumbnails
 from lodisc.web.state.uploads import Uploads
+from lodisc.web.text import one_line
 
 if TYPE_CHECKING:
-    from lodisc.vectors.classifier import Names
+    from lodisc.vectors.classifier import Predictions
 
-MOST_DOUBTFUL = 12  # shown of each group
-MOST_DONE = 1000  # actions whose answers are kept, should they be sent again
+MOST_DOUBTFUL = 12  # listed of each group
+MOST_ACTIONS = 1000  # whose answers are remembered, in case a request is repeated
+# Photographs decoded at a time; each may need half a gigabyte
+MOST_DECODED = max(1, min(4, os.cpu_count() or 1))
 log = logging.getLogger("lodisc.web")
 
 
 class State:
-    """What all requests share; safe from several threads. Raises `ValueError` when the folder holds no collection."""
+    """What all requests share; safe from several threads.
+
+    Raises `UserError` for a folder that does not hold a collection.
+    """
 
     def __init__(self, path: Path) -> None:
         self.name = path.resolve().name
         self.collection = Collection(path)
-        self.thumbnails = Thumbnails(self.collection.path / "cache" / "thumbnails")
-        self.layouts = Layouts(self.collection.path / "cache" / "maps")
+        self.decoding_slots = threading.Semaphore(MOST_DECODED)
+        files = self.collection.files
+        self.thumbnails = Thumbnails(files.thumbnails, self.decoding_slots)
+        self.layouts = Layouts(files.projections)
         self.uploads = Uploads()
-        self.seer = Seer(self.collection)
-        self.grouping, self._naming = threading.Lock(), threading.Lock()  # one at a time
+        self.encoder = SharedEncoder(self.collection, self.decoding_slots)
+        self.regroup_lock, self._naming_lock = threading.Lock(), threading.Lock()
         self.trouble: str | None = None
-        self._now: Kept[Now] = Kept()
-        self._labels: Kept[dict[str, str]] = Kept()
-        self._groups: Kept[Groups | None] = Kept()
-        self._names: Kept[Names] = Kept()
-        self._learnt: tuple[Photos, Names] | None = None
-        self._duplicates: Kept[list[list[int]]] = Kept()
-        self._oddness: Kept[NDArray[np.float32]] = Kept()
-        self._done: Latest[Kept[Changed]] = Latest(MOST_DONE)
+        self._snapshot: Memo[Snapshot] = Memo()
+        self._labels: Memo[dict[str, str]] = Memo()
+        self._groups: Memo[Groups | None] = Memo()
+        self._names: Memo[Predictions] = Memo()
+        self._last_names: tuple[Photos, Predictions] | None = None
+        self._duplicates: Memo[list[list[int]]] = Memo()
+        self._oddness: Memo[NDArray[np.float32]] = Memo()
+        self._answers: LruCache[Memo[ChangeOut]] = LruCache(MOST_ACTIONS)
 
     def warm_up(self) -> None:
-        """Make in the background what takes the first requests long; `trouble` says why the encoder can't be had."""
+        """Prepare in the background what would delay the first requests.
+
+        `trouble` then holds the reason if something failed.
+        """
 
         def work() -> None:
             try:
                 self.names()
-                self.seer.warm_up()
+                self.encoder.warm_up()
                 self.trouble = None
-            except Exception as error:  # whatever it is, the page shows it and the rest goes on
-                self.trouble = one_line(str(getattr(error, "detail", error)))
+            except Exception as error:  # of any kind: the page shows it, and the rest works
+                self.trouble = one_line(str(error))
                 log.warning("Not ready: %s", self.trouble)
 
         threading.Thread(target=work, name="warm-up", daemon=True).start()
 
-    def now(self) -> Now:
-        """Everything that is known of the photographs at this moment."""
-        with refusing(HTTPStatus.SERVICE_UNAVAILABLE):
-            photos, typed = self.collection.photos(), self.collection.labels.version
-            stamp = _stamp(self.collection.path / GROUPS)
-            learnt = self._learnt if self._learnt and self._learnt[0] is photos else None
-            return self._now.get(
-                (photos, typed, stamp, learnt),
-                lambda: self._join(photos, typed, stamp, learnt and learnt[1]),
+    def snapshot(self) -> Snapshot:
+        """The photographs, labels, groups and names at this moment.
+
+        Raises `CollectionUnreadable`.
+        """
+        with reading():
+            photos, labels_version = self.collection.photos(), self.collection.labels.version
+            stamp = _stamp(self.collection.files.groups)
+            last = self._last_names
+            names = last[1] if last is not None and last[0] is photos else None
+            return self._snapshot.get(
+                (photos, labels_version, stamp, names),
+                lambda: self._join(photos, labels_version, stamp, names),
             )
 
-    def names(self) -> tuple[Now, Names]:
-        """What the probe learns from all labels typed so far, and the state with it."""
-        from lodisc.vectors.classifier import name_photos
+    def names(self) -> tuple[Snapshot, Predictions]:
+        """The names learnt from all labels so far, and a snapshot that holds them."""
+        from lodisc.vectors.classifier import predict_labels
 
         while True:
-            with self._naming:  # who waited for another one's turn learns from what was typed meanwhile, if anything was
-                now = self.now()
+            with self._naming_lock:  # whoever waited learns from the labels given meanwhile
+                snapshot = self.snapshot()
                 names = self._names.get(
-                    (now.photos, now.typed), partial(name_photos, now.photos.vectors, now.label_N)
+                    (snapshot.photos, snapshot.labels_version),
+                    partial(predict_labels, snapshot.photos.vectors, snapshot.labels),
                 )
-                self._learnt = (now.photos, names) if len(names.classes) > 1 else None
-            joined = self.now()
-            if joined.photos is now.photos:  # else photographs came or went meanwhile
+                self._last_names = (snapshot.photos, names) if len(names.classes) > 1 else None
+            joined = self.snapshot()
+            if joined.photos is snapshot.photos:  # else photographs came or went meanwhile
                 return joined, names
 
-    def learn(self, vectors_ND: NDArray[np.float32], labels: list[str | None]) -> Names:
-        """`name_photos`, anew only where the names that are kept are of other photographs or labels."""
-        from lodisc.vectors.classifier import name_photos
+    def learn(self, vectors_ND: NDArray[np.float32], labels: list[str | None]) -> Predictions:
+        """`predict_labels`, computed only if the remembered names have other inputs."""
+        from lodisc.vectors.classifier import predict_labels
 
-        now, names = self.names()
-        return (
-            names
-            if vectors_ND is now.photos.vectors and labels == now.label_N
-            else name_photos(vectors_ND, labels)
-        )
+        snapshot, names = self.names()
+        if vectors_ND is snapshot.photos.vectors and labels == snapshot.labels:
+            return names
+        return predict_labels(vectors_ND, labels)
 
-    def duplicates(self, now: Now) -> list[list[int]]:
+    def duplicates(self, snapshot: Snapshot) -> list[list[int]]:
         """Rows of photographs that are nearly the same, largest set first."""
         from lodisc.vectors.neighbours import duplicates
 
-        digests = now.photos.table["digest"].to_pylist()
-        return self._duplicates.get(now.photos, lambda: duplicates(now.photos.vectors, digests))
+        photos = snapshot.photos
+        digests = photos.table["digest"].to_pylist()
+        return self._duplicates.get(photos, lambda: duplicates(photos.vectors, digests))
 
-    def oddness(self, now: Now) -> NDArray[np.float32]:
-        """How far each row lies from its nearest ones."""
+    def oddness(self, snapshot: Snapshot) -> NDArray[np.float32]:
+        """The distance [N] of each row to its nearest neighbours."""
         from lodisc.vectors.neighbours import outliers
 
-        return self._oddness.get(now.photos, lambda: outliers(now.photos.vectors))
+        photos = snapshot.photos
+        return self._oddness.get(photos, lambda: outliers(photos.vectors))
 
-    def once(self, id: str | None, act: Callable[[], Changed]) -> Changed:
-        """What `act` gives; where this id was acted on before, what was given then."""
-        return act() if id is None else self._done.get(id, Kept).get(id, act)
+    def once(self, id: str | None, act: Callable[[], ChangeOut]) -> ChangeOut:
+        """The answer of `act`; for an id that was used before, the answer it got then."""
+        return act() if id is None else self._answers.get(id, Memo).get(id, act)
 
     def _join(
-        self, photos: Photos, typed: int, stamp: tuple[int, int] | None, names: Names | None
-    ) -> Now:
-        labels = self._labels.get(typed, self.collection.labels.current)
+        self,
+        photos: Photos,
+        labels_version: int,
+        stamp: tuple[int, int] | None,
+        names: Predictions | None,
+    ) -> Snapshot:
+        labels_by_key = self._labels.get(labels_version, self.collection.labels.current)
         groups = self._groups.get((photos, stamp), lambda: self._read_groups(photos))
-        version = f"{photos.version}-{typed}-{stamp[0] if stamp else 0}"
-        return Now(version, photos, typed, labels, groups, names)
+        version = f"{photos.version}-{labels_version}-{stamp[0] if stamp else 0}"
+        return Snapshot(version, photos, labels_version, labels_by_key, groups, names)
 
     def _read_groups(self, photos: Photos) -> Groups | None:
         try:
             grouping = load_groups(self.collection)
-        except ValueError:  # `describe_health` says so; it is no reason to show nothing
+        except UserError:  # `describe_health` reports it; everything else still works
             return None
         if grouping is None or grouping.fingerprint != photos.fingerprint or not len(photos):
             return None
-        described = describe(photos.vectors, grouping, doubtful=MOST_DOUBTFUL)
+        groups = list_groups(photos.vectors, grouping, doubtful=MOST_DOUBTFUL)
         group_N, doubt_N = assign(photos.vectors, grouping)
-        members = blake2b(
-            group_N.tobytes() + "\n".join(photos.keys).encode(errors="surrogatepass"), digest_size=8
-        ).hexdigest()
-        return Groups(grouping, group_N, doubt_N, described, members)
-
-
-def opened(request: Request) -> State:
-    """The state of the application that a request was made to."""
-    state: State = request.app.state.opened
-    return state
-
-
-Opened = Annotated[State, Depends(opened)]
+        keys = "\n".join(photos.keys).encode(errors="surrogatepass")
+        digest = blake2b(group_N.tobytes() + keys, digest_size=8).hexdigest()
+        return Groups(grouping, group_N, doubt_N, groups, digest)
 
 
 def _stamp(path: Path) -> tuple[int, int] | None:
-    """Tells one state of a file from the next; none where there is no file."""
+    """Differs between two versions of a file; None if there is no file."""
     try:
         status = path.stat()
     except OSError:

@@ -1,50 +1,48 @@
-"""Small pictures of the photographs: made when first asked for, kept on disk by the digest of the photograph's bytes.
+"""Small pictures of the photographs, made on demand and cached by the digest of the file.
 
 C/cache/thumbnails/<2 hex>/<digest>-<size>.webp
 """
 
-import os
 import re
-import threading
 from hashlib import blake2b
 from io import BytesIO
 from pathlib import Path
+from threading import Semaphore
 
 from PIL import Image
 
 from lodisc.data.decode import decode
 from lodisc.data.photo import Photo
-from lodisc.web.state.cache import keep
+from lodisc.web.state.cache import write_cache
 
-MOST_ELONGATED = 3  # times as long as it is wide; what is longer is cut
+MOST_ELONGATED = 3  # longer side over shorter side; more is cut off
 PICTURE_SIDE = 1600
-MOST_AT_ONCE = max(
-    1, min(4, os.cpu_count() or 1)
-)  # photographs decoded at a time, as each may take half a gigabyte
-
-decoding = threading.Semaphore(MOST_AT_ONCE)
 
 
 class Thumbnails:
-    """The thumbnails of a collection; safe from several threads and processes. They may be deleted at any time."""
+    """The thumbnails of a collection; safe from several threads and processes.
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    `decoding_slots` bounds how many photographs are decoded at a time. The folder may be deleted
+    at any time.
+    """
+
+    def __init__(self, folder: Path, decoding_slots: Semaphore) -> None:
+        self.folder, self._decoding_slots = folder, decoding_slots
 
     def get(self, photo: Photo, *, digest: str, size: int) -> bytes:
-        """A WebP whose shorter side has `size` pixels; raises `Unreadable` for a photograph that has gone or is damaged."""
+        """A WebP whose shorter side has `size` pixels; raises `Unreadable`."""
         path = self._path(digest, size)
         if path is not None:
             try:
                 return path.read_bytes()
             except OSError:
                 pass
-        with decoding:
+        with self._decoding_slots:
             data = photo.read()
-            made = thumbnail(data, size=size)
+            webp = thumbnail(data, size=size)
         if path is not None and blake2b(data, digest_size=16).hexdigest() == digest:
-            keep(made, path)
-        return made
+            write_cache(webp, path)
+        return webp
 
     def _path(self, digest: str, size: int) -> Path | None:
         if not re.fullmatch(r"[0-9a-f]{8,128}", digest):
@@ -53,7 +51,10 @@ class Thumbnails:
 
 
 def thumbnail(data: bytes, *, size: int) -> bytes:
-    """A photograph as a small WebP, its shorter side `size` pixels unless it has fewer; raises `Unreadable`."""
+    """A photograph as a small WebP; raises `Unreadable`.
+
+    The shorter side has `size` pixels, or fewer if the photograph has fewer.
+    """
     image = decode(data, at_least=size)
     width, height = (min(side, MOST_ELONGATED * min(image.size)) for side in image.size)
     left, top = (image.width - width) / 2, (image.height - height) / 2
@@ -70,7 +71,10 @@ def thumbnail(data: bytes, *, size: int) -> bytes:
 
 
 def picture(data: bytes) -> bytes:
-    """A photograph as an upright JPEG without its metadata, at most 1600 pixels wide and high; raises `Unreadable`."""
+    """A photograph as an upright JPEG without metadata; raises `Unreadable`.
+
+    It is at most 1600 pixels wide and high.
+    """
     image = decode(data, at_least=PICTURE_SIDE)
     image.thumbnail((PICTURE_SIDE, PICTURE_SIDE), Image.Resampling.BICUBIC, reducing_gap=2.0)
     clean = Image.new("RGB", image.size)

@@ -1,4 +1,4 @@
-"""Uploaded photographs: kept in memory only, the latest of them, and never part of the collection."""
+"""Uploaded photographs: the latest ones, in memory only, never part of the collection."""
 
 from collections import OrderedDict
 from dataclasses import dataclass
@@ -8,18 +8,24 @@ from threading import Lock
 import numpy as np
 from numpy.typing import NDArray
 
-MOST_BYTES = 128 * 2**20  # of all uploads that are kept
+MOST_BYTES = 128 * 2**20  # of all uploads together
 
 
 @dataclass(frozen=True, eq=False)
 class Upload:
-    """One upload: its picture as a JPEG and its vector [D], of length 1, by the encoder with this fingerprint."""
+    """One upload: its picture as a JPEG, and its vector by the encoder with this fingerprint."""
 
     id: str
     name: str
     picture: bytes
     vector: NDArray[np.float32]
+    """[D], of length 1."""
     fingerprint: str
+
+    @property
+    def size(self) -> int:
+        """Its bytes in memory."""
+        return len(self.picture) + self.vector.nbytes
 
 
 class Uploads:
@@ -27,28 +33,27 @@ class Uploads:
 
     def __init__(self, *, most_bytes: int = MOST_BYTES) -> None:
         self.most_bytes = most_bytes
-        self._kept: OrderedDict[str, Upload] = OrderedDict()
+        self._uploads: OrderedDict[str, Upload] = OrderedDict()
         self._lock = Lock()
 
     def put(self, upload: Upload) -> None:
-        """Keep an upload, and forget the oldest ones when all together are too large."""
+        """Add an upload, and drop the oldest ones while all together are too large."""
         with self._lock:
-            self._kept[upload.id] = upload
-            self._kept.move_to_end(upload.id)
-            while (
-                len(self._kept) > 1
-                and sum(len(kept.picture) + kept.vector.nbytes for kept in self._kept.values())
-                > self.most_bytes
-            ):
-                self._kept.popitem(last=False)
+            self._uploads[upload.id] = upload
+            self._uploads.move_to_end(upload.id)
+            while len(self._uploads) > 1 and self._total() > self.most_bytes:
+                self._uploads.popitem(last=False)
 
     def get(self, id: str) -> Upload | None:
-        """An upload that is still kept."""
+        """The upload with this id; None if it was dropped."""
         with self._lock:
-            found = self._kept.get(id)
-            if found is not None:
-                self._kept.move_to_end(id)
-            return found
+            upload = self._uploads.get(id)
+            if upload is not None:
+                self._uploads.move_to_end(id)
+            return upload
+
+    def _total(self) -> int:
+        return sum(upload.size for upload in self._uploads.values())
 
 
 def upload_id(data: bytes) -> str:

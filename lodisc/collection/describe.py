@@ -1,0 +1,296 @@
+"""What is said about a collection: its labels, groups, near-duplicates, outliers and look-alikes.
+
+The `describe_*` functions are what the command line prints; the API says the same about groups.
+The TypedDicts are the JSON of `--json`. A photograph has its key and its label in all of them.
+
+Axes: N photographs.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypedDict
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lodisc.collection.grouping import group_photos
+from lodisc.console import progress_bar
+from lodisc.vectors.clusters import CRITERION, Group, Grouping, assign, list_groups
+
+if TYPE_CHECKING:
+    from lodisc.collection.collection import Collection, Photos
+    from lodisc.vectors.classifier import Accuracy
+
+LAST = 5  # actions in the history of labels
+
+
+class PhotoEntry(TypedDict):
+    """A photograph of the collection."""
+
+    key: str
+    label: str | None
+    """What a person called it."""
+
+
+class ScoredEntry(PhotoEntry):
+    """A photograph with a score: of an outlier the oddness, of a look-alike the cosine."""
+
+    score: float
+
+
+class LookAlikeEntry(ScoredEntry):
+    """A look-alike, and where it lies."""
+
+    path: str
+
+
+class AccuracyEntry(TypedDict):
+    """In percent, with a 95 % interval, of `n` photographs."""
+
+    value: float
+    low: float
+    high: float
+    n: int
+
+
+class ActionEntry(TypedDict):
+    """Something that was done to labels."""
+
+    time: str
+    what: str
+    undone: bool
+
+
+class LabelsResult(TypedDict):
+    """`lodisc labels show --json`"""
+
+    photographs: int
+    labelled: int
+    labels: dict[str, int]
+    """Photographs by label, most frequent first."""
+    accuracy: AccuracyEntry | None
+    """Of the predictions from these labels."""
+    reason: str | None
+    """Why there is no accuracy, or which labels it does not cover."""
+    next: list[str]
+    """Keys of photographs to label next, best first."""
+    history: list[ActionEntry]
+    """The last actions, newest first."""
+
+
+class GroupEntry(TypedDict):
+    """A group; see `GroupDescription`."""
+
+    group: int
+    size: int
+    label: str | None
+    label_count: int
+    labelled: int
+    representative: PhotoEntry
+    doubtful: list[PhotoEntry]
+
+
+class GroupsResult(TypedDict):
+    """`lodisc group --json`; `k` to `groups` are as in `GET /api/groups`."""
+
+    photographs: int
+    seed: int
+    k: int
+    criterion: str | None
+    tried: list[tuple[int, float, float]]
+    groups: list[GroupEntry]
+
+
+class DuplicatesResult(TypedDict):
+    """`lodisc search --duplicates --json`"""
+
+    photographs: int
+    total: int
+    sets: list[list[PhotoEntry]]
+    """Largest set first."""
+
+
+class OutliersResult(TypedDict):
+    """`lodisc search --outliers --json`"""
+
+    photographs: int
+    outliers: list[ScoredEntry]
+    """Oddest first."""
+
+
+@dataclass(frozen=True)
+class GroupDescription:
+    """One group, for people; photographs are given by their rows."""
+
+    group: int
+    size: int
+    label: str | None
+    """The most frequent label in the group; ties go to the label that comes first by key."""
+    label_count: int
+    """How many photographs of the group have that label."""
+    labelled: int
+    """How many photographs of the group have any label."""
+    representative: int
+    """The most typical photograph."""
+    doubtful: list[int]
+    """The photographs that fit least, the most doubtful first."""
+
+
+@dataclass(frozen=True)
+class GroupsDescription:
+    """All groups that have photographs, for people, largest first."""
+
+    k: int
+    criterion: str | None
+    """What the number of groups was chosen by; None if it was given."""
+    tried: list[tuple[int, float, float]]
+    """Every number of groups that was tried, its criterion, and the standard error."""
+    groups: list[GroupDescription]
+
+
+def describe_grouping(
+    grouping: Grouping,
+    groups: Iterable[Group],
+    group_N: NDArray[np.int64],
+    labels: Sequence[str | None],
+) -> GroupsDescription:
+    """Describe `list_groups` of the photographs with these groups and labels, row by row."""
+    counts: dict[int, Counter[str]] = defaultdict(Counter)
+    for number, label in zip(group_N.tolist(), labels, strict=True):
+        if label is not None:
+            counts[number][label] += 1
+    descriptions = []
+    for group in sorted(groups, key=lambda group: -group.size):
+        label, count = next(iter(counts[group.group].most_common(1)), (None, 0))
+        description = GroupDescription(
+            group=group.group,
+            size=group.size,
+            label=label,
+            label_count=count,
+            labelled=counts[group.group].total(),
+            representative=group.representative,
+            doubtful=group.doubtful,
+        )
+        descriptions.append(description)
+    tried = [(k, value, error) for k, (value, error) in sorted(grouping.likelihoods.items())]
+    criterion = CRITERION if tried else None
+    return GroupsDescription(len(descriptions), criterion, tried, descriptions)
+
+
+def group_and_describe(
+    collection: Collection, *, k: int | None = None, seed: int = 0
+) -> GroupsResult:
+    """Group the photographs, save the grouping, and describe it.
+
+    Raises `UserError` for `k` below 1.
+    """
+    grouping = group_photos(collection, k=k, seed=seed)
+    photos, labels = collection.photos(), collection.labels.current()
+    description = describe_grouping(
+        grouping,
+        list_groups(photos.vectors, grouping),
+        assign(photos.vectors, grouping)[0],
+        [labels.get(key) for key in photos.keys],
+    )
+    entries = [
+        GroupEntry(
+            group=group.group,
+            size=group.size,
+            label=group.label,
+            label_count=group.label_count,
+            labelled=group.labelled,
+            representative=_entry(photos, labels, group.representative),
+            doubtful=[_entry(photos, labels, row) for row in group.doubtful],
+        )
+        for group in description.groups
+    ]
+    return GroupsResult(
+        photographs=len(photos),
+        seed=seed,
+        k=description.k,
+        criterion=description.criterion,
+        tried=description.tried,
+        groups=entries,
+    )
+
+
+def describe_labels(collection: Collection) -> LabelsResult:
+    """Photographs by label, the accuracy of the predictions from them, and the last actions."""
+    from lodisc.vectors.classifier import predict_labels  # loads torch
+
+    photos, current = collection.photos(), collection.labels.current()
+    labels = [current.get(key) for key in photos.keys]
+    counts = Counter(label for label in labels if label is not None)
+    predictions = predict_labels(photos.vectors, labels)
+    accuracy = predictions.accuracy
+    return LabelsResult(
+        photographs=len(photos),
+        labelled=counts.total(),
+        labels=dict(sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))),
+        accuracy=_accuracy_entry(accuracy) if accuracy else None,
+        reason=predictions.reason,
+        next=[photos.keys[row] for row in predictions.proposals],
+        history=[
+            ActionEntry(time=action.time, what=action.words, undone=action.undone)
+            for action in collection.labels.history(limit=LAST)
+        ],
+    )
+
+
+def _accuracy_entry(accuracy: Accuracy) -> AccuracyEntry:
+    return AccuracyEntry(
+        value=round(accuracy.value, 3),
+        low=round(accuracy.low, 3),
+        high=round(accuracy.high, 3),
+        n=accuracy.n,
+    )
+
+
+def describe_duplicates(collection: Collection) -> DuplicatesResult:
+    """Sets of photographs that are nearly the same."""
+    from lodisc.vectors.neighbours import duplicates
+
+    photos, labels = collection.photos(), collection.labels.current()
+    with progress_bar() as progress:
+        bar = progress.add_task("Comparing", total=len(photos), note="")
+        digests = photos.table["digest"].to_pylist()
+        sets = duplicates(photos.vectors, digests, advance=lambda rows: progress.advance(bar, rows))
+    return DuplicatesResult(
+        photographs=len(photos),
+        total=len(sets),
+        sets=[[_entry(photos, labels, row) for row in rows] for rows in sets],
+    )
+
+
+def describe_outliers(collection: Collection, *, top: int) -> OutliersResult:
+    """The `top` photographs that are least like any other."""
+    from lodisc.vectors.neighbours import outliers
+
+    photos, labels = collection.photos(), collection.labels.current()
+    oddness_N = outliers(photos.vectors)
+    rows = np.argsort(-oddness_N, kind="stable")[:top].tolist()
+    return OutliersResult(
+        photographs=len(photos),
+        outliers=[
+            ScoredEntry(**_entry(photos, labels, row), score=round(float(oddness_N[row]), 4))
+            for row in rows
+        ],
+    )
+
+
+def describe_look_alikes(
+    photos: Photos, labels: Mapping[str, str], rows: Iterable[int], scores: Iterable[float]
+) -> list[LookAlikeEntry]:
+    """The photographs in these rows with their cosines."""
+    return [
+        LookAlikeEntry(**_entry(photos, labels, row), score=round(score, 4), path=photos.path(row))
+        for row, score in zip(rows, scores, strict=True)
+    ]
+
+
+def _entry(photos: Photos, labels: Mapping[str, str], row: int) -> PhotoEntry:
+    key = photos.keys[row]
+    return PhotoEntry(key=key, label=labels.get(key))

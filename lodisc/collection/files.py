@@ -1,0 +1,69 @@
+"""The folder of a collection: what lies where.
+
+C/
+  photos.lance/   the photographs and their vectors, in LanceDB (`store.py`)
+  labels.sqlite   what people typed, with its history (`labels.py`)
+  groups.json     the last grouping (`grouping.py`)
+  recall.json     how many exact answers the index finds, if there is one (`lookalikes.py`)
+  renamed.json    labels that follow renamed photographs, only while `index` runs (`index.py`)
+  skipped.jsonl   photographs that could not be read, and why
+  encoders/HEX/   the encoder that made the vectors, a timm directory, and `embedding.json`, which
+                  holds the settings of the embedding
+  cache/          thumbnails and projections; may be deleted
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+TABLE = "photos"
+
+
+@dataclass(frozen=True)
+class CollectionFiles:
+    """The files of a collection; nothing else spells their names."""
+
+    path: Path
+
+    @property
+    def photos(self) -> Path:
+        return self.path / f"{TABLE}.lance"
+
+    @property
+    def labels(self) -> Path:
+        return self.path / "labels.sqlite"
+
+    @property
+    def groups(self) -> Path:
+        return self.path / "groups.json"
+
+    @property
+    def recall(self) -> Path:
+        return self.path / "recall.json"
+
+    @property
+    def renamed(self) -> Path:
+        return self.path / "renamed.json"
+
+    @property
+    def skipped(self) -> Path:
+        return self.path / "skipped.jsonl"
+
+    @property
+    def thumbnails(self) -> Path:
+        return self.path / "cache" / "thumbnails"
+
+    @property
+    def projections(self) -> Path:
+        return self.path / "cache" / "maps"
+
+    @property
+    def encoders(self) -> Path:
+        return self.path / "encoders"
+
+    def encoder(self, fingerprint: str) -> Path:
+        """The encoder with this fingerprint."""
+        return self.encoders / fingerprint[:16]
+
+    def embedding_settings(self, fingerprint: str) -> Path:
+        """The settings of the embedding by the encoder with this fingerprint."""
+        return self.encoder(fingerprint) / "embedding.json"

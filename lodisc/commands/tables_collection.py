@@ -1,0 +1,126 @@
+"""What `embed`, `index`, `search`, `group` and `labels show` print for people."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from lodisc.commands.printing import print_line
+from lodisc.console import table
+from lodisc.data.photo import printable
+
+MOST_ROWS = 40
+
+
+def print_embedding(result: Mapping[str, Any]) -> None:
+    """Print one line on what `lodisc.embed` did."""
+    words = [f"{result['out']}: {result['embedded']:,} photographs embedded"]
+    if result["kept"]:
+        words.append(f", {result['kept']:,} were there already")
+    if result["skipped"]:
+        words.append(f", {result['skipped']:,} could not be read (listed in its _*.jsonl)")
+    print_line("".join([*words, f"; {result['parts']} parts"]))
+
+
+def print_indexing(result: Mapping[str, Any]) -> None:
+    """Print one line on what `lodisc.index` did, and one on the recall of an approximate index."""
+    counts = ", ".join(
+        f"{result[name]:,} {name}"
+        for name in ("added", "replaced", "kept", "removed")
+        if result[name]
+    )
+    words = [f"{printable(result['collection'])}: {result['photographs']:,} photographs ({counts})"]
+    if carried := result["labels_carried"]:
+        words.append(f"{carried:,} labels followed renamed photographs")
+    if edited := result["labels_of_edited"]:
+        words.append(
+            f"{edited:,} labels stayed with files of the same name and other content: look at them"
+        )
+    if skipped := result["skipped"]:
+        words.append(f"{skipped:,} could not be read, listed in skipped.jsonl")
+    print_line("; ".join(words))
+    _print_recall(result["recall"])
+
+
+def print_lookalikes(result: Mapping[str, Any]) -> None:
+    """Print a table for each photograph that was asked for."""
+    if result["allowed"] is not None:
+        counts = f"{result['allowed']:,} of {result['photographs']:,}"
+        print_line(f"{counts} photographs meet the condition.")
+    _print_recall(result["recall"])
+    for answer in result["answers"]:
+        rows = [
+            [printable(photo["key"]), f"{photo['score']:.3f}", photo["label"] or ""]
+            for photo in answer["found"]
+        ]
+        table(f"Like {printable(answer['query'])}", ["photograph", "cosine", "label"], rows)
+
+
+def _print_recall(recall: Mapping[str, Any] | None) -> None:
+    from lodisc.collection.lookalikes import Recall  # loads LanceDB
+
+    if recall:
+        print_line(Recall(**recall).words)
+
+
+def print_labels(summary: Mapping[str, Any]) -> None:
+    """Print the labels and their counts, how well they predict the rest, and the last actions."""
+    rows = [[label, f"{count:,}"] for label, count in summary["labels"].items()]
+    table("Labels", ["label", "photographs"], rows)
+    print_line(f"{summary['labelled']:,} of {summary['photographs']:,} photographs have a label.")
+    if accuracy := summary["accuracy"]:
+        interval = f"{accuracy['low']:.0f} to {accuracy['high']:.0f}"
+        print_line(
+            f"They name {accuracy['value']:.0f} % of those left out rightly "
+            f"({interval}, of {accuracy['n']:,})."
+        )
+    if summary["reason"]:
+        print_line(f"{summary['reason']}.")
+    for action in summary["history"]:
+        undone = " (undone)" if action["undone"] else ""
+        print_line(f"{action['time'][:16]}  {action['what']}{undone}")
+
+
+def print_groups(summary: Mapping[str, Any]) -> None:
+    """Print a table of the groups, largest first."""
+    groups = summary["groups"]
+    rows = [
+        [
+            str(group["group"]),
+            f"{group['size']:,}",
+            printable(group["representative"]["key"]),
+            _first_few(group["doubtful"]),
+        ]
+        for group in groups[:MOST_ROWS]
+    ]
+    title = f"{len(groups):,} groups of {summary['photographs']:,} photographs"
+    if summary["criterion"]:
+        title += f"; their number by the {summary['criterion']}"
+    table(title, ["", "photographs", "typical", "doubtful"], rows)
+    _print_rest(groups)
+
+
+def print_duplicates(summary: Mapping[str, Any]) -> None:
+    """Print a table of the sets of near-duplicates."""
+    sets = summary["sets"]
+    rows = [
+        [printable(photos[0]["key"]), f"{len(photos):,}", _first_few(photos[1:])]
+        for photos in sets[:MOST_ROWS]
+    ]
+    table(f"{len(sets):,} sets of near-duplicates", ["photograph", "in the set", "others"], rows)
+    _print_rest(sets)
+
+
+def print_outliers(summary: Mapping[str, Any]) -> None:
+    """Print a table of the photographs that are least like any other."""
+    rows = [[printable(photo["key"]), f"{photo['score']:.3f}"] for photo in summary["outliers"]]
+    table("Least like any other", ["photograph", "oddness"], rows)
+
+
+def _first_few(photos: list[dict[str, Any]]) -> str:
+    """The first three photographs, by the last part of their keys."""
+    few = ", ".join(printable(photo["key"].rsplit("/", 1)[-1]) for photo in photos[:3])
+    return few + (" …" if len(photos) > 3 else "")
+
+
+def _print_rest(rows: list[Any]) -> None:
+    if len(rows) > MOST_ROWS:
+        print_line(f"… and {len(rows) - MOST_ROWS:,} more; --json has them all")

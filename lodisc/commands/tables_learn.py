@@ -1,0 +1,95 @@
+"""What `evaluate`, `study` and `demo` print for people."""
+
+import shlex
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from lodisc.commands.printing import print_line
+from lodisc.console import table
+
+
+def print_evaluation(result: Mapping[str, Any]) -> None:
+    """Print a row for each metric and a column for each arm, with intervals, and the run's gain."""
+    from lodisc.evaluation.benchmark import TITLES  # loads torch
+
+    arms = result["arms"]
+    gain = ["gain"] if {"run", "start"} <= arms.keys() else []
+    rows = []
+    for (protocol, metric), title in TITLES.items():
+        estimates = {
+            name: arm[protocol][metric]
+            for name, arm in arms.items()
+            if metric in arm.get(protocol, {})
+        }
+        if estimates:
+            row = [title, *map(_with_interval, estimates.values())]
+            if gain:
+                row.append(f"{estimates['run']['value'] - estimates['start']['value']:+.1f}")
+            rows.append(row)
+    print_line(
+        f"{result['classes']} classes, {result['train']:,} training and {result['test']:,} "
+        "test photographs; percent, 95 % intervals"
+    )
+    table("", ["", *arms, *gain], rows)
+
+
+def _with_interval(estimate: Mapping[str, float]) -> str:
+    value, low, high = (_percent(estimate[name]) for name in ("value", "low", "high"))
+    return f"{value} ({low}–{high})"
+
+
+def _percent(value: float) -> str:
+    return f"{value:.1f}" if value < 99.95 else "100"
+
+
+def print_study(result: Mapping[str, Any]) -> None:
+    """Print the metrics of every arm, its gains over global only and a rival, and the findings."""
+    titles, arms = result["titles"], result["arms"]
+    seeds = ", ".join(map(str, result["seeds"]))
+    counts = f"{result['photographs']:,} test photographs, seeds {seeds}"
+    print_line(f"{result['question']} {result['data']}, {counts}")
+    rows = []
+    for arm, entry in arms.items():
+        steps = str(entry.get("steps", ""))
+        minutes = f"{entry['steps'] * entry['seconds_per_step'] / 60:.1f}" if steps else ""
+        rows.append([arm, steps, minutes, *map(_mean, entry["figures"].values())])
+    title = "\npercent, mean and standard deviation over the seeds"
+    table(title, ["", "steps", "min", *titles.values()], rows)
+    for name, other in {"differences": "global only", "beyond_rival": result["rival"]}.items():
+        rows = [
+            [arm, *map(_gain, entry[name].values())] for arm, entry in arms.items() if name in entry
+        ]
+        if rows:
+            table(f"\npoints above {other}, 95 % intervals", ["", *titles.values()], rows)
+    print_line(f"\n{result['findings']}\n{result['picture']}")
+
+
+def _mean(metric: Mapping[str, float | None]) -> str:
+    deviation = "" if metric["deviation"] is None else f" ±{metric['deviation']:.1f}"
+    return f"{metric['mean']:.1f}{deviation}"
+
+
+def _gain(difference: Mapping[str, float]) -> str:
+    return f"{difference['value']:+.1f} ({difference['low']:+.1f} {difference['high']:+.1f})"
+
+
+def print_demo(result: Mapping[str, Any]) -> None:
+    """Print the evaluation, and the commands for a person's own photographs."""
+    print_evaluation(result)
+    run, start = result["arms"]["run"]["focus"], result["arms"]["start"]["focus"]
+    command = shlex.quote(sys.argv[0]) if sys.argv[0].endswith("lodisc") else "lodisc"
+    print_line(
+        f"""\
+Attention on the parts that differ: {run["part"]["value"]:.1f} %; \
+untouched start: {start["part"]["value"]:.1f} %; evenly spread: {run["part_area"]["value"]:.1f} %.
+
+Done in {result["seconds"] / 60:.1f} minutes. \
+Look at {result["report"]} in a browser, and at {result["pictures"]}/.
+
+Now your own folder of photographs; sub-folders, if any, are read as labels to measure with:
+  {command} data check PHOTOS
+  {command} train PHOTOS --out runs/mine     (downloads weights; or give --init WEIGHTS.safetensors)
+  {command} evaluate runs/mine PHOTOS --train-split 0.7
+  {command} report runs/mine"""
+    )

@@ -1,0 +1,146 @@
+"""The folder of an embedding: what lies where.
+
+Readers of Parquet take the folder as it is: they skip names that begin with an underscore or a dot.
+
+DIR/
+  _embedding.json      what made the vectors, `EmbeddingSettings`
+  _encoder/            the encoder itself, a timm directory
+  _progress.json       how far `embed` is, or was when it ended, `EmbedProgress`
+  part-00007.parquet   a row for each photograph of a shard, `Row`, sorted by key
+  _part-00007.jsonl    the photographs of the shard that could not be read, and why
+  _skipped.jsonl       what was left out before: files that are not photographs, names not in UTF-8
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NotRequired, TypedDict, cast
+
+from lodisc.data.photo import Skipped, printable
+from lodisc.embedding.parts import keys_of
+from lodisc.errors import UserError
+from lodisc.files import read_json, read_json_lines, write_json
+
+SETTINGS, ENCODER = "_embedding.json", "_encoder"
+
+
+class Encoding(TypedDict):
+    """What made the vectors of an embedding: encoder and photographs."""
+
+    encoder: str
+    """The name of the encoder."""
+    fingerprint: str
+    """A digest of all that a vector depends on besides the photograph."""
+    dim: int
+    image_size: int
+    data: str
+    """Where the photographs are."""
+    run: NotRequired[str]
+    """The folder of the run that the encoder is of."""
+    fusion: NotRequired[str]
+    """How that run combines attention maps."""
+
+
+class EmbeddingSettings(Encoding):
+    """What `_embedding.json` holds."""
+
+    dtype: str
+    slices: int
+    """The number of parts for photographs that are not in a tar."""
+
+
+class EmbedProgress(TypedDict):
+    """What `_progress.json` holds, about the first process; times are in seconds since 1970."""
+
+    done: int
+    total: int
+    started: float
+    updated: float
+    finished: bool
+
+
+@dataclass(frozen=True)
+class Embedding:
+    """The folder of an embedding; nothing else spells its file names."""
+
+    path: Path
+
+    @property
+    def settings_file(self) -> Path:
+        return self.path / SETTINGS
+
+    @property
+    def encoder(self) -> Path:
+        return self.path / ENCODER
+
+    @property
+    def progress_file(self) -> Path:
+        return self.path / "_progress.json"
+
+    @property
+    def skipped_file(self) -> Path:
+        return self.path / "_skipped.jsonl"
+
+    def part(self, shard: str) -> Path:
+        """The part of the shard with this name."""
+        return self.path / f"part-{shard}.parquet"
+
+    def parts(self) -> list[Path]:
+        """The parts that are there, in order of their names."""
+        return sorted(self.path.glob("part-*.parquet"))
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether its settings are written down."""
+        return self.settings_file.exists()
+
+    @property
+    def is_occupied(self) -> bool:
+        """Whether something other than an embedding that was just begun is in the way."""
+        if not self.path.exists():
+            return False
+        own = (SETTINGS, ENCODER, ".")
+        return not self.path.is_dir() or any(
+            not path.name.startswith(own) for path in self.path.iterdir()
+        )
+
+    def settings(self) -> EmbeddingSettings:
+        """What made the vectors. Raises `UserError` if the folder does not hold an embedding."""
+        try:
+            return cast(EmbeddingSettings, read_json(self.settings_file))
+        except FileNotFoundError:
+            raise UserError(
+                f"{printable(self.path)} holds no embedding; "
+                f"make one with  lodisc embed RUN DATA --out {printable(self.path)}"
+            ) from None
+
+    def write_settings(self, settings: EmbeddingSettings) -> None:
+        """Write `_embedding.json` atomically: from now on the folder holds an embedding."""
+        write_json(self.settings_file, settings)
+
+    def write_progress(self, progress: EmbedProgress) -> None:
+        write_json(self.progress_file, progress)
+
+    def keys(self) -> set[str]:
+        """The keys of all photographs in parts that can be read."""
+        return {key for path in self.parts() for key in keys_of(path)}
+
+    def skipped(self) -> list[Skipped]:
+        """All photographs that could not be read, sorted by key."""
+        files = [self.skipped_file, *(skipped_file(part) for part in self.parts())]
+        entries = [Skipped(**entry) for path in files for entry in read_json_lines(path)]
+        return sorted(entries, key=lambda entry: entry.key)
+
+    def remove_other_parts(self, shards: Collection[str]) -> None:
+        """Delete the parts of other shards, which DATA no longer has."""
+        for path in self.parts():
+            if path.stem.removeprefix("part-") not in shards:
+                skipped_file(path).unlink(missing_ok=True)
+                path.unlink()
+
+
+def skipped_file(part: Path) -> Path:
+    """The list of the photographs of a part that could not be read."""
+    return part.with_name(f"_{part.stem}.jsonl")

@@ -1,0 +1,49 @@
+"""The format of `evaluation.json`, which is also what `evaluate` and `measure` return."""
+
+from typing import NotRequired, TypedDict
+
+from lodisc.evaluation.interval import EstimateEntry
+
+ArmMetrics = dict[str, dict[str, EstimateEntry]]
+"""Metrics of an arm by protocol and name: `["retrieval"]["rank1"]`."""
+
+
+class EvaluationSettings(TypedDict):
+    """The arguments of `evaluate`."""
+
+    source: str
+    """A run, `timm:NAME` or a weights file."""
+    protocols: list[str]
+    momentum: bool
+    """Whether the momentum encoder was measured instead of the student."""
+    train_split: float | None
+    encoder: str | None
+    image_size: int
+    """Side of the views, in pixels."""
+
+
+class Evaluation(TypedDict):
+    """What `evaluate` measured. Only `evaluate` sets the last three keys, `measure` does not."""
+
+    data: str
+    """Where the photographs are."""
+    classes: int
+    """Number of classes in train and test together."""
+    seed: int
+    train: int
+    """Number of labelled training photographs that could be read; 0 if no protocol needs them."""
+    test: int
+    """Number of labelled test photographs that could be read."""
+    skipped: int
+    """Number of photographs that could not be read."""
+    unlabelled: int
+    """Number of photographs without a label; they are not measured."""
+    unseen: int
+    """Number of test photographs of classes that train lacks."""
+    arms: dict[str, ArmMetrics]
+    """By arm: `run` is what was measured, and `start` the untouched start of a run."""
+    settings: NotRequired[EvaluationSettings]
+    versions: NotRequired[dict[str, str]]
+    """Of lodisc, Python and the libraries that a result depends on."""
+    date: NotRequired[str]
+    """When it was measured, in UTC, as in ISO 8601."""

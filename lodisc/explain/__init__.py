@@ -1,6 +1,0 @@
-"""Show where an encoder looks: attention and pivotal region over photographs."""
-
-from lodisc.explain.attention import Look, look
-from lodisc.explain.overlay import Tiles, explain, sheet, tiles
-
-__all__ = ["Look", "Tiles", "explain", "look", "sheet", "tiles"]

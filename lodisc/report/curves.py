@@ -1,0 +1,98 @@
+"""The charts of a training log, each with what a good curve looks like."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from markupsafe import Markup
+
+from lodisc.report.charts import Line, line_chart
+
+
+class Curve(NamedTuple):
+    """A chart with its title and a sentence on how to read it."""
+
+    title: str
+    sentence: str
+    lines: list[Line]
+    chart: Markup
+
+
+class Plan(NamedTuple):
+    """What a chart shows; a line is its name, style and key in the log."""
+
+    title: str
+    sentence: str
+    lines: Sequence[tuple[str, str, str]]
+    bottom: float | None = None
+    top: float | None = None
+    smooth: bool = True
+
+
+LOSSES = {
+    "global": ("whole photographs", "run", "loss_global"),
+    "local": ("their regions", "other", "loss_local"),
+}
+PLANS = (
+    Plan(
+        "Agreement",
+        "A view should be closer to its partner than to other photographs: "
+        "the wider the gap, the better.",
+        [("partner", "run", "agreement"), ("others", "start", "chance_agreement")],
+    ),
+    Plan(
+        "Spread",
+        "Near 1 the features point in all directions. A fall towards 0 is collapse.",
+        [("spread", "run", "spread")],
+        bottom=0,
+        top=1,
+    ),
+    Plan(
+        "Effective rank",
+        "How many directions the features of a batch use. Many are good; one or two are collapse.",
+        [("rank", "run", "effective_rank")],
+        bottom=0,
+    ),
+    Plan(
+        "Attention entropy",
+        "1 is uniform attention, 0 is a single patch. "
+        "It may fall slowly as attention settles, but not suddenly.",
+        [("entropy", "run", "attention_entropy")],
+        bottom=0,
+        top=1,
+    ),
+    Plan(
+        "Learning rate",
+        "Rises during the warm-up, then falls to 0 along a half cosine.",
+        [("rate", "run", "lr")],
+        bottom=0,
+        smooth=False,
+    ),
+)
+
+
+def training_curves(settings: Mapping[str, Any], log: Sequence[Mapping[str, Any]]) -> list[Curve]:
+    """The curves of a run with these settings and this log, first the loss."""
+    return [_loss_curve(settings, log), *(_curve(plan, log) for plan in PLANS)]
+
+
+def _loss_curve(settings: Mapping[str, Any], log: Sequence[Mapping[str, Any]]) -> Curve:
+    """The loss of each branch, and that of a guess: two views, each asked for twice."""
+    chance = 4 * settings["temperature"] * math.log(settings["batch_size"])
+    losses = [LOSSES[name] for name in LOSSES if settings["objective"] in (name, "both")]
+    lines = [_line(name, style, key, log) for name, style, key in losses]
+    lines.append(Line("by chance", "dashed", [(entry["step"], chance) for entry in log]))
+    sentence = "Should fall below chance, fast at first, and level off."
+    return Curve("Loss", sentence, lines, line_chart(lines, title="Loss"))
+
+
+def _curve(plan: Plan, log: Sequence[Mapping[str, Any]]) -> Curve:
+    lines = [
+        _line(name, style, key, log)._replace(smooth=plan.smooth) for name, style, key in plan.lines
+    ]
+    chart = line_chart(lines, title=plan.title, bottom=plan.bottom, top=plan.top)
+    return Curve(plan.title, plan.sentence, lines, chart)
+
+
+def _line(name: str, style: str, key: str, log: Sequence[Mapping[str, Any]]) -> Line:
+    return Line(name, style, [(entry["step"], entry.get(key)) for entry in log])

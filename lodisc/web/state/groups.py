@@ -1,0 +1,39 @@
+"""The groups of the collection as the API and the pages describe them."""
+
+from lodisc.collection.describe import GroupsDescription, describe_grouping
+from lodisc.web import models
+from lodisc.web.state.snapshot import Snapshot
+from lodisc.web.state.state import State
+
+
+def describe_groups(state: State) -> models.GroupsOut:
+    """Every group: size, most frequent label, most typical photograph, and those that fit least."""
+    snapshot = state.snapshot()
+    description = description_of(snapshot)
+    if snapshot.groups is None or description is None:
+        return models.GroupsOut(k=None, grouping=None, criterion=None, tried=[], groups=[])
+    return models.GroupsOut(
+        k=description.k,
+        grouping=snapshot.groups.membership_digest,
+        criterion=description.criterion,
+        tried=[list(values) for values in description.tried],
+        groups=[
+            models.GroupOut(
+                group=group.group,
+                size=group.size,
+                label=group.label,
+                labelled=group.labelled,
+                representative=snapshot.photo(group.representative),
+                doubtful=[snapshot.photo(row) for row in group.doubtful],
+            )
+            for group in description.groups
+        ],
+    )
+
+
+def description_of(snapshot: Snapshot) -> GroupsDescription | None:
+    """The same description that `lodisc group` prints; None before photographs are grouped."""
+    if snapshot.groups is None:
+        return None
+    groups = snapshot.groups
+    return describe_grouping(groups.grouping, groups.groups, groups.group_N, snapshot.labels)

@@ -1,0 +1,35 @@
+"""The labels in use, and what undo and redo would do, in words."""
+
+from collections import Counter
+
+from lodisc.web import label_models, models
+from lodisc.web.state.errors import reading
+from lodisc.web.state.snapshot import Snapshot
+from lodisc.web.state.state import State
+
+
+def describe_labels(state: State) -> label_models.LabelsOut:
+    """All labels in use, most frequent first, and what undo and redo would do."""
+    with reading():
+        redoable = state.collection.labels.redoable()
+    return label_models.LabelsOut(
+        labels=count_labels(state.snapshot()),
+        undo=undo_text(state),
+        redo=redoable.words if redoable else None,
+    )
+
+
+def count_labels(snapshot: Snapshot) -> list[models.CountOut]:
+    """The number of photographs with each label, most frequent first, ties by label."""
+    counts = Counter(label for label in snapshot.labels if label is not None)
+    return [
+        models.CountOut(label=label, count=count)
+        for label, count in sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
+    ]
+
+
+def undo_text(state: State) -> str | None:
+    """What undo would take back, in words."""
+    with reading():
+        action = state.collection.labels.undoable()
+    return action.words if action else None

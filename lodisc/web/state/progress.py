@@ -1,0 +1,144 @@
+"""Trainings and embeddings of the photographs of a collection, running and finished."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from lodisc.data.photo import printable
+from lodisc.embedding.embedding import Embedding
+from lodisc.files import read_json
+from lodisc.run import Run
+from lodisc.web import models
+from lodisc.web.state.state import State
+
+QUIET = 60  # seconds without an update, and ten times the usual pause: then a task has stopped
+MOST_FOLDERS = 200  # read beside each folder that the collection names
+MOST_POINTS = 200
+
+
+def describe_progress(state: State) -> models.ProgressOut:
+    """Every training and embedding of these photographs, newest first.
+
+    Looks at the folder of the collection, at its run and its parts, and at the folders beside them.
+    """
+    settings = state.collection.settings
+    tasks = [
+        (updated, task) for updated, task in _tasks(state.collection.path, settings) if task.total
+    ]
+    tasks.sort(key=lambda pair: -pair[0])
+    return models.ProgressOut(
+        running=[task for _, task in tasks if task.state == "running"],
+        finished=[task for _, task in tasks if task.state != "running"],
+    )
+
+
+def _tasks(collection: Path, settings: Mapping[str, Any]) -> Iterator[tuple[float, models.TaskOut]]:
+    """Every task and the time of its last update; damaged or half-written ones are skipped."""
+    folders = [Path(settings[name]) for name in ("run", "parts") if settings.get(name)]
+    for folder in _with_neighbours([*folders, collection.resolve()]):
+        for read in (_training, _embedding):
+            try:
+                yield from read(folder, data=settings.get("data"))
+            except (OSError, ValueError, KeyError, TypeError, AttributeError):
+                continue
+
+
+def _with_neighbours(folders: Iterable[Path]) -> Iterator[Path]:
+    """These folders and those beside them, each once."""
+    visited: set[Path] = set()
+    for path in folders:
+        try:
+            beside = sorted(path.parent.iterdir(), key=lambda other: other.name)[:MOST_FOLDERS]
+        except OSError:
+            beside = []
+        for folder in (path, *beside):
+            if folder not in visited:
+                visited.add(folder)
+                yield folder
+
+
+def _training(folder: Path, *, data: str | None) -> Iterator[tuple[float, models.TaskOut]]:
+    run = Run(folder)
+    if data is None or not run.exists:
+        return
+    config = run.config
+    if Path(config["data"]["path"]) != Path(data).resolve():
+        return
+    entries = run.log()
+    last = entries[-1] if entries else {}
+    steps, done, settings = config["steps"], last.get("step", 0), config["settings"]
+    speed = last.get("images_per_second") or math.inf
+    updated = (run.log_file if entries else run.config_file).stat().st_mtime
+    pause = settings["log_every"] * settings["batch_size"] / speed
+    state = _task_state(
+        finished=done >= steps, quiet=time.time() - updated > max(QUIET, 10 * pause)
+    )
+    left = (steps - done) * settings["batch_size"] / speed
+    task = models.TaskOut(
+        kind="training",
+        name=printable(folder.name),
+        state=state,
+        done=done,
+        total=steps,
+        unit="steps",
+        seconds_left=left if state == "running" and entries else None,
+        health=_verdict(last),
+        figures=_metrics(last),
+        curve=_curve(entries),
+    )
+    yield updated, task
+
+
+def _embedding(folder: Path, *, data: str | None) -> Iterator[tuple[float, models.TaskOut]]:
+    embedding = Embedding(folder)
+    if data is None or not embedding.progress_file.is_file():
+        return
+    if read_json(embedding.settings_file).get("data") != data:
+        return
+    progress = read_json(embedding.progress_file)
+    updated, done, total = progress["updated"], progress["done"], progress["total"]
+    seconds = updated - progress["started"]
+    speed = done / seconds if seconds > 0 else 0.0
+    state = _task_state(finished=progress["finished"], quiet=time.time() - updated > QUIET)
+    task = models.TaskOut(
+        kind="embedding",
+        name=printable(folder.name),
+        state=state,
+        done=done,
+        total=total,
+        unit="photographs",
+        seconds_left=(total - done) / speed if state == "running" and speed else None,
+        health=None,
+        figures={"images_per_second": speed},
+        curve=[],
+    )
+    yield updated, task
+
+
+def _task_state(*, finished: bool, quiet: bool) -> Literal["running", "stopped", "finished"]:
+    return "finished" if finished else "stopped" if quiet else "running"
+
+
+def _verdict(entry: dict[str, Any]) -> models.VerdictOut | None:
+    if "health" not in entry:
+        return None
+    return models.VerdictOut(verdict=entry["health"], advice=entry["advice"])
+
+
+def _metrics(entry: dict[str, Any]) -> dict[str, float]:
+    return {
+        name: value
+        for name, value in entry.items()
+        if isinstance(value, int | float) and name != "step"
+    }
+
+
+def _curve(entries: list[dict[str, Any]]) -> list[list[float]]:
+    """Step and loss of at most 200 entries, the last one among them."""
+    points = [[entry["step"], entry["loss"]] for entry in entries if entry.get("loss") is not None]
+    every = max(1, math.ceil(len(points) / MOST_POINTS))
+    return points[::-1][::every][::-1]

@@ -1,0 +1,56 @@
+// What the server's JSON holds; the server's own models describe every field.
+
+/**
+ * @typedef {object} Photo
+ * @property {string} id
+ * @property {string} key
+ * @property {string | null} label
+ * @property {number | null} group
+ * @property {string | null} name the label that the features suggest
+ * @property {number | null} confidence of the name, 0 to 1
+ */
+
+/** @typedef {{ total: number, photos: Photo[] }} Photos */
+/** @typedef {{ label: string, count: number }} LabelCount */
+/** @typedef {{ labels: LabelCount[], undo: string | null, redo: string | null }} Labels */
+/** @typedef {{ time: string, text: string, undone: boolean }} HistoryEntry */
+/** @typedef {{ value: number, low: number, high: number, n: number }} Accuracy shares of 1 */
+/** @typedef {{ confidence: number, count: number }} CountAbove */
+
+/**
+ * @typedef {object} Names
+ * @property {boolean} trained
+ * @property {string | null} reason
+ * @property {Accuracy | null} accuracy
+ * @property {Photo[]} proposals
+ * @property {CountAbove[]} above
+ */
+
+/** @typedef {{ group: number, size: number }} Group */
+/** @typedef {{ k: number | null, grouping: string | null, groups: Group[] }} Groups */
+
+/**
+ * Per patch, row by row; `box` is left, top, right, bottom of what the encoder sees, in shares of
+ * the picture.
+ * @typedef {object} AttentionMap
+ * @property {number} rows
+ * @property {number} columns
+ * @property {boolean[][]} pivotal
+ * @property {[number, number, number, number]} box
+ */
+
+/** @typedef {{ a: AttentionMap, b: AttentionMap, similarity: number[][] }} Pair */
+
+/**
+ * Parallel lists; x and y in 0..1.
+ * @typedef {object} MapLayout
+ * @property {string} method
+ * @property {string | null} making
+ * @property {string[]} ids
+ * @property {number[]} x
+ * @property {number[]} y
+ * @property {(number | null)[]} group
+ * @property {(string | null)[]} label
+ */
+
+export {};

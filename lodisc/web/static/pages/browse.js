@@ -1,0 +1,199 @@
+// The browse page: a view of the collection as a grid, its place in the address, and actions on a
+// selection.
+import { find, findAll, findOptional, refresh } from "../lib/dom.js";
+import { messageOf, notifyError, pin } from "../lib/notices.js";
+import { number } from "../lib/text.js";
+import { similarPage } from "../parts/addresses.js";
+import { WindowedGrid } from "../parts/grid.js";
+import { labelField, suggestFromPage } from "../parts/label-field.js";
+import { label, onLabels } from "../parts/labelling.js";
+import { Listing } from "../parts/listing.js";
+import { Selection } from "../parts/selection.js";
+import { blankTile, dropTile, fillTile, watchTiles } from "../parts/tile.js";
+
+const QUERY = ["state", "group", "label", "folder", "sort"];
+const USUAL_SIZE = "3"; // of the tiles, 1 to 6
+const REST = 250; // milliseconds without scrolling before the address follows
+
+class BrowsePage {
+  #timer = 0;
+
+  /** @param {HTMLElement} room holds the grid */
+  constructor(room) {
+    this.list = find(".grid", HTMLElement, room);
+    this.size = find("#size", HTMLInputElement);
+    const query = [...new URLSearchParams(location.search)].filter(([name]) =>
+      QUERY.includes(name),
+    );
+    this.listing = new Listing(Object.fromEntries(query), {
+      onArrival: (from, to) => this.grid.refill(from, to),
+      onFailure: showFailure,
+    });
+    this.listing.total = Number(this.list.dataset.total);
+    this.grid = new WindowedGrid(room, this.list, {
+      make: blankTile,
+      fill: (tile, index) => this.#fill(tile, index),
+      drop: dropTile,
+      onMove: (from, to) => this.#move(from, to),
+    });
+    this.selection = new Selection(this.grid, this.listing, {
+      onChange: () => this.#showActions(),
+      onOpen: (id) => location.assign(similarPage(id)),
+    });
+    this.#start();
+  }
+
+  #start() {
+    history.scrollRestoration = "manual";
+    watchTiles(this.list);
+    this.grid.setTotal(this.listing.total);
+    const first = Number(new URLSearchParams(location.search).get("at") ?? 0);
+    if (first > 0 && first < this.listing.total) this.grid.show(first, { atTop: true });
+    this.list.classList.add("live");
+    this.#bindActions();
+    this.#bindView();
+    onLabels(() => this.#reload());
+    suggestFromPage();
+    this.#passSizeOn();
+  }
+
+  /**
+   * @param {HTMLElement} tile
+   * @param {number} index
+   */
+  #fill(tile, index) {
+    const photo = this.listing.get(index);
+    const isLarge = Number(this.list.dataset.size) > Number(USUAL_SIZE);
+    if (photo) fillTile(tile, photo, { isLarge });
+    this.selection.mark(tile);
+  }
+
+  /**
+   * @param {number} from
+   * @param {number} to
+   */
+  #move(from, to) {
+    this.listing.want(from, to);
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => setInAddress("at", String(this.grid.first() || "")), REST);
+  }
+
+  async #reload() {
+    const [from, to] = this.grid.range();
+    try {
+      await this.listing.reload(from, to);
+      this.grid.setTotal(this.listing.total);
+      this.grid.refill();
+      find("#count").textContent = number(this.listing.total);
+      await refresh("#filters", "#nothing");
+      suggestFromPage();
+      this.#passSizeOn();
+    } catch (error) {
+      notifyError(error);
+    }
+  }
+
+  #showActions() {
+    const count = this.selection.ids.size;
+    find("#actions").hidden = count === 0;
+    this.list.classList.toggle("selecting", count > 0);
+    document.body.classList.toggle("acting", count > 0);
+    find("#selected").textContent = `${number(count)} selected`;
+  }
+
+  /** @param {string | null} name for the selected photographs */
+  async #label(name) {
+    const ids = [...this.selection.ids];
+    this.selection.clear();
+    this.list.focus();
+    await label(name, { ids }, { count: ids.length });
+  }
+
+  #bindActions() {
+    const form = find("#name", HTMLFormElement);
+    const field = labelField(form, (name) => this.#label(name), "browse");
+    find("#unlabel").addEventListener("click", () => this.#label(null));
+    find("#clear").addEventListener("click", () => this.selection.clear());
+    find("#all").addEventListener("click", () => this.selection.all());
+    this.list.addEventListener("keydown", (event) => {
+      if (event.key !== "l" || event.ctrlKey || event.metaKey || event.altKey) return;
+      if (this.selection.ids.size === 0) return;
+      event.preventDefault();
+      field.focus();
+    });
+    field.addEventListener("keydown", (event) => event.key === "Escape" && this.list.focus());
+  }
+
+  #bindView() {
+    const sort = find("#sort", HTMLSelectElement);
+    this.size.addEventListener("input", () => {
+      const first = this.grid.first();
+      this.list.dataset.size = this.size.value;
+      setInAddress("size", this.#sizeInAddress);
+      this.grid.resize();
+      if (first > 0) this.grid.show(first, { atTop: true });
+      this.grid.refill();
+      this.#passSizeOn();
+    });
+    sort.addEventListener("change", () => {
+      setInAddress("at", "");
+      setInAddress("sort", sort.value);
+      location.reload();
+    });
+  }
+
+  get #sizeInAddress() {
+    return this.size.value === USUAL_SIZE ? "" : this.size.value;
+  }
+
+  /** Let the links to other views keep the size of the tiles. */
+  #passSizeOn() {
+    for (const link of findAll("#filters a, .chips a", HTMLAnchorElement)) {
+      link.href = withParameter(link.href, "size", this.#sizeInAddress);
+    }
+  }
+}
+
+/**
+ * An address with another value of a parameter, or without it where the value is empty.
+ * @param {string} address
+ * @param {string} name
+ * @param {string} value
+ */
+function withParameter(address, name, value) {
+  const url = new URL(address);
+  if (value) url.searchParams.set(name, value);
+  else url.searchParams.delete(name);
+  return url.href;
+}
+
+/**
+ * @param {string} name
+ * @param {string} value
+ */
+function setInAddress(name, value) {
+  const address = withParameter(location.href, name, value);
+  if (address !== location.href) history.replaceState(null, "", address);
+}
+
+/** @param {unknown} error null once all is well */
+function showFailure(error) {
+  const text = `${messageOf(error)} The photographs will appear when it is back.`;
+  pin("photos", error === null ? null : text, { kind: "waiting" });
+}
+
+/** On a narrow screen the filters lie over the photographs while they are open. */
+function bindFilters() {
+  const toggle = find("#filters-toggle");
+  /** @param {boolean} isOpen */
+  const show = (isOpen) => {
+    document.body.classList.toggle("filtering", isOpen);
+    toggle.setAttribute("aria-expanded", String(isOpen));
+  };
+  toggle.addEventListener("click", () => show(!document.body.classList.contains("filtering")));
+  addEventListener("keydown", (event) => event.key === "Escape" && show(false));
+}
+
+const room = findOptional(".room");
+if (room) new BrowsePage(room);
+bindFilters();

@@ -1,0 +1,263 @@
+// The look-alikes page: a look-alike beside the photograph, the pivotal region of both, and the
+// patches of one that answer a patch of the other.
+import { get } from "../lib/api.js";
+import { find, findAll, findOptional, takesKeys } from "../lib/dom.js";
+import { notifyError } from "../lib/notices.js";
+import { browserStorage } from "../lib/storage.js";
+import { attentionOf, pairOf, pictureOf } from "../parts/addresses.js";
+import { PatchGrid, drawAnswers, drawPatch, drawPivotal, wipe } from "../parts/overlay.js";
+import { watchTiles } from "../parts/tile.js";
+
+/** @import { AttentionMap, Pair } from "../lib/models.js" */
+
+/** @typedef {"query" | "other"} Side of the pair */
+
+const SWITCH = "lodisc:where";
+const REST = 120; // milliseconds on a tile before its regions are drawn
+const MOST_ANSWERS = 60;
+/** @type {Record<string, [down: number, across: number]>} */
+const STEPS = {
+  ArrowLeft: [0, -1],
+  ArrowRight: [0, 1],
+  ArrowUp: [-1, 0],
+  ArrowDown: [1, 0],
+};
+
+/**
+ * Answers of the server by their address. A failure is forgotten, so that the next try asks again.
+ * @template T
+ */
+class Answers {
+  /** @type {Map<string, Promise<T>>} */
+  #answers = new Map();
+
+  /**
+   * @param {string} address
+   * @returns {Promise<T>}
+   */
+  get(address) {
+    const former = this.#answers.get(address);
+    if (former) return former;
+    const answer = get(address).catch((error) => {
+      this.#answers.delete(address);
+      throw error;
+    });
+    this.#answers.set(address, answer);
+    const [oldest] = this.#answers.keys();
+    if (this.#answers.size > MOST_ANSWERS) this.#answers.delete(oldest);
+    return answer;
+  }
+}
+
+/** @param {HTMLImageElement} image */
+const whenLoaded = (image) => (image.complete ? Promise.resolve() : image.decode().catch(() => {}));
+
+class SimilarPage {
+  /** @type {Answers<AttentionMap>} */
+  #maps = new Answers();
+  /** @type {Answers<Pair>} */
+  #pairs = new Answers();
+  /** @type {HTMLElement | null} the tile of the look-alike beside the photograph */
+  #tile = null;
+  /** @type {{ side: Side, index: number } | null} that a person points at */
+  #patch = null;
+  #timer = 0;
+
+  /** @param {HTMLElement} toggle switches the regions on and off */
+  constructor(toggle) {
+    this.toggle = toggle;
+    this.root = find(".similar");
+    this.id = this.root.dataset.id ?? "";
+    this.hint = find(".hint");
+    this.frames = { query: find("#query .frame"), other: find("#other .frame") };
+    this.pictures = {
+      query: find("#query img", HTMLImageElement),
+      other: find("#other img", HTMLImageElement),
+    };
+    this.#bindFrame("query");
+    this.#bindFrame("other");
+    this.#bindTiles();
+    toggle.addEventListener("click", () => this.#switch(!this.#isOn));
+    addEventListener("keydown", (event) => {
+      if (event.key !== "w" || takesKeys(event.target) || event.ctrlKey || event.metaKey) return;
+      this.#switch(!this.#isOn);
+    });
+    addEventListener("resize", () => this.#draw());
+    const tile = findOptional(".nearest .tile");
+    if (tile) this.#choose(tile);
+    this.#switch(browserStorage.read(SWITCH) !== "off");
+  }
+
+  get #isOn() {
+    return this.root.classList.contains("where");
+  }
+
+  /** The id of the look-alike beside the photograph. */
+  get #otherId() {
+    return this.#tile?.dataset.id ?? "";
+  }
+
+  /**
+   * Put this look-alike beside the photograph.
+   * @param {HTMLElement} tile
+   */
+  #choose(tile) {
+    if (tile === this.#tile) return;
+    if (this.#tile) wipe(find("img", HTMLImageElement, this.#tile));
+    this.#tile?.classList.remove("chosen");
+    this.#tile = tile;
+    this.#patch = null;
+    tile.classList.add("chosen");
+    const [title, score] = findAll(".caption > *", HTMLElement, tile);
+    find("#other .name").textContent = title.textContent;
+    find("#other .score").textContent = `${score.textContent} alike`;
+    find("#open", HTMLAnchorElement).href = find("a", HTMLAnchorElement, tile).href;
+    wipe(this.pictures.other);
+    this.pictures.other.src = pictureOf(this.#otherId);
+    this.frames.other.setAttribute(
+      "aria-label",
+      `${tile.title}: move with the arrow keys to see which patches of the photograph answer`,
+    );
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#draw(), REST);
+  }
+
+  /** Draw what belongs on the pair and on the tile at this moment. */
+  #draw() {
+    const tile = this.#tile;
+    if (!this.#isOn || !tile) return;
+    if (this.#patch) return this.#drawPatch(tile, this.#patch);
+    this.#drawPivotal(find("img", HTMLImageElement, tile), this.#otherId);
+    this.#drawPivotal(this.pictures.other, this.#otherId);
+    this.#drawPivotal(this.pictures.query, this.id);
+  }
+
+  /**
+   * @param {HTMLImageElement} image
+   * @param {string} id
+   */
+  async #drawPivotal(image, id) {
+    const tile = this.#tile;
+    try {
+      const [map] = await Promise.all([this.#maps.get(attentionOf(id)), whenLoaded(image)]);
+      const isCurrent = this.#isOn && tile === this.#tile && this.#patch === null;
+      if (isCurrent && image.naturalWidth) drawPivotal(image, map);
+    } catch (error) {
+      notifyError(error);
+    }
+  }
+
+  /**
+   * @param {HTMLElement} tile
+   * @param {{ side: Side, index: number }} patch
+   */
+  async #drawPatch(tile, patch) {
+    try {
+      const pair = await this.#pairs.get(pairOf(this.id, this.#otherId));
+      if (!this.#isOn || tile !== this.#tile || patch !== this.#patch) return;
+      const { side, index } = patch;
+      if (side === "query") {
+        const scores = pair.similarity[index];
+        drawPatch(this.pictures.query, pair.a, index);
+        drawAnswers(this.pictures.other, pair.b, scores);
+        drawAnswers(find("img", HTMLImageElement, tile), pair.b, scores);
+      } else {
+        const scores = pair.similarity.map((row) => row[index]);
+        drawPatch(this.pictures.other, pair.b, index);
+        drawAnswers(this.pictures.query, pair.a, scores);
+      }
+    } catch (error) {
+      notifyError(error);
+    }
+  }
+
+  /**
+   * Point at a patch, or with null at none.
+   * @param {Side} side
+   * @param {number | null} index
+   */
+  #point(side, index) {
+    if (this.#patch?.side === side && this.#patch.index === index) return;
+    this.#patch = index === null ? null : { side, index };
+    this.#draw();
+  }
+
+  /** @param {Side} side */
+  async #gridOf(side) {
+    const id = side === "query" ? this.id : this.#otherId;
+    return new PatchGrid(this.pictures[side], await this.#maps.get(attentionOf(id)));
+  }
+
+  /** @param {Side} side */
+  #bindFrame(side) {
+    const frame = this.frames[side];
+    /** @param {PointerEvent} event */
+    const follow = async (event) => {
+      if (!this.#isOn || !this.#tile) return;
+      const { left, top } = frame.getBoundingClientRect();
+      const grid = await this.#gridOf(side).catch(() => null);
+      this.#point(side, grid?.at(event.clientX - left, event.clientY - top) ?? null);
+    };
+    frame.addEventListener("pointermove", follow);
+    frame.addEventListener("pointerdown", follow);
+    frame.addEventListener("pointerleave", () => {
+      if (frame !== document.activeElement) this.#point(side, null);
+    });
+    frame.addEventListener("blur", () => this.#point(side, null));
+    frame.addEventListener("keydown", (event) => this.#key(side, event));
+  }
+
+  /**
+   * The arrow keys go from patch to patch.
+   * @param {Side} side
+   * @param {KeyboardEvent} event
+   */
+  async #key(side, event) {
+    const step = STEPS[event.key];
+    if (!step || !this.#isOn || !this.#tile) return;
+    event.preventDefault();
+    try {
+      const { rows, columns } = await this.#gridOf(side);
+      const middle = Math.floor(rows / 2) * columns + Math.floor(columns / 2);
+      const index = this.#patch?.side === side ? this.#patch.index : middle;
+      const row = Math.max(0, Math.min(rows - 1, Math.floor(index / columns) + step[0]));
+      const column = Math.max(0, Math.min(columns - 1, (index % columns) + step[1]));
+      this.#point(side, row * columns + column);
+    } catch (error) {
+      notifyError(error);
+    }
+  }
+
+  /** @param {boolean} isOn */
+  #switch(isOn) {
+    this.root.classList.toggle("where", isOn);
+    this.toggle.setAttribute("aria-checked", String(isOn));
+    this.hint.hidden = !isOn;
+    browserStorage.write(SWITCH, isOn ? "on" : "off");
+    for (const image of findAll("img", HTMLImageElement, this.root)) wipe(image);
+    this.#patch = null;
+    this.#draw();
+  }
+
+  #bindTiles() {
+    watchTiles(find(".nearest"));
+    for (const tile of findAll(".nearest .tile")) this.#bindTile(tile);
+  }
+
+  /** @param {HTMLElement} tile */
+  #bindTile(tile) {
+    let wasChosen = false; // when a finger or the pointer came down
+    tile.addEventListener("pointerenter", (event) => {
+      if (event.pointerType !== "touch") this.#choose(tile);
+    });
+    tile.addEventListener("focusin", () => this.#choose(tile));
+    tile.addEventListener("pointerdown", () => (wasChosen = tile === this.#tile));
+    tile.addEventListener("click", (event) => {
+      const isTouch = event instanceof PointerEvent && event.pointerType === "touch";
+      if (isTouch && !wasChosen) event.preventDefault();
+    });
+  }
+}
+
+const toggle = findOptional("#where");
+if (toggle) new SimilarPage(toggle);

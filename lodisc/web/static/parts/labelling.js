@@ -1,0 +1,112 @@
+// Label photographs, undo and redo: the same on every page.
+import { post } from "../lib/api.js";
+import { dismiss, notify, notifyError } from "../lib/notices.js";
+import { countUnsent, enqueue, takeBack, waitUntilSent } from "../lib/outbox.js";
+import { oneLine, photographs } from "../lib/text.js";
+
+/** @import { Action } from "../lib/notices.js" */
+
+/**
+ * What a label goes to: photographs by their ids, or a whole group of the grouping that the person
+ * saw.
+ * @typedef {{ ids: string[] } | { group: number, grouping: string | null }} Target
+ */
+/** @typedef {(change: { isOwn: boolean }) => void} Listener */
+
+const PATIENCE = 1500; // milliseconds
+/** @type {Listener[]} */
+const listeners = [];
+
+/**
+ * Call this after every change of labels that the server has. A change `isOwn` where a call of
+ * `label` asked for it.
+ * @param {Listener} listener
+ */
+export const onLabels = (listener) => listeners.push(listener);
+
+/** @param {boolean} isOwn */
+const announce = (isOwn) => listeners.forEach((listener) => listener({ isOwn }));
+
+/**
+ * Label photographs, or with null take their labels away. True where the server has it.
+ * @param {string | null} name
+ * @param {Target} target
+ * @param {{ count: number, quietly?: boolean }} options how many photographs these are
+ */
+export async function label(name, target, { count, quietly = false }) {
+  const words =
+    name === null
+      ? `Taking the label off ${photographs(count)}`
+      : `“${oneLine(name)}” for ${photographs(count)}`;
+  dismiss(); // an “Undo” there would not mean this one
+  const answer = await enqueue({ path: "/api/labels", body: { ...target, label: name }, words });
+  if (answer === null) return false;
+  const outcome = name === null ? "without a label now" : `labelled “${oneLine(name)}”`;
+  if (!quietly) offerUndo(answer.changed, outcome);
+  announce(answer.changed !== undefined);
+  return true;
+}
+
+/**
+ * Accept the names of all unlabelled photographs from this confidence on.
+ * @param {number} confidence
+ */
+export async function accept(confidence) {
+  const words = `Accepting the names from ${Math.round(100 * confidence)}% on`;
+  const answer = await enqueue({ path: "/api/names/accept", body: { confidence }, words });
+  if (answer === null) return;
+  offerUndo(answer.changed, "named");
+  announce(false);
+}
+
+/**
+ * Tell what was done, with a button that undoes it where nothing else waits to be sent.
+ * @param {number | undefined} count undefined where another tab has the answer
+ * @param {string} outcome
+ */
+function offerUndo(count, outcome) {
+  if (count === undefined) return;
+  notify(`${photographs(count)} ${outcome}.`, {
+    actions: countUnsent() ? [] : [["Undo", undo]],
+  });
+}
+
+/**
+ * Ask the server to undo or redo, once it has everything that was typed.
+ * @param {string} path
+ * @param {{ title: string, nothing: string, opposite: Action }} words
+ */
+async function undoOrRedo(path, { title, nothing, opposite }) {
+  if (countUnsent() && !(await waitUntilSent(PATIENCE))) {
+    return notify("Please wait until the server has what you typed.");
+  }
+  try {
+    const { undone } = await post(path);
+    if (undone === null) return notify(nothing);
+    notify(`${title}: ${oneLine(undone)}.`, { actions: [opposite] });
+    announce(false);
+  } catch (error) {
+    notifyError(error);
+  }
+}
+
+/** Undo the last action: in the outbox where it waits there, else on the server. */
+export async function undo() {
+  dismiss();
+  const words = countUnsent() ? await takeBack() : null;
+  if (words) return notify(`${words} was taken back before it was sent.`);
+  await undoOrRedo("/api/labels/undo", {
+    title: "Undone",
+    nothing: "There is nothing to undo.",
+    opposite: ["Redo", redo],
+  });
+}
+
+export async function redo() {
+  dismiss();
+  await undoOrRedo("/api/labels/redo", {
+    title: "Redone",
+    nothing: "There is nothing to redo.",
+    opposite: ["Undo", undo],
+  });
+}

@@ -1,0 +1,234 @@
+// Draw the map: points in the colour of their kind, and thumbnails where there is room for them.
+import { thumbnailOf } from "./addresses.js";
+
+/** @import { Camera } from "../lib/camera.js" */
+/** @import { Points } from "../lib/points.js" */
+/** @import { Kind } from "./legend.js" */
+
+/**
+ * @typedef {object} Scene
+ * @property {Camera} camera
+ * @property {Points} points
+ * @property {string[]} ids of the photographs, one for each point
+ * @property {Kind[]} kinds
+ * @property {Uint32Array} kind of each point, an index of `kinds`
+ * @property {number | null} highlight the kind that is lit up
+ * @property {number | null} pointed the point with the ring
+ * @property {boolean} hasCross whether a cross marks the middle
+ */
+
+const SIDE = 58; // of a thumbnail, in pixels
+const RADIUS = 7; // of its corners
+const MOST_POINTS = 900; // in view, for thumbnails to be drawn
+const CLOSE_ZOOM = 30; // from here on thumbnails are drawn anyway
+const MOST_THUMBNAILS = 260;
+const MOST_CACHED = 600;
+/** @type {Map<string, HTMLImageElement>} */
+const cache = new Map();
+
+/**
+ * The thumbnail of a photograph, or null while it is on its way.
+ * @param {string} id
+ * @param {() => void} onLoad
+ */
+function imageOf(id, onLoad) {
+  let image = cache.get(id);
+  if (!image) {
+    image = new Image();
+    image.decoding = "async";
+    image.addEventListener("load", onLoad);
+    image.src = thumbnailOf(id);
+    const [oldest] = cache.keys();
+    if (cache.size >= MOST_CACHED && oldest) cache.delete(oldest);
+  }
+  cache.delete(id);
+  cache.set(id, image);
+  return image.complete && image.naturalWidth ? image : null;
+}
+
+/**
+ * Draw all that the camera sees.
+ * @param {HTMLCanvasElement} canvas
+ * @param {Scene} scene
+ * @param {() => void} redraw called when a thumbnail has come
+ */
+export function draw(canvas, scene, redraw) {
+  const { camera, points, pointed } = scene;
+  const context = cleanContext(canvas, camera);
+  const [left, top] = camera.toMap(-SIDE, -SIDE);
+  const [right, bottom] = camera.toMap(camera.width + SIDE, camera.height + SIDE);
+  const visible = [...points.within(left, top, right, bottom)];
+  drawPoints(context, visible, scene);
+  if (visible.length <= MOST_POINTS || camera.zoom > CLOSE_ZOOM) {
+    drawThumbnails(context, visible, scene, redraw);
+  }
+  if (pointed !== null) drawRing(context, placeOf(pointed, scene));
+  if (scene.hasCross) drawCross(context, camera.middle);
+}
+
+/**
+ * An empty canvas as large as the view, and its context in CSS pixels.
+ * @param {HTMLCanvasElement} canvas
+ * @param {Camera} camera
+ */
+function cleanContext(canvas, camera) {
+  const ratio = Math.min(devicePixelRatio, 2);
+  const [width, height] = [Math.round(camera.width * ratio), Math.round(camera.height * ratio)];
+  if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
+  const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
+  context.setTransform(ratio, 0, 0, ratio, 0, 0);
+  context.clearRect(0, 0, camera.width, camera.height);
+  return context;
+}
+
+/**
+ * Where a point lies on the screen.
+ * @param {number} index
+ * @param {Scene} scene
+ */
+const placeOf = (index, { camera, points }) => camera.toScreen(points.x[index], points.y[index]);
+
+/**
+ * @param {CanvasRenderingContext2D} context
+ * @param {number[]} visible
+ * @param {Scene} scene
+ */
+function drawPoints(context, visible, scene) {
+  const { camera, points, kinds, kind, highlight } = scene;
+  const room = Math.sqrt(Math.min(1, camera.scale / camera.zoom / 700));
+  const size = 26 / Math.sqrt(points.length / 40) + Math.log2(camera.zoom + 1) * 0.9;
+  const radius = Math.max(1.4, Math.min(6, size * room));
+  /** @type {number[][]} */
+  const byKind = kinds.map(() => []);
+  for (const index of visible) byKind[kind[index]].push(index);
+  for (let at = kinds.length - 1; at >= 0; at -= 1) {
+    if (at === highlight || !byKind[at].length) continue;
+    const opacity = kinds[at].isNone ? 0.6 : 0.82;
+    context.globalAlpha = highlight === null ? opacity : 0.13;
+    drawDots(context, byKind[at], { radius, colour: kinds[at].colour }, scene);
+  }
+  context.globalAlpha = 1;
+  if (highlight !== null && byKind[highlight]) {
+    const { colour } = kinds[highlight];
+    drawDots(context, byKind[highlight], { radius: radius + 0.6, colour }, scene);
+  }
+}
+
+/**
+ * @param {CanvasRenderingContext2D} context
+ * @param {number[]} indices
+ * @param {{ radius: number, colour: string }} style
+ * @param {Scene} scene
+ */
+function drawDots(context, indices, { radius, colour }, scene) {
+  context.fillStyle = colour;
+  context.beginPath();
+  for (const index of indices) {
+    const [x, y] = placeOf(index, scene);
+    context.moveTo(x + radius, y);
+    context.arc(x, y, radius, 0, 2 * Math.PI);
+  }
+  context.fill();
+}
+
+/**
+ * Draw thumbnails from the middle outwards, at most so many, and none over another.
+ * @param {CanvasRenderingContext2D} context
+ * @param {number[]} visible
+ * @param {Scene} scene
+ * @param {() => void} redraw
+ */
+function drawThumbnails(context, visible, scene, redraw) {
+  const { camera, ids, kinds, kind, highlight } = scene;
+  const [middleX, middleY] = camera.middle;
+  const places = visible
+    .filter((index) => highlight === null || kind[index] === highlight)
+    .map((index) => {
+      const [x, y] = placeOf(index, scene);
+      return { index, x, y, distance: (x - middleX) ** 2 + (y - middleY) ** 2 };
+    })
+    .sort((a, b) => a.distance - b.distance);
+  /** @type {Set<string>} */
+  const taken = new Set();
+  let count = 0;
+  for (const { index, x, y } of places) {
+    if (count >= MOST_THUMBNAILS) break;
+    const [left, top] = [x - SIDE / 2, y - SIDE / 2];
+    const cells = cellsOf(left, top);
+    if (cells.some((cell) => taken.has(cell))) continue;
+    for (const cell of cells) taken.add(cell);
+    count += 1;
+    const image = imageOf(ids[index], redraw);
+    if (image) drawThumbnail(context, image, { left, top, colour: kinds[kind[index]].colour });
+  }
+}
+
+/**
+ * The cells of a raster that the corners of a thumbnail lie in.
+ * @param {number} left
+ * @param {number} top
+ */
+function cellsOf(left, top) {
+  const [column, row] = [Math.floor(left / SIDE), Math.floor(top / SIDE)];
+  return [0, 1].flatMap((down) => [0, 1].map((across) => `${column + across},${row + down}`));
+}
+
+/**
+ * @param {CanvasRenderingContext2D} context
+ * @param {HTMLImageElement} image
+ * @param {{ left: number, top: number, colour: string }} place
+ */
+function drawThumbnail(context, image, { left, top, colour }) {
+  const { naturalWidth: width, naturalHeight: height } = image;
+  const side = Math.min(width, height);
+  const [x, y] = [(width - side) / 2, (height - side) / 2];
+  context.save();
+  context.beginPath();
+  context.roundRect(left, top, SIDE, SIDE, RADIUS);
+  context.clip();
+  context.drawImage(image, x, y, side, side, left, top, SIDE, SIDE);
+  context.restore();
+  context.strokeStyle = colour;
+  context.lineWidth = 2.5;
+  context.beginPath();
+  context.roundRect(left, top, SIDE, SIDE, RADIUS);
+  context.stroke();
+}
+
+/**
+ * @param {CanvasRenderingContext2D} context
+ * @param {[x: number, y: number]} place
+ */
+function drawRing(context, [x, y]) {
+  const style = getComputedStyle(context.canvas);
+  for (const [variable, width] of /** @type {const} */ ([
+    ["--card", 5],
+    ["--ink", 2],
+  ])) {
+    context.strokeStyle = style.getPropertyValue(variable);
+    context.lineWidth = width;
+    context.beginPath();
+    context.arc(x, y, 8, 0, 2 * Math.PI);
+    context.stroke();
+  }
+}
+
+/**
+ * @param {CanvasRenderingContext2D} context
+ * @param {[x: number, y: number]} place
+ */
+function drawCross(context, [x, y]) {
+  context.strokeStyle = getComputedStyle(context.canvas).getPropertyValue("--ink");
+  context.lineWidth = 1.5;
+  context.beginPath();
+  for (const [dx, dy] of [
+    [1, 0],
+    [-1, 0],
+    [0, 1],
+    [0, -1],
+  ]) {
+    context.moveTo(x + 12 * dx, y + 12 * dy);
+    context.lineTo(x + 22 * dx, y + 22 * dy);
+  }
+  context.stroke();
+}

@@ -1,0 +1,193 @@
+// Which photographs of a view are selected, and the keys and clicks that select them.
+import { closest, takesKeys } from "../lib/dom.js";
+import { notifyError } from "../lib/notices.js";
+
+/** @import { WindowedGrid } from "./grid.js" */
+/** @import { Listing } from "./listing.js" */
+
+const FRAME = 160; // pixels of the window that a page of the grid does not fill
+
+export class Selection {
+  /**
+   * @param {WindowedGrid} grid
+   * @param {Listing} listing the photographs in the grid
+   * @param {{ onChange: () => void, onOpen: (id: string) => void }} events
+   */
+  constructor(grid, listing, { onChange, onOpen }) {
+    this.grid = grid;
+    this.listing = listing;
+    this.onChange = onChange;
+    this.onOpen = onOpen;
+    /** @type {Set<string>} */
+    this.ids = new Set();
+    this.current = 0; // index of the tile that the keys act on
+    this.anchor = 0; // index where a range starts
+    grid.list.addEventListener("click", (event) => this.#click(event));
+    grid.list.addEventListener("keydown", (event) => this.#key(event));
+    grid.list.addEventListener("focus", () => this.#focus());
+    addEventListener("keydown", (event) => this.#windowKey(event));
+  }
+
+  clear() {
+    this.ids.clear();
+    this.#update();
+  }
+
+  all() {
+    this.#add(0, this.listing.total);
+  }
+
+  /**
+   * @param {number} from
+   * @param {number} to without
+   */
+  async #add(from, to) {
+    try {
+      for (const id of await this.listing.ids(from, to)) this.ids.add(id);
+      this.#update();
+    } catch (error) {
+      notifyError(error);
+    }
+  }
+
+  /** @param {number} index */
+  #toggle(index) {
+    this.#withId(index, (id) => {
+      if (!this.ids.delete(id)) this.ids.add(id);
+      this.#update();
+    });
+  }
+
+  /**
+   * Do something with the id at an index: of the tile there, else of the photograph, which may have
+   * to be fetched.
+   * @param {number} index
+   * @param {(id: string) => void} act
+   */
+  async #withId(index, act) {
+    const tileId = this.grid.tiles.get(index)?.dataset.id;
+    if (tileId) return act(tileId);
+    try {
+      const [id] = await this.listing.ids(index, index + 1);
+      if (id) act(id);
+    } catch (error) {
+      notifyError(error);
+    }
+  }
+
+  /**
+   * Select from the anchor to this index.
+   * @param {number} index
+   */
+  #extendTo(index) {
+    this.#add(Math.min(this.anchor, index), Math.max(this.anchor, index) + 1);
+  }
+
+  #update() {
+    this.#markAll();
+    this.onChange();
+  }
+
+  #markAll() {
+    for (const tile of this.grid.tiles.values()) this.mark(tile);
+  }
+
+  /**
+   * Show on a tile whether it is selected, and whether the keys act on it.
+   * @param {HTMLElement} tile
+   */
+  mark(tile) {
+    tile.setAttribute("aria-selected", String(this.ids.has(tile.dataset.id ?? "")));
+    tile.classList.toggle("current", Number(tile.dataset.index) === this.current);
+  }
+
+  /** @param {MouseEvent} event */
+  #click(event) {
+    const tile = closest(event, ".tile");
+    if (!tile) return;
+    const index = Number(tile.dataset.index);
+    const hasModifier = event.shiftKey || event.ctrlKey || event.metaKey;
+    const selects = closest(event, ".tick") || hasModifier || this.ids.size > 0;
+    if (!selects || event.button !== 0) return;
+    event.preventDefault();
+    this.current = index;
+    if (event.shiftKey) this.#extendTo(index);
+    else this.#toggle(index);
+    this.anchor = index;
+  }
+
+  #focus() {
+    const [first, last] = [this.grid.first(), this.grid.range()[1]];
+    if (this.current < first || this.current >= last) this.current = first;
+    this.#point();
+  }
+
+  #point() {
+    this.grid.list.setAttribute("aria-activedescendant", `tile-${this.current}`);
+    this.#markAll();
+  }
+
+  /** @param {KeyboardEvent} event */
+  #windowKey(event) {
+    if (takesKeys(event.target)) return;
+    if (event.key === "Escape" && this.ids.size) this.clear();
+    if (event.key.toLowerCase() === "a" && (event.ctrlKey || event.metaKey)) {
+      event.preventDefault();
+      this.all();
+    }
+  }
+
+  /** @param {KeyboardEvent} event */
+  #key(event) {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    const step = this.#stepOf(event.key);
+    if (step !== undefined) {
+      const isRow = event.key === "ArrowUp" || event.key === "ArrowDown";
+      this.#step(step, { isRow, extend: event.shiftKey });
+    } else if (event.key === " ") {
+      this.anchor = this.current;
+      this.#toggle(this.current);
+    } else if (event.key === "Enter") this.#withId(this.current, this.onOpen);
+    else return;
+    event.preventDefault();
+  }
+
+  /**
+   * How far a key moves, in tiles.
+   * @param {string} key
+   * @returns {number | undefined}
+   */
+  #stepOf(key) {
+    const { columns, rowHeight, total } = this.grid;
+    const page = columns * Math.max(1, Math.floor((innerHeight - FRAME) / rowHeight));
+    /** @type {Record<string, number>} */
+    const steps = {
+      ArrowRight: 1,
+      ArrowLeft: -1,
+      ArrowDown: columns,
+      ArrowUp: -columns,
+      PageDown: page,
+      PageUp: -page,
+      Home: -total,
+      End: total,
+    };
+    return steps[key];
+  }
+
+  /**
+   * Go so many tiles on or back, at most to an end. A step to a row that does not exist is not
+   * taken.
+   * @param {number} by
+   * @param {{ isRow: boolean, extend: boolean }} options
+   */
+  #step(by, { isRow, extend }) {
+    const { total } = this.grid;
+    const aim = this.current + by;
+    if (isRow && (aim < 0 || aim >= total)) return;
+    this.current = Math.max(0, Math.min(total - 1, aim));
+    this.grid.show(this.current);
+    if (extend) this.#extendTo(this.current);
+    else this.anchor = this.current;
+    this.#point();
+  }
+}

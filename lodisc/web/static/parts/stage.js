@@ -1,0 +1,23 @@
+// The photograph that is to be labelled, large, with its label or its suggested name.
+import { find } from "../lib/dom.js";
+import { oneLine, percent } from "../lib/text.js";
+import { pictureOf } from "./addresses.js";
+
+/** @import { Photo } from "../lib/models.js" */
+
+/** @param {Photo} photo */
+export function showOnStage({ id, key, label, name, confidence }) {
+  const picture = find(".big img", HTMLImageElement);
+  if (picture.getAttribute("src") !== pictureOf(id)) picture.src = pictureOf(id);
+  picture.alt = oneLine(key);
+  find(".about .key").textContent = oneLine(key);
+  find(".about .current-label").textContent = label === null ? "" : oneLine(label);
+  find("#guess").hidden = name === null || label !== null;
+  find("#guess b").textContent = name === null ? "" : oneLine(name);
+  find("#guess .confidence").textContent = name === null ? "" : percent(confidence ?? 0);
+}
+
+/** @param {Photo[]} photos whose pictures the browser may load ahead */
+export function loadAhead(photos) {
+  for (const { id } of photos) new Image().src = pictureOf(id);
+}
