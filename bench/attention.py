@@ -1,11 +1,9 @@
-"""Attention of one layer in bf16 on the CPU, forward and backward.
-
-torch's fused kernel against two matrix products.
+"""Attention of one layer on the CPU, forward and backward: torch's fused kernel against two matrix products, in bf16.
 
     python bench/attention.py [--heads 3] [--head-dim 64]
 
-Prints for every length of the sequence the median milliseconds of both and the median ratio, taken
-in turn in one run. `lodisc.device.QUICK_TOKENS` is set by the quicker one.
+Prints for every length of the sequence the median milliseconds of both and the median ratio, taken in turn in one run. What is
+quicker decides `lodisc.device.SHORT`.
 """
 
 import statistics
@@ -17,7 +15,7 @@ import torch.nn.functional as F
 import tyro
 
 from lodisc.console import table, track
-from lodisc.device import QuickAttention
+from lodisc.device import ShortAttention
 
 LENGTHS = (17, 33, 65, 101, 145, 197, 257, 300)
 
@@ -32,15 +30,15 @@ class Settings:
 
 
 def seconds(qkv: torch.Tensor, *, quick: bool) -> float:
-    started_at = time.perf_counter()
+    begun = time.perf_counter()
     query, key, value = qkv.unbind(0)
     if quick:
-        with QuickAttention():
+        with ShortAttention():
             attended = F.scaled_dot_product_attention(query, key, value)
     else:
         attended = F.scaled_dot_product_attention(query, key, value)
     attended.sum().backward()
-    return time.perf_counter() - started_at
+    return time.perf_counter() - begun
 
 
 def main(settings: Settings) -> None:
@@ -71,8 +69,7 @@ def main(settings: Settings) -> None:
                 f"{ratio:.2f}",
             ]
         )
-    title = f"{settings.heads} heads of {settings.head_dim}, bf16, "
-    title += f"{torch.get_num_threads()} threads; milliseconds"
+    title = f"{settings.heads} heads of {settings.head_dim}, bf16, {torch.get_num_threads()} threads; milliseconds"
     table(title, ["tokens", "batch", "fused", "two products", "times quicker"], rows)
 
 

@@ -7,7 +7,7 @@ import tyro
 
 from lodisc import __version__
 from lodisc.commands import COMMANDS
-from lodisc.commands.learn import with_recipe
+from lodisc.commands.learn import REGISTRY, with_recipe
 from lodisc.commands.printing import print_line
 from lodisc.console import log_as_notes, note, stdout
 from lodisc.errors import Stopped, UserError
@@ -37,6 +37,7 @@ def main(argv: list[str] | None = None) -> int:
                 args=rest,
                 prog=f"lodisc {name}",
                 config=(tyro.conf.FlagCreatePairsOff,),
+                registry=REGISTRY,
             )
     except KeyboardInterrupt:
         note("lodisc: stopped")

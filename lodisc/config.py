@@ -1,10 +1,12 @@
-"""Every setting of a training run: the one source of defaults, help texts and flags.
+"""Every setting of a training run: the one source of defaults, ranges, help texts and flags.
 
-A recipe is a function that returns a complete `TrainConfig`; flags change single fields of it.
+A setting is one row in one of the groups. `TrainConfig` is all groups, flat. A recipe is a function
+that returns a complete `TrainConfig`; flags change single fields of it.
 """
 
 import math
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Iterable
+from dataclasses import MISSING, Field, asdict, dataclass, field, fields, replace
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from lodisc.errors import UserError
@@ -20,155 +22,224 @@ Precision = Literal["auto", "bf16", "fp32"]
 Recipe = Literal["adapt", "scratch", "paper"]
 
 
+def setting(
+    default: Any,
+    *,
+    above: float | None = None,
+    least: float | None = None,
+    below: float | None = None,
+    most: float | None = None,
+    local: bool = False,
+    free: bool = False,
+    before: Any = MISSING,
+    was: str | None = None,
+) -> Any:
+    """A field of `TrainConfig` with its default and everything else that is true of it alone.
+
+    `above`, `least`, `below`, `most`: its range; the default is in range too. `local`: a run with
+    the objective global does not depend on it. `free`: a resumed run may have another value.
+    `before`: what versions without the setting did. `was`: its name in older versions.
+    """
+    metadata = {
+        "range": {"above": above, "at least": least, "below": below, "at most": most},
+        "local": local,
+        "free": free,
+        "before": before,
+        "was": was,
+    }
+    if isinstance(default, dict):
+        return field(default_factory=default.copy, metadata=metadata)
+    return field(default=default, metadata=metadata)
+
+
 @dataclass(frozen=True, kw_only=True)
-class TrainConfig:
-    """How to learn. Everything here is written to `config.json` of the run."""
+class Start:
+    """Recipe, encoder and starting weights."""
 
-    recipe: Recipe = "adapt"
-    """adapt: few epochs from pretrained weights. scratch: many from random ones. paper: as published."""
-
-    encoder: str = "deit_tiny_patch16_224"
+    recipe: Recipe = setting("adapt")
+    """adapt: few epochs from pretrained weights; scratch: many from random ones; paper."""
+    encoder: str = setting("deit_tiny_patch16_224")
     """A timm vision transformer with a [CLS] token."""
-    encoder_args: dict[str, int] = field(default_factory=dict)
+    encoder_args: dict[str, int] = setting({}, least=0)
     """Whole numbers for the timm constructor, such as: patch_size 8 depth 4."""
-    init: str = "timm"
-    """Starting weights: a .safetensors file, `timm` (downloads the pretrained ones) or `none` (random)."""
-    image_size: int = 0
+    init: str = setting("timm")
+    """Starting weights: `timm` (downloads), `none` (random) or a .safetensors file."""
+    image_size: int = setting(0, least=16, most=4096)
     """Side of the square views, in pixels; 0 is the encoder's own size, at most 224."""
 
-    epochs: float | None = None
-    """How often every photograph is seen; when not given 4 times and for at least 224 steps."""
-    minutes: float | None = None
-    """Train for about this long instead of a number of epochs."""
-    batch_size: int = 64
-    """Photographs in a step, over all processes."""
-    lr: float = 8e-4
-    """Base learning rate, for 256 photographs in a step; scaled in proportion to the batch size."""
-    weight_decay: float = 0.05
-    """AdamW weight decay; none on norms, biases, [CLS] and position embedding."""
-    warmup: float = 0.1
-    """Share of the steps in which the learning rate rises from 0."""
-    grad_clip: float = 30.0
-    """Largest gradient norm."""
 
-    objective: Objective = "local"
+@dataclass(frozen=True, kw_only=True)
+class Length:
+    """How long to learn, and in what steps."""
+
+    epochs: float | None = setting(None, above=0, below=math.inf)
+    """How often every photograph is seen; by default 4 times, and for at least 224 steps."""
+    minutes: float | None = setting(None, above=0, below=math.inf, free=True)
+    """Train for about this long instead of a number of epochs."""
+    batch_size: int = setting(64, least=2)
+    """Photographs in a step, over all processes."""
+    lr: float = setting(8e-4, above=0, below=math.inf)
+    """Base learning rate, for 256 photographs in a step; scaled in proportion to the batch size."""
+    weight_decay: float = setting(0.05, least=0, below=math.inf)
+    """AdamW weight decay; none on norms, biases, [CLS] and position embedding."""
+    warmup: float = setting(0.1, least=0, below=1)
+    """Share of the steps in which the learning rate rises from 0."""
+    grad_clip: float = setting(30.0, above=0)
+    """Largest gradient norm."""
+    seed: int = setting(0, least=0, below=2**32)
+    """Fixes the start, the order and every augmentation."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """What is asked of the encoder."""
+
+    objective: Objective = setting("local")
     """Contrast whole photographs (global), regions of them with whole ones (local), or both."""
-    local_weight: float = 1.0
-    """Weight λ of the local loss beside the global one, with --objective both."""
-    masked_side: MaskedSide = "query"
-    """Which side of the local task sees only a region; the paper masks the `key`."""
-    positives: Positives = "both"
-    """Which views a region must find: the other one, as in the paper, or its own too."""
-    recolour: bool = True
-    """Change the colours of a region once more, so that it can't find its own view by them."""
-    attention_from: AttentionFrom = "momentum"
-    """The encoder whose attention chooses the patches, with the masks pivotal and least."""
-    mask: Mask = "random"
-    """How the patches of a region are chosen; the paper takes the `pivotal` ones, those with the most attention."""
-    keep_ratio: float = 0.75
+    mask: Mask = setting("random", local=True)
+    """Which patches a region keeps; the paper's are `pivotal`, those with the most attention."""
+    keep_ratio: float = setting(0.75, above=0, most=1, local=True)
     """Share ρ of the patches that the local task keeps."""
-    mask_mode: MaskMode = "drop"
-    """Masked patches are dropped from the sequence, or set to zero as in the paper's code."""
-    fusion: Fusion = "product"
-    """How the attention rows of the layers become one map."""
-    temperature: float = 0.2
-    """Temperature τ of the contrastive loss."""
-    momentum: float = 0.99
-    """First momentum of the key encoder; rises to 1 on a half cosine."""
-    hidden_dim: int = 4096
-    """Width of the projector and predictor."""
-    out_dim: int = 256
-    """Length of the vectors that are contrasted."""
-    freeze_patch_embed: bool = False
-    """Keep the patch projection at its start, which steadies training from random weights."""
-    min_crop: float = 0.2
+    min_crop: float = setting(0.2, above=0, most=1)
     """Smallest share of a photograph's area in a view."""
 
-    train_split: float | None = None
+
+@dataclass(frozen=True, kw_only=True)
+class Data:
+    """Which photographs to learn from."""
+
+    train_split: float | None = setting(None, above=0, below=1)
     """Learn from this share of every class; a seeded split, for data without train/ and test/."""
-    split_seed: int = 0
+    split_seed: int = setting(0, least=0, below=2**32)
     """Fixes the division by --train-split, whatever the seed."""
-    max_skipped: float = 0.05
+    max_skipped: float = setting(0.05, least=0, most=1, free=True)
     """Stop when more than this share of the photographs cannot be read."""
-    seed: int = 0
-    """Fixes the start, the order and every augmentation."""
-    device: str = "auto"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Machine:
+    """Where to compute, and how often to write."""
+
+    device: str = setting("auto", free=True)
     """auto, cpu, cuda or cuda:N."""
-    precision: Precision = "auto"
+    precision: Precision = setting("auto")
     """auto: bf16 where the hardware computes in it, else fp32."""
-    workers: int = 2
+    workers: int = setting(2, least=0, free=True)
     """Processes that read photographs."""
-    log_every: int = 5
+    log_every: int = setting(5, least=1, free=True)
     """Steps between two lines of the log."""
-    checkpoint_minutes: float = 5.0
+    checkpoint_minutes: float = setting(5.0, above=0, free=True)
     """Minutes between two checkpoints."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Research:
+    """The paper's other choices, each one arm of a study."""
+
+    masked_side: MaskedSide = setting("query", local=True, was="direction")
+    """Which side of the local task sees only a region; the paper masks the `key`."""
+    positives: Positives = setting("both", local=True, before="other")
+    """Which views a region must match: the other one, as in the paper, or its own too."""
+    recolour: bool = setting(True, local=True, before=False)
+    """Change the colours of a region once more, so that they do not give its own view away."""
+    local_weight: float = setting(1.0, least=0, below=math.inf, local=True)
+    """Weight λ of the local loss beside the global one, with --objective both."""
+    attention_from: AttentionFrom = setting(
+        "momentum", local=True, before="momentum", was="attention"
+    )
+    """The encoder whose attention the masks pivotal and least follow."""
+    mask_mode: MaskMode = setting("drop", local=True)
+    """Masked patches are dropped from the sequence, or set to zero as in the paper's code."""
+    fusion: Fusion = setting("product", local=True)
+    """How the attention rows of the layers become one map."""
+    temperature: float = setting(0.2, above=0, below=math.inf)
+    """Temperature τ of the contrastive loss."""
+    momentum: float = setting(0.99, least=0, most=1)
+    """First momentum of the key encoder; rises to 1 on a half cosine."""
+    hidden_dim: int = setting(4096, least=1)
+    """Width of the projector and predictor."""
+    out_dim: int = setting(256, least=1)
+    """Length of the vectors that are contrasted."""
+    freeze_patch_embed: bool = setting(False)
+    """Keep the patch projection at its start, which steadies training from random weights."""
+
+
+GROUPS: tuple[type, ...] = (Start, Length, Task, Data, Machine, Research)
+"""The groups of settings, in the order of `lodisc train --help`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig(Research, Machine, Data, Task, Length, Start):
+    """Every setting of a run, in one flat object; `config.json` of the run holds them all.
+
+    Raises `UserError` for a value that is out of range.
+    """
+
+    def __post_init__(self) -> None:
+        self.check()
 
     def check(self) -> None:
         """Raise a `UserError` that names the first setting which is out of range."""
-        for name, kind in get_type_hints(TrainConfig).items():
-            if get_origin(kind) is Literal and getattr(self, name) not in get_args(kind):
-                flag = name.replace("_", "-")
+        kinds = get_type_hints(TrainConfig)
+        for row in fields(self):
+            value, flag = getattr(self, row.name), row.name.replace("_", "-")
+            choices = get_args(kinds[row.name])
+            if get_origin(kinds[row.name]) is Literal and value not in choices:
+                raise UserError(f"--{flag} {value} is none of {', '.join(choices)}")
+            numbers = value.values() if isinstance(value, dict) else [value]
+            if value != row.default and not all(_in_range(number, row) for number in numbers):
                 raise UserError(
-                    f"--{flag} {getattr(self, name)} is none of {', '.join(get_args(kind))}"
-                )
-        for name, allowed in {
-            "encoder_args": all(value >= 0 for value in self.encoder_args.values()),
-            "epochs": self.epochs is None or 0 < self.epochs < math.inf,
-            "minutes": self.minutes is None or 0 < self.minutes < math.inf,
-            "batch_size": self.batch_size >= 2,
-            "image_size": self.image_size == 0 or 16 <= self.image_size <= 4096,
-            "lr": 0 < self.lr < math.inf,
-            "weight_decay": 0 <= self.weight_decay < math.inf,
-            "warmup": 0 <= self.warmup < 1,
-            "grad_clip": self.grad_clip > 0,
-            "local_weight": 0 <= self.local_weight < math.inf,
-            "keep_ratio": 0 < self.keep_ratio <= 1,
-            "temperature": 0 < self.temperature < math.inf,
-            "momentum": 0 <= self.momentum <= 1,
-            "hidden_dim": self.hidden_dim > 0,
-            "out_dim": self.out_dim > 0,
-            "min_crop": 0 < self.min_crop <= 1,
-            "train_split": self.train_split is None or 0 < self.train_split < 1,
-            "max_skipped": 0 <= self.max_skipped <= 1,
-            "seed": 0 <= self.seed < 2**32,
-            "split_seed": 0 <= self.split_seed < 2**32,
-            "workers": self.workers >= 0,
-            "log_every": self.log_every >= 1,
-            "checkpoint_minutes": self.checkpoint_minutes > 0,
-        }.items():
-            if not allowed:
-                raise UserError(
-                    f"{as_flag(name, getattr(self, name))} is out of range; `lodisc train --help` says what it means"
+                    f"{as_flag(row.name, value)} is out of range; use {_range_in_words(row)}"
                 )
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
 
 
-# What may differ between the first call and one that resumes, without changing the result.
-FREE_TO_CHANGE = frozenset(
-    {"workers", "log_every", "checkpoint_minutes", "device", "max_skipped", "minutes"}
-)
+def _in_range(number: Any, row: Field[Any]) -> bool:
+    limits = row.metadata["range"]
+    return (
+        (limits["above"] is None or number > limits["above"])
+        and (limits["at least"] is None or number >= limits["at least"])
+        and (limits["below"] is None or number < limits["below"])
+        and (limits["at most"] is None or number <= limits["at most"])
+    )
 
-# What the local task alone depends on: no part of a run with the objective global.
-LOCAL_SETTINGS = frozenset(
-    {
-        "local_weight",
-        "masked_side",
-        "positives",
-        "recolour",
-        "attention_from",
-        "mask",
-        "keep_ratio",
-        "mask_mode",
-        "fusion",
-    }
-)
+
+def _range_in_words(row: Field[Any]) -> str:
+    limits = row.metadata["range"]
+    return "a number " + " and ".join(
+        "finite" if limit == math.inf else f"{words} {limit}"
+        for words, limit in limits.items()
+        if limit is not None
+    )
+
+
+def _settings_with(key: str) -> frozenset[str]:
+    return frozenset(row.name for row in fields(TrainConfig) if row.metadata[key])
+
+
+FREE_TO_CHANGE = _settings_with("free")
+"""Settings that may differ when a run is resumed, without changing its result."""
+LOCAL_SETTINGS = _settings_with("local")
+"""Settings of the local task alone: a run with the objective global does not depend on them."""
+OLD_NAMES: dict[str, str] = {
+    row.metadata["was"]: row.name for row in fields(TrainConfig) if row.metadata["was"]
+}
+"""The settings that older versions called by another name."""
+
+
+def require_new_names(names: Iterable[str]) -> None:
+    """Raise a `UserError` with the new name if one of `names` is the old name of a setting."""
+    for name in names:
+        if name in OLD_NAMES:
+            old, new = (text.replace("_", "-") for text in (name, OLD_NAMES[name]))
+            raise UserError(f"--{old} is now --{new}")
 
 
 def adapt(**changes: Any) -> TrainConfig:
     """Few epochs and a small learning rate from pretrained weights: the default."""
-    return replace(TrainConfig(recipe="adapt"), **changes)
+    return _changed(TrainConfig(recipe="adapt"), changes)
 
 
 def scratch(**changes: Any) -> TrainConfig:
@@ -186,11 +257,11 @@ def scratch(**changes: Any) -> TrainConfig:
         keep_ratio=0.25,
         freeze_patch_embed=True,
     )
-    return replace(base, **changes)
+    return _changed(base, changes)
 
 
 def paper(**changes: Any) -> TrainConfig:
-    """The published settings: ViT-B/16 at 224 pixels from supervised ImageNet-1k weights, 100 epochs."""
+    """As published: ViT-B/16 at 224 pixels from supervised ImageNet-1k weights, 100 epochs."""
     base = TrainConfig(
         recipe="paper",
         encoder="vit_base_patch16_224.augreg_in1k",
@@ -209,6 +280,11 @@ def paper(**changes: Any) -> TrainConfig:
         mask_mode="zero",
         min_crop=0.08,
     )
+    return _changed(base, changes)
+
+
+def _changed(base: TrainConfig, changes: dict[str, Any]) -> TrainConfig:
+    require_new_names(changes)
     return replace(base, **changes)
 
 
@@ -218,12 +294,8 @@ RECIPES = {"adapt": adapt, "scratch": scratch, "paper": paper}
 def as_flag(name: str, value: object) -> str:
     """A setting as the command line takes it."""
     flag = name.replace("_", "-")
+    if isinstance(value, bool):
+        return f"--{flag}" if value else f"--no-{flag}"
     if isinstance(value, dict):
         value = " ".join(f"{key} {number}" for key, number in value.items())
-    return (
-        f"--{flag}"
-        if value is True
-        else f"--no-{flag}"
-        if value is False
-        else f"--{flag} {value}".rstrip()
-    )
+    return f"--{flag} {value}".rstrip()

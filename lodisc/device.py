@@ -1,7 +1,7 @@
 """Where and in which precision to compute."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -12,11 +12,11 @@ from torch.overrides import TorchFunctionMode
 from lodisc.config import Precision
 from lodisc.errors import UserError
 
-QUICK_TOKENS = 300  # measured up to 257: bench/attention.py
+SHORT = 300  # tokens; measured up to 257
 
 
 def pick_device(name: str) -> torch.device:
-    """`auto` is the GPU if there is one; raises `UserError` when the named device is not there."""
+    """`auto` is the GPU if there is one; raises `UserError` for a device that is not there."""
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     try:
@@ -30,8 +30,10 @@ def pick_device(name: str) -> torch.device:
             f"--device {name}: lodisc computes on cpu and cuda alone; use auto, cpu, cuda or cuda:N"
         )
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        count = torch.cuda.device_count()
-        raise UserError(f"--device {name}: this machine has {count} CUDA devices; use --device cpu")
+        raise UserError(
+            f"--device {name}: this machine has {torch.cuda.device_count()} CUDA devices; "
+            "use --device cpu"
+        )
     return device
 
 
@@ -47,30 +49,33 @@ def pick_precision(precision: Precision, device: torch.device) -> Precision:
 @contextmanager
 def autocast(precision: Precision, device: torch.device) -> Iterator[None]:
     """Mixed precision for `precision` as `pick_precision` resolves it; does nothing for fp32."""
-    bf16 = pick_precision(precision, device) == "bf16"
-    quick = QuickAttention() if bf16 and device.type == "cpu" else nullcontext()
-    with torch.autocast(device.type, torch.bfloat16, enabled=bf16), quick:
+    if pick_precision(precision, device) != "bf16":
         yield
+        return
+    with torch.autocast(device.type, torch.bfloat16):
+        if device.type == "cpu":
+            with ShortAttention():
+                yield
+        else:
+            yield
 
 
-class QuickAttention(TorchFunctionMode):
-    """Runs short bf16 attention on the CPU as two matrix products: torch's fused kernel is slower.
+class ShortAttention(TorchFunctionMode):
+    """Computes the attention of short sequences on a CPU in bf16 by two matrix products.
 
-    softmax(q kᵀ·scale) v, of all calls of `scaled_dot_product_attention` inside it that take no
-    mask, no dropout and at most `QUICK_TOKENS` tokens. Axes: B batch, H heads, T tokens.
+    torch's fused kernel is slower there: `bench/attention.py`.
     """
 
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: Any = (), kwargs: Any = None
     ) -> Any:
+        quick = None
         if func is F.scaled_dot_product_attention:
-            attended = _quick_attention(*args, **(kwargs or {}))
-            if attended is not None:
-                return attended
-        return func(*args, **(kwargs or {}))
+            quick = _two_products(*args, **(kwargs or {}))
+        return func(*args, **(kwargs or {})) if quick is None else quick
 
 
-def _quick_attention(
+def _two_products(
     query: Tensor,
     key: Tensor,
     value: Tensor,
@@ -80,10 +85,17 @@ def _quick_attention(
     scale: float | None = None,
     enable_gqa: bool = False,
 ) -> Tensor | None:
-    """softmax(q kᵀ·scale) v by two matrix products; None where torch's own kernel must do it."""
+    """softmax(q kᵀ·scale) v in bf16 on the CPU; None for anything else.
+
+    Axes: B batch, H heads, T tokens.
+    """
     plain = attn_mask is None and not dropout_p and not is_causal and not enable_gqa
-    on_cpu_in_bf16 = query.device.type == "cpu" and query.dtype == torch.bfloat16
-    if not plain or not on_cpu_in_bf16 or key.shape[-2] > QUICK_TOKENS:
+    if (
+        not plain
+        or query.device.type != "cpu"
+        or query.dtype != torch.bfloat16
+        or key.shape[-2] > SHORT
+    ):
         return None
     logits_BHTT = query * (scale or query.shape[-1] ** -0.5) @ key.transpose(-2, -1)
     return logits_BHTT.softmax(dim=-1) @ value

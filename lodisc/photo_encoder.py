@@ -20,7 +20,7 @@ from lodisc.device import autocast, pick_device
 from lodisc.encoders import build_encoder, load_encoder, load_weights, native_size
 from lodisc.errors import UserError
 from lodisc.method.encoder import Encoder
-from lodisc.method.masking import FUSIONS
+from lodisc.method.masking import attention_map
 from lodisc.run import Run
 
 Photograph = str | Path | Image.Image | np.ndarray[Any, Any] | Tensor
@@ -28,7 +28,7 @@ Photograph = str | Path | Image.Image | np.ndarray[Any, Any] | Tensor
 
 
 class PhotoEncoder(nn.Module):
-    """A frozen encoder with what it needs to see a photograph: size, crop, normalisation, device, precision.
+    """A frozen encoder for photographs: with size, crop, normalisation, device and precision.
 
     As a plain `nn.Module` it maps bytes or normalised floats [B, 3, S, S] to features [B, D].
     """
@@ -81,16 +81,17 @@ class PhotoEncoder(nn.Module):
         """
         maps = []
         for first in range(0, len(images), batch_size):
-            views = self._views(images[first : first + batch_size]).to(self.device)
             with autocast("auto", self.device):
-                _, rows_BLP = self.encoder.forward_with_attention(views)
-            map_BP = FUSIONS[fusion].map(rows_BLP)
+                _, rows_BLP = self.encoder.forward_with_attention(
+                    self._views(images[first : first + batch_size]).to(self.device)
+                )
+            map_BP = attention_map(rows_BLP, fusion=fusion)
             maps.append(map_BP.unflatten(1, self.encoder.grid).float().cpu())
         return torch.cat(maps) if maps else torch.empty(0, *self.encoder.grid)
 
     @torch.inference_mode()
     def patch_features(self, images: Sequence[Photograph], *, batch_size: int = 16) -> Tensor:
-        """The final features [N, rows, columns, D] of the patches of centre views, of unit length, fp32 on the CPU."""
+        """The unit features [N, rows, columns, D] of patches of centre views, fp32 on the CPU."""
         found = []
         for first in range(0, len(images), batch_size):
             with autocast("auto", self.device):
@@ -110,7 +111,8 @@ class PhotoEncoder(nn.Module):
             expected = (3, self.image_size, self.image_size)
             if image.shape != expected or image.dtype != torch.uint8:
                 raise UserError(
-                    f"a tensor must hold bytes of shape {expected}, not {image.dtype} of {tuple(image.shape)}"
+                    f"a tensor must hold bytes of shape {expected}, "
+                    f"not {image.dtype} of {tuple(image.shape)}"
                 )
             return image
         if isinstance(image, str | Path):
@@ -133,8 +135,8 @@ def load(
 ) -> PhotoEncoder:
     """The frozen encoder of a run, of `timm:NAME` with pretrained weights, or of a weights file.
 
-    Of a run it is the student, or with `momentum` the momentum encoder. A weights file needs `encoder`,
-    the name of its timm model. `image_size` is for timm and weights files, and is by default the
+    Of a run it is the student, or with `momentum` the momentum encoder. A weights file needs
+    `encoder`, the name of its timm model. `image_size` is for timm and weights files, and is by default the
     model's own. Raises `UserError` for anything else.
     """
     path = Path(source)

@@ -15,19 +15,23 @@ RUN/
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import MISSING, dataclass, fields
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypedDict, cast
 
+from lodisc.config import OLD_NAMES, TrainConfig
 from lodisc.errors import UserError
 from lodisc.files import read_json, read_json_lines, write_json, write_json_lines
 
-# The settings of older versions: those that have another name now, how a version without a setting did,
-# and those that are gone, with the value by which they changed nothing.
-OLD_NAMES = {"direction": "masked_side", "attention": "attention_from"}
-NEWER = {"positives": "other", "attention_from": "momentum", "recolour": False}
+NEWER = {
+    row.name: row.metadata["before"]
+    for row in fields(TrainConfig)
+    if row.metadata["before"] is not MISSING
+}
+"""Settings that older versions did not have, with the value that describes what they did."""
 GONE = {"whole_every": 1}
+"""Settings that only older versions have, with the value that changed nothing."""
 
 
 class RunData(TypedDict):

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from safetensors.torch import save_file
 
-from lodisc.device import QuickAttention, autocast
+from lodisc.device import ShortAttention, autocast
 from lodisc.encoders import build_encoder, load_weights, training_size
 from lodisc.errors import UserError
 from lodisc.method.encoder import Encoder
@@ -213,7 +213,7 @@ def test_the_quick_attention_equals_the_fused_one() -> None:
         torch.bfloat16
     )
     exact = F.scaled_dot_product_attention(query.double(), key.double(), value.double())
-    with QuickAttention():
+    with ShortAttention():
         quick = F.scaled_dot_product_attention(query, key, value)
         scaled = F.scaled_dot_product_attention(query, key, value, scale=0.1)
         masked = F.scaled_dot_product_attention(

@@ -246,7 +246,8 @@ def test_an_import_that_goes_up_is_found(path: str, source: str, reason: str) ->
 
 
 def test_the_command_line_starts_without_torch() -> None:
-    code = "import sys, lodisc, lodisc.cli, lodisc.config, lodisc.console; print(*sys.modules)"
+    modules = "lodisc, lodisc.cli, lodisc.config, lodisc.console, lodisc.run"
+    code = f"import sys, {modules}; print(*sys.modules)"
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     loaded = {module.split(".")[0] for module in ran.stdout.split()}
     assert "lodisc" in loaded

@@ -79,16 +79,16 @@ def test_rollout_equals_the_product_of_whole_matrices() -> None:
 
 
 @pytest.mark.parametrize("fusion", FUSIONS)
-def test_a_map_for_showing_sums_to_one_in_the_order_of_the_score(fusion: str) -> None:
-    score, shown = FUSIONS[fusion].score(rows()), FUSIONS[fusion].map(rows())
-    assert (shown >= 0).all() and torch.allclose(shown.sum(dim=1), torch.ones(3))
-    assert torch.equal(score.argsort(dim=1, stable=True), shown.argsort(dim=1, stable=True))
+def test_a_density_is_not_negative_and_in_the_order_of_the_score(fusion: str) -> None:
+    score, density = FUSIONS[fusion].score(rows()), FUSIONS[fusion].density(rows())
+    assert (density >= 0).all()
+    assert torch.equal(score.argsort(dim=1, stable=True), density.argsort(dim=1, stable=True))
 
 
-def test_the_map_of_the_product_is_its_root() -> None:
+def test_the_density_of_the_product_is_its_root() -> None:
     root = rows().double().log().mean(dim=1).exp()
     expected = (root / root.sum(dim=1, keepdim=True)).float()
-    torch.testing.assert_close(FUSIONS["product"].map(rows()), expected)
+    torch.testing.assert_close(FUSIONS["product"].density(rows()), expected)
 
 
 @pytest.mark.parametrize("mask", MASKS)

@@ -11,15 +11,15 @@ import pytest
 import timm
 import torch
 from photos import collection, encoded, texture, write
-from runs import TINY, last_state, logged_steps
+from runs import TINY, last_state, logged_steps, run_command
 from safetensors.torch import load_file
 
 import lodisc
-from lodisc.config import RECIPES
+from lodisc.config import OLD_NAMES, RECIPES, TrainConfig
 from lodisc.data import loader
-from lodisc.errors import Stopped
+from lodisc.errors import Stopped, UserError
 from lodisc.files import locked, read_json, read_json_lines, write_json
-from lodisc.run import NEWER
+from lodisc.run import NEWER, Run
 from lodisc.training import checkpoint, loop
 from lodisc.training.learner import Learner
 from lodisc.training.prepare import steps_of_epochs
@@ -247,6 +247,44 @@ def test_a_run_of_an_older_version_goes_on_without_the_settings_that_it_did_not_
         match="begun with --positives other --no-recolour, not --positives both --recolour; use that",
     ):
         train(photos, tmp_path / "run", epochs=1)
+
+
+def test_a_run_with_the_old_names_of_settings_goes_on_and_loads(
+    photos: Path, tmp_path: Path, caplog
+) -> None:
+    caplog.set_level("INFO", "lodisc")
+    path = train(photos, tmp_path / "run", epochs=1, masked_side="key") / "config.json"
+    config = read_json(path)
+    for old, name in OLD_NAMES.items():
+        config["settings"][old] = config["settings"].pop(name)
+    assert config["settings"].items() >= {"direction": "key", "attention": "momentum"}.items()
+    write_json(path, config)
+    train(photos, tmp_path / "run", epochs=1, masked_side="key")
+    assert "Nothing to do" in caplog.text
+    assert Run.open(tmp_path / "run").config["settings"]["masked_side"] == "key"
+    assert lodisc.load(tmp_path / "run").dim == 32
+    with pytest.raises(UserError, match="begun with --masked-side key, not --masked-side query"):
+        train(photos, tmp_path / "run", epochs=1)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"), [("direction", "--masked-side"), ("attention", "--attention-from")]
+)
+def test_an_old_name_of_a_setting_is_refused_with_the_new_one(
+    tmp_path: Path, old: str, new: str
+) -> None:
+    with pytest.raises(UserError, match=f"--{old} is now {new}"):
+        lodisc.train(tmp_path, out=tmp_path / "run", **{old: "key"})
+    status, _, messages = run_command("train", tmp_path, "--out", tmp_path / "run", f"--{old}=key")
+    assert (status, messages.strip()) == (1, f"lodisc train: --{old} is now {new}")
+
+
+def test_a_config_out_of_range_is_refused_as_it_is_made() -> None:
+    with pytest.raises(UserError, match="--lr -1 is out of range; use a number above 0"):
+        TrainConfig(lr=-1)
+    with pytest.raises(UserError, match="--image-size 8 is out of range"):
+        TrainConfig(image_size=8)
+    assert TrainConfig(image_size=0).image_size == 0
 
 
 @pytest.mark.parametrize(("value", "goes_on"), [(1, True), (4, False)])

@@ -2,25 +2,55 @@
 
 import inspect
 from collections.abc import Callable, Sequence
+from dataclasses import fields
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
+from typing import Annotated, Any
 
-from tyro.conf import OmitArgPrefixes, Positional
+from tyro.conf import OmitArgPrefixes, Positional, arg
+from tyro.constructors import (
+    ConstructorRegistry,
+    StructConstructorSpec,
+    StructFieldSpec,
+    StructTypeInfo,
+)
 
 from lodisc.commands.printing import print_line, print_result
 from lodisc.commands.ranges import check_seed
-from lodisc.config import RECIPES, TrainConfig, adapt
+from lodisc.config import GROUPS, RECIPES, TrainConfig, adapt, require_new_names
 from lodisc.errors import UserError
+
+Config = OmitArgPrefixes[Annotated[TrainConfig, arg(name="")]]
+REGISTRY = ConstructorRegistry()
+"""Shows the settings of a `TrainConfig` in their groups; the flags and the object stay flat."""
+
+
+@REGISTRY.struct_rule
+def _in_groups(info: StructTypeInfo) -> StructConstructorSpec | None:
+    if info.type is not TrainConfig:
+        return None
+
+    def flat(**parts: Any) -> TrainConfig:
+        return TrainConfig(**{k: v for part in parts.values() for k, v in vars(part).items()})
+
+    def part(group: type) -> Any:
+        return group(**{row.name: getattr(info.default, row.name) for row in fields(group)})
+
+    specs = [StructFieldSpec(group.__name__.lower(), group, part(group)) for group in GROUPS]
+    return StructConstructorSpec(instantiate=flat, fields=tuple(specs))
 
 
 def with_recipe(command: Callable[..., None], words: Sequence[str]) -> Callable[..., None]:
     """A command whose config starts as the recipe that its words name; the help shows its values.
 
-    A command that takes no config comes back as it is.
+    A command that takes no config comes back as it is. Raises `UserError` for a flag of an older
+    version, with its new name.
     """
     if "config" not in inspect.signature(command).parameters:
         return command
+    flags = [word[2:].split("=")[0] for word in words if word.startswith("--")]
+    require_new_names(flag.replace("-", "_") for flag in flags)
     recipes = [value for flag, value in pairwise(words) if flag == "--recipe"]
     recipes += [word.removeprefix("--recipe=") for word in words if word.startswith("--recipe=")]
     recipe = RECIPES.get(recipes[-1] if recipes else "adapt", adapt)
@@ -45,7 +75,7 @@ def train(
     /,
     *,
     out: Path,
-    config: OmitArgPrefixes[TrainConfig],
+    config: Config,
     json: bool = False,
 ) -> None:
     """Learn from the photographs in DATA; resumes if the run exists already.
@@ -179,7 +209,7 @@ def study(
     data: Positional[Path],
     /,
     *,
-    config: OmitArgPrefixes[TrainConfig],
+    config: Config,
     out: Path | None = None,
     seeds: str = "0,1,2",
     arms: tuple[str, ...] = (),
@@ -199,6 +229,8 @@ def study(
     from lodisc.commands.tables_learn import print_study
     from lodisc.study.study import study as run_study
 
+    if name == "direction":
+        raise UserError("study direction is now study masked-side")
     try:
         numbers = [int(seed) for seed in seeds.split(",")]
     except ValueError:

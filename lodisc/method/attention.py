@@ -1,4 +1,4 @@
-"""Attention collection: the [CLS] row of every layer, read beside the fused attention call.
+"""What the [CLS] token attends to, read at the fused attention call of every timm layer.
 
 Axes: B batch, H heads, T tokens, d head.
 """
@@ -12,8 +12,8 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 
-class AttentionCollector(TorchFunctionMode):
-    """Collects the attention row of the first token, averaged over heads, at every fused call inside.
+class AttentionRows(TorchFunctionMode):
+    """Collects the row of the first token, averaged over heads, at every fused attention call.
 
     timm hands its final queries and keys (normed, rotated) to `scaled_dot_product_attention`. One
     row of softmax(q kᵀ) costs O(T·d) beside that call, so the fused kernel stays.
@@ -42,7 +42,6 @@ def _first_row(
     scale: float | None = None,
     enable_gqa: bool = False,
 ) -> Tensor:
-    """The first row of softmax(q kᵀ·scale) in fp32, averaged over heads: [B, T]."""
     assert not is_causal
     q_BH1d, k_BHTd = query[:, :, :1].float(), key.float()
     if enable_gqa:
@@ -50,9 +49,10 @@ def _first_row(
     with torch.autocast(query.device.type, enabled=False):
         logits_BH1T = q_BH1d @ k_BHTd.transpose(-2, -1) * (scale or query.shape[-1] ** -0.5)
     if attn_mask is not None:
-        mask = attn_mask.expand(*logits_BH1T.shape[:2], *attn_mask.shape[-2:])[:, :, :1]
-        if mask.dtype == torch.bool:
-            logits_BH1T = logits_BH1T.masked_fill(~mask, -torch.inf)
-        else:
-            logits_BH1T = logits_BH1T + mask
+        row = attn_mask.expand(*logits_BH1T.shape[:2], *attn_mask.shape[-2:])[:, :, :1]
+        logits_BH1T = (
+            logits_BH1T.masked_fill(~row, -torch.inf)
+            if row.dtype == torch.bool
+            else logits_BH1T + row
+        )
     return logits_BH1T.softmax(dim=-1).mean(dim=1).squeeze(1)

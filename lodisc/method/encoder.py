@@ -10,14 +10,16 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lodisc.method.attention import AttentionCollector
+from lodisc.method.attention import AttentionRows
+
+ADVICE = "use a timm vit_* or deit_* model"
 
 
 class Encoder(nn.Module):
     """A timm vision transformer, its [CLS] feature and the [CLS] attention rows of all its layers.
 
-    Raises `ValueError` for a model without [CLS] token, without a sequence of patches of which some
-    can be left out, or with a layer that does not run exactly one fused self-attention.
+    Raises `ValueError` for a model without a [CLS] token, without a sequence of patches of which
+    some can be left out, or with a layer that does not run exactly one fused self-attention.
     """
 
     trunk: Any
@@ -32,10 +34,10 @@ class Encoder(nn.Module):
         self.trunk = trunk
         self.name, self.args = name, args or {}
         _require_vision_transformer(self.trunk)
-        self.selector = PatchSelector(
+        self.patch_selector = PatchSelector(
             prefix=self.trunk.num_prefix_tokens, returns_indices=self.trunk.patch_drop is None
         )
-        self.trunk.patch_drop = self.selector
+        self.trunk.patch_drop = self.patch_selector
         self.dim: int = self.trunk.num_features
         self.grid: tuple[int, int] = tuple(self.trunk.patch_embed.grid_size)
         self.image_size: int = self.trunk.patch_embed.img_size[0]
@@ -49,13 +51,16 @@ class Encoder(nn.Module):
 
     def set_normalisation(self, *, mean: Sequence[float], std: Sequence[float]) -> None:
         """Mean and standard deviation of each colour, of pixels from 0 to 1."""
-        colours = {"mean": tuple(mean), "std": tuple(std)}
-        self.trunk.pretrained_cfg = {**self.trunk.pretrained_cfg, **colours}
+        self.trunk.pretrained_cfg = {
+            **self.trunk.pretrained_cfg,
+            "mean": tuple(mean),
+            "std": tuple(std),
+        }
         self.mean.copy_(torch.tensor(mean).view(3, 1, 1))
         self.std.copy_(torch.tensor(std).view(3, 1, 1))
 
     def normalise(self, images_B3SS: Tensor) -> Tensor:
-        """Bytes 0..255 to floats with the model's mean and standard deviation; floats are unchanged."""
+        """Bytes 0..255 to floats as the model was made for; floats pass unchanged."""
         if images_B3SS.dtype != torch.uint8:
             return images_B3SS
         return (images_B3SS.float() / 255 - self.mean) / self.std
@@ -63,10 +68,10 @@ class Encoder(nn.Module):
     def forward(self, images_B3SS: Tensor, *, keep_BK: Tensor | None = None) -> Tensor:
         """The [CLS] features [B, D] of images, bytes or already normalised floats.
 
-        `keep_BK` are the sorted positions of patches: only those run through the layers, each with
+        `keep_BK` are the sorted positions of patches: only these run through the layers, each with
         the position embedding of its place in the whole image.
         """
-        return self._pooled(self._tokens(images_B3SS, keep_BK=keep_BK))
+        return self._features(images_B3SS, keep_BK=keep_BK)
 
     def forward_with_attention(self, images_B3SS: Tensor) -> tuple[Tensor, Tensor]:
         """The features [B, D] and, from the same pass, the attention rows [B, L, P] in fp32.
@@ -74,9 +79,9 @@ class Encoder(nn.Module):
         Row l is that of the [CLS] query in layer l: softmax over all tokens, averaged over heads,
         restricted to the patch keys. The rows carry no gradient.
         """
-        with AttentionCollector() as collector:
-            features_BD = self._pooled(self._tokens(images_B3SS))
-        rows_BLT = torch.stack(collector.rows_BT, dim=1)
+        with AttentionRows() as attention:
+            features_BD = self._features(images_B3SS)
+        rows_BLT = torch.stack(attention.rows_BT, dim=1)
         return features_BD, rows_BLT[:, :, self.trunk.num_prefix_tokens :]
 
     def patch_features(self, images_B3SS: Tensor) -> Tensor:
@@ -84,22 +89,19 @@ class Encoder(nn.Module):
         tokens_BTD = self._tokens(images_B3SS)
         return self.trunk.fc_norm(tokens_BTD[:, self.trunk.num_prefix_tokens :])
 
-    def _pooled(self, tokens_BTD: Tensor) -> Tensor:
-        return self.trunk.fc_norm(tokens_BTD[:, 0])
+    def _features(self, images_B3SS: Tensor, *, keep_BK: Tensor | None = None) -> Tensor:
+        return self.trunk.fc_norm(self._tokens(images_B3SS, keep_BK=keep_BK)[:, 0])
 
     def _tokens(self, images_B3SS: Tensor, *, keep_BK: Tensor | None = None) -> Tensor:
-        self.selector.keep_BK = keep_BK
+        self.patch_selector.keep_BK = keep_BK
         try:
             return self.trunk.forward_features(self.normalise(images_B3SS))
         finally:
-            self.selector.keep_BK = None
+            self.patch_selector.keep_BK = None
 
 
 class PatchSelector(nn.Module):
-    """Selects patches by their positions; takes the place of timm's patch dropout.
-
-    It runs after the position embedding. A trunk without patch dropout expects the positions too.
-    """
+    """Selects patches by position, after the position embedding; replaces timm's patch dropout."""
 
     def __init__(self, *, prefix: int, returns_indices: bool) -> None:
         super().__init__()
@@ -109,49 +111,42 @@ class PatchSelector(nn.Module):
 
     def forward(self, tokens_BTD: Tensor) -> Tensor | tuple[Tensor, Tensor | None]:
         if self.keep_BK is not None:
-            positions_BKD = self.keep_BK[:, :, None].expand(-1, -1, tokens_BTD.shape[2])
-            prefix_BTD, patches_BPD = tokens_BTD[:, : self.prefix], tokens_BTD[:, self.prefix :]
-            tokens_BTD = torch.cat([prefix_BTD, patches_BPD.gather(1, positions_BKD)], dim=1)
+            places_BKD = self.keep_BK[:, :, None].expand(-1, -1, tokens_BTD.shape[2])
+            patches_BPD = tokens_BTD[:, self.prefix :]
+            tokens_BTD = torch.cat(
+                [tokens_BTD[:, : self.prefix], patches_BPD.gather(1, places_BKD)], dim=1
+            )
         return (tokens_BTD, self.keep_BK) if self.returns_indices else tokens_BTD
-
-
-TRUNK_PARTS = (
-    "blocks",
-    "patch_embed",
-    "patch_drop",
-    "num_prefix_tokens",
-    "forward_features",
-    "fc_norm",
-)
-ADVICE = "use a timm vit_* or deit_* model"
 
 
 def _require_vision_transformer(trunk: Any) -> None:
     name = type(trunk).__name__
-    missing = [part for part in TRUNK_PARTS if not hasattr(trunk, part)]
+    needed = ("blocks", "patch_embed", "patch_drop", "num_prefix_tokens", "forward_features")
+    missing = [part for part in (*needed, "fc_norm") if not hasattr(trunk, part)]
     if missing:
         raise ValueError(
             f"{name} is not a vision transformer that lodisc can use (no {missing[0]}); {ADVICE}"
         )
     if not len(trunk.blocks):
-        raise ValueError(f"{name} has no layers; set its depth to at least 1")
+        raise ValueError(f"{name} has no layers; give it a depth of at least 1")
     if getattr(trunk, "cls_token", None) is None:
         raise ValueError(
-            f"{name} has no [CLS] token, whose attention the method reads; {ADVICE} with one"
+            f"{name} has no [CLS] token, which the method reads attention from; {ADVICE} with one"
         )
 
 
 @torch.no_grad()
 def _require_attention(encoder: Encoder) -> None:
-    """Run the model once on an empty image, to find a layer that has no fused attention."""
-    training, size = encoder.training, encoder.image_size
+    """Try the model on an empty image: no error would tell of a layer without fused attention."""
+    training = encoder.training
     encoder.eval()
-    with AttentionCollector() as collector:
-        encoder(torch.zeros(1, 3, size, size, device=encoder.mean.device))
+    side = encoder.image_size
+    with AttentionRows() as attention:
+        encoder._features(torch.zeros(1, 3, side, side, device=encoder.mean.device))
     encoder.train(training)
     tokens, layers = encoder.patches + encoder.trunk.num_prefix_tokens, len(encoder.trunk.blocks)
-    if [row.shape[1] for row in collector.rows_BT] != [tokens] * layers:
+    if [row.shape[1] for row in attention.rows_BT] != [tokens] * layers:
+        name = type(encoder.trunk).__name__
         raise ValueError(
-            f"{type(encoder.trunk).__name__} does not run one fused self-attention over all "
-            f"patches in each layer; {ADVICE}"
+            f"{name} does not run one fused self-attention over all patches in each layer; {ADVICE}"
         )

@@ -5,29 +5,28 @@ An image gives two views x and x'. Where the paper's terms are:
 InstDisc, the global task    `LoDisc._global_loss`; without a local task this is MoCo v3
 LoDisc, the local task       `LoDisc._masked_key_loss`; our default is `_masked_query_loss`
 momentum encoder f_k         `LoDisc.momentum_encoder`, `momentum_projector`, `update_momentum`
-attention collection, a_l    `Encoder.forward_with_attention`, `AttentionCollector`
+attention collection, a_l    `Encoder.forward_with_attention`, `AttentionRows`
 fusion, A = ∏_l a_l          `masking.product`, one of `FUSIONS`
-location-wise mask           `masking.pivotal`, one of `MASKS`; `Regions.cut` applies it
+location-wise mask           `masking.pivotal`, one of `MASKS`; `Regions` applies it
 ctr(q, k)                    `objective.info_nce`
 
-Setting by setting; the pages are in docs/results, the values in lodisc/config.py:
+Setting by setting; the values are those of lodisc/config.py:
 
-| setting        | paper    | recipe paper | default (adapt) | why                             |
-|----------------|----------|--------------|-----------------|---------------------------------|
-| objective      | both     | both         | local           | default.md                      |
-| masked_side    | key      | key          | query           | masked-side.md                  |
-| positives      | other    | other        | both            | masked-side.md                  |
-| recolour       | no       | False        | True            | default.md                      |
-| mask           | pivotal  | pivotal      | random          | masks.md                        |
-| keep_ratio     | 0.3      | 0.3          | 0.75            | keep-ratio.md                   |
-| mask_mode      | zero     | zero         | drop            | costs ρ of the pass: default.md |
-| fusion         | product  | product      | product         | as in the paper                 |
-| attention_from | momentum | momentum     | momentum        | as in the paper                 |
-| local_weight   | 1        | 1.0          | 1.0             | as in the paper                 |
-| temperature    | 0.2      | 0.2          | 0.2             | as in the paper                 |
-| momentum       | 0.99     | 0.99         | 0.99            | as in the paper                 |
-| hidden_dim     | 4096     | 4096         | 4096            | as in the paper                 |
-| out_dim        | 256      | 256          | 256             | as in the paper                 |
+| setting        | paper       | recipe paper | default (adapt) | why: pages of docs/results |
+|----------------|-------------|--------------|-----------------|----------------------------|
+| objective      | both        | both         | local           | default.md, branches.md    |
+| masked_side    | key         | key          | query           | masked-side.md             |
+| positives      | other       | other        | both            | masked-side.md             |
+| mask           | pivotal     | pivotal      | random          | masks.md                   |
+| keep_ratio     | 0.3 (code)  | 0.3          | 0.75            | keep-ratio.md              |
+| mask_mode      | zero (code) | zero         | drop            | a shorter pass: speed.md   |
+| recolour       | no          | False        | True            | recipe-history.md          |
+| fusion         | product     | product      | product         | attention.md               |
+| attention_from | momentum    | momentum     | momentum        | attention.md               |
+| local_weight   | 1           | 1.0          | 1.0             | branches.md                |
+| temperature    | 0.2         | 0.2          | 0.2             | as published               |
+| momentum       | 0.99 to 1   | 0.99         | 0.99            | as published               |
+| min_crop       | 0.08        | 0.08         | 0.2             | suits small sets           |
 
 Axes: V = 2 views (4 with those in other colours), B photographs, S side in pixels, L layers,
 P patches, D vector.
@@ -128,11 +127,8 @@ class LoDisc(nn.Module):
         """
         images, recoloured = self._normalised(views_VB3SS)
         k, rows = self._whole_keys(images)
-        cut = partial(
-            self.regions.cut,
-            images_B3SS=recoloured,
-            rows_BLP=rows,
-            noise_BP=noise_VBP.flatten(0, 1),
+        see_region = partial(
+            self.regions.features, views=recoloured, rows=rows, noise_VBP=noise_VBP
         )
         loss_global = loss_local = torch.zeros((), device=images.device)
         if not self._sees_regions_only:
@@ -141,12 +137,12 @@ class LoDisc(nn.Module):
         if self.objective != "local":
             loss_global = self._global_loss(q, k)
         if self._masks("query"):
-            region_features = _by_view(cut(self.encoder))
+            region_features = _by_view(see_region(self.encoder))
             q_l = self.predictor(self.projector(region_features))
             loss_local = self._over_positives(self._masked_query_loss, q_l, k)
         if self._masks("key"):
             with torch.no_grad():
-                k_l = self.momentum_projector(_by_view(cut(self.momentum_encoder)))
+                k_l = self.momentum_projector(_by_view(see_region(self.momentum_encoder)))
             loss_local = self._over_positives(self._masked_key_loss, q, k_l)
         if self._sees_regions_only:
             features, q = region_features, q_l

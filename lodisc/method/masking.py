@@ -1,25 +1,22 @@
 """Which patches the local task keeps: attention fused over the layers, then a mask.
 
-Axes: B batch, L layers, P patches, K kept patches, S side in pixels. `noise_BP` holds P uniform
-random numbers in [0, 1) for each image.
+Axes: B batch, L layers, P patches, K kept patches, S side in pixels. Noise is P
+uniform random numbers in [0, 1) for each image.
 """
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 PIVOTAL_SHARE = 0.25
-"""Share of the patches that pictures and metrics call the pivotal region, whatever ρ a run has."""
+"""Share of the patches that pictures and metrics call the pivotal region, whatever a run kept."""
 
 
 def product(rows_BLP: Tensor) -> Tensor:
-    """A = ∏_l a_l, as its logarithm Σ_l log a_l.
-
-    A product of twelve maps underflows, and only the order matters.
-    """
+    """A = ∏_l a_l, as Σ_l log a_l: a product of twelve maps underflows, and only order matters."""
     return rows_BLP.clamp_min(torch.finfo(torch.float32).tiny).log().sum(dim=1)
 
 
@@ -46,44 +43,39 @@ def rollout(rows_BLP: Tensor) -> Tensor:
     return rolled_BP
 
 
-def share_of_score(rows_BLP: Tensor, score_BP: Tensor) -> Tensor:
-    """The score of a patch, over the sum in its image."""
-    return score_BP / score_BP.sum(dim=1, keepdim=True)
+def geometric_mean(rows_BLP: Tensor) -> Tensor:
+    """(∏_l a_l)^(1/L), scaled to sum 1: the product over L layers is too peaked to look at."""
+    return (product(rows_BLP) / rows_BLP.shape[1]).softmax(dim=1)
 
 
-def share_of_root(rows_BLP: Tensor, score_BP: Tensor) -> Tensor:
-    """(∏_l a_l)^(1/L) of a patch, over the sum in its image: nothing shows in the product itself."""
-    root_BP = (score_BP / rows_BLP.shape[1]).softmax(dim=1)
-    return share_of_score(rows_BLP, root_BP)
-
-
-@dataclass(frozen=True)
-class Fusion:
-    """One way to fuse the attention rows of the layers [B, L, P] into one map [B, P]."""
+class Fusion(NamedTuple):
+    """One way to fuse the attention rows [B, L, P] of the layers."""
 
     score: Callable[[Tensor], Tensor]
-    """For ordering the patches; not on any scale."""
-    share: Callable[[Tensor, Tensor], Tensor] = share_of_score
-    """From rows and score, for showing."""
-
-    def map(self, rows_BLP: Tensor) -> Tensor:
-        """For showing: nonnegative, and each image sums to 1."""
-        return self.share(rows_BLP, self.score(rows_BLP))
+    """[B, P], by which patches are put in order."""
+    density: Callable[[Tensor], Tensor]
+    """[B, P], at least 0, in the same order, for maps that people look at."""
 
 
 FUSIONS: dict[str, Fusion] = {
-    "product": Fusion(product, share_of_root),
-    "mean": Fusion(mean),
-    "last": Fusion(last),
-    "rollout": Fusion(rollout),
+    "product": Fusion(score=product, density=geometric_mean),
+    "mean": Fusion(score=mean, density=mean),
+    "last": Fusion(score=last, density=last),
+    "rollout": Fusion(score=rollout, density=rollout),
 }
+
+
+def attention_map(rows_BLP: Tensor, *, fusion: str) -> Tensor:
+    """The fused attention [B, P] as a map that sums to 1."""
+    density_BP = FUSIONS[fusion].density(rows_BLP)
+    return density_BP / density_BP.sum(dim=1, keepdim=True)
 
 
 def kept_count(patches: int, keep_ratio: float) -> int:
     """⌈ρ·P⌉, at least one; raises `ValueError` when ρ is not in (0, 1]."""
     if not 0 < keep_ratio <= 1:
         raise ValueError(
-            f"a keep ratio of {keep_ratio} is out of range; use more than 0 and at most 1"
+            f"a keep ratio of {keep_ratio} keeps nothing or too much; use more than 0 and at most 1"
         )
     return math.ceil(round(keep_ratio * patches, 9))
 
@@ -99,27 +91,27 @@ def least(score_BP: Tensor, *, count: int, grid: tuple[int, int], noise_BP: Tens
 
 
 def random(score_BP: Tensor, *, count: int, grid: tuple[int, int], noise_BP: Tensor) -> Tensor:
-    """Patches at random, without replacement."""
+    """Patches drawn without replacement."""
     return noise_BP.argsort(dim=1)[:, :count]
 
 
 def even_grid(score_BP: Tensor, *, count: int, grid: tuple[int, int], noise_BP: Tensor) -> Tensor:
-    """Patches spread evenly, the same in every image: those lowest on a lattice of irrational steps."""
+    """Patches spread evenly by a lattice of two irrational steps, the same in every image."""
     row, column = torch.meshgrid(torch.arange(grid[0]), torch.arange(grid[1]), indexing="ij")
     height = (row * 0.7548776662466927 + column * 0.5698402909980532).double().frac().flatten()
     return height.argsort(stable=True)[:count].expand(len(score_BP), -1)
 
 
 def block(score_BP: Tensor, *, count: int, grid: tuple[int, int], noise_BP: Tensor) -> Tensor:
-    """One nearly square block in each image, at a random place.
-
-    Its last row may be shorter, so that the block has exactly `count` patches.
-    """
+    """One nearly square block an image, at a random place; its last row may be shorter."""
     rows, columns = grid
     wide = min(columns, max(math.ceil(math.sqrt(count)), math.ceil(count / rows)))
     high = math.ceil(count / wide)
-    places = torch.tensor([rows - high + 1, columns - wide + 1])
-    top_B1, left_B1 = (noise_BP[:, :2] * places).long().split(1, dim=1)
+    top_B1, left_B1 = (
+        (noise_BP[:, :2] * torch.tensor([rows - high + 1, columns - wide + 1]))
+        .long()
+        .split(1, dim=1)
+    )
     inside_K = torch.arange(count)
     return (top_B1 + inside_K // wide) * columns + left_B1 + inside_K % wide
 
@@ -136,14 +128,13 @@ MASKS: dict[str, Callable[..., Tensor]] = {
 def choose_patches(
     score_BP: Tensor, *, mask: str, keep_ratio: float, grid: tuple[int, int], noise_BP: Tensor
 ) -> Tensor:
-    """The sorted positions [B, K] of exactly K = ⌈ρ·P⌉ patches in each image, ties or not.
+    """The sorted positions [B, K] of K = ⌈ρ·P⌉ patches an image, on the device of the score.
 
-    They are on the device of the score. Masks at random follow `noise_BP`, which is on the CPU, so
-    that they are the same on every device.
+    Masks at random follow `noise_BP`, which is on the CPU: they are the same on every device.
     """
     count = kept_count(score_BP.shape[1], keep_ratio)
-    positions_BK = MASKS[mask](score_BP, count=count, grid=grid, noise_BP=noise_BP)
-    return positions_BK.to(score_BP.device).sort(dim=1).values
+    keep_BK = MASKS[mask](score_BP, count=count, grid=grid, noise_BP=noise_BP)
+    return keep_BK.to(score_BP.device).sort(dim=1).values
 
 
 def pivotal_region(score_BP: Tensor) -> Tensor:
@@ -154,8 +145,12 @@ def pivotal_region(score_BP: Tensor) -> Tensor:
 
 
 def zero_patches(images_B3SS: Tensor, keep_BK: Tensor, *, grid: tuple[int, int]) -> Tensor:
-    """Set every pixel outside the kept patches of normalised images to 0, the `zero` way to mask."""
-    visible_BP = torch.zeros(len(images_B3SS), math.prod(grid), device=images_B3SS.device)
-    visible_B1RC = visible_BP.scatter(1, keep_BK, 1).view(-1, 1, *grid)
+    """Set every pixel of normalised images outside the kept patches to 0: the mode `zero`."""
+    kept_BP = torch.zeros(len(images_B3SS), math.prod(grid), device=images_B3SS.device).scatter(
+        1, keep_BK, 1
+    )
     side = images_B3SS.shape[-1] // grid[1]
-    return images_B3SS * visible_B1RC.repeat_interleave(side, dim=2).repeat_interleave(side, dim=3)
+    pixels_B1SS = (
+        kept_BP.view(-1, 1, *grid).repeat_interleave(side, dim=2).repeat_interleave(side, dim=3)
+    )
+    return images_B3SS * pixels_B1SS

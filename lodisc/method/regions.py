@@ -1,6 +1,6 @@
-"""A region of a view: some of its patches, chosen by attention or at random.
+"""A region: the patches of a view that a mask keeps, chosen by fused attention or at random.
 
-Axes: B views in a batch, S side in pixels, L layers, P patches, K patches of the region, D feature.
+Axes: V views, B photographs, L layers, P patches, K kept patches, S side in pixels, D feature.
 """
 
 from dataclasses import dataclass
@@ -13,35 +13,31 @@ from lodisc.method.masking import FUSIONS, choose_patches, zero_patches
 
 @dataclass(frozen=True)
 class Regions:
-    """How a region is cut from a view: the attention map A, the mask over it, and what happens to the rest.
-
-    The paper: A = ∏_l a_l (`product`), the ⌈ρ·P⌉ patches with the highest A (`pivotal`), others `zero`.
-    """
+    """How regions are cut: by the paper's fusion and location-wise mask, or by other choices."""
 
     mask: str
-    """Which patches stay; a name in `MASKS`."""
+    """Which patches are kept, one of `masking.MASKS`; the paper keeps the `pivotal` ones."""
     keep_ratio: float
-    """ρ, the share of the patches that stay."""
+    """ρ: exactly ⌈ρ·P⌉ patches are kept."""
     fusion: str
-    """How the attention rows a_l become one map A; a name in `FUSIONS`."""
+    """How the attention rows of L layers become one map A, one of `masking.FUSIONS`."""
     mode: str
-    """`drop` takes the other patches out of the sequence, `zero` sets their pixels to 0."""
+    """`drop` removes the other patches from the sequence; `zero` sets their pixels to 0."""
 
-    def cut(
-        self, encoder: Encoder, images_B3SS: Tensor, rows_BLP: Tensor, *, noise_BP: Tensor
+    def features(
+        self, encoder: Encoder, views: Tensor, *, rows: Tensor, noise_VBP: Tensor
     ) -> Tensor:
-        """The features [B, D] that an encoder gives the regions of normalised images.
+        """The features [V·B, D] of the regions of normalised views [V·B, 3, S, S].
 
-        `rows_BLP` is the [CLS] attention to the views. Masks at random follow `noise_BP`, uniform
-        random numbers on the CPU.
+        `rows` [V·B, L, P] is the attention to the views. Masks at random follow `noise_VBP`.
         """
-        keep_BK = choose_patches(
-            FUSIONS[self.fusion].score(rows_BLP),
+        keep = choose_patches(
+            FUSIONS[self.fusion].score(rows),
             mask=self.mask,
             keep_ratio=self.keep_ratio,
             grid=encoder.grid,
-            noise_BP=noise_BP,
+            noise_BP=noise_VBP.flatten(0, 1),
         )
         if self.mode == "zero":
-            return encoder(zero_patches(images_B3SS, keep_BK, grid=encoder.grid))
-        return encoder(images_B3SS, keep_BK=keep_BK)
+            return encoder(zero_patches(views, keep, grid=encoder.grid))
+        return encoder(views, keep_BK=keep)

@@ -21,7 +21,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
-from lodisc.config import FREE_TO_CHANGE, LOCAL_SETTINGS, TrainConfig
+from lodisc.config import FREE_TO_CHANGE, LOCAL_SETTINGS, OLD_NAMES, TrainConfig
 from lodisc.data.sources import find_photos, fingerprint, training_photos
 from lodisc.encoders import save_tensors
 from lodisc.errors import UserError
@@ -31,7 +31,7 @@ from lodisc.evaluation.focus import focus_scores
 from lodisc.evaluation.paired import photo_scores
 from lodisc.files import replacing
 from lodisc.photo_encoder import PhotoEncoder, load, load_start
-from lodisc.run import OLD_NAMES, Run
+from lodisc.run import Run
 from lodisc.study.design import FOCUS
 from lodisc.study.result import ArmResult
 from lodisc.training.loop import run_training

@@ -30,20 +30,20 @@ class Learner:
         torch.manual_seed(config.seed)
         self.model = LoDisc(
             encoder,
-            hidden_dim=config.hidden_dim,
-            out_dim=config.out_dim,
-            objective=config.objective,
-            local_weight=config.local_weight,
-            masked_side=config.masked_side,
-            positives=config.positives,
-            attention_from=config.attention_from,
             regions=Regions(
                 mask=config.mask,
                 keep_ratio=config.keep_ratio,
                 fusion=config.fusion,
                 mode=config.mask_mode,
             ),
+            objective=config.objective,
+            local_weight=config.local_weight,
+            masked_side=config.masked_side,
+            positives=config.positives,
+            attention_from=config.attention_from,
             temperature=config.temperature,
+            hidden_dim=config.hidden_dim,
+            out_dim=config.out_dim,
             gather=world.gather,
             all_reduce=AllReduceSum.apply if world.size > 1 else None,
         ).to(world.device)
@@ -57,7 +57,7 @@ class Learner:
             self.forward = DistributedDataParallel(self.model, device_ids=gpu)
 
     def step(self, views_VB3SS: Tensor, *, step: int, steps: int) -> tuple[Step, dict[str, float]]:
-        """Learn from one batch; the results of the method, and the metrics of the step.
+        """Learn from one batch; returns what the method computed, and the metrics of the step.
 
         Skips the optimiser step when loss or gradient is not finite; raises `UserError` after five
         in a row.
@@ -91,14 +91,14 @@ class Learner:
 
     @torch.no_grad()
     def require_finite(self) -> None:
-        """Raise a `UserError` when the student's features are not finite, as after too large a step."""
-        encoder, size = self.model.encoder, self.model.encoder.image_size
-        features_BD = encoder(encoder.mean.new_zeros(1, 3, size, size))
-        if not bool(torch.isfinite(features_BD).all()):
+        """Raise `UserError` when the features are not finite, as after far too large a step."""
+        encoder = self.model.encoder
+        empty = encoder.mean.new_zeros(1, 3, encoder.image_size, encoder.image_size)
+        if not bool(torch.isfinite(encoder(empty)).all()):
             raise UserError(f"the features are no longer finite (NaN or infinity); {CURE}")
 
     def tensors(self) -> dict[str, Tensor]:
-        """The complete state of model and optimiser, by name."""
+        """Everything that learning on from here depends on, by name."""
         optimiser = self.optimiser.state_dict()["state"]
         return {f"model.{name}": tensor for name, tensor in self.model.state_dict().items()} | {
             f"optimiser.{index}.{name}": tensor
@@ -107,13 +107,14 @@ class Learner:
         }
 
     def restore(self, tensors: dict[str, Tensor]) -> None:
-        """Load the state that `tensors` returned."""
-        model = {
-            name.removeprefix("model."): tensor
-            for name, tensor in tensors.items()
-            if name.startswith("model.")
-        }
-        self.model.load_state_dict(model)
+        """Take back what `tensors` gave."""
+        self.model.load_state_dict(
+            {
+                name.removeprefix("model."): t
+                for name, t in tensors.items()
+                if name.startswith("model.")
+            }
+        )
         state: dict[int, dict[str, Tensor]] = {}
         for name, tensor in tensors.items():
             if name.startswith("optimiser."):
@@ -129,14 +130,14 @@ class Learner:
         Those of a photograph are the same, however many processes there are.
         """
         generator = torch.Generator().manual_seed((self.config.seed * 1_000_003 + step) * 1024)
-        shape = (2, self.config.batch_size, math.prod(self.model.encoder.grid))
-        noise_VBP = torch.rand(shape, generator=generator)
+        noise_VBP = torch.rand(
+            2, self.config.batch_size, math.prod(self.model.encoder.grid), generator=generator
+        )
         return noise_VBP.chunk(self.world.size, dim=1)[self.world.rank]
 
     def _count_bad_step(self, step: int) -> None:
         self.bad_steps += 1
         if self.bad_steps >= BAD_STEPS:
             raise UserError(
-                f"loss or gradient was not finite {BAD_STEPS} steps in a row, up to step {step + 1}; "
-                f"{CURE}"
+                f"the loss was not finite {BAD_STEPS} steps in a row, up to step {step + 1}; {CURE}"
             )
