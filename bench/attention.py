@@ -1,9 +1,10 @@
-"""Attention of one layer on the CPU, forward and backward: torch's fused kernel against two matrix products, in bf16.
+"""Attention of one layer on the CPU, forward and backward: torch's fused kernel against two matrix
+products, in bf16.
 
     python bench/attention.py [--heads 3] [--head-dim 64]
 
-Prints for every length of the sequence the median milliseconds of both and the median ratio, taken in turn in one run. What is
-quicker decides `lodisc.device.SHORT`.
+Prints for every length of the sequence the median milliseconds of both and the median ratio, taken
+in turn in one run. What is quicker decides `lodisc.device.SHORT`.
 """
 
 import statistics
@@ -69,7 +70,8 @@ def main(settings: Settings) -> None:
                 f"{ratio:.2f}",
             ]
         )
-    title = f"{settings.heads} heads of {settings.head_dim}, bf16, {torch.get_num_threads()} threads; milliseconds"
+    heads = f"{settings.heads} heads of {settings.head_dim}"
+    title = f"{heads}, bf16, {torch.get_num_threads()} threads; milliseconds"
     table(title, ["tokens", "batch", "fused", "two products", "times quicker"], rows)
 
 

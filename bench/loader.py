@@ -1,4 +1,5 @@
-"""Whether the training step or the loader is the limit: images a second of each alone, and of both together.
+"""Whether the training step or the loader is the limit: images a second of each alone, and of both
+together.
 
 python bench/loader.py DATA [--steps 12] [--workers 2]
 """

@@ -1,9 +1,10 @@
 """What a training step costs: global alone against the other objectives, taken in turn in one run.
 
-    python bench/step.py [--rounds 7] [--batch-size 64] [--image-size 128] [--encoder deit_tiny_patch16_224]
+python bench/step.py [--rounds 7] [--batch-size 64] [--image-size 128] [--encoder
+deit_tiny_patch16_224]
 
-Prints for every arm the median seconds of a whole step (views of bytes to updated weights) and the median of its ratio to the
-global-only step of the same round.
+Prints for every arm the median seconds of a whole step (views of bytes to updated weights) and the
+median of its ratio to the global-only step of the same round.
 """
 
 import statistics

@@ -1,4 +1,4 @@
-"""Encoders by name, by file and by folder: built by timm, filled with weights, kept as timm directories."""
+"""Encoders by name, by file and by folder: timm builds them and opens the folders."""
 
 import sys
 from collections.abc import Mapping
@@ -28,7 +28,10 @@ def native_size(name: str) -> int:
 
 
 def training_size(name: str, args: Mapping[str, int]) -> int:
-    """The image size to train at unless told otherwise: the model's own, at most 224, a multiple of a patch size among its arguments."""
+    """The default image size of training: the model's own, at most 224.
+
+    It is a multiple of the patch size, where `args` has one.
+    """
     size = min(native_size(name), 224)
     patch = args.get("patch_size") or 1
     return size // patch * patch
@@ -37,50 +40,45 @@ def training_size(name: str, args: Mapping[str, int]) -> int:
 def build_encoder(
     name: str, *, image_size: int, args: dict[str, Any] | None = None, pretrained: bool = False
 ) -> Encoder:
-    """An encoder by its timm name at any image size; position embeddings are resampled when weights are loaded.
+    """An encoder by its timm name, at any image size that is a multiple of the patch size.
 
-    Raises `UserError` for an unknown name, a model that lodisc can't use, or an image size that is no multiple of the patch size.
+    Position embeddings are resampled when weights are loaded. Raises `UserError` for an unknown
+    name, a model that lodisc can't use, or another image size.
     """
     if not timm.is_model(name.split(".")[0]):
         near = timm.list_models(f"*{name.split('.')[0].split('_')[0]}*")[:3]
-        raise UserError(
-            f"--encoder {name}: timm knows no such model{': try ' + ', '.join(near) if near else ''}"
-        )
+        advice = f": try {', '.join(near)}" if near else ""
+        raise UserError(f"--encoder {name}: timm knows no such model{advice}")
     try:
         timm.get_pretrained_cfg(name)
     except RuntimeError as error:
         raise UserError(f"--encoder {name}: {str(error).splitlines()[0]}") from None
     if image_size < 1:
         raise UserError(f"--image-size {image_size} is out of range; use at least the patch size")
-    given = (
-        f" with --encoder-args {' '.join(f'{key} {value}' for key, value in args.items())}"
-        if args
-        else ""
-    )
+    given = f"--encoder {name}"
+    if args:
+        given += f" with --encoder-args {' '.join(f'{key} {value}' for key, value in args.items())}"
     try:
         trunk = timm.create_model(
             name, pretrained=pretrained, num_classes=0, img_size=image_size, **(args or {})
         )
     except (TypeError, AttributeError) as error:
         raise UserError(
-            f"--encoder {name}{given} is not a vision transformer that lodisc can use ({error})"
+            f"{given} is not a vision transformer that lodisc can use ({error})"
         ) from error
     except AssertionError as error:
-        raise UserError(
-            f"--encoder {name}{given} cannot take --image-size {image_size}: {error}"
-        ) from error
+        raise UserError(f"{given} cannot take --image-size {image_size}: {error}") from error
     except (RuntimeError, ArithmeticError) as error:
         if pretrained:  # the weights, more likely than the model
             raise
-        raise UserError(
-            f"--encoder {name}{given} cannot be built: {str(error).splitlines()[0]}"
-        ) from error
+        raise UserError(f"{given} cannot be built: {str(error).splitlines()[0]}") from error
     patch_sizes = getattr(getattr(trunk, "patch_embed", None), "patch_size", (1,))
     if image_size % patch_sizes[0]:
         low = image_size // patch_sizes[0] * patch_sizes[0]
         sizes = f"use {low or patch_sizes[0]} or {low + patch_sizes[0]}"
         raise UserError(
-            f"--image-size {image_size} is no multiple of {name}'s patch size {patch_sizes[0]}; {sizes}"
+            f"--image-size {image_size} is not a multiple of {name}'s patch size "
+            f"{patch_sizes[0]}; {sizes}"
         )
     try:
         return Encoder(trunk, name=name, args=args)
@@ -89,9 +87,10 @@ def build_encoder(
 
 
 def fill(encoder: Encoder, tensors: dict[str, Tensor]) -> None:
-    """Load an encoder's own tensors, whole: a classifier is left out, anything else that does not fit refused with a `UserError`.
+    """Load tensors into an encoder; raises `UserError` when one is missing, unknown or damaged.
 
-    Position embeddings and patch projections are resampled to the encoder's image size.
+    A classifier is left out. Position embeddings and patch projections are resampled to the
+    encoder's image size.
     """
     tensors = {name: tensor for name, tensor in tensors.items() if not name.startswith(CLASSIFIERS)}
     resample = getattr(sys.modules[type(encoder.trunk).__module__], "checkpoint_filter_fn", None)
@@ -102,18 +101,20 @@ def fill(encoder: Encoder, tensors: dict[str, Tensor]) -> None:
         raise UserError(str(error).splitlines()[-1].strip()) from None
     if missing:
         raise UserError(
-            f"{len(missing)} tensors are missing, such as {missing[0]}; name the matching model with --encoder"
+            f"{len(missing)} tensors are missing, such as {missing[0]}; "
+            "name the matching model with --encoder"
         )
     if unknown:
         raise UserError(
-            f"{len(unknown)} tensors are unknown, such as {unknown[0]}; name the matching model with --encoder"
+            f"{len(unknown)} tensors are unknown, such as {unknown[0]}; "
+            "name the matching model with --encoder"
         )
     if not all(torch.isfinite(tensor).all() for tensor in encoder.trunk.state_dict().values()):
-        raise UserError("some are not finite numbers")
+        raise UserError("some numbers are not finite (NaN or infinity)")
 
 
 def save_encoder(encoder: Encoder, folder: Path) -> None:
-    """Write a timm directory; a second call replaces its weights in one go."""
+    """Write a timm directory; a second call replaces its weights atomically."""
     folder.mkdir(parents=True, exist_ok=True)
     with replacing(folder / "model.safetensors", alone=True) as draft:
         save_tensors(encoder.trunk.state_dict(), draft)
@@ -143,7 +144,7 @@ def save_encoder(encoder: Encoder, folder: Path) -> None:
 
 
 def load_encoder(folder: Path) -> Encoder:
-    """Read a timm directory that `save_encoder` wrote; a `UserError` names what is missing or damaged."""
+    """Read a timm directory of `save_encoder`; a `UserError` names what is missing or damaged."""
     if not (folder / "config.json").is_file():
         raise UserError(f"{folder} holds no encoder; has the training begun?")
     keys = ("architecture", "model_args", "pretrained_cfg")
@@ -158,14 +159,15 @@ def load_encoder(folder: Path) -> Encoder:
 
 
 def load_weights(encoder: Encoder, path: Path) -> None:
-    """Fill an encoder from a safetensors file, or raise a `UserError` that names the file and what is wrong with it."""
+    """Fill an encoder from a safetensors file; a `UserError` names the file and what is wrong."""
     if not path.is_file():
         raise UserError(f"{path}: no such weights file")
     try:
         tensors = load_file(path)
     except SafetensorError as error:
         raise UserError(
-            f"{path} is not a readable safetensors file ({error}); pickled checkpoints are never loaded"
+            f"{path} is not a readable safetensors file ({error}); "
+            "pickled checkpoints are never loaded"
         ) from None
     try:
         fill(encoder, tensors)
@@ -174,12 +176,13 @@ def load_weights(encoder: Encoder, path: Path) -> None:
 
 
 def save_tensors(tensors: Mapping[str, Tensor], path: Path) -> None:
-    """Write; an `OSError` says when the disk is full, which safetensors reports by an error of its own."""
+    """Write tensors; raises `OSError` when the disk is full, as other writers do."""
     try:
         save_file(
             {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, path
         )
     except SafetensorError as error:
         raise OSError(
-            f"{path} could not be written ({error}); free some room, then run the same command again"
+            f"{path} could not be written ({error}); "
+            "free some space, then run the same command again"
         ) from None

@@ -1,4 +1,6 @@
-"""The encoder against timm's own unfused attention and attention-masked forward, on random weights of every family."""
+"""The encoder against timm's own unfused attention and attention-masked forward, on random weights
+of every family.
+"""
 
 from typing import Any
 

@@ -79,7 +79,8 @@ def ctr(q: torch.Tensor, k: torch.Tensor, temperature: float = 0.2) -> torch.Ten
 def test_losses_equal_the_formula_written_view_by_view(
     masked_side: str, mode: str, weight: float, positives: str, attention: str
 ) -> None:
-    """L = ctr(q, k') + ctr(q', k) + λ·(ctr(q, k'_l) + ctr(q', k_l)), or with masked queries, one view at a time.
+    """L = ctr(q, k') + ctr(q', k) + λ·(ctr(q, k'_l) + ctr(q', k_l)), or with masked queries, one
+    view at a time.
 
     With both positives the local loss is the mean of that and ctr(q, k_l) + ctr(q', k'_l).
     """
@@ -226,7 +227,9 @@ PASSES: list[tuple[dict[str, Any], list[str]]] = [
 
 @pytest.mark.parametrize(("settings", "expected"), PASSES)
 def test_passes_of_a_step(settings: dict[str, Any], expected: list[str]) -> None:
-    """Both views in one pass of the student and one of the momentum encoder, and one extra over the kept patches."""
+    """Both views in one pass of the student and one of the momentum encoder, and one extra over the
+    kept patches.
+    """
     model = tiny(**settings)
     passes: list[str] = []
     shapes = {(12, 1 + 16): "whole", (12, 1 + 5): "part"}

@@ -64,7 +64,9 @@ def test_mean_and_last() -> None:
 
 
 def test_rollout_equals_the_product_of_whole_matrices() -> None:
-    """Full T×T matrices, patches staying in place: A = Π (I + A_l)/2, of which the [CLS] row is taken."""
+    """Full T×T matrices, patches staying in place: A = Π (I + A_l)/2, of which the [CLS] row is
+    taken.
+    """
     a_BLP = rows(layers=4)
     for b in range(3):
         rolled = torch.eye(PATCHES + 1)

@@ -76,11 +76,13 @@ from lodisc.training.learner import Learner
 torch.set_num_threads(1)
 torch.set_default_dtype(torch.float64)
 torch.manual_seed(0)
-encoder = build_encoder("vit_tiny_patch16_224", image_size=32, args={"depth": 2, "embed_dim": 32, "num_heads": 2, "patch_size": 8})
+args = {"depth": 2, "embed_dim": 32, "num_heads": 2, "patch_size": 8}
+encoder = build_encoder("vit_tiny_patch16_224", image_size=32, args=args)
 views = torch.randn(2, 8, 3, 32, 32, generator=torch.Generator().manual_seed(1))
 masked_side, objective, mask = sys.argv[2:]
-chosen = {"masked_side": masked_side, "objective": objective, "mask": mask}
-config = TrainConfig(init="none", hidden_dim=32, out_dim=16, batch_size=8, precision="fp32", **chosen)
+task = {"masked_side": masked_side, "objective": objective, "mask": mask}
+size = {"hidden_dim": 32, "out_dim": 16, "batch_size": 8}
+config = TrainConfig(init="none", precision="fp32", **size, **task)
 with processes("cpu") as world:
     learner = Learner(encoder, config, world)
     share = 8 // world.size

@@ -244,7 +244,8 @@ def test_a_run_of_an_older_version_goes_on_without_the_settings_that_it_did_not_
     assert "Nothing to do" in caplog.text
     with pytest.raises(
         ValueError,
-        match="begun with --positives other --no-recolour, not --positives both --recolour; use that",
+        match="begun with --positives other --no-recolour, "
+        "not --positives both --recolour; use that",
     ):
         train(photos, tmp_path / "run", epochs=1)
 
@@ -333,7 +334,8 @@ def test_other_photographs_are_refused(photos: Path, tmp_path: Path) -> None:
         ({"recipe": "magic"}, "no recipe 'magic'"),
         (
             {"init": "timm", "encoder_args": {}},
-            "give a file with --init PATH.safetensors, or start from random weights with --recipe scratch",
+            "give a file with --init PATH.safetensors, "
+            "or start from random weights with --recipe scratch",
         ),
     ],
 )
@@ -505,7 +507,9 @@ def test_a_small_set_is_seen_more_often() -> None:
 
 
 def test_the_paper_recipe_is_as_published() -> None:
-    """ViT-B at 224 pixels, 100 epochs, batch 32, both branches, the key masked to the 0.3 highest patches, the other view to find, λ 1."""
+    """ViT-B at 224 pixels, 100 epochs, batch 32, both branches, the key masked to the 0.3 highest
+    patches, the other view to find, λ 1.
+    """
     published = {
         "encoder": "vit_base_patch16_224.augreg_in1k",
         "image_size": 224,
