@@ -99,5 +99,5 @@ def test_health_in_plain_words(client: TestClient, folder: Path) -> None:
     health = client.get("/api/health").json()
     assert "The groups are damaged; group the photographs again." in health["words"]
     assert client.get("/api/photos").status_code == 200, (
-        "damaged groups are no reason to show nothing"
+        "damaged groups do not hide the rest"
     )

@@ -66,11 +66,11 @@ def test_an_upload_finds_itself_and_works_like_a_photograph(
     other = by_key(client)[WRENS[0]].id
     assert client.get(f"/api/pairs/{id}/{other}").status_code == 200
     refused = client.post("/api/labels", json={"ids": [id], "label": "x"})
-    assert refused.status_code == 422, "an upload is no photograph of the collection"
+    assert refused.status_code == 422, "an upload is not a photograph of the collection"
     gone = client.get("/api/photos/upload-0123456789abcdef/look")
     assert (
         gone.status_code == 404
-        and gone.json()["detail"] == "That upload is no longer kept; upload it again"
+        and gone.json()["detail"] == "That upload has expired; upload it again"
     )
 
 

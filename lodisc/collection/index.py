@@ -223,7 +223,7 @@ def _remove_other_encoders(files: CollectionFiles, fingerprint: str) -> None:
 def _renamed(
     labels: Labels, previous: Mapping[str, str], digests: Mapping[str, str]
 ) -> dict[str, str]:
-    """The new key of every labelled photograph that is no longer where it was.
+    """The new key of every labelled photograph that has moved.
 
     It is the key with the same digest; of several copies, the first goes to the first.
     """

@@ -95,7 +95,7 @@ class Learner:
         encoder = self.model.encoder
         empty = encoder.mean.new_zeros(1, 3, encoder.image_size, encoder.image_size)
         if not bool(torch.isfinite(encoder(empty)).all()):
-            raise UserError(f"the features are no longer finite (NaN or infinity); {CURE}")
+            raise UserError(f"the features are not finite any more (NaN or infinity); {CURE}")
 
     def tensors(self) -> dict[str, Tensor]:
         """Everything that learning on from here depends on, by name."""

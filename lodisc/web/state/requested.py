@@ -65,7 +65,7 @@ def find(state: State, id: str) -> RequestedPhoto:
     if id.startswith(UPLOADED):
         upload = state.uploads.get(id)
         if upload is None or upload.fingerprint != snapshot.photos.fingerprint:
-            raise NotFound("That upload is no longer kept; upload it again")
+            raise NotFound("That upload has expired; upload it again")
         return RequestedPhoto(state, snapshot, None, upload)
     row = snapshot.photos.by_id.get(id)
     if row is None:

@@ -51,7 +51,7 @@ function guardUnload() {
 /** @param {Event} event */
 const warn = (event) => event.preventDefault();
 
-/** Load what all tabs have stored. What is no longer stored was sent by another tab. */
+/** Load what all tabs have stored. What has left the store was sent by another tab. */
 function load() {
   for (const key of browserStorage.names(PREFIX)) if (!unsaved.has(key)) loadItem(key);
   for (const key of items.keys()) {
