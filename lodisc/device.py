@@ -16,7 +16,7 @@ SHORT = 300  # tokens; measured up to 257
 
 
 def pick_device(name: str) -> torch.device:
-    """`auto` is the GPU where there is one; a `UserError` says when the named device is not there."""
+    """`auto` is the GPU if there is one; raises `UserError` for a device that is not there."""
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     try:

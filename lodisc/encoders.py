@@ -1,4 +1,4 @@
-"""Encoders by name, by file and by folder: built by timm, filled with weights, kept as timm directories."""
+"""Encoders by name, file or folder: built by timm, filled, saved as timm directories."""
 
 import sys
 from collections.abc import Mapping
@@ -28,7 +28,10 @@ def native_size(name: str) -> int:
 
 
 def training_size(name: str, args: Mapping[str, int]) -> int:
-    """The image size to train at unless told otherwise: the model's own, at most 224, a multiple of a patch size among its arguments."""
+    """The default image size for training: the model's own, at most 224.
+
+    It is a multiple of a patch size among the arguments.
+    """
     size = min(native_size(name), 224)
     patch = args.get("patch_size") or 1
     return size // patch * patch
@@ -37,14 +40,16 @@ def training_size(name: str, args: Mapping[str, int]) -> int:
 def build_encoder(
     name: str, *, image_size: int, args: dict[str, Any] | None = None, pretrained: bool = False
 ) -> Encoder:
-    """An encoder by its timm name at any image size; position embeddings are resampled when weights are loaded.
+    """An encoder by its timm name at any image size; loading weights resamples its positions.
 
-    Raises `UserError` for an unknown name, a model that lodisc can't use, or an image size that is no multiple of the patch size.
+    Raises `UserError` for an unknown name, a model that lodisc can't use, or an image size that is
+    not a multiple of the patch size.
     """
     if not timm.is_model(name.split(".")[0]):
         near = timm.list_models(f"*{name.split('.')[0].split('_')[0]}*")[:3]
         raise UserError(
-            f"--encoder {name}: timm knows no such model{': try ' + ', '.join(near) if near else ''}"
+            f"--encoder {name}: timm knows no such model"
+            f"{': try ' + ', '.join(near) if near else ''}"
         )
     try:
         timm.get_pretrained_cfg(name)
@@ -80,7 +85,8 @@ def build_encoder(
         low = image_size // patch_sizes[0] * patch_sizes[0]
         sizes = f"use {low or patch_sizes[0]} or {low + patch_sizes[0]}"
         raise UserError(
-            f"--image-size {image_size} is no multiple of {name}'s patch size {patch_sizes[0]}; {sizes}"
+            f"--image-size {image_size} is not a multiple of the patch size {patch_sizes[0]} "
+            f"of {name}; {sizes}"
         )
     try:
         return Encoder(trunk, name=name, args=args)
@@ -89,7 +95,7 @@ def build_encoder(
 
 
 def fill(encoder: Encoder, tensors: dict[str, Tensor]) -> None:
-    """Load an encoder's own tensors, whole: a classifier is left out, anything else that does not fit refused with a `UserError`.
+    """Load all tensors of an encoder, without a classifier; raises `UserError` if any does not fit.
 
     Position embeddings and patch projections are resampled to the encoder's image size.
     """
@@ -102,18 +108,20 @@ def fill(encoder: Encoder, tensors: dict[str, Tensor]) -> None:
         raise UserError(str(error).splitlines()[-1].strip()) from None
     if missing:
         raise UserError(
-            f"{len(missing)} tensors are missing, such as {missing[0]}; name the matching model with --encoder"
+            f"{len(missing)} tensors are missing, such as {missing[0]}; "
+            "name the matching model with --encoder"
         )
     if unknown:
         raise UserError(
-            f"{len(unknown)} tensors are unknown, such as {unknown[0]}; name the matching model with --encoder"
+            f"{len(unknown)} tensors are unknown, such as {unknown[0]}; "
+            "name the matching model with --encoder"
         )
     if not all(torch.isfinite(tensor).all() for tensor in encoder.trunk.state_dict().values()):
         raise UserError("some are not finite numbers")
 
 
 def save_encoder(encoder: Encoder, folder: Path) -> None:
-    """Write a timm directory; a second call replaces its weights in one go."""
+    """Write a timm directory; a second call replaces its weights atomically."""
     folder.mkdir(parents=True, exist_ok=True)
     with replacing(folder / "model.safetensors", alone=True) as draft:
         save_tensors(encoder.trunk.state_dict(), draft)
@@ -143,7 +151,7 @@ def save_encoder(encoder: Encoder, folder: Path) -> None:
 
 
 def load_encoder(folder: Path) -> Encoder:
-    """Read a timm directory that `save_encoder` wrote; a `UserError` names what is missing or damaged."""
+    """Read a timm directory of `save_encoder`; a `UserError` names what is missing or damaged."""
     if not (folder / "config.json").is_file():
         raise UserError(f"{folder} holds no encoder; has the training begun?")
     config = read_json(folder / "config.json")
@@ -157,14 +165,15 @@ def load_encoder(folder: Path) -> Encoder:
 
 
 def load_weights(encoder: Encoder, path: Path) -> None:
-    """Fill an encoder from a safetensors file, or raise a `UserError` that names the file and what is wrong with it."""
+    """Fill an encoder from a safetensors file; a `UserError` names the file and what is wrong."""
     if not path.is_file():
         raise UserError(f"{path}: no such weights file")
     try:
         tensors = load_file(path)
     except SafetensorError as error:
         raise UserError(
-            f"{path} is not a readable safetensors file ({error}); pickled checkpoints are never loaded"
+            f"{path} is not a readable safetensors file ({error}); "
+            "pickled checkpoints are never loaded"
         ) from None
     try:
         fill(encoder, tensors)
@@ -173,12 +182,13 @@ def load_weights(encoder: Encoder, path: Path) -> None:
 
 
 def save_tensors(tensors: Mapping[str, Tensor], path: Path) -> None:
-    """Write; an `OSError` says when the disk is full, which safetensors reports by an error of its own."""
+    """Write a safetensors file; raises `OSError` when the disk is full."""
     try:
         save_file(
             {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, path
         )
     except SafetensorError as error:
         raise OSError(
-            f"{path} could not be written ({error}); free some room, then run the same command again"
+            f"{path} could not be written ({error}); free some room, "
+            "then run the same command again"
         ) from None

@@ -28,7 +28,7 @@ Photograph = str | Path | Image.Image | np.ndarray[Any, Any] | Tensor
 
 
 class PhotoEncoder(nn.Module):
-    """A frozen encoder with what it needs to see a photograph: size, crop, normalisation, device, precision.
+    """A frozen encoder for photographs: with size, crop, normalisation, device and precision.
 
     As a plain `nn.Module` it maps bytes or normalised floats [B, 3, S, S] to features [B, D].
     """
@@ -75,9 +75,9 @@ class PhotoEncoder(nn.Module):
     def attention(
         self, images: Sequence[Photograph], *, fusion: str = "product", batch_size: int = 16
     ) -> Tensor:
-        """The fused attention [N, rows, columns] that [CLS] pays to the patches, fp32 on the CPU; each map sums to 1.
+        """The fused attention [N, rows, columns] that [CLS] pays to the patches, fp32 on the CPU.
 
-        The product over L layers is shown by its L-th root, as one can't see anything in the product itself.
+        Each map sums to 1. The product over L layers is shown by its L-th root.
         """
         maps = []
         for first in range(0, len(images), batch_size):
@@ -91,7 +91,7 @@ class PhotoEncoder(nn.Module):
 
     @torch.inference_mode()
     def patch_features(self, images: Sequence[Photograph], *, batch_size: int = 16) -> Tensor:
-        """The final features [N, rows, columns, D] of the patches of centre views, of unit length, fp32 on the CPU."""
+        """The unit features [N, rows, columns, D] of patches of centre views, fp32 on the CPU."""
         found = []
         for first in range(0, len(images), batch_size):
             with autocast("auto", self.device):
@@ -111,7 +111,8 @@ class PhotoEncoder(nn.Module):
             expected = (3, self.image_size, self.image_size)
             if image.shape != expected or image.dtype != torch.uint8:
                 raise UserError(
-                    f"a tensor must hold bytes of shape {expected}, not {image.dtype} of {tuple(image.shape)}"
+                    f"a tensor must hold bytes of shape {expected}, "
+                    f"not {image.dtype} of {tuple(image.shape)}"
                 )
             return image
         if isinstance(image, str | Path):
@@ -134,8 +135,8 @@ def load(
 ) -> PhotoEncoder:
     """The frozen encoder of a run, of `timm:NAME` with pretrained weights, or of a weights file.
 
-    Of a run it is the student, or with `momentum` the momentum encoder. A weights file needs `encoder`,
-    the name of its timm model. `image_size` is for timm and weights files, and is by default the
+    Of a run it is the student, or with `momentum` the momentum encoder. A weights file needs
+    `encoder`, the name of its timm model. `image_size` is for timm and weights files, and is by default the
     model's own. Raises `UserError` for anything else.
     """
     path = Path(source)

@@ -71,7 +71,7 @@ def test_too_many_bad_photographs_are_refused(
         (1, {}, "add more photographs"),
         (3, {}, "use --batch-size 3 or less"),
         (8, {"keep_ratio": 0.0}, "--keep-ratio 0.0 is out of range"),
-        (8, {"image_size": 33}, "no multiple of"),
+        (8, {"image_size": 33}, "not a multiple of"),
         (8, {"train_split": 1.5}, "--train-split 1.5 is out of range"),
     ],
 )

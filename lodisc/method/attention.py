@@ -13,10 +13,10 @@ from torch.overrides import TorchFunctionMode
 
 
 class AttentionRows(TorchFunctionMode):
-    """Keeps the head-averaged row of the first token, `rows_BT`, at every fused attention call inside it.
+    """Collects the row of the first token, averaged over heads, at every fused attention call.
 
-    timm hands its final queries and keys (normed, rotated) to `scaled_dot_product_attention`; one row of softmax(q kᵀ) costs
-    O(T·d) beside the call.
+    timm hands its final queries and keys (normed, rotated) to `scaled_dot_product_attention`. One
+    row of softmax(q kᵀ) costs O(T·d) beside that call, so the fused kernel stays.
     """
 
     def __init__(self) -> None:

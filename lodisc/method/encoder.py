@@ -1,4 +1,4 @@
-"""A vision transformer that gives its [CLS] feature, and the attention that [CLS] pays to the patches.
+"""A vision transformer with its [CLS] feature and the attention that [CLS] pays to the patches.
 
 Axes: B batch, H heads, T tokens, P patches, K kept patches, L layers, D feature.
 """
@@ -18,8 +18,8 @@ ADVICE = "use a timm vit_* or deit_* model"
 class Encoder(nn.Module):
     """A timm vision transformer, its [CLS] feature and the [CLS] attention rows of all its layers.
 
-    Raises `ValueError` for a model without a [CLS] token, without a sequence of patches from which some can be left out,
-    or whose layers do not each run one fused self-attention.
+    Raises `ValueError` for a model without a [CLS] token, without a sequence of patches of which
+    some can be left out, or with a layer that does not run exactly one fused self-attention.
     """
 
     trunk: Any
@@ -29,7 +29,7 @@ class Encoder(nn.Module):
     def __init__(
         self, trunk: nn.Module, *, name: str = "", args: dict[str, Any] | None = None
     ) -> None:
-        """`name` and `args` are what timm made the trunk by, and can make it by again."""
+        """`name` and `args` are the timm name and arguments of the trunk, to build it again."""
         super().__init__()
         self.trunk = trunk
         self.name, self.args = name, args or {}
@@ -68,8 +68,8 @@ class Encoder(nn.Module):
     def forward(self, images_B3SS: Tensor, *, keep_BK: Tensor | None = None) -> Tensor:
         """The [CLS] features [B, D] of images, bytes or already normalised floats.
 
-        With `keep_BK`, the sorted positions of the patches to keep, only these run through the layers,
-        each with the position embedding of its place in the whole image.
+        `keep_BK` are the sorted positions of patches: only these run through the layers, each with
+        the position embedding of its place in the whole image.
         """
         return self._features(images_B3SS, keep_BK=keep_BK)
 
@@ -101,7 +101,7 @@ class Encoder(nn.Module):
 
 
 class PatchSelector(nn.Module):
-    """Stands where timm drops random patches, after the position embedding, and keeps chosen ones."""
+    """Selects patches by position, after the position embedding; replaces timm's patch dropout."""
 
     def __init__(self, *, prefix: int, returns_indices: bool) -> None:
         super().__init__()

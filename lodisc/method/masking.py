@@ -1,6 +1,7 @@
 """Which patches the local task keeps: attention fused over the layers, then a mask.
 
-Axes: B batch, L layers, P patches, K kept patches, S side in pixels. Noise is P uniform random numbers in [0, 1) an image.
+Axes: B batch, L layers, P patches, K kept patches, S side in pixels. Noise is P
+uniform random numbers in [0, 1) for each image.
 """
 
 import math
@@ -15,7 +16,7 @@ PIVOTAL_SHARE = 0.25
 
 
 def product(rows_BLP: Tensor) -> Tensor:
-    """A = ∏_l a_l, as its logarithm Σ_l log a_l: a product of twelve maps underflows, and only the order matters."""
+    """A = ∏_l a_l, as Σ_l log a_l: a product of twelve maps underflows, and only order matters."""
     return rows_BLP.clamp_min(torch.finfo(torch.float32).tiny).log().sum(dim=1)
 
 
@@ -32,8 +33,8 @@ def last(rows_BLP: Tensor) -> Tensor:
 def rollout(rows_BLP: Tensor) -> Tensor:
     """Attention rollout of the [CLS] row, each patch token standing for its own place.
 
-    With half of every layer's output from its input, and c_l = 1 − Σ_p a_l(p) the attention that stays on [CLS] and registers:
-    R_l = (1 + c_l)/2 · R_{l−1} + a_l/2, R_0 = 0, A = R_L.
+    Half of every layer's output comes from its input, and c_l = 1 − Σ_p a_l(p) is the attention
+    that stays on [CLS] and registers: R_l = (1 + c_l)/2 · R_{l−1} + a_l/2, R_0 = 0, A = R_L.
     """
     rolled_BP = torch.zeros_like(rows_BLP[:, 0])
     for row_BP in rows_BLP.unbind(dim=1):
@@ -95,14 +96,14 @@ def random(score_BP: Tensor, *, count: int, grid: tuple[int, int], noise_BP: Ten
 
 
 def even_grid(score_BP: Tensor, *, count: int, grid: tuple[int, int], noise_BP: Tensor) -> Tensor:
-    """Patches spread evenly: those where a lattice of two irrational steps comes lowest, the same in every image."""
+    """Patches spread evenly by a lattice of two irrational steps, the same in every image."""
     row, column = torch.meshgrid(torch.arange(grid[0]), torch.arange(grid[1]), indexing="ij")
     height = (row * 0.7548776662466927 + column * 0.5698402909980532).double().frac().flatten()
     return height.argsort(stable=True)[:count].expand(len(score_BP), -1)
 
 
 def block(score_BP: Tensor, *, count: int, grid: tuple[int, int], noise_BP: Tensor) -> Tensor:
-    """One nearly square block an image at a random place; its last row may be cut short to keep exactly `count`."""
+    """One nearly square block an image, at a random place; its last row may be shorter."""
     rows, columns = grid
     wide = min(columns, max(math.ceil(math.sqrt(count)), math.ceil(count / rows)))
     high = math.ceil(count / wide)
@@ -127,9 +128,9 @@ MASKS: dict[str, Callable[..., Tensor]] = {
 def choose_patches(
     score_BP: Tensor, *, mask: str, keep_ratio: float, grid: tuple[int, int], noise_BP: Tensor
 ) -> Tensor:
-    """The sorted positions [B, K] of exactly K = ⌈ρ·P⌉ patches an image, whatever the ties; on the device of the score.
+    """The sorted positions [B, K] of K = ⌈ρ·P⌉ patches an image, on the device of the score.
 
-    Random masks go by `noise_BP`, which lives on the CPU, so that they are the same on every device.
+    Masks at random follow `noise_BP`, which is on the CPU: they are the same on every device.
     """
     count = kept_count(score_BP.shape[1], keep_ratio)
     keep_BK = MASKS[mask](score_BP, count=count, grid=grid, noise_BP=noise_BP)
@@ -144,7 +145,7 @@ def pivotal_region(score_BP: Tensor) -> Tensor:
 
 
 def zero_patches(images_B3SS: Tensor, keep_BK: Tensor, *, grid: tuple[int, int]) -> Tensor:
-    """Set every pixel outside the kept patches of normalised images to 0, the `zero` way to mask."""
+    """Set every pixel of normalised images outside the kept patches to 0: the mode `zero`."""
     kept_BP = torch.zeros(len(images_B3SS), math.prod(grid), device=images_B3SS.device).scatter(
         1, keep_BK, 1
     )

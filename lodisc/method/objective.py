@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 Gather = Callable[[Tensor], tuple[Tensor, int]]
-"""From the keys of this process [N, D]: those of all processes [M, D], and the index of its first."""
+"""From the keys of this process [N, D]: all processes' keys [M, D], and the index of its first."""
 
 
 def alone(keys_ND: Tensor) -> tuple[Tensor, int]:

@@ -1,4 +1,4 @@
-"""A region: the patches of a view that a mask keeps, chosen by attention fused over the layers or without it.
+"""A region: the patches of a view that a mask keeps, chosen by fused attention or at random.
 
 Axes: V views, B photographs, L layers, P patches, K kept patches, S side in pixels, D feature.
 """
@@ -13,7 +13,7 @@ from lodisc.method.masking import FUSIONS, choose_patches, zero_patches
 
 @dataclass(frozen=True)
 class Regions:
-    """How regions are cut: the paper's attention fusion and location-wise mask, or another choice of patches."""
+    """How regions are cut: by the paper's fusion and location-wise mask, or by other choices."""
 
     mask: str
     """Which patches are kept, one of `masking.MASKS`; the paper keeps the `pivotal` ones."""
@@ -27,9 +27,9 @@ class Regions:
     def features(
         self, encoder: Encoder, views: Tensor, *, rows: Tensor, noise_VBP: Tensor
     ) -> Tensor:
-        """The features [V·B, D] of normalised views [V·B, 3, S, S] of which only the region is seen.
+        """The features [V·B, D] of the regions of normalised views [V·B, 3, S, S].
 
-        `rows` [V·B, L, P] is the attention that chooses, `noise_VBP` what random masks go by.
+        `rows` [V·B, L, P] is the attention to the views. Masks at random follow `noise_VBP`.
         """
         keep = choose_patches(
             FUSIONS[self.fusion].score(rows),

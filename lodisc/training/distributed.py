@@ -1,4 +1,4 @@
-"""One process or many: started by hand, or by `torchrun` with one process a GPU, or several on CPUs."""
+"""One process or many: started by hand or by `torchrun`, one for each GPU or several on CPUs."""
 
 import gc
 import os

@@ -24,7 +24,7 @@ class Health:
 
 
 def spread(features_BD: Tensor) -> float:
-    """√(1 − ‖mean of the unit features‖²): 0 when all features point one way, near 1 when they fill the sphere."""
+    """√(1 − ‖mean unit feature‖²): 0 if all point one way, near 1 if they fill the sphere."""
     return (
         (1 - F.normalize(features_BD.float(), dim=1).mean(dim=0).square().sum())
         .clamp_min(0)
@@ -34,7 +34,10 @@ def spread(features_BD: Tensor) -> float:
 
 
 def effective_rank(features_BD: Tensor) -> float:
-    """exp of the entropy of the normalised singular values of the centred unit features: how many directions are in use."""
+    """exp(entropy of the normalised singular values of the centred unit features).
+
+    The number of directions in use.
+    """
     unit_BD = F.normalize(features_BD.float(), dim=1)
     values = torch.linalg.svdvals(unit_BD - unit_BD.mean(dim=0))
     share = values / values.sum().clamp_min(1e-12)
@@ -42,7 +45,10 @@ def effective_rank(features_BD: Tensor) -> float:
 
 
 def attention_entropy(rows_BLP: Tensor) -> float:
-    """Entropy of the attention on the patches over log P, mean over layers: 1 looks everywhere alike, 0 at one patch."""
+    """Entropy of the attention on the patches over log P, mean over layers.
+
+    1 when it is even over the patches, 0 when it is on one patch.
+    """
     share_BLP = rows_BLP / rows_BLP.sum(dim=-1, keepdim=True)
     return (
         torch.special.entr(share_BLP).sum(dim=-1).mean() / math.log(max(rows_BLP.shape[-1], 2))
@@ -51,7 +57,7 @@ def attention_entropy(rows_BLP: Tensor) -> float:
 
 @torch.no_grad()
 def measure(step: Step) -> dict[str, float]:
-    """Figures of one batch: spread and rank of the features, agreement of queries with their own keys and with others, matches."""
+    """Metrics of one batch: of the features, and of the agreement of queries with keys."""
     if not torch.isfinite(step.loss):
         return {}
     query_BD, key_BD = (
@@ -88,15 +94,17 @@ def judge(
     ):
         return Health(
             "collapsing",
-            "features become alike: lower --lr, raise --batch-size, or start from pretrained weights with --init",
+            "features become alike: lower --lr, raise --batch-size, or start from pretrained "
+            "weights with --init",
         )
-    found = f"a view finds its partner among {batch} in {measured['matched']:.0%} of cases (by chance {1 / batch:.0%})"
+    matches = f"a view finds its partner among {batch} in {measured['matched']:.0%} of cases "
+    matches += f"(by chance {1 / batch:.0%})"
     if (
         measured["matched"] < min(2 / batch, (1 + 1 / batch) / 2)
         or measured["agreement"] - measured["chance_agreement"] < 0.02
     ):
         return Health(
             "not learning",
-            f"{found}: raise --epochs or --lr, or start from pretrained weights with --init",
+            f"{matches}: raise --epochs or --lr, or start from pretrained weights with --init",
         )
-    return Health("healthy", found)
+    return Health("healthy", matches)

@@ -1,4 +1,4 @@
-"""The learner: model and optimiser, one step at a time, and all that a checkpoint must hold of them."""
+"""The learner: model and optimiser, one step at a time, and their tensors for a checkpoint."""
 
 import math
 
@@ -59,7 +59,8 @@ class Learner:
     def step(self, views_VB3SS: Tensor, *, step: int, steps: int) -> tuple[Step, dict[str, float]]:
         """Learn from one batch; returns what the method computed, and the metrics of the step.
 
-        Skips the optimiser step when loss or gradient is not finite; raises `UserError` after five in a row.
+        Skips the optimiser step when loss or gradient is not finite; raises `UserError` after five
+        in a row.
         """
         config = self.config
         rate = optim.learning_rate(
@@ -90,7 +91,7 @@ class Learner:
 
     @torch.no_grad()
     def require_finite(self) -> None:
-        """Raise `UserError` when the features are not finite, as after a step that was far too large."""
+        """Raise `UserError` when the features are not finite, as after far too large a step."""
         encoder = self.model.encoder
         empty = encoder.mean.new_zeros(1, 3, encoder.image_size, encoder.image_size)
         if not bool(torch.isfinite(encoder(empty)).all()):
@@ -124,7 +125,10 @@ class Learner:
         )
 
     def _noise(self, step: int) -> Tensor:
-        """Random numbers [2, B, P] for the masks of this process's photographs: the same for a photograph, however many processes."""
+        """Random numbers [2, B, P] for the masks of this process's photographs.
+
+        Those of a photograph are the same, however many processes there are.
+        """
         generator = torch.Generator().manual_seed((self.config.seed * 1_000_003 + step) * 1024)
         noise_VBP = torch.rand(
             2, self.config.batch_size, math.prod(self.model.encoder.grid), generator=generator
@@ -135,5 +139,5 @@ class Learner:
         self.bad_steps += 1
         if self.bad_steps >= BAD_STEPS:
             raise UserError(
-                f"the loss was no finite number {BAD_STEPS} steps in a row, up to step {step + 1}; {CURE}"
+                f"the loss was not finite {BAD_STEPS} steps in a row, up to step {step + 1}; {CURE}"
             )
