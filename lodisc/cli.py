@@ -18,7 +18,7 @@ GROUPS = {command.split()[0] for command in COMMANDS if " " in command}
 def main(argv: list[str] | None = None) -> int:
     """Run one command and return the exit status.
 
-    0 is success, 1 a refusal or too little memory, 2 a mistyped command, 128 + N the end by signal N.
+    0 is success, 1 a refusal or too little memory, 2 a mistyped command, 128 + N signal N.
     A mistake that a person can mend is one line; LODISC_DEBUG=1 shows its traceback. Any other
     exception is a bug and keeps its traceback.
     """

@@ -3,13 +3,13 @@
 import logging
 import time
 from pathlib import Path
-from typing import Any
 
 from lodisc.config import TrainConfig, scratch
 from lodisc.data.sources import find_photos
 from lodisc.evaluation.benchmark import measure
 from lodisc.evaluation.features import Pixels
 from lodisc.evaluation.focus import focus
+from lodisc.evaluation.result import Evaluation
 from lodisc.explanation.overlay import explain
 from lodisc.files import write_json
 from lodisc.finches.finches import draw_finches
@@ -38,12 +38,20 @@ def settings() -> TrainConfig:
     )
 
 
-def run_demo(folder: Path) -> dict[str, Any]:
+class DemoResult(Evaluation):
+    """`lodisc demo --json`: an evaluation with the arm `pixels` and the attention as `focus`."""
+
+    run: str
+    pictures: str
+    """The folder of the pictures."""
+    report: str
+    seconds: float
+
+
+def run_demo(folder: Path) -> DemoResult:
     """Draw finches in `folder`, train, evaluate, explain and report.
 
-    Returns what `evaluate` returns, with raw pixels as a third arm and the share of attention on the
-    parts that differ, and the paths of run, pictures and report. Called again, it resumes. Raises
-    `UserError` when `folder` holds something else.
+    Called again, it resumes. Raises `UserError` when `folder` holds something else.
     """
     started_at = time.monotonic()
     data, run, config = folder / "finches", folder / "run", settings()
@@ -74,7 +82,8 @@ def run_demo(folder: Path) -> dict[str, Any]:
     pictures = explain(run, [photo.path for photo in test[:: max(1, len(test) // 8)]])
     logger.info("5 of 5 · Writing the report")
     report = write_report(run, data=data)
-    return result | {
+    return {
+        **result,
         "run": str(run),
         "pictures": str(pictures[0].parent),
         "report": str(report),

@@ -154,7 +154,8 @@ def load_encoder(folder: Path) -> Encoder:
     """Read a timm directory of `save_encoder`; a `UserError` names what is missing or damaged."""
     if not (folder / "config.json").is_file():
         raise UserError(f"{folder} holds no encoder; has the training begun?")
-    config = read_json(folder / "config.json")
+    keys = ("architecture", "model_args", "pretrained_cfg")
+    config = read_json(folder / "config.json", keys=keys)
     args = dict(config["model_args"])
     encoder = build_encoder(config["architecture"], image_size=args.pop("img_size"), args=args)
     encoder.set_normalisation(

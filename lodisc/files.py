@@ -70,12 +70,19 @@ def write_json(path: Path, content: Any) -> None:
         file.write("\n")
 
 
-def read_json(path: Path) -> Any:
-    """Read a JSON file; a `UserError` names it when it is damaged."""
+def read_json(path: Path, *, keys: Iterable[str] = ()) -> Any:
+    """Read a JSON file; a `UserError` names it when it is damaged.
+
+    With `keys` the file must hold an object that has them.
+    """
     try:
-        return json.loads(path.read_text())
+        content = json.loads(path.read_text())
     except ValueError as error:
         raise UserError(f"{path} is damaged ({error})") from None
+    for key in keys:
+        if not isinstance(content, dict) or key not in content:
+            raise UserError(f"{path} is damaged (it has no {key})")
+    return content
 
 
 def write_json_lines(path: Path, objects: Iterable[Any]) -> None:
@@ -84,8 +91,8 @@ def write_json_lines(path: Path, objects: Iterable[Any]) -> None:
         file.writelines(f"{json.dumps(content)}\n" for content in objects)
 
 
-def read_json_lines(path: Path) -> list[Any]:
-    """The objects of a JSON-lines file; an empty list where there is no file.
+def read_json_lines(path: Path) -> list[dict[str, Any]]:
+    """The objects of a JSON-lines file, one a line; an empty list where there is no file.
 
     A last line without a line break is still being written and is left out. Raises a `UserError`
     that names the file and the line that is damaged.
@@ -95,7 +102,10 @@ def read_json_lines(path: Path) -> list[Any]:
     objects = []
     for number, line in enumerate(path.read_bytes().split(b"\n")[:-1], start=1):
         try:
-            objects.append(json.loads(line))
+            content = json.loads(line)
         except ValueError as error:
             raise UserError(f"{path}, line {number}, is damaged ({error})") from None
+        if not isinstance(content, dict):
+            raise UserError(f"{path}, line {number}, is damaged (it is not an object)")
+        objects.append(content)
     return objects

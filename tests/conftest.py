@@ -1,6 +1,10 @@
-"""Before anything imports torch: one thread, so that results do not depend on the machine's cores, and no network."""
+"""One thread, so that results do not depend on the number of cores, and no network.
+
+This is set before anything imports torch.
+"""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -8,6 +12,15 @@ import pytest
 os.environ["OMP_NUM_THREADS"] = "1"
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["MPLBACKEND"] = "Agg"
+
+
+@pytest.fixture
+def notes() -> Iterator[None]:
+    """While the test runs, what lodisc logs is printed on stderr, as under a command."""
+    from lodisc.console import log_as_notes
+
+    with log_as_notes():
+        yield
 
 
 @pytest.fixture(scope="session")

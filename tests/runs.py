@@ -1,4 +1,4 @@
-"""Tiny runs for tests: a two-layer transformer on photographs made on the spot, in a second or so."""
+"""Tiny runs for tests: a two-layer transformer on a few photographs, in about a second."""
 
 import os
 import subprocess

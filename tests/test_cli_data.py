@@ -1,4 +1,4 @@
-"""`lodisc data …` from the command line: exit status, JSON on stdout, refusals on one line of stderr."""
+"""`lodisc data …`: exit status, JSON on stdout, refusals in one line on stderr."""
 
 import json
 import os
@@ -33,19 +33,20 @@ def test_known_data_sets_are_listed_in_80_columns(capsys: Printed) -> None:
     about = as_json(capsys, "list")
     assert about.keys() == DATASETS.keys()
     assert all(
-        one.keys() == {"title", "classes", "licence", "page", "download"} for one in about.values()
+        dataset.keys() == {"title", "classes", "licence", "page", "download"}
+        for dataset in about.values()
     )
     assert main(["data", "list"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert max(map(len, lines)) <= 80
-    for name, one in about.items():
+    for name, dataset in about.items():
         assert any(
             line.startswith(f"{name} ")
-            and one["title"] in line
-            and line.endswith(f" {one['classes']}")
+            and dataset["title"] in line
+            and line.endswith(f" {dataset['classes']}")
             for line in lines
         ), name
-        assert one["page"] in [line.strip() for line in lines]
+        assert dataset["page"] in [line.strip() for line in lines]
 
 
 def test_a_folder_is_checked(tmp_path: Path, capsys: Printed) -> None:
@@ -113,7 +114,7 @@ def test_what_can_not_be_done_is_one_line(tmp_path: Path, capsys: Printed) -> No
     write(tmp_path / "birds.tgz", b"")
     write(tmp_path / "file" / "a.jpg", encoded(texture(0)))
     (tmp_path / "empty").mkdir()
-    for words, said in (
+    for words, message in (
         (("check", tmp_path / "none"), "none does not exist; give a folder"),
         (("check", tmp_path / "line\nbreak"), "line\\nbreak does not exist"),
         (("check", tmp_path / "empty"), "no photographs in"),
@@ -134,7 +135,7 @@ def test_what_can_not_be_done_is_one_line(tmp_path: Path, capsys: Printed) -> No
         (("finches", "--out", tmp_path / "Y", "--species", "0"), "--species 0 is out of range"),
     ):
         err = refusal(capsys, *words)
-        assert err.startswith(f"lodisc data {words[0]}: ") and said in err, err
+        assert err.startswith(f"lodisc data {words[0]}: ") and message in err, err
     assert not (tmp_path / "Y").exists()
 
 

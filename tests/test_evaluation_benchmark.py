@@ -17,7 +17,8 @@ from lodisc.data.sources import find_photos
 from lodisc.encoders import build_encoder, save_encoder
 from lodisc.evaluation.benchmark import DEFAULT_PROTOCOLS, measure
 from lodisc.evaluation.features import Pixels, extract
-from lodisc.evaluation.result import Evaluation
+from lodisc.evaluation.interval import EstimateEntry
+from lodisc.evaluation.result import ArmMetrics, Evaluation
 from lodisc.files import write_json
 
 ENCODER = "vit_tiny_patch16_224"
@@ -92,17 +93,22 @@ def test_a_run_is_measured_beside_its_start_and_keeps_the_metrics(
 
 
 def test_the_table_of_three_arms_fits_eighty_columns(capsys: pytest.CaptureFixture[str]) -> None:
-    entry = {"value": 100.0, "low": 98.7, "high": 100.0}
-    arm = {
+    entry: EstimateEntry = {"value": 100.0, "low": 98.7, "high": 100.0}
+    arm: ArmMetrics = {
         "retrieval": {"r_precision": entry},
         "linear_paper": {"top1": entry},
-        "fewshot": {"shots10": entry | {"deviation": 1.0}},
+        "fewshot": {"shots10": {**entry, "deviation": 1.0}},
     }
     print_evaluation(
         {
+            "data": "birds",
+            "seed": 0,
             "classes": 100,
             "train": 2999,
             "test": 2903,
+            "skipped": 0,
+            "unlabelled": 0,
+            "unseen": 0,
             "arms": {"run": arm, "start": arm, "pixels": arm},
         }
     )

@@ -268,6 +268,7 @@ def test_sub_folders_become_the_labels_of_those_without_one(birds: Collection) -
 def test_a_folder_whose_name_is_no_label_does_not_keep_the_others_from_theirs(
     run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level("INFO", "lodisc")
     for number, folder in enumerate(("wren", " ", "n" * 230)):
         write(tmp_path / "photos" / folder / "a.jpg", encoded(texture(number)))
     write(tmp_path / "photos" / "wren" / "b.jpg", encoded(texture(9)))

@@ -29,7 +29,7 @@ PATH_OF_A_MACHINE = re.compile(r"(?<![\w.])/(?:work|root|home|opt|Users|tmp)/\w"
 
 
 def lodisc_command(*arguments: str) -> str:
-    """What the console script prints; the same call through Python where lodisc is not installed."""
+    """What the console script prints; called through Python where lodisc is not installed."""
     script = Path(sys.executable).parent / "lodisc"
     start = (
         [str(script)]
@@ -42,17 +42,9 @@ def lodisc_command(*arguments: str) -> str:
 
 
 def repository_files() -> list[Path]:
-    """Every file of the repository, not yet committed ones too."""
-    command = [
-        "git",
-        "-C",
-        str(ROOT),
-        "ls-files",
-        "-z",
-        "--cached",
-        "--others",
-        "--exclude-standard",
-    ]
+    """Every file of the repository, and those that are not committed yet."""
+    command = ["git", "-C", str(ROOT), "ls-files", "-z"]
+    command += ["--cached", "--others", "--exclude-standard"]
     ran = subprocess.run(command, capture_output=True, text=True, check=False)
     if ran.returncode != 0:
         pytest.skip("not a git checkout")
@@ -74,17 +66,17 @@ def test_every_command_explains_itself(command: str) -> None:
 
 
 def test_no_file_names_a_path_of_a_machine() -> None:
-    found = []
+    paths = []
     for path in repository_files():
         try:
             text = path.read_text(encoding="utf-8")
         except UnicodeDecodeError:
             continue
-        found += [
+        paths += [
             f"{path.relative_to(ROOT)}: {match.group()}"
             for match in PATH_OF_A_MACHINE.finditer(text)
         ]
-    assert found == []
+    assert paths == []
 
 
 def test_citation_names_the_software_and_the_paper() -> None:
@@ -105,14 +97,13 @@ def test_constraints_fix_every_dependency_by_name_and_version_only() -> None:
     assert [line for line in lines if not re.fullmatch(r"[\w.-]+==[\w.]+", line)] == []
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
-    lines_wanted = [
+    requirements = [
         *project["dependencies"],
         *extras["dev"],
         *extras["collection"],
         *extras["web"],
         *extras["ray"],
     ]
-    wanted = {requirement_name(line) for line in lines_wanted} - {
-        "lodisc"
-    }  # an extra that takes in another one
-    assert wanted <= {requirement_name(line) for line in lines}
+    names = {requirement_name(line) for line in requirements}
+    names.remove("lodisc")  # an extra takes in another one
+    assert names <= {requirement_name(line) for line in lines}

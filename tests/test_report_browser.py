@@ -64,7 +64,7 @@ def test_it_opens_clean_at_any_width(report: Path, browser: Any, width: int, sch
         "Before and after",
         "How the training went",
         "Five nearest look-alikes",
-        "Where it looks",
+        "Where the model looks",
         "Settings",
     ]
     sizes = page.evaluate("[...document.images].map(image => image.complete && image.naturalWidth)")

@@ -1,6 +1,7 @@
 """Studies through the command line and the public API, on tiny runs."""
 
 import json
+import logging
 import os
 import shutil
 import sys
@@ -23,9 +24,12 @@ from lodisc.study import STUDIES, study
 from lodisc.study.compute import of_equal_compute, operations
 from lodisc.study.runs import Runs, Scores
 from lodisc.study.words import findings
-from lodisc.training import checkpoint
+from lodisc.training import loop
+from lodisc.training.checkpoint import save_checkpoint
 from lodisc.training.learner import Learner
 from lodisc.training.prepare import WeightsUnavailable
+
+pytestmark = pytest.mark.usefixtures("notes")
 
 BASE = TrainConfig(**{**TINY, "epochs": 2.0, "objective": "both"})
 
@@ -36,6 +40,13 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for split in ("train", "test"):
         collection(folder / split, per_label=6)
     return folder
+
+
+def logged(caplog: pytest.LogCaptureFixture) -> str:
+    """What was logged since the last call."""
+    text = caplog.text
+    caplog.clear()
+    return text
 
 
 def test_a_study_from_the_command_line(photos: Path, tmp_path: Path) -> None:
@@ -93,13 +104,16 @@ def test_studies_vary_one_thing_around_the_objective_of_their_base(
         assert STUDIES[name].against(varied) == "global" and STUDIES[name].against("global") is None
 
 
-def test_studies_share_their_runs(photos: Path, tmp_path: Path, capfd) -> None:
+def test_studies_share_their_runs(
+    photos: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "lodisc")
     study("masks", photos, out=tmp_path, base=BASE, seeds=[0], arms=["pivotal"])
-    assert "run 2 of 2" in capfd.readouterr().err
+    assert "run 2 of 2" in logged(caplog)
     study("masks", photos, out=tmp_path, base=BASE, seeds=[0])
-    assert "run 4 of 4" in capfd.readouterr().err
+    assert "run 4 of 4" in logged(caplog)
     study("keep-ratio", photos, out=tmp_path, base=BASE, seeds=[0])
-    assert "run 4 of 4" in capfd.readouterr().err, (
+    assert "run 4 of 4" in logged(caplog), (
         "the baseline and the arm with the base's own ratio are there"
     )
     study(
@@ -110,7 +124,7 @@ def test_studies_share_their_runs(photos: Path, tmp_path: Path, capfd) -> None:
         seeds=[0],
         arms=["both"],
     )
-    assert "run 1 of 1: both" in capfd.readouterr().err, (
+    assert "run 1 of 1: both" in logged(caplog), (
         "global only does not depend on the weight of the local loss"
     )
     run = next((tmp_path / "runs").glob("global-*/seed-0"))
@@ -124,7 +138,7 @@ def test_studies_share_their_runs(photos: Path, tmp_path: Path, capfd) -> None:
         seeds=[0],
         arms=["both"],
     )
-    assert "run 2 of 2: both" in capfd.readouterr().err, (
+    assert "run 2 of 2: both" in logged(caplog), (
         "a run of global only that was begun by one study is finished by another"
     )
 
@@ -149,7 +163,10 @@ def test_masks_are_held_against_chance_too(photos: Path, tmp_path: Path, capfd) 
     )
 
 
-def test_an_interrupted_study_goes_on(photos: Path, tmp_path: Path, capfd) -> None:
+def test_an_interrupted_study_goes_on(
+    photos: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "lodisc")
     whole = study("branches", photos, out=tmp_path / "whole", base=BASE, seeds=[0])
     study("branches", photos, out=tmp_path / "cut", base=BASE, seeds=[0])
     measured = {
@@ -158,9 +175,9 @@ def test_an_interrupted_study_goes_on(photos: Path, tmp_path: Path, capfd) -> No
     }
     measured["local"].unlink()
     shutil.rmtree(measured["both"].parent)
-    capfd.readouterr()
+    caplog.clear()
     again = study("branches", photos, out=tmp_path / "cut", base=BASE, seeds=[0])
-    assert "run 1 of 2" in capfd.readouterr().err
+    assert "run 1 of 2" in logged(caplog)
     first, second = (
         {arm: entry["figures"] for arm, entry in result["arms"].items()}
         for result in (whole, again)
@@ -172,14 +189,14 @@ def test_a_run_that_was_cut_off_as_it_saved_its_end_is_trained_to_it(
     photos: Path, tmp_path: Path, monkeypatch
 ) -> None:
     whole = study("branches", photos, out=tmp_path / "whole", base=BASE, seeds=[0], arms=["both"])
-    last, save = whole["arms"]["both"]["steps"], checkpoint.save_checkpoint
+    last, save = whole["arms"]["both"]["steps"], save_checkpoint
 
-    def fail_at_the_end(run: Path, *, step: int, **content: Any) -> None:
-        if step == last and "both" in str(run):
+    def fail_at_the_end(checkpoints: Path, *, step: int, **content: Any) -> None:
+        if step == last and "both" in str(checkpoints):
             raise KeyboardInterrupt
-        save(run, step=step, **content)
+        save(checkpoints, step=step, **content)
 
-    monkeypatch.setattr(checkpoint, "save_checkpoint", fail_at_the_end)
+    monkeypatch.setattr(loop, "save_checkpoint", fail_at_the_end)
     with pytest.raises(KeyboardInterrupt):
         study(
             "branches",
@@ -198,16 +215,17 @@ def test_a_run_that_was_cut_off_as_it_saved_its_end_is_trained_to_it(
 
 
 def test_photographs_without_labels_tell_runs_apart_too(
-    photos: Path, tmp_path: Path, capfd
+    photos: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level(logging.INFO, "lodisc")
     data = tmp_path / "data"
     shutil.copytree(photos, data)
     study("branches", data, out=tmp_path / "out", base=BASE, seeds=[0], arms=["both"])
     for number in range(4):
         shutil.copy(photos / "train" / "wren" / f"{number}.jpg", data / "train" / f"{number}.jpg")
-    capfd.readouterr()
+    caplog.clear()
     study("branches", data, out=tmp_path / "out", base=BASE, seeds=[0], arms=["both"])
-    assert "run 2 of 2" in capfd.readouterr().err, "both learn from more photographs now"
+    assert "run 2 of 2" in logged(caplog), "both learn from more photographs now"
 
 
 def test_a_study_goes_on_after_the_weights_have_moved(

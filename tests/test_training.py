@@ -485,8 +485,8 @@ def test_load_embeds_what_people_have(photos: Path, tmp_path: Path) -> None:
 def test_a_size_far_below_the_pretrained_one_is_warned_of(
     photos: Path, tmp_path: Path, caplog
 ) -> None:
-    start = train(photos, tmp_path / "start", epochs=1) / "encoder" / "model.safetensors"
     caplog.set_level("INFO", "lodisc")
+    start = train(photos, tmp_path / "start", epochs=1) / "encoder" / "model.safetensors"
     train(photos, tmp_path / "run", epochs=1, init=str(start))
     assert "was made for 224 pixels" in caplog.text
     caplog.clear()

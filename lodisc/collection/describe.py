@@ -187,8 +187,9 @@ def group_and_describe(
 
     Raises `UserError` for `k` below 1.
     """
-    grouping = group_photos(collection, k=k, seed=seed)
-    photos, labels = collection.photos(), collection.labels.current()
+    photos = collection.photos()
+    grouping = group_photos(collection, photos, k=k, seed=seed)
+    labels = collection.labels.current()
     description = describe_grouping(
         grouping,
         list_groups(photos.vectors, grouping),

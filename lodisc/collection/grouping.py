@@ -14,12 +14,13 @@ from lodisc.files import write_json
 from lodisc.vectors.clusters import CRITERION, Grouping, find_groups
 
 if TYPE_CHECKING:
-    from lodisc.collection.collection import Collection
+    from lodisc.collection.collection import Collection, Photos
 
 
-def group_photos(collection: Collection, *, k: int | None = None, seed: int = 0) -> Grouping:
+def group_photos(
+    collection: Collection, photos: Photos, *, k: int | None = None, seed: int = 0
+) -> Grouping:
     """Group the photographs and save the grouping. Raises `UserError` for `k` below 1."""
-    photos = collection.photos()
     with progress_bar() as progress:
         bar = progress.add_task("Grouping", total=None, note="")
         grouping = find_groups(

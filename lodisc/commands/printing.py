@@ -4,12 +4,14 @@ import json as json_module
 import os
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import TypeVar
 
 from lodisc.console import stdout
 
+Result = TypeVar("Result")
 
-def print_result(result: Any, *, json: bool, people: Callable[[Any], None]) -> None:
+
+def print_result(result: Result, *, json: bool, people: Callable[[Result], None]) -> None:
     """Print JSON to stdout, or hand the result to the function for people.
 
     Of several processes that `torchrun` started, only the first one prints.

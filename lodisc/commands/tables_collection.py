@@ -1,16 +1,30 @@
 """What `embed`, `index`, `search`, `group` and `labels show` print for people."""
 
-from collections.abc import Mapping
-from typing import Any
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 from lodisc.commands.printing import print_line
 from lodisc.console import table
 from lodisc.data.photo import printable
 
+if TYPE_CHECKING:
+    from lodisc.collection.describe import (
+        DuplicatesResult,
+        GroupsResult,
+        LabelsResult,
+        OutliersResult,
+        PhotoEntry,
+    )
+    from lodisc.collection.index import IndexResult
+    from lodisc.collection.lookalikes import RecallEntry
+    from lodisc.collection.lookup import SearchResult
+    from lodisc.embedding.embed import EmbedResult
+
 MOST_ROWS = 40
 
 
-def print_embedding(result: Mapping[str, Any]) -> None:
+def print_embedding(result: EmbedResult) -> None:
     """Print one line on what `lodisc.embed` did."""
     words = [f"{result['out']}: {result['embedded']:,} photographs embedded"]
     if result["kept"]:
@@ -20,7 +34,7 @@ def print_embedding(result: Mapping[str, Any]) -> None:
     print_line("".join([*words, f"; {result['parts']} parts"]))
 
 
-def print_indexing(result: Mapping[str, Any]) -> None:
+def print_indexing(result: IndexResult) -> None:
     """Print one line on what `lodisc.index` did, and one on the recall of an approximate index."""
     counts = ", ".join(
         f"{result[name]:,} {name}"
@@ -40,7 +54,7 @@ def print_indexing(result: Mapping[str, Any]) -> None:
     _print_recall(result["recall"])
 
 
-def print_lookalikes(result: Mapping[str, Any]) -> None:
+def print_lookalikes(result: SearchResult) -> None:
     """Print a table for each photograph that was asked for."""
     if result["allowed"] is not None:
         counts = f"{result['allowed']:,} of {result['photographs']:,}"
@@ -54,14 +68,14 @@ def print_lookalikes(result: Mapping[str, Any]) -> None:
         table(f"Like {printable(answer['query'])}", ["photograph", "cosine", "label"], rows)
 
 
-def _print_recall(recall: Mapping[str, Any] | None) -> None:
+def _print_recall(recall: RecallEntry | None) -> None:
     from lodisc.collection.lookalikes import Recall  # loads LanceDB
 
     if recall:
         print_line(Recall(**recall).words)
 
 
-def print_labels(summary: Mapping[str, Any]) -> None:
+def print_labels(summary: LabelsResult) -> None:
     """Print the labels and their counts, how well they predict the rest, and the last actions."""
     rows = [[label, f"{count:,}"] for label, count in summary["labels"].items()]
     table("Labels", ["label", "photographs"], rows)
@@ -79,7 +93,7 @@ def print_labels(summary: Mapping[str, Any]) -> None:
         print_line(f"{action['time'][:16]}  {action['what']}{undone}")
 
 
-def print_groups(summary: Mapping[str, Any]) -> None:
+def print_groups(summary: GroupsResult) -> None:
     """Print a table of the groups, largest first."""
     groups = summary["groups"]
     rows = [
@@ -98,7 +112,7 @@ def print_groups(summary: Mapping[str, Any]) -> None:
     _print_rest(groups)
 
 
-def print_duplicates(summary: Mapping[str, Any]) -> None:
+def print_duplicates(summary: DuplicatesResult) -> None:
     """Print a table of the sets of near-duplicates."""
     sets = summary["sets"]
     rows = [
@@ -109,13 +123,13 @@ def print_duplicates(summary: Mapping[str, Any]) -> None:
     _print_rest(sets)
 
 
-def print_outliers(summary: Mapping[str, Any]) -> None:
+def print_outliers(summary: OutliersResult) -> None:
     """Print a table of the photographs that are least like any other."""
     rows = [[printable(photo["key"]), f"{photo['score']:.3f}"] for photo in summary["outliers"]]
     table("Least like any other", ["photograph", "oddness"], rows)
 
 
-def _first_few(photos: list[dict[str, Any]]) -> str:
+def _first_few(photos: list[PhotoEntry]) -> str:
     """The first three photographs, by the last part of their keys."""
     few = ", ".join(printable(photo["key"].rsplit("/", 1)[-1]) for photo in photos[:3])
     return few + (" …" if len(photos) > 3 else "")

@@ -1,18 +1,24 @@
 """What `data check` and `data list` print for people."""
 
+from __future__ import annotations
+
 import textwrap
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING
 
 from lodisc.commands.printing import print_line
 from lodisc.console import stdout, table
 from lodisc.data.photo import printable
 
+if TYPE_CHECKING:
+    from lodisc.data.check import CheckResult
+    from lodisc.data.datasets import DatasetEntry
+
 MOST_ROWS = 10
 INDENT = 15
 
 
-def print_check(about: Mapping[str, Any]) -> None:
+def print_check(about: CheckResult) -> None:
     """Print what `lodisc.data.check.describe` returns."""
     stdout.print(printable(about["data"]), style="bold", markup=False)
     for name, values in _summary(about).items():
@@ -39,7 +45,7 @@ def print_check(about: Mapping[str, Any]) -> None:
     _print_rows("alike in train and test", ["train", "test", "likeness"], alike)
 
 
-def _summary(about: Mapping[str, Any]) -> dict[str, list[str]]:
+def _summary(about: CheckResult) -> dict[str, list[str]]:
     """The lines above the tables: their words, by the name at their beginning."""
     duplicates, splits = about["duplicates"], about["splits"]
     sides = {which: f"{width} x {height}" for which, (width, height) in about["size"].items()}
@@ -82,7 +88,7 @@ def _print_rows(title: str, columns: list[str], rows: list[list[str]]) -> None:
         stdout.print()
 
 
-def print_datasets(about: Mapping[str, Mapping[str, Any]]) -> None:
+def print_datasets(about: Mapping[str, DatasetEntry]) -> None:
     """Print what `lodisc.data.datasets.describe` returns, in 80 columns."""
     rows = []
     for name, dataset in about.items():

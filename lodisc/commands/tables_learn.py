@@ -1,15 +1,23 @@
 """What `evaluate`, `study` and `demo` print for people."""
 
+from __future__ import annotations
+
 import shlex
 import sys
-from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING
 
 from lodisc.commands.printing import print_line
 from lodisc.console import table
 
+if TYPE_CHECKING:
+    from lodisc.demo import DemoResult
+    from lodisc.evaluation.interval import EstimateEntry
+    from lodisc.evaluation.paired import MeanEntry
+    from lodisc.evaluation.result import Evaluation
+    from lodisc.study.result import StudyResult
 
-def print_evaluation(result: Mapping[str, Any]) -> None:
+
+def print_evaluation(result: Evaluation) -> None:
     """Print a row for each metric and a column for each arm, with intervals, and the run's gain."""
     from lodisc.evaluation.benchmark import TITLES  # loads torch
 
@@ -34,7 +42,7 @@ def print_evaluation(result: Mapping[str, Any]) -> None:
     table("", ["", *arms, *gain], rows)
 
 
-def _with_interval(estimate: Mapping[str, float]) -> str:
+def _with_interval(estimate: EstimateEntry) -> str:
     value, low, high = (_percent(estimate[name]) for name in ("value", "low", "high"))
     return f"{value} ({low}–{high})"
 
@@ -43,7 +51,7 @@ def _percent(value: float) -> str:
     return f"{value:.1f}" if value < 99.95 else "100"
 
 
-def print_study(result: Mapping[str, Any]) -> None:
+def print_study(result: StudyResult) -> None:
     """Print the metrics of every arm, its gains over global only and a rival, and the findings."""
     titles, arms = result["titles"], result["arms"]
     seeds = ", ".join(map(str, result["seeds"]))
@@ -56,25 +64,25 @@ def print_study(result: Mapping[str, Any]) -> None:
         rows.append([arm, steps, minutes, *map(_mean, entry["figures"].values())])
     title = "\npercent, mean and standard deviation over the seeds"
     table(title, ["", "steps", "min", *titles.values()], rows)
-    for name, other in {"differences": "global only", "beyond_rival": result["rival"]}.items():
-        rows = [
-            [arm, *map(_gain, entry[name].values())] for arm, entry in arms.items() if name in entry
-        ]
+    over_global = {arm: entry.get("differences") for arm, entry in arms.items()}
+    over_rival = {arm: entry.get("beyond_rival") for arm, entry in arms.items()}
+    for other, gains in (("global only", over_global), (result["rival"], over_rival)):
+        rows = [[arm, *map(_gain, gain.values())] for arm, gain in gains.items() if gain]
         if rows:
             table(f"\npoints above {other}, 95 % intervals", ["", *titles.values()], rows)
     print_line(f"\n{result['findings']}\n{result['picture']}")
 
 
-def _mean(metric: Mapping[str, float | None]) -> str:
+def _mean(metric: MeanEntry) -> str:
     deviation = "" if metric["deviation"] is None else f" ±{metric['deviation']:.1f}"
     return f"{metric['mean']:.1f}{deviation}"
 
 
-def _gain(difference: Mapping[str, float]) -> str:
+def _gain(difference: EstimateEntry) -> str:
     return f"{difference['value']:+.1f} ({difference['low']:+.1f} {difference['high']:+.1f})"
 
 
-def print_demo(result: Mapping[str, Any]) -> None:
+def print_demo(result: DemoResult) -> None:
     """Print the evaluation, and the commands for a person's own photographs."""
     print_evaluation(result)
     run, start = result["arms"]["run"]["focus"], result["arms"]["start"]["focus"]

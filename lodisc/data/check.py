@@ -12,7 +12,7 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple, TypedDict, TypeVar
 
 import numpy as np
 from PIL import Image
@@ -37,6 +37,46 @@ class CheckedPhotos:
 
     photos: list[Photo]
     skipped: list[Skipped]
+
+
+class AlikePair(TypedDict):
+    """Two photographs that look the same but are not equal files."""
+
+    train: str
+    test: str
+    likeness: float
+    """Correlation of their thumbnails, at most 1."""
+
+
+class Duplicates(TypedDict):
+    """Keys of photographs that are there more than once."""
+
+    within: list[list[str]]
+    """Sets of equal files inside a split."""
+    across: list[list[str]]
+    """Sets of equal files in train and test, those of train first."""
+    near: list[AlikePair]
+    """For a test photograph the train photograph most like it, most alike first."""
+
+
+class CheckResult(TypedDict):
+    """`lodisc data check --json`"""
+
+    data: str
+    photographs: int
+    """How many can be read."""
+    splits: dict[str, int]
+    """Photographs by split; empty if DATA has no splits."""
+    classes: dict[str, dict[str, int]]
+    """Photographs by label, then by split, or by `photographs` if DATA has no splits."""
+    unlabelled: int
+    size: dict[str, tuple[int, int]]
+    """Width and height in pixels of the `smallest`, `median` and `largest` photograph."""
+    skipped: list[dict[str, str]]
+    """`key` and `reason` of what cannot be read."""
+    reasons: dict[str, int]
+    """Skipped photographs by reason, most frequent first."""
+    duplicates: Duplicates
 
 
 def check_photos(listing: Listing, *, workers: int, max_skipped: float) -> CheckedPhotos:
@@ -71,7 +111,7 @@ def write_skipped(path: Path, skipped: Sequence[Skipped]) -> None:
 
 def describe(
     data: str | Path, *, train_split: float | None = None, seed: int = 0, workers: int = 2
-) -> dict[str, Any]:
+) -> CheckResult:
     """What would be read and skipped, classes, splits, sizes in pixels and duplicates, for JSON.
 
     Any number of photographs may be skipped. Raises `UserError` when DATA is missing, when it has
@@ -190,7 +230,7 @@ def _sizes(sizes: list[tuple[int, int]]) -> dict[str, tuple[int, int]]:
     )
 
 
-def _duplicates(scans: Sequence[tuple[Photo, _Scan]]) -> dict[str, list[Any]]:
+def _duplicates(scans: Sequence[tuple[Photo, _Scan]]) -> Duplicates:
     """Equal files inside a split (`within`), in both (`across`), and nearly equal pairs (`near`).
 
     A pair is a test photograph and the train photograph that is most like it.
@@ -217,10 +257,10 @@ def _near(
     test: Sequence[tuple[Photo, _Scan]],
     *,
     block: int = 1024,
-) -> list[dict[str, Any]]:
+) -> list[AlikePair]:
     if not train or not test:
         return []
-    pairs = []
+    pairs: list[AlikePair] = []
     train_TD, bits_T = _thumbnails(train)
     for first in range(0, len(test), block):
         test_SD, bits_S = _thumbnails(test[first : first + block])

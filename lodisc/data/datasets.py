@@ -13,7 +13,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple, TypedDict
 
 from lodisc.data.decode import extensions
 from lodisc.data.photo import printable
@@ -43,7 +43,18 @@ class Dataset:
     arrange: Callable[[Path], Iterator[Placement]]
 
 
-def describe() -> dict[str, dict[str, Any]]:
+class DatasetEntry(TypedDict):
+    """A known data set in `lodisc data list --json`."""
+
+    title: str
+    classes: int
+    licence: str
+    page: str
+    download: str
+    """What to fetch from the page."""
+
+
+def describe() -> dict[str, DatasetEntry]:
     """Title, classes, licence, page and download of each known data set by its name, for JSON."""
     return {
         name: {

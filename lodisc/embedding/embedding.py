@@ -109,7 +109,10 @@ class Embedding:
     def settings(self) -> EmbeddingSettings:
         """What made the vectors. Raises `UserError` if the folder does not hold an embedding."""
         try:
-            return cast(EmbeddingSettings, read_json(self.settings_file))
+            return cast(
+                EmbeddingSettings,
+                read_json(self.settings_file, keys=("encoder", "fingerprint", "dtype")),
+            )
         except FileNotFoundError:
             raise UserError(
                 f"{printable(self.path)} holds no embedding; "

@@ -42,7 +42,7 @@ def last_checkpoint(checkpoints: Path) -> tuple[dict[str, Any], dict[str, Tensor
     for folder in sorted(checkpoints.glob("step-*[0-9]"), reverse=True):
         try:
             mapped = load_file(folder / "state.safetensors")
-            return read_json(folder / "state.json"), {
+            return read_json(folder / "state.json", keys=("step",)), {
                 name: tensor.clone() for name, tensor in mapped.items()
             }
         except (SafetensorError, OSError, ValueError):
