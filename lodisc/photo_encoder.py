@@ -136,8 +136,8 @@ def load(
     """The frozen encoder of a run, of `timm:NAME` with pretrained weights, or of a weights file.
 
     Of a run it is the student, or with `momentum` the momentum encoder. A weights file needs
-    `encoder`, the name of its timm model. `image_size` is for timm and weights files, and is by default the
-    model's own. Raises `UserError` for anything else.
+    `encoder`, the name of its timm model. `image_size` is for timm and weights files; its default
+    is the model's own. Raises `UserError` for anything else.
     """
     path = Path(source)
     if str(source).startswith("timm:"):
