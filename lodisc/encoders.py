@@ -1,4 +1,4 @@
-"""Encoders by name, by file and by folder: timm builds them and opens the folders."""
+"""Encoders by name, file or folder: built by timm, filled, saved as timm directories."""
 
 import sys
 from collections.abc import Mapping
@@ -28,9 +28,9 @@ def native_size(name: str) -> int:
 
 
 def training_size(name: str, args: Mapping[str, int]) -> int:
-    """The default image size of training: the model's own, at most 224.
+    """The default image size for training: the model's own, at most 224.
 
-    It is a multiple of the patch size, where `args` has one.
+    It is a multiple of a patch size among the arguments.
     """
     size = min(native_size(name), 224)
     patch = args.get("patch_size") or 1
@@ -40,45 +40,53 @@ def training_size(name: str, args: Mapping[str, int]) -> int:
 def build_encoder(
     name: str, *, image_size: int, args: dict[str, Any] | None = None, pretrained: bool = False
 ) -> Encoder:
-    """An encoder by its timm name, at any image size that is a multiple of the patch size.
+    """An encoder by its timm name at any image size; loading weights resamples its positions.
 
-    Position embeddings are resampled when weights are loaded. Raises `UserError` for an unknown
-    name, a model that lodisc can't use, or another image size.
+    Raises `UserError` for an unknown name, a model that lodisc can't use, or an image size that is
+    not a multiple of the patch size.
     """
     if not timm.is_model(name.split(".")[0]):
         near = timm.list_models(f"*{name.split('.')[0].split('_')[0]}*")[:3]
-        advice = f": try {', '.join(near)}" if near else ""
-        raise UserError(f"--encoder {name}: timm knows no such model{advice}")
+        raise UserError(
+            f"--encoder {name}: timm knows no such model"
+            f"{': try ' + ', '.join(near) if near else ''}"
+        )
     try:
         timm.get_pretrained_cfg(name)
     except RuntimeError as error:
         raise UserError(f"--encoder {name}: {str(error).splitlines()[0]}") from None
     if image_size < 1:
         raise UserError(f"--image-size {image_size} is out of range; use at least the patch size")
-    given = f"--encoder {name}"
-    if args:
-        given += f" with --encoder-args {' '.join(f'{key} {value}' for key, value in args.items())}"
+    given = (
+        f" with --encoder-args {' '.join(f'{key} {value}' for key, value in args.items())}"
+        if args
+        else ""
+    )
     try:
         trunk = timm.create_model(
             name, pretrained=pretrained, num_classes=0, img_size=image_size, **(args or {})
         )
     except (TypeError, AttributeError) as error:
         raise UserError(
-            f"{given} is not a vision transformer that lodisc can use ({error})"
+            f"--encoder {name}{given} is not a vision transformer that lodisc can use ({error})"
         ) from error
     except AssertionError as error:
-        raise UserError(f"{given} cannot take --image-size {image_size}: {error}") from error
+        raise UserError(
+            f"--encoder {name}{given} cannot take --image-size {image_size}: {error}"
+        ) from error
     except (RuntimeError, ArithmeticError) as error:
         if pretrained:  # the weights, more likely than the model
             raise
-        raise UserError(f"{given} cannot be built: {str(error).splitlines()[0]}") from error
+        raise UserError(
+            f"--encoder {name}{given} cannot be built: {str(error).splitlines()[0]}"
+        ) from error
     patch_sizes = getattr(getattr(trunk, "patch_embed", None), "patch_size", (1,))
     if image_size % patch_sizes[0]:
         low = image_size // patch_sizes[0] * patch_sizes[0]
         sizes = f"use {low or patch_sizes[0]} or {low + patch_sizes[0]}"
         raise UserError(
-            f"--image-size {image_size} is not a multiple of {name}'s patch size "
-            f"{patch_sizes[0]}; {sizes}"
+            f"--image-size {image_size} is not a multiple of the patch size {patch_sizes[0]} "
+            f"of {name}; {sizes}"
         )
     try:
         return Encoder(trunk, name=name, args=args)
@@ -87,10 +95,9 @@ def build_encoder(
 
 
 def fill(encoder: Encoder, tensors: dict[str, Tensor]) -> None:
-    """Load tensors into an encoder; raises `UserError` when one is missing, unknown or damaged.
+    """Load all tensors of an encoder, without a classifier; raises `UserError` if any does not fit.
 
-    A classifier is left out. Position embeddings and patch projections are resampled to the
-    encoder's image size.
+    Position embeddings and patch projections are resampled to the encoder's image size.
     """
     tensors = {name: tensor for name, tensor in tensors.items() if not name.startswith(CLASSIFIERS)}
     resample = getattr(sys.modules[type(encoder.trunk).__module__], "checkpoint_filter_fn", None)
@@ -110,7 +117,7 @@ def fill(encoder: Encoder, tensors: dict[str, Tensor]) -> None:
             "name the matching model with --encoder"
         )
     if not all(torch.isfinite(tensor).all() for tensor in encoder.trunk.state_dict().values()):
-        raise UserError("some numbers are not finite (NaN or infinity)")
+        raise UserError("some are not finite numbers")
 
 
 def save_encoder(encoder: Encoder, folder: Path) -> None:
@@ -176,13 +183,13 @@ def load_weights(encoder: Encoder, path: Path) -> None:
 
 
 def save_tensors(tensors: Mapping[str, Tensor], path: Path) -> None:
-    """Write tensors; raises `OSError` when the disk is full, as other writers do."""
+    """Write a safetensors file; raises `OSError` when the disk is full."""
     try:
         save_file(
             {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, path
         )
     except SafetensorError as error:
         raise OSError(
-            f"{path} could not be written ({error}); "
-            "free some space, then run the same command again"
+            f"{path} could not be written ({error}); free some room, "
+            "then run the same command again"
         ) from None

@@ -92,16 +92,16 @@ class PhotoEncoder(nn.Module):
     @torch.inference_mode()
     def patch_features(self, images: Sequence[Photograph], *, batch_size: int = 16) -> Tensor:
         """The unit features [N, rows, columns, D] of patches of centre views, fp32 on the CPU."""
-        features = []
+        found = []
         for first in range(0, len(images), batch_size):
             with autocast("auto", self.device):
                 patches_BPD = self.encoder.patch_features(
                     self._views(images[first : first + batch_size]).to(self.device)
                 )
-            features.append(
+            found.append(
                 F.normalize(patches_BPD.float(), dim=2).unflatten(1, self.encoder.grid).cpu()
             )
-        return torch.cat(features) if features else torch.empty(0, *self.encoder.grid, self.dim)
+        return torch.cat(found) if found else torch.empty(0, *self.encoder.grid, self.dim)
 
     def _views(self, images: Sequence[Photograph]) -> Tensor:
         return torch.stack([self._view(image) for image in images])
@@ -136,8 +136,8 @@ def load(
     """The frozen encoder of a run, of `timm:NAME` with pretrained weights, or of a weights file.
 
     Of a run it is the student, or with `momentum` the momentum encoder. A weights file needs
-    `encoder`, the name of its timm model. `image_size` is for timm and weights files, and is by
-    default the model's own. Raises `UserError` for anything else.
+    `encoder`, the name of its timm model. `image_size` is for timm and weights files; its default
+    is the model's own. Raises `UserError` for anything else.
     """
     path = Path(source)
     if str(source).startswith("timm:"):

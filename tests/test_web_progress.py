@@ -98,6 +98,4 @@ def test_health_in_plain_words(client: TestClient, folder: Path) -> None:
     (folder / "C" / "groups.json").write_text("{")
     health = client.get("/api/health").json()
     assert "The groups are damaged; group the photographs again." in health["words"]
-    assert client.get("/api/photos").status_code == 200, (
-        "damaged groups do not hide the rest"
-    )
+    assert client.get("/api/photos").status_code == 200, "damaged groups do not hide the rest"

@@ -146,11 +146,11 @@ def pivotal_region(score_BP: Tensor) -> Tensor:
 
 def zero_patches(images_B3SS: Tensor, keep_BK: Tensor, *, grid: tuple[int, int]) -> Tensor:
     """Set every pixel of normalised images outside the kept patches to 0: the mode `zero`."""
-    kept_BP = torch.zeros(len(images_B3SS), math.prod(grid), device=images_B3SS.device).scatter(
+    inside_BP = torch.zeros(len(images_B3SS), math.prod(grid), device=images_B3SS.device).scatter(
         1, keep_BK, 1
     )
     side = images_B3SS.shape[-1] // grid[1]
     pixels_B1SS = (
-        kept_BP.view(-1, 1, *grid).repeat_interleave(side, dim=2).repeat_interleave(side, dim=3)
+        inside_BP.view(-1, 1, *grid).repeat_interleave(side, dim=2).repeat_interleave(side, dim=3)
     )
     return images_B3SS * pixels_B1SS

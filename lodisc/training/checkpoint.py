@@ -1,4 +1,4 @@
-"""Checkpoints, which survive a kill at any moment, and the versions that a result depends on."""
+"""Checkpoints, which survive a process killed at any moment, and the versions behind a result."""
 
 import shutil
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""One process, or the many that `torchrun` starts: one a GPU, or several on CPUs."""
+"""One process or many: started by hand or by `torchrun`, one for each GPU or several on CPUs."""
 
 import gc
 import os

@@ -24,15 +24,19 @@ class Health:
 
 
 def spread(features_BD: Tensor) -> float:
-    """√(1 − ‖mean of the unit features‖²): 0 if all are alike, near 1 if they fill the sphere."""
-    mean_D = F.normalize(features_BD.float(), dim=1).mean(dim=0)
-    return (1 - mean_D.square().sum()).clamp_min(0).sqrt().item()
+    """√(1 − ‖mean unit feature‖²): 0 if all point one way, near 1 if they fill the sphere."""
+    return (
+        (1 - F.normalize(features_BD.float(), dim=1).mean(dim=0).square().sum())
+        .clamp_min(0)
+        .sqrt()
+        .item()
+    )
 
 
 def effective_rank(features_BD: Tensor) -> float:
-    """How many directions the features use.
+    """exp(entropy of the normalised singular values of the centred unit features).
 
-    exp of the entropy of the normalised singular values of the centred unit features.
+    The number of directions in use.
     """
     unit_BD = F.normalize(features_BD.float(), dim=1)
     values = torch.linalg.svdvals(unit_BD - unit_BD.mean(dim=0))
@@ -43,7 +47,7 @@ def effective_rank(features_BD: Tensor) -> float:
 def attention_entropy(rows_BLP: Tensor) -> float:
     """Entropy of the attention on the patches over log P, mean over layers.
 
-    1 is uniform attention, 0 is attention to one patch.
+    1 when it is even over the patches, 0 when it is on one patch.
     """
     share_BLP = rows_BLP / rows_BLP.sum(dim=-1, keepdim=True)
     return (
@@ -53,10 +57,7 @@ def attention_entropy(rows_BLP: Tensor) -> float:
 
 @torch.no_grad()
 def measure(step: Step) -> dict[str, float]:
-    """Metrics of one batch: spread and rank of the features, entropy of the attention.
-
-    Also the cosine of queries with their own keys and with others, and how many find their own.
-    """
+    """Metrics of one batch: of the features, and of the agreement of queries with keys."""
     if not torch.isfinite(step.loss):
         return {}
     query_BD, key_BD = (
@@ -82,7 +83,7 @@ def measure(step: Step) -> dict[str, float]:
 def judge(
     measured: dict[str, float], *, first: dict[str, float], step: int, steps: int, batch: int
 ) -> Health:
-    """A verdict on the smoothed metrics after `step` of `steps`, against those of the first step.
+    """A verdict on the smoothed figures after `step` of `steps`, against those of the first step.
 
     `batch` is the number of photographs among which each query looks for its own key.
     """
@@ -93,13 +94,11 @@ def judge(
     ):
         return Health(
             "collapsing",
-            "features become alike: lower --lr, raise --batch-size, "
-            "or start from pretrained weights with --init",
+            "features become alike: lower --lr, raise --batch-size, or start from pretrained "
+            "weights with --init",
         )
-    matches = (
-        f"a view finds its partner among {batch} in {measured['matched']:.0%} of cases "
-        f"(by chance {1 / batch:.0%})"
-    )
+    matches = f"a view finds its partner among {batch} in {measured['matched']:.0%} of cases "
+    matches += f"(by chance {1 / batch:.0%})"
     if (
         measured["matched"] < min(2 / batch, (1 + 1 / batch) / 2)
         or measured["agreement"] - measured["chance_agreement"] < 0.02

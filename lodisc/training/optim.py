@@ -27,9 +27,7 @@ def momentum(step: int, *, steps: int, start: float) -> float:
 
 
 def adamw(model: nn.Module, *, weight_decay: float) -> torch.optim.AdamW:
-    """AdamW over what learns; no weight decay on norms, biases, [CLS], registers and position
-    embedding.
-    """
+    """AdamW over what learns; no weight decay on norms, biases, tokens and position embedding."""
     decayed: list[nn.Parameter] = []
     free: list[nn.Parameter] = []
     for name, parameter in model.named_parameters():

@@ -80,9 +80,8 @@ def image_size_of(run: Run, config: TrainConfig) -> int:
 def readable_photos(data: Path, run: Run, config: TrainConfig, world: Processes) -> list[Photo]:
     """The photographs to learn from.
 
-    A new run reads each of them once and writes down what it skips; a resumed run goes by that
-    list. Raises `UserError` when there are none, when too many can't be read, or when they don't
-    fill a batch.
+    A new run reads each of them once and writes down what it skips; a resumed run skips the same.
+    Raises `UserError` when there are none, too many can't be read, or they don't fill a batch.
     """
     listing = find_photos(data)
     if world.is_first:
@@ -138,8 +137,8 @@ def starting_encoder(run: Run, config: TrainConfig, world: Processes) -> Encoder
         reason = str(error).splitlines()[0][:100]
         raise WeightsUnavailable(
             f"could not download the pretrained weights of {config.encoder} ({reason}); "
-            "give a file with --init PATH.safetensors, "
-            "or start from random weights with --recipe scratch"
+            "give a file with --init PATH.safetensors, or start from random weights "
+            "with --recipe scratch"
         ) from None
     if config.init not in {"timm", "none"}:
         load_weights(encoder, Path(config.init))
@@ -255,7 +254,7 @@ def steps_of_epochs(config: TrainConfig, photos: int) -> int:
 
 
 def _steps_in_time(run: Run, config: TrainConfig, world: Processes, photos: list[Photo]) -> int:
-    """How many steps fit in `--minutes`, by a few steps of a learner that is thrown away."""
+    """How many steps fit in `--minutes`, measured by a few steps of another learner."""
     learner = Learner(load_encoder(run.start), config, world)
     started_at = 0.0
     batches = run_batches(photos, config, world, range(CALIBRATION_STEPS + 1))
