@@ -56,7 +56,7 @@ def log_as_notes() -> Iterator[None]:
 
 @contextmanager
 def progress_bar() -> Iterator[Progress]:
-    """A progress bar with time left and a free `note` field; silent where stderr is not a terminal."""
+    """A progress bar with time left and a free `note` field; silent without a terminal."""
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),

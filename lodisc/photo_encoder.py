@@ -92,16 +92,16 @@ class PhotoEncoder(nn.Module):
     @torch.inference_mode()
     def patch_features(self, images: Sequence[Photograph], *, batch_size: int = 16) -> Tensor:
         """The unit features [N, rows, columns, D] of patches of centre views, fp32 on the CPU."""
-        found = []
+        features = []
         for first in range(0, len(images), batch_size):
             with autocast("auto", self.device):
                 patches_BPD = self.encoder.patch_features(
                     self._views(images[first : first + batch_size]).to(self.device)
                 )
-            found.append(
+            features.append(
                 F.normalize(patches_BPD.float(), dim=2).unflatten(1, self.encoder.grid).cpu()
             )
-        return torch.cat(found) if found else torch.empty(0, *self.encoder.grid, self.dim)
+        return torch.cat(features) if features else torch.empty(0, *self.encoder.grid, self.dim)
 
     def _views(self, images: Sequence[Photograph]) -> Tensor:
         return torch.stack([self._view(image) for image in images])
