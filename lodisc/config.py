@@ -34,7 +34,7 @@ def setting(
     before: Any = MISSING,
     was: str | None = None,
 ) -> Any:
-    """A field of `TrainConfig` with its default and everything else that is true of it alone.
+    """A field of `TrainConfig`: its default, its range, and how old and resumed runs treat it.
 
     `above`, `least`, `below`, `most`: its range; the default is in range too. `local`: a run with
     the objective global does not depend on it. `free`: a resumed run may have another value.

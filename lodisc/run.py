@@ -116,7 +116,7 @@ class Run:
         return self.path / "report.html"
 
     def foreign_files(self) -> list[Path]:
-        """What lies in the folder and is not of a run that was killed before it began."""
+        """Files that lodisc did not write; a start that was killed leaves only its own."""
         ours = (".", "config.json.", self.skipped_file.name, self.start.name)
         return [path for path in self.path.iterdir() if not path.name.startswith(ours)]
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from lodisc.vectors import classifier
+from lodisc.vectors.active_learning import propose
 from lodisc.vectors.classifier import predict_labels
-from lodisc.vectors.proposals import propose
 
 
 def overlapping(

@@ -390,7 +390,7 @@ def test_the_division_does_not_follow_the_seed(tmp_path: Path) -> None:
         (["masks", "{photos}", "--seeds", "0,x"], "whole numbers"),
         (["masks", "{photos}", "--seeds", "0,0"], "each once"),
         (["masks", "{photos}", "--seeds", "0,-1"], "--seed -1 is out of range"),
-        (["masks", "{photos}", "--minutes", "1"], "equal compute"),
+        (["masks", "{photos}", "--minutes", "1"], "equal operations"),
         (["masks", "{photos}", "--seed", "3"], "--seeds, not --seed"),
         (["masks", "{photos}", "--arms", "chance"], "there are 'pivotal', 'random'"),
         (["masks", "{photos}/nowhere"], "nowhere"),
@@ -497,7 +497,7 @@ def test_findings_say_what_the_intervals_say() -> None:
         "left_out": {"d": "no weights"},
     }
     text = findings(result)
-    assert "Compared with global only at equal compute, 2 trainings of each arm: " in text
+    assert "Compared with global only at equal operations, 2 trainings of each arm: " in text
     gains = "higher for a (+2.0); lower for b (-2.0); not clearly different for c (+0.5)"
     assert f" Rank-1 is {gains}. mAP is {gains}." in text
     assert "The highest Rank-1 is 52.0 %, of a; its untouched start has 41.0 %." in text

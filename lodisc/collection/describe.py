@@ -252,7 +252,7 @@ def _accuracy_entry(accuracy: Accuracy) -> AccuracyEntry:
 
 def describe_duplicates(collection: Collection) -> DuplicatesResult:
     """Sets of photographs that are nearly the same."""
-    from lodisc.vectors.neighbours import duplicates
+    from lodisc.vectors.duplicates import duplicates
 
     photos, labels = collection.photos(), collection.labels.current()
     with progress_bar() as progress:
@@ -268,7 +268,7 @@ def describe_duplicates(collection: Collection) -> DuplicatesResult:
 
 def describe_outliers(collection: Collection, *, top: int) -> OutliersResult:
     """The `top` photographs that are least like any other."""
-    from lodisc.vectors.neighbours import outliers
+    from lodisc.vectors.duplicates import outliers
 
     photos, labels = collection.photos(), collection.labels.current()
     oddness_N = outliers(photos.vectors)

@@ -250,7 +250,7 @@ def _edited(labels: Labels, previous: Mapping[str, str], digests: Mapping[str, s
 def _carry_labels(files: CollectionFiles, labels: Labels, store: Store) -> int:
     """Move the labels of renamed photographs, once the store has changed; returns how many.
 
-    The list of renamed photographs is of this call, or of one that was killed before it did so.
+    This call wrote the list of renamed photographs, or one that was killed before it moved them.
     """
     if not files.renamed.exists():
         return 0

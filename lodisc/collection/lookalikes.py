@@ -101,7 +101,7 @@ def look_alikes(
     top: int,
     allowed_N: NDArray[np.bool_] | None = None,
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """As `nearest`, but by the index if `measured_recall` finds one and nothing is forbidden."""
+    """As `nearest`; by the index, if its recall was measured and `allowed_N` is None."""
     if allowed_N is not None or measured_recall(collection, photos) is None:
         return nearest(photos.vectors, queries_QD, top=top, allowed_N=allowed_N)
     return _by_index(collection, photos, queries_QD, top=top)

@@ -100,7 +100,8 @@ def search(
         raise UserError("--where is for look-alikes; name photographs to search by")
     if top < 1:
         raise UserError(f"--top {top} is out of range; ask for at least 1")
-    from lodisc.collection import describe, lookup
+    from lodisc.collection import describe
+    from lodisc.collection import search as searching
     from lodisc.collection.collection import Collection
     from lodisc.commands import tables_collection as tables
 
@@ -112,7 +113,7 @@ def search(
         scores = describe.describe_outliers(opened, top=top)
         print_result(scores, json=json, people=tables.print_outliers)
     else:
-        answers = lookup.look_up(opened, photographs, top=top, where=where, device=device)
+        answers = searching.look_up(opened, photographs, top=top, where=where, device=device)
         print_result(answers, json=json, people=tables.print_lookalikes)
 
 

@@ -55,7 +55,7 @@ def labels_export(
             )
         result = {"photographs": export_csv(Collection(collection), out)}
     else:
-        from lodisc.collection.labels_folders import export_tree
+        from lodisc.collection.labels_tree import export_tree
 
         result = export_tree(Collection(collection), out, named=named)
         unreadable = result["unreadable"]
@@ -85,7 +85,7 @@ def labels_import(
     from lodisc.data.photo import printable
 
     if source.is_dir():
-        from lodisc.collection.labels_folders import import_tree
+        from lodisc.collection.labels_tree import import_tree
 
         if clear:
             raise UserError(

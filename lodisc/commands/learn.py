@@ -215,7 +215,7 @@ def study(
     arms: tuple[str, ...] = (),
     json: bool = False,
 ) -> None:
-    """Answer a question about the method: train and measure every arm at equal compute on DATA.
+    """Answer a question about the method: train and measure every arm at equal operations on DATA.
 
     Args:
         name: branches, masks, keep-ratio, attention, masked-side, focus, start or variants.

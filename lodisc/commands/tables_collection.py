@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     )
     from lodisc.collection.index import IndexResult
     from lodisc.collection.lookalikes import RecallEntry
-    from lodisc.collection.lookup import SearchResult
+    from lodisc.collection.search import SearchResult
     from lodisc.embedding.embed import EmbedResult
 
 MOST_ROWS = 40

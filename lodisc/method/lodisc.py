@@ -8,7 +8,7 @@ momentum encoder f_k         `LoDisc.momentum_encoder`, `momentum_projector`, `u
 attention collection, a_l    `Encoder.forward_with_attention`, `AttentionRows`
 fusion, A = ∏_l a_l          `masking.product`, one of `FUSIONS`
 location-wise mask           `masking.pivotal`, one of `MASKS`; `Regions` applies it
-ctr(q, k)                    `objective.info_nce`
+ctr(q, k)                    `info_nce.info_nce`
 
 Setting by setting; the values are those of lodisc/config.py:
 
@@ -25,7 +25,7 @@ Setting by setting; the values are those of lodisc/config.py:
 | attention_from | momentum    | momentum     | momentum        | attention.md               |
 | local_weight   | 1           | 1.0          | 1.0             | branches.md                |
 | temperature    | 0.2         | 0.2          | 0.2             | as published               |
-| momentum       | 0.99 to 1   | 0.99         | 0.99            | as published               |
+| momentum       | 0.99        | 0.99         | 0.99            | as published               |
 | min_crop       | 0.08        | 0.08         | 0.2             | suits small sets           |
 
 Axes: V = 2 views (4 with those in other colours), B photographs, S side in pixels, L layers,
@@ -42,7 +42,7 @@ from torch import Tensor, nn
 
 from lodisc.method.encoder import Encoder
 from lodisc.method.heads import AllReduce, predictor, projector
-from lodisc.method.objective import Gather, alone, info_nce
+from lodisc.method.info_nce import Gather, alone, info_nce
 from lodisc.method.regions import Regions
 
 
@@ -136,11 +136,11 @@ class LoDisc(nn.Module):
             q = self.predictor(self.projector(features))
         if self.objective != "local":
             loss_global = self._global_loss(q, k)
-        if self._masks("query"):
+        if self._region_is_on("query"):
             region_features = _by_view(see_region(self.encoder))
             q_l = self.predictor(self.projector(region_features))
             loss_local = self._over_positives(self._masked_query_loss, q_l, k)
-        if self._masks("key"):
+        if self._region_is_on("key"):
             with torch.no_grad():
                 k_l = self.momentum_projector(_by_view(see_region(self.momentum_encoder)))
             loss_local = self._over_positives(self._masked_key_loss, q, k_l)
@@ -199,7 +199,7 @@ class LoDisc(nn.Module):
             _, rows = self.encoder.forward_with_attention(images)
         return keys_VBD, rows
 
-    def _masks(self, side: str) -> bool:
+    def _region_is_on(self, side: str) -> bool:
         return self.objective != "global" and self.masked_side == side
 
     @property

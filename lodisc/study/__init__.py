@@ -1,6 +1,6 @@
 """The questions of the paper, each answered by one command.
 
-A study varies a setting at equal compute, with several seeds and with intervals.
+A study varies a setting at equal operations, with several seeds and with intervals.
 """
 
 from lodisc.study.studies import STUDIES

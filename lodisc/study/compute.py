@@ -1,4 +1,4 @@
-"""Equal compute: every arm gets the floating-point operations of the base config."""
+"""Equal operations: every arm gets the floating-point operations of the base config."""
 
 import math
 from dataclasses import replace
@@ -29,7 +29,7 @@ def operations(config: TrainConfig) -> int:
 
 
 def of_equal_compute(arms: Arms, base: TrainConfig) -> Arms:
-    """The arms with their epochs scaled to equal compute.
+    """The arms with their epochs scaled to equal operations.
 
     Each then costs as much as the same number of epochs with the settings of the base.
     """

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from lodisc.config import TrainConfig
 
 Arms = dict[str, TrainConfig]
-"""What is trained, by name; seeds and equal compute are added when the study runs."""
+"""What is trained, by name; seeds and equal operations are added when the study runs."""
 
 BASELINE = "global"
 """Global only, which is MoCo v3: an arm of every study."""

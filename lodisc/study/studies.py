@@ -37,7 +37,7 @@ def keep_ratio(base: TrainConfig) -> Arms:
 
 
 def attention(base: TrainConfig) -> Arms:
-    """How the attention rows of the layers are by_fusion, and which encoder they come from."""
+    """How the attention rows of the layers are fused, and which encoder they come from."""
     base = replace(with_regions(base), mask="pivotal", attention_from="momentum")
     by_fusion = {fusion: replace(base, fusion=fusion) for fusion in get_args(Fusion)}
     return {**by_fusion, f"{base.fusion}, student": replace(base, attention_from="student")}

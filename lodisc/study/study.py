@@ -86,7 +86,7 @@ def _check(name: str, base: TrainConfig, seeds: Sequence[int]) -> None:
         raise UserError(f"no study {name!r}; there are {', '.join(STUDIES)}")
     if base.minutes is not None:
         raise UserError(
-            "a study compares arms at equal compute; give --epochs instead of --minutes"
+            "a study compares arms at equal operations; give --epochs instead of --minutes"
         )
     if not seeds or len(set(seeds)) < len(seeds):
         raise UserError("--seeds must have at least one seed, each once, as in --seeds 0,1,2")

@@ -25,7 +25,7 @@ def findings(result: StudyResult) -> str:
     trainings = "a single training" if seeds == 1 else f"{seeds} trainings"
     sentences = []
     if above_global:
-        sentences.append(f"Compared with global only at equal compute, {trainings} of each arm:")
+        sentences.append(f"Compared with global only at equal operations, {trainings} of each arm:")
         sentences += _comparisons(above_global, result["titles"])
     if above_rival:
         sentences.append(f"Compared with {result['rival']} in the same way:")

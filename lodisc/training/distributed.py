@@ -43,11 +43,11 @@ class Processes:
         return total / self.size
 
     def any(self, flag: bool) -> bool:
-        """Whether any process says so."""
+        """Whether `flag` is true in any process."""
         return bool(self.mean(torch.tensor([float(flag)], device=self.device)).item() > 0)
 
     def wait(self) -> None:
-        """Until all processes are here."""
+        """Block until every process has called this."""
         self.any(False)
 
     def from_first(self, value: Any) -> Any:

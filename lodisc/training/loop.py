@@ -68,7 +68,7 @@ def run_training(data: Path, out: Path, config: TrainConfig) -> Path:
             encoder = starting_encoder(run, config, world)
             steps = begin_run(data, run, config, world, photos=photos, encoder=encoder)
             learner = Learner(encoder, config, world)
-            _Training(run, config, world, photos=photos, learner=learner, steps=steps).run()
+            _Training(run, config, world, photos=photos, learner=learner, steps=steps).train()
     return out
 
 
@@ -77,7 +77,7 @@ class _Training:
 
     def __init__(
         self,
-        folder: Run,
+        run: Run,
         config: TrainConfig,
         world: Processes,
         *,
@@ -85,23 +85,23 @@ class _Training:
         learner: Learner,
         steps: int,
     ) -> None:
-        self.folder, self.config, self.world = folder, config, world
+        self.run, self.config, self.world = run, config, world
         self.photos, self.learner, self.steps = photos, learner, steps
         self.step = 0
         self.first: dict[str, float] = {}
         self.smooth: dict[str, float] = {}
-        if checkpoint := last_checkpoint(folder.checkpoints):
+        if checkpoint := last_checkpoint(run.checkpoints):
             state, tensors = checkpoint
             self.step, self.learner.bad_steps = state["step"], state["bad_steps"]
             self.first, self.smooth = state["first"], state["smooth"]
             self.learner.restore(tensors)
         if world.is_first:
-            folder.cut_log(self.step)
+            run.cut_log(self.step)
 
-    def run(self) -> None:
+    def train(self) -> None:
         """Train to the last step, with checkpoints on the way and at the end."""
         if self.step == self.steps:
-            self._note(f"{self.folder.path} is finished: {self.steps} steps. Nothing to do.")
+            self._note(f"{self.run.path} is finished: {self.steps} steps. Nothing to do.")
             return
         if self.step:
             self._note(f"Going on from step {self.step} of {self.steps}.")
@@ -160,7 +160,7 @@ class _Training:
                 for name, value in {**metrics, **measured}.items()
             }
             verdict = {"health": judged.verdict, "advice": judged.advice}
-            self.folder.append_to_log({"step": self.step, "epoch": epoch, **numbers, **verdict})
+            self.run.append_to_log({"step": self.step, "epoch": epoch, **numbers, **verdict})
             twentieth = max(self.steps // 20, 1)
             is_due = self.step % twentieth < self.config.log_every or self.step == self.steps
             if is_due and not stderr.is_terminal:
@@ -176,15 +176,15 @@ class _Training:
         self.learner.require_finite()
         if self.world.is_first:
             model = self.learner.model
-            save_encoder(model.encoder, self.folder.encoder)
-            save_encoder(model.momentum_encoder, self.folder.momentum)
+            save_encoder(model.encoder, self.run.encoder)
+            save_encoder(model.momentum_encoder, self.run.momentum)
             state = {
                 "bad_steps": self.learner.bad_steps,
                 "first": self.first,
                 "smooth": self.smooth,
             }
             tensors = self.learner.tensors()
-            save_checkpoint(self.folder.checkpoints, step=self.step, tensors=tensors, state=state)
+            save_checkpoint(self.run.checkpoints, step=self.step, tensors=tensors, state=state)
 
     def _note(self, message: str) -> None:
         if self.world.is_first:

@@ -16,8 +16,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from lodisc.errors import UserError
+from lodisc.vectors.active_learning import propose
 from lodisc.vectors.logistic import WITHOUT_VALIDATION, centred, fit_path, unit
-from lodisc.vectors.proposals import propose
 
 # Stronger ones make a nearest-mean classifier, which is worse and more confident when it is wrong
 STRENGTHS = (1e-3, 1e-4, 1e-5)

@@ -171,7 +171,7 @@ class GroupsOut(Model):
     groups: list[GroupOut]
 
 
-class GroupRequest(Model):
+class GroupIn(Model):
     """The number of groups to make; null lets the criterion choose."""
 
     k: int | None = Field(None, ge=1, le=100_000)

@@ -13,7 +13,7 @@ router = APIRouter(tags=["look-alikes"])
 
 
 @router.get("/photos/{id}/look")
-def look(opened: Opened, id: models.PhotoId) -> models.AttentionOut:
+def attention(opened: Opened, id: models.PhotoId) -> models.AttentionOut:
     """Attention and pivotal region of a photograph."""
     requested = find(opened, id)
     return opened.encoder.encode(requested.name, requested.read).attention

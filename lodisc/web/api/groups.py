@@ -22,7 +22,7 @@ def groups(opened: Opened) -> models.GroupsOut:
 
 
 @router.post("")
-def group(opened: Opened, request: models.GroupRequest) -> models.GroupsOut:
+def group(opened: Opened, request: models.GroupIn) -> models.GroupsOut:
     """Group all photographs again. Labels stay as they are."""
     if not opened.regroup_lock.acquire(blocking=False):
         raise HTTPException(

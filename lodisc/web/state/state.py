@@ -123,15 +123,15 @@ class State:
 
     def duplicates(self, snapshot: Snapshot) -> list[list[int]]:
         """Rows of photographs that are nearly the same, largest set first."""
-        from lodisc.vectors.neighbours import duplicates
+        from lodisc.vectors.duplicates import duplicates
 
         photos = snapshot.photos
         digests = photos.table["digest"].to_pylist()
         return self._duplicates.get(photos, lambda: duplicates(photos.vectors, digests))
 
     def oddness(self, snapshot: Snapshot) -> NDArray[np.float32]:
-        """The distance [N] of each row to its nearest neighbours."""
-        from lodisc.vectors.neighbours import outliers
+        """One minus the mean cosine [N] of each row with its nearest neighbours."""
+        from lodisc.vectors.duplicates import outliers
 
         photos = snapshot.photos
         return self._oddness.get(photos, lambda: outliers(photos.vectors))

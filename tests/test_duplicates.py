@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from lodisc.vectors import neighbours
+from lodisc.vectors import duplicates as module
+from lodisc.vectors.duplicates import duplicates, outliers
 from lodisc.vectors.nearest import unit_rows
-from lodisc.vectors.neighbours import duplicates, outliers
 
 
 def vectors(count: int, dim: int = 16, seed: int = 0) -> np.ndarray:
@@ -35,7 +35,7 @@ def by_loops(vectors_ND: np.ndarray, digests: list[str], threshold: float) -> li
 
 @pytest.mark.parametrize("block", [7, 4096])
 def test_duplicates_are_those_of_plain_loops(block: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(neighbours, "_BLOCK_ROWS", block)
+    monkeypatch.setattr(module, "_BLOCK_ROWS", block)
     rng = np.random.default_rng(1)
     originals = vectors(40)
     copies = unit_rows(
@@ -44,7 +44,7 @@ def test_duplicates_are_those_of_plain_loops(block: int, monkeypatch: pytest.Mon
     both = np.concatenate([originals, copies])
     digests = [f"{number}" for number in range(69)] + ["5"]
     found = duplicates(both, digests)
-    assert found == by_loops(both, digests, neighbours.ALIKE) and len(found) > 5
+    assert found == by_loops(both, digests, module.ALIKE) and len(found) > 5
     counted: list[int] = []
     duplicates(both, digests, advance=counted.append)
     assert sum(counted) == 70
@@ -59,7 +59,7 @@ def test_equal_files_are_duplicates_whatever_their_vectors() -> None:
 
 @pytest.mark.parametrize("block", [7, 4096])
 def test_outliers_are_those_of_plain_loops(block: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(neighbours, "_BLOCK_ROWS", block)
+    monkeypatch.setattr(module, "_BLOCK_ROWS", block)
     some = vectors(30)
     expected = [
         1 - np.sort([some[row] @ some[other] for other in range(30) if other != row])[-5:].mean()
@@ -75,7 +75,7 @@ def test_what_was_planted_comes_first_in_a_sample_too(monkeypatch: pytest.Monkey
     )
     planted = np.concatenate([crowds, vectors(3, seed=9)])
     for sample in (1000, 60):
-        monkeypatch.setattr(neighbours, "SAMPLE", sample)
+        monkeypatch.setattr(module, "SAMPLE", sample)
         assert set(np.argsort(-outliers(planted))[:3].tolist()) == {200, 201, 202}
     assert outliers(vectors(1)).tolist() == [0] and len(outliers(vectors(0))) == 0
     assert np.isfinite(outliers(vectors(2))).all()

@@ -1,4 +1,4 @@
-"""The contrastive loss.
+"""ctr(q, k), the contrastive loss of two sets of vectors; `lodisc.LoDisc` has the losses of a step.
 
 Axes: N photographs of this process, M photographs of all processes, D vector.
 """

@@ -62,7 +62,10 @@ def propose(
 
 
 def _typicality(vectors_CD: Tensor, rng: np.random.Generator) -> Tensor:
-    """The share [C] of candidates that are at most as like their nearest others in a sample."""
+    """For each candidate [C], the share of candidates that are no more like their nearest.
+
+    The nearest are sought in a sample.
+    """
     sample_S = torch.from_numpy(_sample(np.arange(len(vectors_CD)), SAMPLE, rng))
     nearest = min(NEIGHBOURS, len(sample_S) - 1)
     if nearest == 0:

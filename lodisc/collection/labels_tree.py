@@ -355,7 +355,7 @@ def _read_index(folder: Path) -> TreeIndex | None:
 
 
 def _is_index(content: object) -> bool:
-    """Whether the content of a JSON file is an `TreeIndex` of this format."""
+    """Whether the content of a JSON file is a `TreeIndex` of this format."""
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         return False
     return all(
