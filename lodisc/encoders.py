@@ -34,7 +34,7 @@ def training_size(name: str, args: Mapping[str, int]) -> int:
     """
     size = min(native_size(name), 224)
     patch = args.get("patch_size") or 1
-    return size // patch * patch
+    return max(patch, size // patch * patch)
 
 
 def build_encoder(
@@ -74,7 +74,7 @@ def build_encoder(
         raise UserError(
             f"--encoder {name}{given} cannot take --image-size {image_size}: {error}"
         ) from error
-    except (RuntimeError, ArithmeticError) as error:
+    except (RuntimeError, ArithmeticError, ValueError) as error:
         if pretrained:  # the weights, more likely than the model
             raise
         raise UserError(

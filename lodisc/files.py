@@ -1,5 +1,6 @@
 """Files that are replaced atomically, folders that are locked, JSON and JSON lines."""
 
+import errno
 import fcntl
 import json
 import logging
@@ -16,31 +17,35 @@ logger = logging.getLogger("lodisc")
 
 
 @contextmanager
-def replacing(path: Path, *, alone: bool = False) -> Iterator[Path]:
+def replacing(path: Path, *, alone: bool = False, durable: bool = True) -> Iterator[Path]:
     """A temporary path that replaces `path` atomically when the block ends without an exception.
 
-    The file is flushed before. After an exception the temporary file is removed and `path` stays as
-    it was. `alone` says that no other process writes this file: the temporary name is then the same
-    each time, so that the next call overwrites what a killed process left.
+    After an exception the temporary file is removed and `path` stays as it was. `alone` says that
+    no other process writes this file: the temporary name is then the same each time, so that the
+    next call overwrites what a killed process left. A `durable` file survives a power cut.
     """
     owner = "" if alone else f".{os.getpid()}-{threading.get_ident()}"
     draft = path.with_name(f".{path.name}{owner}.tmp")
     draft.unlink(missing_ok=True)
     try:
         yield draft
-        if not draft.is_symlink():
+        if durable and not draft.is_symlink():
             flush(draft)
         draft.replace(path)
-        flush(path.parent)
+        if durable:
+            flush(path.parent)
     finally:
         draft.unlink(missing_ok=True)
 
 
 def flush(path: Path) -> None:
-    """Wait until a file or folder is on the disk."""
+    """Wait until a file or folder is on the disk, as far as its file system can tell."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # some file systems can't flush folders
+            raise
     finally:
         os.close(handle)
 

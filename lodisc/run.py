@@ -130,7 +130,7 @@ class Run:
         try:
             config["settings"] = upgraded(config["settings"])
             return cast(RunConfig, config)
-        except (TypeError, KeyError) as error:
+        except (TypeError, KeyError, AttributeError) as error:
             raise UserError(f"{self.config_file} is not the config of a run ({error!r})") from None
 
     def write_config(self, config: RunConfig) -> None:

@@ -112,17 +112,24 @@ def test_a_download_that_lacks_something_is_one_line_and_leaves_nothing(tmp_path
     (tmp_path / "cub" / "images" / "002.Finch" / "f_1.jpg").unlink()
     (tmp_path / "empty").mkdir()
     cut = write(tmp_path / "cut.tgz", b"\x1f\x8b\x08\x00 no more")
+    for name in ("setid.mat", "imagelabels.mat"):
+        write(tmp_path / "page" / name, b"<html>" + bytes(200))
     for name, source, words in (
         ("cub200", tmp_path / "cub", r"f_1\.jpg is in the lists .* but not in the download"),
         ("cub200", tmp_path / "empty", r"train_test_split\.txt is not in the download"),
         ("cub200", tmp_path / "gone", r"does not exist; get CUB_200_2011\.tgz from https"),
         ("cub200", cut, r"cut\.tgz is not a readable tar archive"),
+        (
+            "flowers102",
+            tmp_path / "page",
+            r"the \.mat files in .* can't be read .*download them again",
+        ),
         ("caltech101", tmp_path / "empty", r"no folders train/ and test/"),
         ("cub", tmp_path / "cub", r"unknown data set cub; there are cub200, "),
     ):
         with pytest.raises(ValueError, match=words):
             prepare(name, source=source, out=tmp_path / "out")
-    assert {path.name for path in tmp_path.iterdir()} == {"cub", "empty", "cut.tgz"}
+    assert {path.name for path in tmp_path.iterdir()} == {"cub", "empty", "cut.tgz", "page"}
 
 
 def test_an_archive_cannot_write_outside(tmp_path: Path) -> None:

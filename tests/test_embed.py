@@ -142,6 +142,14 @@ def test_a_damaged_part_is_made_again(run: Path, photos: Path, tmp_path: Path) -
     assert parts(out) == whole
 
 
+def test_a_folder_may_be_called_like_an_address(
+    run: Path, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert embed(run, photos, out="birds:v2", workers=0)["embedded"] == 10
+    assert embed(run, photos, out="birds:v2", workers=0)["embedded"] == 0
+
+
 def test_other_encoders_and_types_are_refused(run: Path, photos: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     embed(run, photos, out=out, workers=0)

@@ -148,6 +148,11 @@ def test_an_image_size_below_one_is_refused(size: int) -> None:
         build_encoder("vit_tiny_patch16_224", image_size=size, args=SMALL)
 
 
+def test_an_argument_out_of_range_is_refused() -> None:
+    with pytest.raises(UserError, match="with --encoder-args drop_rate 2 cannot be built"):
+        build_encoder("vit_tiny_patch16_224", image_size=32, args={"drop_rate": 2})
+
+
 def test_image_size_that_is_no_multiple_of_the_patch() -> None:
     with pytest.raises(ValueError, match="use 56 or 70"):
         build_encoder("vit_small_patch14_dinov2", image_size=64, args=SMALL)

@@ -174,6 +174,11 @@ def test_there_are_no_more_groups_than_different_photographs(k: int | None) -> N
     assert sorted(one.size for one in list_groups(three_ND, grouping)) == [20, 20, 20]
 
 
+def test_any_seed_of_32_bits_groups() -> None:
+    vectors_ND = unit_rows(np.random.default_rng(0).standard_normal((30, 8)))
+    assert len(find_groups(vectors_ND, k=3, seed=2**32 - 1)) == 3
+
+
 def test_what_can_not_be_grouped_is_said() -> None:
     with pytest.raises(ValueError, match="no photographs to group"):
         find_groups(np.zeros((0, 8), np.float32))

@@ -24,6 +24,7 @@ from lodisc.commands.tables_collection import print_indexing
 from lodisc.embedding.embed import embed
 from lodisc.embedding.embedding import Embedding
 from lodisc.embedding.parts import FINGERPRINT
+from lodisc.errors import UserError
 
 pytest.importorskip("lancedb", reason="lancedb is not installed")
 
@@ -251,6 +252,18 @@ def test_a_damaged_collection_is_one_line_and_can_be_made_anew(tmp_path: Path) -
     shutil.rmtree(tmp_path / "c" / "photos.lance")
     index(vectors, collection=tmp_path / "c")
     assert len(Collection(tmp_path / "c").photos()) == 5
+
+
+@pytest.mark.parametrize("part", ["data", "_versions"])
+@pytest.mark.parametrize("content", [b"", b"no lance", bytes(4096)])
+def test_a_collection_with_other_files_is_one_line(
+    tmp_path: Path, part: str, content: bytes
+) -> None:
+    index(synthetic(tmp_path / "one", rows=5), collection=tmp_path / "c")
+    for path in (tmp_path / "c" / "photos.lance" / part).iterdir():
+        path.write_bytes(content)
+    with pytest.raises(UserError, match=r"photos\.lance can't be read"):
+        Collection(tmp_path / "c").photos()
 
 
 def test_a_collection_may_have_a_name_that_others_take_for_a_home(

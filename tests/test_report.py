@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from photos import ODD_NAMES, collection, encoded, texture, write
 
+from lodisc.config import TrainConfig
 from lodisc.data.sources import find_photos, fingerprint, split_photos, training_photos
 from lodisc.files import read_json, write_json
 from lodisc.photo_encoder import load, load_start
@@ -17,6 +18,7 @@ from lodisc.report import write_report
 from lodisc.report.charts import Interval, Line, interval_plot, line_chart, ticks
 from lodisc.report.lookalikes import find_lookalikes
 from lodisc.report.measures import evaluation_tables, focus_table
+from lodisc.report.page import _settings
 from lodisc.training.loop import train
 
 TINY: dict[str, Any] = {
@@ -240,6 +242,13 @@ def test_a_report_says_what_there_is_not_and_how_to_get_it(run: Path) -> None:
     page = Page(write_report(run, device="cpu"))
     assert "Not started" in page.text and "0 of 6 steps are done" in page.text
     assert page.count("svg", role="img") == 0
+
+
+@pytest.mark.parametrize(("size", "is_changed"), [(224, False), (128, True)])
+def test_the_encoder_s_own_image_size_is_as_the_recipe_says(size: int, is_changed: bool) -> None:
+    settings = TrainConfig(image_size=size).to_dict()
+    rows = {name: changed for name, _, changed in _settings(settings)}
+    assert rows["image-size"] is is_changed and not rows["lr"]
 
 
 @pytest.mark.parametrize(

@@ -61,7 +61,8 @@ def index(source: str | Path, *, collection: str | Path) -> IndexResult:
     """
     embedding, files = Embedding(Path(source)), CollectionFiles(Path(collection))
     settings = embedding.settings()
-    digests = _digests(embedding.parts(), settings["fingerprint"])
+    parts = embedding.parts()
+    digests = _digests(parts, settings["fingerprint"])
     if not digests:
         raise UserError(f"{printable(source)} holds no photographs yet; run  lodisc embed  first")
     files.path.mkdir(parents=True, exist_ok=True)
@@ -76,7 +77,7 @@ def index(source: str | Path, *, collection: str | Path) -> IndexResult:
         if renamed:
             write_json(files.renamed, {"version": store.version, "moved": renamed})
         files.recall.unlink(missing_ok=True)
-        change = _mirror(store, embedding, settings, total=len(digests))
+        change = _mirror(store, parts, settings, total=len(digests))
         carried = _carry_labels(files, labels, store)
         skipped = embedding.skipped()
         write_skipped(files.skipped, skipped)
@@ -116,7 +117,7 @@ def _digests(parts: Sequence[Path], fingerprint: str) -> dict[str, str]:
 def _read_sound(path: Path, fingerprint: str) -> pa.Table:
     """key, digest and vector of a part."""
     try:
-        rows = pq.read_table(path, columns=["key", "digest", "vector"])
+        rows = pq.read_table(path.absolute(), columns=["key", "digest", "vector"])
     except (OSError, pa.ArrowInvalid) as error:
         reason = str(error).splitlines()[0]
         raise UserError(
@@ -151,13 +152,11 @@ def _require_same_photographs(
 
 
 def _mirror(
-    store: Store, embedding: Embedding, settings: EmbeddingSettings, *, total: int
+    store: Store, parts: Sequence[Path], settings: EmbeddingSettings, *, total: int
 ) -> Change:
     with progress_bar() as progress:
         bar = progress.add_task("Indexing", total=total, note="")
-        batches = _batches(
-            embedding.parts(), settings, advance=lambda count: progress.advance(bar, count)
-        )
+        batches = _batches(parts, settings, advance=lambda count: progress.advance(bar, count))
         return store.mirror(batches, schema=_schema(settings))
 
 
@@ -183,7 +182,7 @@ def _batches(
     """
     schema = _schema(settings)
     for path in parts:
-        rows = pq.read_table(path)
+        rows = pq.read_table(path.absolute())
         rows = rows.rename_columns(
             ["folder" if name == "label" else name for name in rows.column_names]
         )

@@ -321,7 +321,7 @@ def _put(path: Path, photos: Photos, key: str) -> bool:
     photo = photos.photo(photos.position[key])
     path.parent.mkdir(exist_ok=True)
     try:
-        with replacing(path, alone=True) as draft:
+        with replacing(path, alone=True, durable=False) as draft:
             if photo.size is None:
                 draft.symlink_to(photo.path)
             else:

@@ -89,6 +89,8 @@ class Store:
             version = self.version
             with self._reading():
                 rows = self._table.to_arrow()
+                if "key" not in rows.column_names:
+                    raise ValueError("it has no keys")
             if version == self.version:
                 return version, rows
 
@@ -114,7 +116,9 @@ class Store:
             ):
                 return self._replace(rows)
             return self._merge(rows)
-        except RuntimeError as error:
+        except UserError:
+            raise
+        except (RuntimeError, ValueError) as error:
             raise OSError(
                 f"{self.folder} could not be changed and is as before "
                 f"({str(error).splitlines()[0][:200]})"
@@ -153,7 +157,9 @@ class Store:
         """Turn LanceDB's error about damaged files into a `UserError` of one line."""
         try:
             yield
-        except RuntimeError as error:
+        except UserError:
+            raise
+        except (RuntimeError, ValueError) as error:
             raise UserError(
                 f"{printable(self._path)} can't be read ({str(error).splitlines()[0][:120]}); "
                 "if it is damaged, delete it and run  lodisc index  again: labels stay"

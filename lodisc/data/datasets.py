@@ -201,6 +201,7 @@ def _oxford_pets(source: Path) -> Iterator[Placement]:
 
 def _flowers102(source: Path) -> Iterator[Placement]:
     from scipy.io import loadmat  # comes with scikit-learn
+    from scipy.io.matlab import MatReadError
 
     root = _folder_with(source, "setid.mat")
     if not (root / "imagelabels.mat").is_file():
@@ -208,12 +209,18 @@ def _flowers102(source: Path) -> Iterator[Placement]:
             "imagelabels.mat is not next to setid.mat; "
             "put both and the unpacked 102flowers.tgz into one folder"
         )
-    labels = loadmat(root / "imagelabels.mat")["labels"].ravel()
-    splits = loadmat(root / "setid.mat")
-    for name, split in (("trnid", "train"), ("valid", "train"), ("tstid", "test")):
-        for number in splits[name].ravel():
-            label = f"{labels[number - 1]:03}"
-            yield Placement(root / "jpg" / f"image_{number:05}.jpg", split, label)
+    names = ("trnid", "train"), ("valid", "train"), ("tstid", "test")
+    try:
+        labels = loadmat(root / "imagelabels.mat")["labels"].ravel()
+        splits = loadmat(root / "setid.mat")
+        numbers = [(number, split) for name, split in names for number in splits[name].ravel()]
+    except (ValueError, KeyError, TypeError, MatReadError) as error:
+        raise UserError(
+            f"the .mat files in {printable(root)} can't be read ({error}); download them again"
+        ) from None
+    for number, split in numbers:
+        label = f"{labels[number - 1]:03}"
+        yield Placement(root / "jpg" / f"image_{number:05}.jpg", split, label)
 
 
 def _with_split_folders(source: Path) -> Iterator[Placement]:

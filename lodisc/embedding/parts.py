@@ -40,7 +40,7 @@ def write_part(path: Path, rows: list[Row], *, dim: int, dtype: str, fingerprint
     ]
     table = pa.Table.from_arrays([*arrays, vectors], schema=schema)
     with replacing(path, alone=True) as draft:  # a single process writes a shard
-        pq.write_table(table, draft, compression="zstd")
+        pq.write_table(table, draft.absolute(), compression="zstd")
 
 
 def read_part(path: Path, *, fingerprint: str) -> list[Row]:
@@ -49,7 +49,7 @@ def read_part(path: Path, *, fingerprint: str) -> list[Row]:
     Raises `UserError` for a part of another encoder.
     """
     try:
-        table = pq.read_table(path)
+        table = pq.read_table(path.absolute())
     except (OSError, pa.ArrowInvalid):
         return []
     if (table.schema.metadata or {}).get(FINGERPRINT) != fingerprint.encode():
@@ -63,7 +63,7 @@ def read_part(path: Path, *, fingerprint: str) -> list[Row]:
 def keys_of(path: Path) -> list[str]:
     """The keys in a part; an empty list if it is damaged."""
     try:
-        keys: list[str] = pq.read_table(path, columns=["key"])["key"].to_pylist()
+        keys: list[str] = pq.read_table(path.absolute(), columns=["key"])["key"].to_pylist()
     except (OSError, pa.ArrowInvalid):
         return []
     return keys

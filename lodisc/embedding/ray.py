@@ -17,6 +17,7 @@ from typing import Any, cast
 import tyro
 from tyro.conf import Positional
 
+from lodisc.console import log_as_notes
 from lodisc.data.photo import Photo
 from lodisc.embedding.embed import Dtype, EmbedResult, Job, embed, embed_shards, plan
 from lodisc.embedding.embedding import Embedding, EmbeddingSettings
@@ -118,6 +119,8 @@ class _Embedder:
 
 if __name__ == "__main__":
     try:
-        print(json.dumps(tyro.cli(embed_on_ray), indent=2))
+        with log_as_notes():
+            result = tyro.cli(embed_on_ray)
+        print(json.dumps(result, indent=2))
     except (UserError, OSError) as error:
         sys.exit(f"lodisc.embedding.ray: {error}")

@@ -14,6 +14,7 @@ from lodisc.config import RECIPES, TrainConfig
 from lodisc.data.decode import decode
 from lodisc.data.loader import decode_for
 from lodisc.data.photo import Photo, printable
+from lodisc.encoders import training_size
 from lodisc.errors import UserError
 from lodisc.evaluation.result import Evaluation
 from lodisc.explanation.overlay import tiles, view_square
@@ -212,6 +213,8 @@ def _duration(batch_size: int, log: Log) -> str:
 def _settings(settings: Mapping[str, Any]) -> list[tuple[str, str, bool]]:
     """Name, value, and whether it differs from the recipe."""
     usual = RECIPES[settings["recipe"]]().to_dict() if settings["recipe"] in RECIPES else {}
+    if usual.get("image_size") == 0:
+        usual["image_size"] = training_size(settings["encoder"], settings["encoder_args"])
     order = [field.name for field in fields(TrainConfig)]
     names = sorted(settings, key=lambda name: order.index(name) if name in order else len(order))
     return [

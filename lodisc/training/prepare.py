@@ -143,7 +143,8 @@ def starting_encoder(run: Run, config: TrainConfig, world: Processes) -> Encoder
     if config.init not in {"timm", "none"}:
         load_weights(encoder, Path(config.init))
     native = encoder.trunk.pretrained_cfg["input_size"][-1]
-    if config.init != "none" and config.image_size < SMALL * native and world.is_first:
+    is_small = config.image_size < SMALL * min(native, 224)
+    if config.init != "none" and is_small and world.is_first:
         logger.info(
             f"note: {config.encoder} was made for {native} pixels and may know little "
             f"at {config.image_size}; try a larger --image-size"

@@ -235,9 +235,9 @@ def _kmeans(points_NP: NDArray[np.float32], k: int, *, seed: int) -> Any:
 
     def from_start(start: int) -> Any:
         with threadpool_limits(1):
-            return KMeans(
-                min(k, len(points_NP)), n_init=1, max_iter=15, random_state=STARTS * seed + start
-            ).fit(points_NP)
+            random_state = (STARTS * seed + start) % 2**32
+            model = KMeans(min(k, len(points_NP)), n_init=1, max_iter=15, random_state=random_state)
+            return model.fit(points_NP)
 
     with warnings.catch_warnings(), ThreadPoolExecutor(STARTS) as pool:
         warnings.simplefilter(

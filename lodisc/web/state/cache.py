@@ -10,5 +10,5 @@ def write_cache(content: bytes, path: Path) -> None:
     """Write a file atomically; a full or read-only disk is ignored."""
     with contextlib.suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(path) as draft:
+        with replacing(path, durable=False) as draft:
             draft.write_bytes(content)
