@@ -23,7 +23,7 @@ from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 
 from lodisc.collection.collection import Collection
-from lodisc.collection.grouping import save_groups
+from lodisc.collection.groups_file import save_groups
 from lodisc.collection.index import index
 from lodisc.config import scratch
 from lodisc.embedding.embed import embed

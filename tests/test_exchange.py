@@ -11,7 +11,7 @@ from runs import TINY
 
 import lodisc
 from lodisc.collection.collection import Collection
-from lodisc.collection.grouping import save_groups
+from lodisc.collection.groups_file import save_groups
 from lodisc.collection.index import index
 from lodisc.collection.labels import Labels
 from lodisc.collection.labels_csv import COLUMNS, adopt_folders, export_csv, import_csv

@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from lodisc.collection.describe import describe_grouping
-from lodisc.collection.grouping import load_groups, save_groups
+from lodisc.collection.groups_file import load_groups, save_groups
 from lodisc.vectors import clusters
 from lodisc.vectors.clusters import assign, choose_k, find_groups, held_out_likelihoods, list_groups
 from lodisc.vectors.components import principal_components

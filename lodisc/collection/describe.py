@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, TypedDict
 import numpy as np
 from numpy.typing import NDArray
 
-from lodisc.collection.grouping import group_photos
+from lodisc.collection.groups_file import group_photos
 from lodisc.console import progress_bar
 from lodisc.vectors.clusters import CRITERION, Group, Grouping, assign, list_groups
 

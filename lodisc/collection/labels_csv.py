@@ -129,7 +129,7 @@ def adopt_folders(collection: Collection) -> int:
 def _rows(
     collection: Collection, learn: Callable[..., Predictions] | None
 ) -> Iterator[tuple[str, ...]]:
-    from lodisc.collection.grouping import load_groups
+    from lodisc.collection.groups_file import load_groups
     from lodisc.vectors.classifier import predict_labels  # loads torch
     from lodisc.vectors.clusters import assign
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lodisc.collection.describe import LookAlikeEntry, describe_look_alikes
-from lodisc.collection.grouping import load_groups
+from lodisc.collection.groups_file import load_groups
 from lodisc.collection.lookalikes import RecallEntry, look_alikes, measured_recall
 from lodisc.collection.where import rows_where
 from lodisc.data.photo import printable

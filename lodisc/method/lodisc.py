@@ -2,13 +2,13 @@
 
 An image gives two views x and x'. Where the paper's terms are:
 
-InstDisc, the global task    `LoDisc._global_loss`; without a local task this is MoCo v3
-LoDisc, the local task       `LoDisc._masked_key_loss`; our default is `_masked_query_loss`
+InstDisc, the global task    `losses.global_loss`; without a local task this is MoCo v3
+LoDisc, the local task       `losses.masked_key_loss`; our default is `masked_query_loss`
 momentum encoder f_k         `LoDisc.momentum_encoder`, `momentum_projector`, `update_momentum`
 attention collection, a_l    `Encoder.forward_with_attention`, `AttentionRows`
 fusion, A = ∏_l a_l          `masking.product`, one of `FUSIONS`
 location-wise mask           `masking.pivotal`, one of `MASKS`; `Regions` applies it
-ctr(q, k)                    `info_nce.info_nce`
+ctr(q, k)                    `losses.info_nce`
 
 Setting by setting; the values are those of lodisc/config.py:
 
@@ -42,7 +42,14 @@ from torch import Tensor, nn
 
 from lodisc.method.encoder import Encoder
 from lodisc.method.heads import AllReduce, predictor, projector
-from lodisc.method.info_nce import Gather, alone, info_nce
+from lodisc.method.losses import (
+    Gather,
+    alone,
+    global_loss,
+    info_nce,
+    masked_key_loss,
+    masked_query_loss,
+)
 from lodisc.method.regions import Regions
 
 
@@ -135,15 +142,15 @@ class LoDisc(nn.Module):
             features = _by_view(self.encoder(images))
             q = self.predictor(self.projector(features))
         if self.objective != "local":
-            loss_global = self._global_loss(q, k)
+            loss_global = global_loss(q, k, ctr=self._ctr)
         if self._region_is_on("query"):
             region_features = _by_view(see_region(self.encoder))
             q_l = self.predictor(self.projector(region_features))
-            loss_local = self._over_positives(self._masked_query_loss, q_l, k)
+            loss_local = self._over_positives(masked_query_loss, q_l, k)
         if self._region_is_on("key"):
             with torch.no_grad():
                 k_l = self.momentum_projector(_by_view(see_region(self.momentum_encoder)))
-            loss_local = self._over_positives(self._masked_key_loss, q, k_l)
+            loss_local = self._over_positives(masked_key_loss, q, k_l)
         if self._sees_regions_only:
             features, q = region_features, q_l
         weight = {"global": 0.0, "local": 1.0, "both": self.local_weight}[self.objective]
@@ -157,28 +164,13 @@ class LoDisc(nn.Module):
             rows_BLP=rows[: len(rows) // 2],
         )
 
-    def _global_loss(self, q_VBD: Tensor, k_VBD: Tensor) -> Tensor:
-        """InstDisc: L_g = ctr(q, k') + ctr(q', k)."""
-        (q, q_prime), (k, k_prime) = q_VBD, k_VBD
-        return self._ctr(q, k_prime) + self._ctr(q_prime, k)
-
-    def _masked_key_loss(self, q_VBD: Tensor, k_l_VBD: Tensor) -> Tensor:
-        """LoDisc as published, f_k sees the region: L_l = ctr(q, k'_l) + ctr(q', k_l)."""
-        (q, q_prime), (k_l, k_l_prime) = q_VBD, k_l_VBD
-        return self._ctr(q, k_l_prime) + self._ctr(q_prime, k_l)
-
-    def _masked_query_loss(self, q_l_VBD: Tensor, k_VBD: Tensor) -> Tensor:
-        """Our default, f sees the region: L_l = ctr(q_l, k') + ctr(q'_l, k)."""
-        (q_l, q_l_prime), (k, k_prime) = q_l_VBD, k_VBD
-        return self._ctr(q_l, k_prime) + self._ctr(q_l_prime, k)
-
-    def _over_positives(
-        self, loss: Callable[[Tensor, Tensor], Tensor], q_VBD: Tensor, k_VBD: Tensor
-    ) -> Tensor:
+    def _over_positives(self, loss: Callable[..., Tensor], q_VBD: Tensor, k_VBD: Tensor) -> Tensor:
         """`loss`; with positives `both` its mean over the other view's keys and the own view's."""
         if self.positives == "other":
-            return loss(q_VBD, k_VBD)
-        return (loss(q_VBD, k_VBD) + loss(q_VBD, k_VBD.flip(0))) / 2
+            return loss(q_VBD, k_VBD, ctr=self._ctr)
+        other = loss(q_VBD, k_VBD, ctr=self._ctr)
+        own = loss(q_VBD, k_VBD.flip(0), ctr=self._ctr)
+        return (other + own) / 2
 
     def _ctr(self, q_BD: Tensor, k_BD: Tensor) -> Tensor:
         return info_nce(q_BD, k_BD, temperature=self.temperature, gather=self.gather)

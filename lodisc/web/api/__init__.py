@@ -1,1 +1,4 @@
-"""The JSON API: one router a file; no router imports another."""
+"""The JSON API: one router a file; no router imports another.
+
+A new file joins `ROUTERS` in `web/app.py`.
+"""

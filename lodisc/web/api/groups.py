@@ -5,7 +5,7 @@ from http import HTTPStatus
 from fastapi import APIRouter
 from starlette.exceptions import HTTPException
 
-from lodisc.collection.grouping import save_groups
+from lodisc.collection.groups_file import save_groups
 from lodisc.vectors.clusters import find_groups
 from lodisc.web import models
 from lodisc.web.errors import refusing

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Literal
 
-from lodisc.collection.grouping import load_groups
+from lodisc.collection.groups_file import load_groups
 from lodisc.errors import UserError
 from lodisc.web import models
 from lodisc.web.state.progress import describe_progress

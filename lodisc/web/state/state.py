@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lodisc.collection.collection import Collection, Photos
-from lodisc.collection.grouping import load_groups
+from lodisc.collection.groups_file import load_groups
 from lodisc.errors import UserError
 from lodisc.vectors.clusters import assign, list_groups
 from lodisc.web.label_models import ChangeOut

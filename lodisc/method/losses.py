@@ -1,6 +1,6 @@
-"""ctr(q, k), the contrastive loss of two sets of vectors; `lodisc.LoDisc` has the losses of a step.
+"""The losses of the global and the local task, of the contrastive loss ctr(q, k).
 
-Axes: N photographs of this process, M photographs of all processes, D vector.
+Axes: V = 2 views, N photographs of this process, M photographs of all processes, D vector.
 """
 
 from collections.abc import Callable
@@ -33,3 +33,25 @@ def info_nce(
         logits_NM = query_ND @ keys_MD.T / temperature
     own_N = torch.arange(len(query_ND), device=query_ND.device) + first
     return 2 * temperature * F.cross_entropy(logits_NM, own_N)
+
+
+Ctr = Callable[[Tensor, Tensor], Tensor]
+"""ctr(q, k) of queries and keys [N, D], with its temperature and gather."""
+
+
+def global_loss(q_VND: Tensor, k_VND: Tensor, *, ctr: Ctr) -> Tensor:
+    """InstDisc, and MoCo v3: L_g = ctr(q, k') + ctr(q', k)."""
+    (q, q_prime), (k, k_prime) = q_VND, k_VND
+    return ctr(q, k_prime) + ctr(q_prime, k)
+
+
+def masked_key_loss(q_VND: Tensor, k_l_VND: Tensor, *, ctr: Ctr) -> Tensor:
+    """LoDisc as published, f_k sees the region: L_l = ctr(q, k'_l) + ctr(q', k_l)."""
+    (q, q_prime), (k_l, k_l_prime) = q_VND, k_l_VND
+    return ctr(q, k_l_prime) + ctr(q_prime, k_l)
+
+
+def masked_query_loss(q_l_VND: Tensor, k_VND: Tensor, *, ctr: Ctr) -> Tensor:
+    """Our default, f sees the region: L_l = ctr(q_l, k') + ctr(q'_l, k)."""
+    (q_l, q_l_prime), (k, k_prime) = q_l_VND, k_VND
+    return ctr(q_l, k_prime) + ctr(q_l_prime, k)

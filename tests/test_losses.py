@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from lodisc.method.heads import ViewBatchNorm, predictor, projector
-from lodisc.method.info_nce import info_nce
+from lodisc.method.losses import info_nce
 from lodisc.training.optim import adamw, cosine, learning_rate, momentum
 
 
