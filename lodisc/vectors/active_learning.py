@@ -62,7 +62,7 @@ def propose(
 
 
 def _typicality(vectors_CD: Tensor, rng: np.random.Generator) -> Tensor:
-    """For each candidate [C], the share of candidates that are no more like their nearest.
+    """For each candidate [C], the share of candidates whose nearest are at most as like them.
 
     The nearest are sought in a sample.
     """
