@@ -86,13 +86,13 @@ def processes(device: str) -> Iterator[Processes]:
             pick_device(device),
         )
         return
-    chosen = pick_device(device)
-    if chosen.type == "cuda":
-        chosen = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
-        torch.cuda.set_device(chosen)
-    dist.init_process_group("nccl" if chosen.type == "cuda" else "gloo")
+    own_device = pick_device(device)
+    if own_device.type == "cuda":
+        own_device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
+        torch.cuda.set_device(own_device)
+    dist.init_process_group("nccl" if own_device.type == "cuda" else "gloo")
     try:
-        yield Processes(dist.get_rank(), dist.get_world_size(), chosen)
+        yield Processes(dist.get_rank(), dist.get_world_size(), own_device)
         gc.collect()
         dist.barrier()
     finally:
