@@ -131,19 +131,22 @@ def load(
     momentum: bool = False,
     encoder: str | None = None,
     image_size: int | None = None,
+    args: dict[str, int] | None = None,
     device: str = "auto",
 ) -> PhotoEncoder:
     """The frozen encoder of a run, of `timm:NAME` with pretrained weights, or of a weights file.
 
     Of a run it is the student, or with `momentum` the momentum encoder. A weights file needs
     `encoder`, the name of its timm model. `image_size` is for timm and weights files; its default
-    is the model's own. Raises `UserError` for anything else.
+    is the model's own. So are `args`, for the timm constructor. Raises `UserError` for anything
+    else.
     """
     path = Path(source)
     if str(source).startswith("timm:"):
         name = str(source).removeprefix("timm:")
         try:
-            model = build_encoder(name, image_size=image_size or native_size(name), pretrained=True)
+            size = image_size or native_size(name)
+            model = build_encoder(name, image_size=size, args=args, pretrained=True)
         except (OSError, RuntimeError) as error:
             reason = str(error).splitlines()[0][:100]
             raise UserError(
@@ -154,7 +157,8 @@ def load(
     if path.suffix == ".safetensors":
         if encoder is None:
             raise UserError(f"{path} holds weights alone; name their timm model with --encoder")
-        model = build_encoder(encoder, image_size=image_size or native_size(encoder))
+        size = image_size or native_size(encoder)
+        model = build_encoder(encoder, image_size=size, args=args)
         load_weights(model, path)
         return PhotoEncoder(model, name=path.stem, device=device)
     run = Run(path)
@@ -169,6 +173,30 @@ def load(
 def load_start(run: str | Path, *, device: str = "auto") -> PhotoEncoder:
     """The encoder that a run began with, untouched."""
     return PhotoEncoder(load_encoder(Run.open(run).start), name="untouched start", device=device)
+
+
+def load_start_at_own_size(run: str | Path, *, device: str = "auto") -> PhotoEncoder | None:
+    """The start of a run at the image size that its model was made for, or None.
+
+    None where the run has that size, or began with random weights. The weights are read
+    again from where the run had them. Raises `UserError` if they are gone or others by now.
+    """
+    settings = Run.open(run).config["settings"]
+    size = native_size(settings["encoder"])
+    if settings["init"] == "none" or settings["image_size"] == size:
+        return None
+    from_timm = settings["init"] == "timm"
+    source = f"timm:{settings['encoder']}" if from_timm else settings["init"]
+    name = None if from_timm else settings["encoder"]
+    at_run_size, at_own_size = (
+        load(source, encoder=name, image_size=side, args=settings["encoder_args"], device=device)
+        for side in (settings["image_size"], size)
+    )
+    started = load_start(run, device=device).state_dict()
+    if any(not tensor.equal(started[key]) for key, tensor in at_run_size.state_dict().items()):
+        raise UserError(f"{source} does not hold the weights any more that {run} began with")
+    at_own_size.name = f"untouched start at {size} pixels"
+    return at_own_size
 
 
 def require_finite(vectors: Tensor, keys: Sequence[str]) -> None:

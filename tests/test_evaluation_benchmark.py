@@ -14,7 +14,7 @@ from torch import Tensor
 import lodisc
 from lodisc.commands.tables_learn import print_evaluation
 from lodisc.data.sources import find_photos
-from lodisc.encoders import build_encoder, save_encoder
+from lodisc.encoders import build_encoder, load_weights, save_encoder
 from lodisc.evaluation.benchmark import DEFAULT_PROTOCOLS, measure
 from lodisc.evaluation.features import Pixels, extract
 from lodisc.evaluation.interval import EstimateEntry
@@ -23,6 +23,13 @@ from lodisc.files import write_json
 
 ENCODER = "vit_tiny_patch16_224"
 SPLITS = ("train", "test")
+SETTINGS = {
+    "train_split": None,
+    "seed": 0,
+    "encoder": ENCODER,
+    "encoder_args": {},
+    "image_size": 32,
+}
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +53,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
         torch.manual_seed(seed)
         (folder / name).mkdir(parents=True)
         save_encoder(build_encoder(ENCODER, image_size=32), folder / name)
-    write_json(folder / "config.json", {"settings": {"train_split": None, "seed": 0}})
+    write_json(folder / "config.json", {"settings": {**SETTINGS, "init": "none"}})
     return folder
 
 
@@ -92,6 +99,46 @@ def test_a_run_is_measured_beside_its_start_and_keeps_the_metrics(
     assert "Retrieval mAP@R" in printed and "gain" in printed and "Linear" not in printed
 
 
+def test_the_start_is_also_measured_at_the_size_that_it_was_made_for(
+    run: Path,
+    weights: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    data, below = collection(tmp_path / "data", splits=SPLITS), tmp_path / "below"
+    shutil.copytree(run, below)
+    encoder = build_encoder(ENCODER, image_size=32)
+    load_weights(encoder, weights)
+    save_encoder(encoder, below / "start")
+    write_json(below / "config.json", {"settings": {**SETTINGS, "init": str(weights)}})
+    result = evaluate(below, data, protocols=["retrieval"])
+    assert list(result["arms"]) == ["run", "start", "start_at_own_size"]
+    alone = evaluate(weights, data, encoder=ENCODER, protocols=["retrieval"])
+    assert alone["settings"]["image_size"] == result["settings"]["own_size"] == 224
+    assert alone["arms"]["run"] == result["arms"]["start_at_own_size"]
+    print_evaluation(result)
+    printed = capsys.readouterr().out
+    assert "start, 32 px" in printed and "start, 224 px" in printed
+    run_map, own_map = (
+        result["arms"][arm]["retrieval"]["map"]["value"] for arm in ("run", "start_at_own_size")
+    )
+    row = next(line for line in printed.splitlines() if "Retrieval mAP " in line)
+    assert row.split()[-1] == f"{run_map - own_map:+.1f}"
+
+    torch.manual_seed(7)
+    others = build_encoder(ENCODER, image_size=32).trunk.state_dict()
+    save_file(
+        {name: tensor.contiguous() for name, tensor in others.items()}, tmp_path / "o.safetensors"
+    )
+    write_json(
+        below / "config.json", {"settings": {**SETTINGS, "init": str(tmp_path / "o.safetensors")}}
+    )
+    with caplog.at_level("INFO", logger="lodisc"):
+        assert list(evaluate(below, data, protocols=["retrieval"])["arms"]) == ["run", "start"]
+    assert "does not hold the weights any more" in caplog.text
+
+
 def test_the_table_of_three_arms_fits_eighty_columns(capsys: pytest.CaptureFixture[str]) -> None:
     entry: EstimateEntry = {"value": 100.0, "low": 98.7, "high": 100.0}
     arm: ArmMetrics = {
@@ -130,7 +177,10 @@ def test_data_without_a_division_needs_a_share(run: Path, weights: Path, tmp_pat
         {"split_seed": 4, "seed": 0},
         {"seed": 4},
     ):  # the second as versions without --split-seed wrote it
-        write_json(divided / "config.json", {"settings": {"train_split": 0.8, **seeds}})
+        write_json(
+            divided / "config.json",
+            {"settings": {**SETTINGS, "init": "none", "train_split": 0.8, **seeds}},
+        )
         result = evaluate(divided, data, protocols=["knn"])
         assert (result["train"], result["test"]) == (16, 4)
 

@@ -19,10 +19,16 @@ if TYPE_CHECKING:
 
 def print_evaluation(result: Evaluation) -> None:
     """Print a row for each metric and a column for each arm, with intervals, and the run's gain."""
-    from lodisc.evaluation.benchmark import TITLES  # loads torch
+    from lodisc.evaluation.benchmark import OWN_SIZE, TITLES  # loads torch
 
     arms = result["arms"]
-    gain = ["gain"] if {"run", "start"} <= arms.keys() else []
+    start = OWN_SIZE if OWN_SIZE in arms else "start"
+    gain = ["gain"] if {"run", start} <= arms.keys() else []
+    names = list(arms)
+    if start == OWN_SIZE:
+        settings = result["settings"]
+        sizes = {"start": settings["image_size"], OWN_SIZE: settings["own_size"]}
+        names = [f"start, {sizes[arm]} px" if arm in sizes else arm for arm in arms]
     rows = []
     for (protocol, metric), title in TITLES.items():
         estimates = {
@@ -33,13 +39,17 @@ def print_evaluation(result: Evaluation) -> None:
         if estimates:
             row = [title, *map(_with_interval, estimates.values())]
             if gain:
-                row.append(f"{estimates['run']['value'] - estimates['start']['value']:+.1f}")
+                row.append(f"{estimates['run']['value'] - estimates[start]['value']:+.1f}")
             rows.append(row)
     print_line(
         f"{result['classes']} classes, {result['train']:,} training and {result['test']:,} "
         "test photographs; percent, 95 % intervals"
     )
-    table("", ["", *arms, *gain], rows)
+    table("", ["", *names, *gain], rows)
+    if start == OWN_SIZE:
+        print_line(
+            f"gain: over the untouched start at {sizes[OWN_SIZE]} pixels, the size it was made for"
+        )
 
 
 def _with_interval(estimate: EstimateEntry) -> str:

@@ -22,7 +22,7 @@ from lodisc.evaluation.linear_paper import linear_paper
 from lodisc.evaluation.result import ArmMetrics, Evaluation, EvaluationSettings
 from lodisc.evaluation.retrieval import retrieval
 from lodisc.files import write_json
-from lodisc.photo_encoder import load, load_start
+from lodisc.photo_encoder import PhotoEncoder, load, load_start, load_start_at_own_size
 from lodisc.run import Run
 from lodisc.training.checkpoint import versions
 
@@ -45,6 +45,9 @@ PROTOCOLS: dict[str, Measure] = {
 }
 DEFAULT_PROTOCOLS = ("retrieval", "linear", "knn", "clustering", "fewshot")
 WITHOUT_TRAIN = ("retrieval", "clustering")
+
+OWN_SIZE = "start_at_own_size"
+"""The arm of a run's start at the image size that its model was made for, where that is another."""
 
 TITLES = {
     ("retrieval", "rank1"): "Retrieval Rank-1",
@@ -84,6 +87,8 @@ def evaluate(
 ) -> Evaluation:
     """Measure a run and its untouched start, or `timm:NAME` or a weights file alone.
 
+    The start is also measured at the image size that its model was made for.
+
     DATA is divided into train and test by its folders, else by `train_split`, else as the run
     divided it for its training. Metrics are percentages of test photographs, which never choose a
     hyperparameter. The result for a run is also written to its `evaluation.json`.
@@ -99,7 +104,7 @@ def evaluate(
     student = load(source, momentum=momentum, encoder=encoder, image_size=image_size, device=device)
     arms = {"run": student}
     if run:
-        arms["start"] = load_start(run.path, device=device)
+        arms |= _starts(run, device=device)
     result = measure(
         arms,
         photos,
@@ -119,11 +124,24 @@ def evaluate(
         encoder=encoder,
         image_size=student.image_size,
     )
+    if OWN_SIZE in arms:
+        result["settings"]["own_size"] = arms[OWN_SIZE].image_size
     result["versions"] = versions()
     result["date"] = datetime.now(UTC).isoformat(timespec="seconds")
     if run:
         write_json(run.evaluation_file, result)
     return result
+
+
+def _starts(run: Run, *, device: str) -> dict[str, PhotoEncoder]:
+    """The untouched start of a run at the run's image size, and at its own if that is another."""
+    starts = {"start": load_start(run.path, device=device)}
+    try:
+        if at_own_size := load_start_at_own_size(run.path, device=device):
+            starts[OWN_SIZE] = at_own_size
+    except UserError as error:
+        logger.info(f"note: the start is not measured at its own image size: {error}")
+    return starts
 
 
 def _run(

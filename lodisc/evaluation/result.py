@@ -20,6 +20,8 @@ class EvaluationSettings(TypedDict):
     encoder: str | None
     image_size: int
     """Side of the views, in pixels."""
+    own_size: NotRequired[int]
+    """Side of the views of `start_at_own_size`, in pixels."""
 
 
 class Evaluation(TypedDict):
@@ -41,7 +43,10 @@ class Evaluation(TypedDict):
     unseen: int
     """Number of test photographs of classes that train lacks."""
     arms: dict[str, ArmMetrics]
-    """By arm: `run` is what was measured, and `start` the untouched start of a run."""
+    """By arm: `run` is what was measured, and `start` the untouched start of a run.
+
+    `start_at_own_size` is that start at the image size that its model was made for, where the run
+    has another one."""
     settings: NotRequired[EvaluationSettings]
     versions: NotRequired[dict[str, str]]
     """Of lodisc, Python and the libraries that a result depends on."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from lodisc.evaluation.benchmark import OWN_SIZE
 from lodisc.evaluation.interval import EstimateEntry
 from lodisc.evaluation.result import Evaluation
 from lodisc.method.masking import PIVOTAL_SHARE
@@ -57,7 +58,12 @@ FOCUS: dict[Name, tuple[str, str]] = {
     ("focus", "part"): ("On what tells classes apart", "share of the attention"),
     ("focus", "part_covered"): ("In the pivotal region", "share of what tells classes apart"),
 }
-ARMS = {"start": "Before", "run": "After", "pixels": "Raw pixels"}
+ARMS = {
+    "start": "Before",
+    "run": "After",
+    "pixels": "Raw pixels",
+    OWN_SIZE: "Before, at its own size",
+}
 UNIFORM = "Uniform"
 
 
@@ -149,12 +155,14 @@ def _cell(metric: EstimateEntry | None) -> Cell | None:
 
 
 def _gain(arms: Sequence[tuple[str, str]], metrics: Sequence[EstimateEntry | None]) -> str:
+    """The gain of the run over its start, at the start's own size where that was measured."""
     values = {
-        style: metric["value"] for (style, _), metric in zip(arms, metrics, strict=True) if metric
+        title: metric["value"] for (_, title), metric in zip(arms, metrics, strict=True) if metric
     }
-    if not {"start", "run"} <= values.keys():
+    start = values.get(ARMS[OWN_SIZE], values.get(ARMS["start"]))
+    if start is None or ARMS["run"] not in values:
         return ""
-    return f"{values['run'] - values['start']:+.1f}".replace("-", "−")
+    return f"{values[ARMS['run']] - start:+.1f}".replace("-", "−")
 
 
 def _plot(arms: Sequence[tuple[str, str]], metrics: Sequence[EstimateEntry | None]) -> Markup:

@@ -16,6 +16,7 @@ from lodisc.data.loader import decode_for
 from lodisc.data.photo import Photo, printable
 from lodisc.encoders import training_size
 from lodisc.errors import UserError
+from lodisc.evaluation.benchmark import OWN_SIZE
 from lodisc.evaluation.result import Evaluation
 from lodisc.explanation.overlay import tiles, view_square
 from lodisc.files import replacing
@@ -188,11 +189,12 @@ def _facts(config: RunConfig, log: Log, evaluation: Evaluation | None) -> list[t
         (_duration(config["settings"]["batch_size"], log), "of training"),
     ]
     arms = evaluation["arms"] if evaluation else {}
+    before = OWN_SIZE if OWN_SIZE in arms else "start"
     for protocol, metric, title in (
         ("retrieval", "rank1", "nearest look-alike is right"),
         ("linear", "top1", "linear probe is right"),
     ):
-        start, run = (arms.get(arm, {}).get(protocol, {}).get(metric) for arm in ("start", "run"))
+        start, run = (arms.get(arm, {}).get(protocol, {}).get(metric) for arm in (before, "run"))
         if start and run:
             facts.append((f"{start['value']:.1f} → {run['value']:.1f}%", title))
     return facts

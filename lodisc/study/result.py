@@ -12,7 +12,7 @@ class ArmResult(TypedDict):
     figures: dict[str, MeanEntry]
     """The mean of each metric over the seeds."""
     start: NotRequired[str]
-    """The name of its untouched start among the arms."""
+    """The name of its untouched start among the arms; where it can, at the start's own size."""
     against: NotRequired[str | None]
     """The arm of global only that it is compared with; None for those arms themselves."""
     run: NotRequired[str]

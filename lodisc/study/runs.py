@@ -9,6 +9,7 @@ OUT/runs/
 
 import hashlib
 import json
+import logging
 import shutil
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -30,11 +31,13 @@ from lodisc.evaluation.features import extract_arm
 from lodisc.evaluation.focus import focus_scores
 from lodisc.evaluation.paired import photo_scores
 from lodisc.files import replacing
-from lodisc.photo_encoder import PhotoEncoder, load, load_start
+from lodisc.photo_encoder import PhotoEncoder, load, load_start, load_start_at_own_size
 from lodisc.run import Run
 from lodisc.study.design import FOCUS
 from lodisc.study.result import ArmResult
 from lodisc.training.loop import run_training
+
+logger = logging.getLogger("lodisc")
 
 Scores = Mapping[str, np.ndarray]
 
@@ -102,20 +105,39 @@ class Runs:
 
     def start_scores(self, config: TrainConfig) -> Scores:
         """The scores of the untouched start of a config whose run exists."""
+        return self._start_scores(
+            config, config.image_size, partial(load_start, device=config.device)
+        )
+
+    def own_size_start_scores(self, config: TrainConfig) -> Scores | None:
+        """The same at the image size that its model was made for, if that is another one.
+
+        None also where the weights cannot be read any more.
+        """
+        try:
+            encoder = load_start_at_own_size(self.folder(config), device=config.device)
+        except UserError as error:
+            logger.info(f"note: the start is not measured at its own image size: {error}")
+            return None
+        if encoder is None:
+            return None
+        return self._start_scores(config, encoder.image_size, lambda _: encoder)
+
+    def _start_scores(
+        self, config: TrainConfig, image_size: int, load_of_run: Callable[[Path], PhotoEncoder]
+    ) -> Scores:
         seed = config.seed if config.init == "none" else None
         start = [
             config.encoder,
             config.encoder_args,
-            config.image_size,
+            image_size,
             _identity(config.init),
             seed,
             self.fingerprint,
         ]
         folder = self.out / "runs" / f"start-{_digest(start)}"
         folder.mkdir(parents=True, exist_ok=True)
-        return self._measure(
-            folder, partial(load_start, self.folder(config), device=config.device), config
-        )
+        return self._measure(folder, partial(load_of_run, self.folder(config)), config)
 
     def describe(self, config: TrainConfig, entry: ArmResult) -> None:
         """Add path, number of steps, time of a step and hardware of a finished run to its entry."""

@@ -3,12 +3,14 @@
 import logging
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
 from lodisc.config import TrainConfig
-from lodisc.encoders import training_size
+from lodisc.encoders import native_size, training_size
 from lodisc.errors import UserError
 from lodisc.evaluation.interval import EstimateEntry
 from lodisc.evaluation.paired import difference, mean_metric, stacked
@@ -182,11 +184,8 @@ def _measure(
         for arm, config in configs.items()
     }
     start_of = {arm: _start_of(config, base) for arm, config in configs.items()}
-    starts = {start: configs[arm] for arm, start in start_of.items()}
-    scores |= {
-        start: stacked([runs.start_scores(replace(config, seed=seed)) for seed in seeds])
-        for start, config in starts.items()
-    }
+    starts = _start_scores(runs, {start_of[arm]: configs[arm] for arm in configs}, seeds)
+    scores |= starts
 
     def above(other: str, arm: str) -> dict[str, EstimateEntry]:
         return {
@@ -202,13 +201,34 @@ def _measure(
         if arm not in configs:
             continue
         baseline = question.against(arm)
-        entry["start"], entry["against"] = start_of[arm], baseline
+        own_size = _at_own_size(start_of[arm], configs[arm])
+        entry["start"] = own_size if own_size in starts else start_of[arm]
+        entry["against"] = baseline
         runs.describe(replace(configs[arm], seed=seeds[0]), entry)
         if baseline:
             entry["differences"] = above(baseline, arm)
             if question.rival in configs and arm != question.rival:
                 entry["beyond_rival"] = above(question.rival, arm)
     return entries
+
+
+def _start_scores(
+    runs: Runs, starts: Mapping[str, TrainConfig], seeds: Sequence[int]
+) -> dict[str, dict[str, np.ndarray]]:
+    """The scores of untouched starts, by name, also at their own image size where it differs."""
+    scores: dict[str, dict[str, np.ndarray]] = {}
+    for start, config in starts.items():
+        by_seed = [runs.start_scores(replace(config, seed=seed)) for seed in seeds]
+        scores[start] = stacked(by_seed)
+        at_own_size = runs.own_size_start_scores(replace(config, seed=seeds[0]))
+        if at_own_size is not None:
+            scores[_at_own_size(start, config)] = stacked([at_own_size] * len(seeds))
+    return scores
+
+
+def _at_own_size(start: str, config: TrainConfig) -> str:
+    """The name of an untouched start at the image size that its model was made for."""
+    return f"{start}, {native_size(config.encoder)} pixels"
 
 
 def _start_of(config: TrainConfig, base: TrainConfig) -> str:
