@@ -19,6 +19,7 @@ Mask = Literal["pivotal", "random", "grid", "block", "least"]
 MaskMode = Literal["drop", "zero"]
 Fusion = Literal["product", "mean", "last", "rollout"]
 Precision = Literal["auto", "bf16", "fp32"]
+Keys = Literal["batch", "bank"]
 Recipe = Literal["adapt", "scratch", "paper"]
 
 
@@ -30,6 +31,7 @@ def setting(
     below: float | None = None,
     most: float | None = None,
     local: bool = False,
+    keys: str | None = None,
     free: bool = False,
     before: Any = MISSING,
     was: str | None = None,
@@ -37,12 +39,14 @@ def setting(
     """A field of `TrainConfig`: its default, its range, and how old and resumed runs treat it.
 
     `above`, `least`, `below`, `most`: its range; the default is in range too. `local`: a run with
-    the objective global does not depend on it. `free`: a resumed run may have another value.
-    `before`: what versions without the setting did. `was`: its name in older versions.
+    the objective global does not depend on it. `keys`: only runs with such keys depend on it.
+    `free`: a resumed run may have another value. `before`: what versions without the setting did.
+    `was`: its name in older versions.
     """
     metadata = {
         "range": {"above": above, "at least": least, "below": below, "at most": most},
         "local": local,
+        "keys": keys,
         "free": free,
         "before": before,
         "was": was,
@@ -100,6 +104,12 @@ class Task:
     """Which patches a region keeps; the paper's are `pivotal`, those with the most attention."""
     keep_ratio: float = setting(0.75, above=0, most=1, local=True)
     """Share ρ of the patches that the local task keeps."""
+    keys: Keys = setting("bank", before="batch")
+    """Contrast a bank of all photographs, where neighbours match, or the paper's batch."""
+    neighbours: int = setting(10, least=0, keys="bank", before=10)
+    """How many nearest photographs must name each other to match; for --keys bank."""
+    spared: float | None = setting(None, least=0, below=1, keys="bank", before=None)
+    """Share of the most alike that are no negatives; found without labels by default."""
     min_crop: float = setting(0.2, above=0, most=1)
     """Smallest share of a photograph's area in a view."""
 
@@ -136,11 +146,11 @@ class Machine:
 class Research:
     """The paper's other choices, each one arm of a study."""
 
-    masked_side: MaskedSide = setting("query", local=True, was="direction")
+    masked_side: MaskedSide = setting("query", local=True, keys="batch", was="direction")
     """Which side of the local task sees only a region; the paper masks the `key`."""
-    positives: Positives = setting("both", local=True, before="other")
+    positives: Positives = setting("both", local=True, keys="batch", before="other")
     """Which views a region must match: the other one, as in the paper, or its own too."""
-    recolour: bool = setting(True, local=True, before=False)
+    recolour: bool = setting(False, local=True, before=False)
     """Change the colours of a region once more, so that they do not give its own view away."""
     local_weight: float = setting(1.0, least=0, below=math.inf, local=True)
     """Weight λ of the local loss beside the global one, with --objective both."""
@@ -152,13 +162,13 @@ class Research:
     """Masked patches are dropped from the sequence, or set to zero as in the paper's code."""
     fusion: Fusion = setting("product", local=True)
     """How the attention rows of the layers become one map."""
-    temperature: float = setting(0.2, above=0, below=math.inf)
+    temperature: float = setting(0.1, above=0, below=math.inf)
     """Temperature τ of the contrastive loss."""
     momentum: float = setting(0.99, least=0, most=1)
     """First momentum of the key encoder; rises to 1 on a half cosine."""
-    hidden_dim: int = setting(4096, least=1)
+    hidden_dim: int = setting(4096, least=1, keys="batch")
     """Width of the projector and predictor."""
-    out_dim: int = setting(256, least=1)
+    out_dim: int = setting(256, least=1, keys="batch")
     """Length of the vectors that are contrasted."""
     freeze_patch_embed: bool = setting(False)
     """Keep the patch projection at its start, which steadies training from random weights."""
@@ -192,6 +202,9 @@ class TrainConfig(Research, Machine, Data, Task, Length, Start):
                     f"{as_flag(row.name, value)} is out of range; use {_range_in_words(row)}"
                 )
 
+        if self.keys == "bank" and self.masked_side == "key":
+            raise UserError("--masked-side key needs --keys batch: a bank has no views to mask")
+
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
 
@@ -215,14 +228,18 @@ def _range_in_words(row: Field[Any]) -> str:
     )
 
 
-def _settings_with(key: str) -> frozenset[str]:
-    return frozenset(row.name for row in fields(TrainConfig) if row.metadata[key])
+def _settings_with(key: str, value: object = True) -> frozenset[str]:
+    return frozenset(row.name for row in fields(TrainConfig) if row.metadata[key] == value)
 
 
 FREE_TO_CHANGE = _settings_with("free")
 """Settings that may differ when a run is resumed, without changing its result."""
 LOCAL_SETTINGS = _settings_with("local")
 """Settings of the local task alone: a run with the objective global does not depend on them."""
+BATCH_SETTINGS = _settings_with("keys", "batch")
+"""Settings on which only runs with the keys of a batch depend."""
+BANK_SETTINGS = _settings_with("keys", "bank")
+"""Settings on which only runs with a bank of keys depend."""
 OLD_NAMES: dict[str, str] = {
     row.metadata["was"]: row.name for row in fields(TrainConfig) if row.metadata["was"]
 }
@@ -252,7 +269,8 @@ def scratch(**changes: Any) -> TrainConfig:
         lr=1.5e-3,
         weight_decay=0.1,
         objective="both",
-        recolour=False,
+        keys="batch",
+        temperature=0.2,
         mask="pivotal",
         keep_ratio=0.25,
         freeze_patch_embed=True,
@@ -272,15 +290,21 @@ def paper(**changes: Any) -> TrainConfig:
         weight_decay=0.5,
         warmup=0.1,
         objective="both",
+        keys="batch",
+        temperature=0.2,
         masked_side="key",
         positives="other",
-        recolour=False,
         mask="pivotal",
         keep_ratio=0.3,
         mask_mode="zero",
         min_crop=0.08,
     )
     return _changed(base, changes)
+
+
+def with_batch_keys(config: TrainConfig) -> TrainConfig:
+    """The config with the paper's contrast; regions in other colours, so that these do not tell."""
+    return replace(config, keys="batch", temperature=0.2, recolour=True)
 
 
 def _changed(base: TrainConfig, changes: dict[str, Any]) -> TrainConfig:

@@ -4,6 +4,7 @@ RUN/
   config.json      every setting resolved, number of steps, versions, fingerprint of the photographs
   log.jsonl        loss, speed and health, one line every few steps
   skipped.jsonl    photographs that could not be read, and why
+  neighbours.safetensors   who is whose neighbour to the start, with `--keys bank`
   start/           the untouched starting encoder     } each a timm directory: config.json and
   encoder/         the student, what `load` gives      } model.safetensors; open it with
   momentum/        the momentum encoder                } timm.create_model("local-dir:RUN/encoder")
@@ -88,6 +89,10 @@ class Run:
         return self.path / "start"
 
     @property
+    def neighbours_file(self) -> Path:
+        return self.path / "neighbours.safetensors"
+
+    @property
     def encoder(self) -> Path:
         return self.path / "encoder"
 
@@ -117,7 +122,8 @@ class Run:
 
     def foreign_files(self) -> list[Path]:
         """Files that lodisc did not write; a start that was killed leaves only its own."""
-        ours = (".", "config.json.", self.skipped_file.name, self.start.name)
+        names = [self.skipped_file.name, self.neighbours_file.name, self.start.name]
+        ours = (".", "config.json.", *names)
         return [path for path in self.path.iterdir() if not path.name.startswith(ours)]
 
     @cached_property

@@ -27,13 +27,14 @@ LAYERS: list[list[set[str]]] = [
     [{"photo_encoder"}, {"html"}],
     [{"training"}],
     [{"encoders"}],
-    [{"data"}, {"finches"}, {"method"}, {"run"}, {"vectors"}],
+    [{"data"}, {"finches"}, {"method"}, {"run"}],
+    [{"vectors"}],
     [{"files"}],
     [{"config", "console", "device", "errors"}],
 ]
 # What these may import besides themselves: of other packages, and of lodisc.
 MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
-    "method": ({"torch", "timm"}, set()),
+    "method": ({"torch", "timm"}, {"vectors"}),
     "vectors": ({"numpy", "torch", "scipy", "sklearn", "threadpoolctl", "umap"}, {"errors"}),
 }
 HTTP = {"fastapi", "starlette", "uvicorn"}

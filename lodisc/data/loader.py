@@ -6,6 +6,7 @@ the same for any number of workers and after a resume.
 
 import signal
 from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 from hashlib import blake2b
 from itertools import chain, islice
 from typing import Any, NamedTuple
@@ -22,9 +23,26 @@ from lodisc.data.views import CENTRE_SCALE, centre_view, two_views
 from lodisc.errors import UserError
 
 
+@lru_cache(maxsize=2)
 def epoch_order(count: int, *, seed: int, epoch: int) -> list[int]:
     """The order of the photographs in one epoch."""
     return np.random.default_rng([seed, epoch]).permutation(count).tolist()
+
+
+def places_of(
+    step: int, *, count: int, seed: int, batch_size: int, rank: int = 0, world: int = 1
+) -> list[tuple[int, int]]:
+    """Epoch and index of each of `count` photographs in this process's share of a step's batch.
+
+    The last, incomplete batch of an epoch is dropped.
+    """
+    share = batch_size // world
+    epoch, batch = divmod(step, count // batch_size)
+    first = batch * batch_size + rank * share
+    return [
+        (epoch, index)
+        for index in epoch_order(count, seed=seed, epoch=epoch)[first : first + share]
+    ]
 
 
 def training_batches(
@@ -44,26 +62,26 @@ def training_batches(
     """Yield this process's share of the batch of each step: bytes [2, batch_size / world, 3, S, S].
 
     The first axis holds the two views, and with `recolour` both again in other colours. A batch of
-    all processes holds `batch_size` photographs. The last, incomplete batch of an epoch is dropped.
+    all processes holds `batch_size` photographs.
     Raises `UserError` when a photograph can no longer be read.
     """
-    share = batch_size // world
-    per_epoch = len(photos) // batch_size
-    assert per_epoch > 0 and batch_size % world == 0
+    assert len(photos) >= batch_size and batch_size % world == 0
 
-    def indices() -> Iterator[list[tuple[int, int]]]:
-        order, order_epoch = [], -1
+    def places() -> Iterator[list[tuple[int, int]]]:
         for step in steps:
-            epoch, batch = divmod(step, per_epoch)
-            if epoch != order_epoch:
-                order, order_epoch = epoch_order(len(photos), seed=seed, epoch=epoch), epoch
-            first = batch * batch_size + rank * share
-            yield [(epoch, index) for index in order[first : first + share]]
+            yield places_of(
+                step,
+                count=len(photos),
+                seed=seed,
+                batch_size=batch_size,
+                rank=rank,
+                world=world,
+            )
 
     dataset = _TwoViews(
         photos, seed=seed, image_size=image_size, min_crop=min_crop, recolour=recolour
     )
-    for views in _load(dataset, indices(), _stack_views, workers=workers, pin_memory=pin_memory):
+    for views in _load(dataset, places(), _stack_views, workers=workers, pin_memory=pin_memory):
         if isinstance(views, Unreadable):
             raise UserError(f"{views}; put the photograph back, or start a new run without it")
         yield views

@@ -1,1 +1,1 @@
-"""The method: a step of global-local contrastive learning, in torch and timm alone."""
+"""The method: a step of global-local contrastive learning; of lodisc it knows `vectors` alone."""

@@ -73,16 +73,34 @@ class Encoder(nn.Module):
         """
         return self._features(images_B3SS, keep_BK=keep_BK)
 
-    def forward_with_attention(self, images_B3SS: Tensor) -> tuple[Tensor, Tensor]:
+    def forward_with_attention(
+        self, images_B3SS: Tensor, *, keep_BK: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         """The features [B, D] and, from the same pass, the attention rows [B, L, P] in fp32.
 
         Row l is that of the [CLS] query in layer l: softmax over all tokens, averaged over heads,
-        restricted to the patch keys. The rows carry no gradient.
+        restricted to the patch keys, of which there are K with `keep_BK`. The rows carry no
+        gradient.
         """
         with AttentionRows() as attention:
-            features_BD = self._features(images_B3SS)
+            features_BD = self._features(images_B3SS, keep_BK=keep_BK)
         rows_BLT = torch.stack(attention.rows_BT, dim=1)
         return features_BD, rows_BLT[:, :, self.trunk.num_prefix_tokens :]
+
+    @property
+    def can_shift(self) -> bool:
+        """Whether the last norm has a bias, which `shift` moves."""
+        return getattr(self._last_norm, "bias", None) is not None
+
+    @torch.no_grad()
+    def shift(self, by_D: Tensor) -> None:
+        """Add a vector to all features, by the bias of the last norm: it costs nothing later."""
+        self._last_norm.bias += by_D.to(self._last_norm.bias)
+
+    @property
+    def _last_norm(self) -> Any:
+        pooled = self.trunk.fc_norm
+        return self.trunk.norm if isinstance(pooled, nn.Identity) else pooled
 
     def patch_features(self, images_B3SS: Tensor) -> Tensor:
         """The features [B, P, D] of all patches after the last layer and its norm, row by row."""

@@ -35,7 +35,6 @@ P patches, D vector.
 from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass
-from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -111,16 +110,10 @@ class LoDisc(nn.Module):
         self.masked_side, self.positives = masked_side, positives
         self.temperature, self.gather = temperature, gather
 
-    @torch.no_grad()
     def update_momentum(self, momentum: float) -> None:
         """θ_k ← m·θ_k + (1 − m)·θ_q; call it once before every step."""
-        for slow, fast in (
-            (self.momentum_encoder, self.encoder),
-            (self.momentum_projector, self.projector),
-        ):
-            torch._foreach_lerp_(
-                list(slow.parameters()), [p.detach() for p in fast.parameters()], 1 - momentum
-            )
+        follow(self.momentum_encoder, self.encoder, momentum)
+        follow(self.momentum_projector, self.projector, momentum)
 
     def forward(self, views_VB3SS: Tensor, *, noise_VBP: Tensor) -> Step:
         """The losses of two views of the same photographs [2, B, 3, S, S].
@@ -132,24 +125,26 @@ class LoDisc(nn.Module):
         with masked queries. With masked queries and `local`, the student sees only regions.
         Masks at random follow `noise_VBP`, uniform random numbers [2, B, P] on the CPU.
         """
-        images, recoloured = self._normalised(views_VB3SS)
+        images, recoloured = whole_and_recoloured(self.encoder, views_VB3SS)
         k, rows = self._whole_keys(images)
-        see_region = partial(
-            self.regions.features, views=recoloured, rows=rows, noise_VBP=noise_VBP
-        )
+
+        def see_region(encoder: Encoder) -> Tensor:
+            cut = self.regions.cut(encoder, recoloured, rows=rows, noise_VBP=noise_VBP)
+            return by_view(encoder(cut.images, keep_BK=cut.keep_BK))
+
         loss_global = loss_local = torch.zeros((), device=images.device)
         if not self._sees_regions_only:
-            features = _by_view(self.encoder(images))
+            features = by_view(self.encoder(images))
             q = self.predictor(self.projector(features))
         if self.objective != "local":
             loss_global = global_loss(q, k, ctr=self._ctr)
         if self._region_is_on("query"):
-            region_features = _by_view(see_region(self.encoder))
+            region_features = see_region(self.encoder)
             q_l = self.predictor(self.projector(region_features))
             loss_local = self._over_positives(masked_query_loss, q_l, k)
         if self._region_is_on("key"):
             with torch.no_grad():
-                k_l = self.momentum_projector(_by_view(see_region(self.momentum_encoder)))
+                k_l = self.momentum_projector(see_region(self.momentum_encoder))
             loss_local = self._over_positives(masked_key_loss, q, k_l)
         if self._sees_regions_only:
             features, q = region_features, q_l
@@ -175,18 +170,11 @@ class LoDisc(nn.Module):
     def _ctr(self, q_BD: Tensor, k_BD: Tensor) -> Tensor:
         return info_nce(q_BD, k_BD, temperature=self.temperature, gather=self.gather)
 
-    def _normalised(self, views_VB3SS: Tensor) -> tuple[Tensor, Tensor]:
-        """Both views [2·B, 3, S, S], and the images that regions are cut from."""
-        images = self.encoder.normalise(views_VB3SS[:2].flatten(0, 1))
-        if len(views_VB3SS) == 2:
-            return images, images
-        return images, self.encoder.normalise(views_VB3SS[2:].flatten(0, 1))
-
     @torch.no_grad()
     def _whole_keys(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """k = f_k(x) and k' = f_k(x') [2, B, D], and the attention rows [2·B, L, P]."""
         features, rows = self.momentum_encoder.forward_with_attention(images)
-        keys_VBD = self.momentum_projector(_by_view(features))
+        keys_VBD = self.momentum_projector(by_view(features))
         if self.attention_from == "student":
             _, rows = self.encoder.forward_with_attention(images)
         return keys_VBD, rows
@@ -199,6 +187,22 @@ class LoDisc(nn.Module):
         return self.objective == "local" and self.masked_side == "query"
 
 
-def _by_view(features: Tensor) -> Tensor:
+@torch.no_grad()
+def follow(slow: nn.Module, fast: nn.Module, momentum: float) -> None:
+    """θ_k ← m·θ_k + (1 − m)·θ_q for all parameters of two modules of one shape."""
+    torch._foreach_lerp_(
+        list(slow.parameters()), [p.detach() for p in fast.parameters()], 1 - momentum
+    )
+
+
+def whole_and_recoloured(encoder: Encoder, views_VB3SS: Tensor) -> tuple[Tensor, Tensor]:
+    """Both views, normalised [2·B, 3, S, S], and the images that regions are cut from."""
+    images = encoder.normalise(views_VB3SS[:2].flatten(0, 1))
+    if len(views_VB3SS) == 2:
+        return images, images
+    return images, encoder.normalise(views_VB3SS[2:].flatten(0, 1))
+
+
+def by_view(features: Tensor) -> Tensor:
     """[2·B, D] to [2, B, D]."""
     return features.unflatten(0, (2, -1))

@@ -55,3 +55,28 @@ def masked_query_loss(q_l_VND: Tensor, k_VND: Tensor, *, ctr: Ctr) -> Tensor:
     """Our default, f sees the region: L_l = ctr(q_l, k') + ctr(q'_l, k)."""
     (q_l, q_l_prime), (k, k_prime) = q_l_VND, k_VND
     return ctr(q_l, k_prime) + ctr(q_l_prime, k)
+
+
+def neighbour_loss(
+    query_BD: Tensor,
+    positive_BKD: Tensor,
+    negative_MD: Tensor,
+    *,
+    is_positive_BK: Tensor,
+    is_negative_BM: Tensor,
+    temperature: float,
+) -> Tensor:
+    """Each query must match each of its positives before all of its negatives.
+
+    1/B · Σ_i mean_{p ∈ P(i)} −log( exp(q_i·p/τ) / (exp(q_i·p/τ) + Σ_{n ∈ N(i)} exp(q_i·n/τ)) ),
+    all of unit length. No positive is among the negatives of its query. Every query needs a
+    positive.
+    """
+    with torch.autocast(query_BD.device.type, enabled=False):
+        logits_BK = torch.einsum("bd,bkd->bk", query_BD, positive_BKD) / temperature
+        logits_BM = query_BD @ negative_MD.T / temperature
+        lowest = torch.finfo(logits_BM.dtype).min
+        against_B1 = logits_BM.masked_fill(~is_negative_BM, lowest).logsumexp(dim=1, keepdim=True)
+        losses_BK = torch.logaddexp(logits_BK, against_B1) - logits_BK
+    losses_B = (losses_BK * is_positive_BK).sum(dim=1) / is_positive_BK.sum(dim=1)
+    return losses_B.mean()

@@ -4,11 +4,21 @@ Axes: V views, B photographs, L layers, P patches, K kept patches, S side in pix
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from torch import Tensor
 
 from lodisc.method.encoder import Encoder
 from lodisc.method.masking import FUSIONS, choose_patches, zero_patches
+
+
+class Cut(NamedTuple):
+    """Regions as an encoder takes them."""
+
+    images: Tensor
+    """Normalised images [V·B, 3, S, S]."""
+    keep_BK: Tensor | None
+    """The patches that stay in the sequence; None for all of them."""
 
 
 @dataclass(frozen=True)
@@ -24,10 +34,13 @@ class Regions:
     mode: str
     """`drop` removes the other patches from the sequence; `zero` sets their pixels to 0."""
 
-    def features(
-        self, encoder: Encoder, views: Tensor, *, rows: Tensor, noise_VBP: Tensor
-    ) -> Tensor:
-        """The features [V·B, D] of the regions of normalised views [V·B, 3, S, S].
+    @property
+    def follow_attention(self) -> bool:
+        """Whether the choice of patches depends on attention."""
+        return self.mask in ("pivotal", "least")
+
+    def cut(self, encoder: Encoder, views: Tensor, *, rows: Tensor, noise_VBP: Tensor) -> Cut:
+        """The regions of normalised views [V·B, 3, S, S].
 
         `rows` [V·B, L, P] is the attention to the views. Masks at random follow `noise_VBP`.
         """
@@ -39,5 +52,5 @@ class Regions:
             noise_BP=noise_VBP.flatten(0, 1),
         )
         if self.mode == "zero":
-            return encoder(zero_patches(views, keep, grid=encoder.grid))
-        return encoder(views, keep_BK=keep)
+            return Cut(zero_patches(views, keep, grid=encoder.grid), None)
+        return Cut(views, keep)

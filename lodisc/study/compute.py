@@ -1,6 +1,5 @@
 """Equal operations: every arm gets the floating-point operations of the base config."""
 
-import math
 from dataclasses import replace
 
 import torch
@@ -9,6 +8,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from lodisc.config import TrainConfig
 from lodisc.encoders import build_encoder
+from lodisc.method.neighbours import mine
 from lodisc.study.design import Arms
 from lodisc.training.distributed import Processes
 from lodisc.training.learner import Learner
@@ -20,11 +20,15 @@ def operations(config: TrainConfig) -> int:
     Includes encoders, heads, loss and backward pass.
     """
     encoder = build_encoder(config.encoder, image_size=config.image_size, args=config.encoder_args)
-    model = Learner(encoder, config, Processes(0, 1, torch.device("cpu"))).model
+    neighbourhood = None
+    if config.keys == "bank":
+        neighbourhood = mine(torch.eye(2, encoder.dim), neighbours=config.neighbours, spared=0)
+    world = Processes(0, 1, torch.device("cpu"))
+    learner = Learner(encoder, replace(config, batch_size=2), world, neighbourhood=neighbourhood)
     views = torch.zeros(2, 2, 3, config.image_size, config.image_size, dtype=torch.uint8)
     # The counter ignores the fused attention kernels of the CPU, so the plain one is used.
     with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):
-        model(views, noise_VBP=torch.zeros(2, 2, math.prod(encoder.grid))).loss.backward()
+        learner.loss(views, step=0).loss.backward()
     return counter.get_total_flops()
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from lodisc.config import TrainConfig
+from lodisc.config import TrainConfig, with_batch_keys
 
 Arms = dict[str, TrainConfig]
 """What is trained, by name; seeds and equal operations are added when the study runs."""
@@ -13,6 +13,11 @@ BASELINE = "global"
 
 RECOGNITION = {"rank1": "Rank-1", "map": "mAP", "linear": "linear", "knn": "kNN"}
 FOCUS = {"part": "on the part", "object": "on the object", "part_covered": "part covered"}
+
+
+def global_only(base: TrainConfig) -> TrainConfig:
+    """The base as instance discrimination, MoCo v3: global only, with the keys of a batch."""
+    return replace(with_batch_keys(base), objective="global")
 
 
 def with_regions(base: TrainConfig) -> TrainConfig:

@@ -22,7 +22,14 @@ import torch
 from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
-from lodisc.config import FREE_TO_CHANGE, LOCAL_SETTINGS, OLD_NAMES, TrainConfig
+from lodisc.config import (
+    BANK_SETTINGS,
+    BATCH_SETTINGS,
+    FREE_TO_CHANGE,
+    LOCAL_SETTINGS,
+    OLD_NAMES,
+    TrainConfig,
+)
 from lodisc.data.sources import find_photos, fingerprint, training_photos
 from lodisc.encoders import save_tensors
 from lodisc.errors import UserError
@@ -199,8 +206,9 @@ class Runs:
 
 def _without_unused_settings(config: TrainConfig) -> TrainConfig:
     """The config with unused settings at their defaults: global only has no local task."""
-    defaults = {name: getattr(TrainConfig(), name) for name in LOCAL_SETTINGS}
-    return replace(config, **defaults) if config.objective == "global" else config
+    unused = LOCAL_SETTINGS if config.objective == "global" else frozenset[str]()
+    unused |= BATCH_SETTINGS if config.keys == "bank" else BANK_SETTINGS
+    return replace(config, **{name: getattr(TrainConfig(), name) for name in unused})
 
 
 def _digest(settings: object) -> str:

@@ -6,8 +6,16 @@ To add a study, write a function that returns its arms, and an entry in `STUDIES
 from dataclasses import replace
 from typing import get_args
 
-from lodisc.config import Fusion, Mask, MaskedSide, Positives, TrainConfig
-from lodisc.study.design import BASELINE, FOCUS, RECOGNITION, Arms, Study, with_regions
+from lodisc.config import Fusion, Mask, MaskedSide, Positives, TrainConfig, with_batch_keys
+from lodisc.study.design import (
+    BASELINE,
+    FOCUS,
+    RECOGNITION,
+    Arms,
+    Study,
+    global_only,
+    with_regions,
+)
 
 RATIOS = (0.1, 0.25, 0.5, 0.75, 0.9)
 SHORTER = {"a quarter": 0.25, "half": 0.5}
@@ -15,15 +23,16 @@ SELF_SUPERVISED, PATCH = "vit_small_patch16_224.dino", 16
 
 
 def branches(base: TrainConfig) -> Arms:
-    """Global only, local only, and both with several weights λ of the local loss."""
+    """Local only, both with several weights λ of the local loss, and whole views of a bank."""
     both = replace(base, objective="both")
+    whole = {"whole": replace(base, objective="global")} if base.keys == "bank" else {}
     weights = {
         f"both, λ {factor * base.local_weight:.2g}": replace(
             both, local_weight=factor * base.local_weight
         )
         for factor in (1 / 3, 3)
     }
-    return {"local": replace(base, objective="local"), "both": both, **weights}
+    return {**whole, "local": replace(base, objective="local"), "both": both, **weights}
 
 
 def masks(base: TrainConfig) -> Arms:
@@ -44,10 +53,11 @@ def attention(base: TrainConfig) -> Arms:
 
 
 def masked_side(base: TrainConfig) -> Arms:
-    """Which side of the local task is masked, and which views a region must find."""
+    """Which side of the local task is masked, and which views of a batch a region must find."""
+    base = with_batch_keys(with_regions(base))
     return {
         f"masked {side}, {'both views' if positives == 'both' else 'other view'}": replace(
-            with_regions(base), masked_side=side, positives=positives
+            base, masked_side=side, positives=positives
         )
         for side in get_args(MaskedSide)
         for positives in get_args(Positives)
@@ -64,7 +74,7 @@ def focus(base: TrainConfig) -> Arms:
     shorter = {
         f"{config.objective}, {name}": replace(config, epochs=base.epochs * share)
         for name, share in SHORTER.items()
-        for config in (replace(base, objective="global"), regions)
+        for config in (global_only(base), regions)
     }
     return {**shorter, regions.objective: regions}
 
@@ -78,19 +88,20 @@ def start(base: TrainConfig) -> Arms:
     )
     return {
         regions.objective: regions,
-        "global, self-supervised": replace(self_supervised, objective="global"),
+        "global, self-supervised": global_only(self_supervised),
         f"{regions.objective}, self-supervised": replace(
             self_supervised, objective=regions.objective
         ),
-        "global, random": replace(base, init="none", objective="global"),
+        "global, random": replace(global_only(base), init="none"),
         f"{regions.objective}, random": replace(regions, init="none"),
     }
 
 
 def variants(base: TrainConfig) -> Arms:
-    """The recipe, and the task of the paper: both branches, keys masked to pivotal patches."""
+    """The recipe, its contrast of a batch, and the paper's task with its pivotal masked keys."""
+    batch = with_batch_keys(base)
     paper = replace(
-        base,
+        batch,
         objective="both",
         masked_side="key",
         positives="other",
@@ -99,7 +110,15 @@ def variants(base: TrainConfig) -> Arms:
         keep_ratio=0.3,
         mask_mode="zero",
     )
-    return {"recipe": base, "paper": paper}
+    return {"recipe": base, "batch": batch, "paper": paper}
+
+
+def neighbours(base: TrainConfig) -> Arms:
+    """How many neighbours match, down to none but the photograph itself, and what is spared."""
+    base = replace(base, keys="bank", masked_side="query")
+    counts = {f"{count} nearest": replace(base, neighbours=count) for count in (5, 10, 20)}
+    nothing_spared = replace(base, neighbours=10, spared=0.0)
+    return {"none": replace(base, neighbours=0), **counts, "10, nothing spared": nothing_spared}
 
 
 def against_its_own(arm: str) -> str | None:
@@ -142,6 +161,9 @@ STUDIES: dict[str, Study] = {
         arms=start,
         metrics=RECOGNITION,
         against=against_its_own,
+    ),
+    "neighbours": Study(
+        question="What do neighbours add, and what is spared?", arms=neighbours, metrics=RECOGNITION
     ),
     "variants": Study(
         question="What do the recipe and the paper's variant gain?",

@@ -16,7 +16,7 @@ from lodisc.evaluation.interval import EstimateEntry
 from lodisc.evaluation.paired import difference, mean_metric, stacked
 from lodisc.files import read_json, write_json
 from lodisc.study.compute import of_equal_compute
-from lodisc.study.design import BASELINE, Arms, Study
+from lodisc.study.design import BASELINE, Arms, Study, global_only
 from lodisc.study.plot import draw
 from lodisc.study.result import ArmResult, StudyResult
 from lodisc.study.runs import Runs
@@ -55,9 +55,7 @@ def study(
         epochs=_epochs(base, runs.training_size),
         image_size=base.image_size or training_size(base.encoder, base.encoder_args),
     )
-    configs = of_equal_compute(
-        {BASELINE: replace(base, objective="global"), **question.arms(base)}, base
-    )
+    configs = of_equal_compute({BASELINE: global_only(base), **question.arms(base)}, base)
     configs = _choose_arms(runs, question, configs, arms, seeds)
     configs, left_out = _train(runs, question, configs, seeds)
     result = StudyResult(

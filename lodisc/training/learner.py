@@ -7,46 +7,41 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from lodisc.config import TrainConfig
+from lodisc.data.loader import places_of
 from lodisc.device import autocast
 from lodisc.errors import UserError
+from lodisc.method.bank import BankLoDisc
 from lodisc.method.encoder import Encoder
 from lodisc.method.lodisc import LoDisc, Step
+from lodisc.method.neighbours import Neighbourhood
 from lodisc.method.regions import Regions
 from lodisc.training import optim
 from lodisc.training.distributed import AllReduceSum, Processes
 
 BAD_STEPS = 5
+MOST_OTHERS = 16384
+"""So many photographs of the bank, drawn at random in each step, may be negatives."""
 CURE = "lower --lr or use --precision fp32, with another --out"
 
 
 class Learner:
     """LoDisc on the device of this process, in step with the other processes."""
 
-    def __init__(self, encoder: Encoder, config: TrainConfig, world: Processes) -> None:
-        self.config, self.world = config, world
+    def __init__(
+        self,
+        encoder: Encoder,
+        config: TrainConfig,
+        world: Processes,
+        *,
+        neighbourhood: Neighbourhood | None = None,
+    ) -> None:
+        """With a `neighbourhood`, the learner contrasts a bank of its photographs."""
+        self.config, self.world, self.neighbourhood = config, world, neighbourhood
         self.bad_steps = 0
         if config.freeze_patch_embed:
             encoder.trunk.patch_embed.requires_grad_(False)
         torch.manual_seed(config.seed)
-        self.model = LoDisc(
-            encoder,
-            regions=Regions(
-                mask=config.mask,
-                keep_ratio=config.keep_ratio,
-                fusion=config.fusion,
-                mode=config.mask_mode,
-            ),
-            objective=config.objective,
-            local_weight=config.local_weight,
-            masked_side=config.masked_side,
-            positives=config.positives,
-            attention_from=config.attention_from,
-            temperature=config.temperature,
-            hidden_dim=config.hidden_dim,
-            out_dim=config.out_dim,
-            gather=world.gather,
-            all_reduce=AllReduceSum.apply if world.size > 1 else None,
-        ).to(world.device)
+        self.model = self._model(encoder).to(world.device)
         self.optimiser = optim.adamw(self.model, weight_decay=config.weight_decay)
         self.learning = [
             parameter for parameter in self.model.parameters() if parameter.requires_grad
@@ -71,9 +66,7 @@ class Learner:
         momentum = optim.momentum(step, steps=steps, start=config.momentum)
         self.model.update_momentum(momentum)
         with autocast(config.precision, self.world.device):
-            result: Step = self.forward(
-                views_VB3SS.to(self.world.device, non_blocking=True), noise_VBP=self._noise(step)
-            )
+            result = self.loss(views_VB3SS, step=step)
         self.optimiser.zero_grad(set_to_none=True)
         result.loss.backward()
         norm = nn.utils.clip_grad_norm_(self.learning, config.grad_clip, foreach=True)
@@ -88,6 +81,15 @@ class Learner:
         loss, loss_global, loss_local = losses.tolist()
         metrics = {"loss": loss, "loss_global": loss_global, "loss_local": loss_local}
         return result, {**metrics, "lr": rate, "momentum": momentum, "gradient_norm": norm.item()}
+
+    def loss(self, views_VB3SS: Tensor, *, step: int) -> Step:
+        """What the method computes from the batch of a step."""
+        result: Step = self.forward(
+            views_VB3SS.to(self.world.device, non_blocking=True),
+            noise_VBP=self._noise(step),
+            **self._places(step),
+        )
+        return result
 
     @torch.no_grad()
     def require_finite(self) -> None:
@@ -124,14 +126,76 @@ class Learner:
             {"state": state, "param_groups": self.optimiser.state_dict()["param_groups"]}
         )
 
+    def _model(self, encoder: Encoder) -> LoDisc | BankLoDisc:
+        config, world = self.config, self.world
+        regions = Regions(
+            mask=config.mask,
+            keep_ratio=config.keep_ratio,
+            fusion=config.fusion,
+            mode=config.mask_mode,
+        )
+        if self.neighbourhood is not None:
+            return BankLoDisc(
+                encoder,
+                neighbourhood=self.neighbourhood.to(world.device),
+                regions=regions,
+                objective=config.objective,
+                local_weight=config.local_weight,
+                attention_from=config.attention_from,
+                temperature=config.temperature,
+                gather=world.gather,
+            )
+        return LoDisc(
+            encoder,
+            regions=regions,
+            objective=config.objective,
+            local_weight=config.local_weight,
+            masked_side=config.masked_side,
+            positives=config.positives,
+            attention_from=config.attention_from,
+            temperature=config.temperature,
+            hidden_dim=config.hidden_dim,
+            out_dim=config.out_dim,
+            gather=world.gather,
+            all_reduce=AllReduceSum.apply if world.size > 1 else None,
+        )
+
+    def _places(self, step: int) -> dict[str, Tensor]:
+        """Where the photographs of this process and their negatives are in the bank, if any."""
+        if self.neighbourhood is None:
+            return {}
+        count = len(self.neighbourhood)
+        places = places_of(
+            step,
+            count=count,
+            seed=self.config.seed,
+            batch_size=self.config.batch_size,
+            rank=self.world.rank,
+            world=self.world.size,
+        )
+        others_M = torch.arange(count)
+        if count > MOST_OTHERS:
+            others_M = torch.randperm(count, generator=self._generator(step))[:MOST_OTHERS]
+        photos_B = torch.tensor([index for _, index in places])
+        return {
+            "photos_B": photos_B.to(self.world.device),
+            "others_M": others_M.to(self.world.device),
+        }
+
+    def _generator(self, step: int) -> torch.Generator:
+        """The same in all processes."""
+        return torch.Generator().manual_seed((self.config.seed * 1_000_003 + step) * 1024)
+
     def _noise(self, step: int) -> Tensor:
         """Random numbers [2, B, P] for the masks of this process's photographs.
 
         Those of a photograph are the same, however many processes there are.
         """
-        generator = torch.Generator().manual_seed((self.config.seed * 1_000_003 + step) * 1024)
         noise_VBP = torch.rand(
-            2, self.config.batch_size, math.prod(self.model.encoder.grid), generator=generator
+            2,
+            self.config.batch_size,
+            math.prod(self.model.encoder.grid),
+            generator=self._generator(step),
         )
         return noise_VBP.chunk(self.world.size, dim=1)[self.world.rank]
 

@@ -23,6 +23,7 @@ from lodisc.training import health
 from lodisc.training.checkpoint import last_checkpoint, save_checkpoint
 from lodisc.training.distributed import Processes, processes
 from lodisc.training.learner import Learner
+from lodisc.training.neighbours import run_neighbourhood
 from lodisc.training.prepare import (
     begin_run,
     image_size_of,
@@ -66,8 +67,17 @@ def run_training(data: Path, out: Path, config: TrainConfig) -> Path:
         with locked(out, busy=busy) if world.is_first else nullcontext():
             photos = readable_photos(data, run, config, world)
             encoder = starting_encoder(run, config, world)
-            steps = begin_run(data, run, config, world, photos=photos, encoder=encoder)
-            learner = Learner(encoder, config, world)
+            neighbourhood = run_neighbourhood(run, config, world, photos=photos, encoder=encoder)
+            steps = begin_run(
+                data,
+                run,
+                config,
+                world,
+                photos=photos,
+                encoder=encoder,
+                neighbourhood=neighbourhood,
+            )
+            learner = Learner(encoder, config, world, neighbourhood=neighbourhood)
             _Training(run, config, world, photos=photos, learner=learner, steps=steps).train()
     return out
 

@@ -33,6 +33,7 @@ from lodisc.encoders import (
 )
 from lodisc.errors import UserError
 from lodisc.method.encoder import Encoder
+from lodisc.method.neighbours import Neighbourhood
 from lodisc.run import GONE, Run
 from lodisc.training.checkpoint import versions
 from lodisc.training.distributed import Processes
@@ -160,6 +161,7 @@ def begin_run(
     *,
     photos: list[Photo],
     encoder: Encoder,
+    neighbourhood: Neighbourhood | None,
 ) -> int:
     """Write down a new run, or compare with the existing one; returns the number of steps.
 
@@ -178,7 +180,7 @@ def begin_run(
         save_encoder(encoder, run.start)
     world.wait()
     if config.minutes:
-        steps = world.from_first(_steps_in_time(run, config, world, photos))
+        steps = world.from_first(_steps_in_time(run, config, world, photos, neighbourhood))
     else:
         steps = world.from_first(steps_of_epochs(config, len(photos)))
     if world.is_first:
@@ -254,9 +256,15 @@ def steps_of_epochs(config: TrainConfig, photos: int) -> int:
     return max(1, round(config.epochs * per_epoch))
 
 
-def _steps_in_time(run: Run, config: TrainConfig, world: Processes, photos: list[Photo]) -> int:
+def _steps_in_time(
+    run: Run,
+    config: TrainConfig,
+    world: Processes,
+    photos: list[Photo],
+    neighbourhood: Neighbourhood | None,
+) -> int:
     """How many steps fit in `--minutes`, measured by a few steps of another learner."""
-    learner = Learner(load_encoder(run.start), config, world)
+    learner = Learner(load_encoder(run.start), config, world, neighbourhood=neighbourhood)
     started_at = 0.0
     batches = run_batches(photos, config, world, range(CALIBRATION_STEPS + 1))
     for number, views in enumerate(batches):

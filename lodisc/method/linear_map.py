@@ -1,0 +1,77 @@
+"""A linear map of frozen features that brings neighbours together, learnt in seconds.
+
+With it the share of photographs to spare is found: the one whose map makes neighbour lists agree
+most, on photographs that it has not learnt from.
+
+Axes: N photographs, D features, B photographs of a step.
+"""
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from lodisc.method.losses import neighbour_loss
+from lodisc.method.neighbours import Neighbourhood, mine
+from lodisc.vectors.neighbours import overlap
+
+STEPS, BATCH, RATE, TEMPERATURE = 150, 256, 2e-3, 0.1
+SHARES = (0.0, 0.003, 0.01, 0.03, 0.1, 0.2)
+MOST = 4096
+"""So many photographs, drawn at random, are enough to find the share."""
+
+
+def learn_map(neighbourhood: Neighbourhood, *, seed: int) -> Tensor:
+    """A matrix [D, D] by which the mined vectors are multiplied; it starts as the identity.
+
+    The loss is `losses.neighbour_loss`, with AdamW and a half cosine.
+    """
+    vectors_ND = neighbourhood.vectors_ND
+    generator = torch.Generator().manual_seed(seed)
+    map_DD = torch.eye(vectors_ND.shape[1], requires_grad=True)
+    optimiser = torch.optim.AdamW([map_DD], lr=RATE, weight_decay=0.01)
+    for step in range(STEPS):
+        order_N = torch.randperm(len(vectors_ND), generator=generator)
+        photos_B, others_M = order_N[:BATCH], order_N[:MOST]
+        mapped_ND = F.normalize(vectors_ND @ map_DD, dim=1)
+        positives_BK, is_real_BK = neighbourhood.positives(photos_B)
+        is_real_BK[:, 0] = False  # a vector is its own at any map
+        has_neighbour_B = is_real_BK.any(dim=1)
+        if not has_neighbour_B.any():
+            continue
+        loss = neighbour_loss(
+            mapped_ND[photos_B][has_neighbour_B],
+            mapped_ND[positives_BK[has_neighbour_B]],
+            mapped_ND[others_M],
+            is_positive_BK=is_real_BK[has_neighbour_B],
+            is_negative_BM=neighbourhood.negatives(photos_B, others_M)[has_neighbour_B],
+            temperature=TEMPERATURE,
+        )
+        for group in optimiser.param_groups:
+            group["lr"] = RATE * (1 + math.cos(math.pi * step / STEPS)) / 2
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    return map_DD.detach()
+
+
+def share_to_spare(
+    features_ND: Tensor, *, neighbours: int, seed: int, advance: Callable[[], None] = lambda: None
+) -> float:
+    """The share of `SHARES` whose map makes neighbour lists overlap most; it needs no labels.
+
+    Maps are learnt from half of the photographs, and the overlap is that of the other half.
+    `advance` is called after each map.
+    """
+    order_N = torch.randperm(len(features_ND), generator=torch.Generator().manual_seed(seed))
+    learnt_H, held_out_H = order_N[:MOST].chunk(2)
+    overlaps = {}
+    for share in SHARES:
+        neighbourhood = mine(features_ND[learnt_H], neighbours=neighbours, spared=share)
+        map_DD = learn_map(neighbourhood, seed=seed)
+        mapped_HD = (features_ND[held_out_H] - neighbourhood.mean_D) @ map_DD
+        overlaps[share] = overlap(F.normalize(mapped_HD, dim=1))
+        advance()
+    return max(overlaps, key=lambda share: overlaps[share])

@@ -1,0 +1,74 @@
+"""Nearest neighbours among photographs: mutual ones, smoothing over them, agreement of their lists.
+
+Axes: N photographs, D features, B photographs of a block, K neighbours.
+"""
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+NEIGHBOURS = 10
+_BLOCK = 1 << 24  # similarities at a time: 64 MB
+
+
+def nearest_others(units_ND: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """Rows [N, K] of the `count` most similar other photographs, best first, and their cosines.
+
+    `units_ND` have length 1. K is smaller than `count` if there are fewer photographs.
+    """
+    count = min(count, len(units_ND) - 1)
+    rows, cosines = [], []
+    for similarity_BN in similarities_to_others(units_ND):
+        best = similarity_BN.topk(count, dim=1)
+        rows.append(best.indices)
+        cosines.append(best.values)
+    return torch.cat(rows), torch.cat(cosines)
+
+
+def similarities_to_others(units_ND: Tensor) -> Iterator[Tensor]:
+    """The cosines [B, N] of the photographs, a block at a time; -1 with themselves."""
+    for rows_B in torch.arange(len(units_ND)).split(max(1, _BLOCK // max(1, len(units_ND)))):
+        similarity_BN = units_ND[rows_B] @ units_ND.T
+        similarity_BN[torch.arange(len(rows_B)), rows_B] = -1
+        yield similarity_BN
+
+
+def mutual_neighbours(units_ND: Tensor, count: int = NEIGHBOURS) -> Tensor:
+    """The nearest others of each photograph that have it among their own nearest, [N, K].
+
+    -1 stands in the place of those that do not.
+    """
+    rows_NK, _ = nearest_others(units_ND, count)
+    own_N11 = torch.arange(len(rows_NK))[:, None, None]
+    is_mutual_NK = (rows_NK[rows_NK] == own_N11).any(dim=2)
+    return rows_NK.masked_fill(~is_mutual_NK, -1)
+
+
+def smoothed(vectors_ND: Tensor, *, count: int = 5, power: float = 3) -> Tensor:
+    """Each vector averaged with its `count` nearest, weights cos³; rows of length 1.
+
+    y_i = x_i + Σ_{j ∈ kNN(i)} max(0, x_i·x_j)^power · x_j over the weights' sum, x of length 1.
+    """
+    units_ND = F.normalize(vectors_ND.float(), dim=1)
+    rows_NK, cosines_NK = nearest_others(units_ND, count)
+    weights_NK = cosines_NK.clamp_min(0) ** power
+    summed_ND = units_ND.clone()
+    for rows_N, weights_N in zip(rows_NK.T, weights_NK.T, strict=True):
+        summed_ND += weights_N[:, None] * units_ND[rows_N]
+    return F.normalize(summed_ND, dim=1)
+
+
+def overlap(units_ND: Tensor, count: int = NEIGHBOURS) -> float:
+    """How far photographs agree with their nearest about who is near, from 0 to 1.
+
+    Of a photograph and each of its `count` nearest: the share of the `count` nearest that both
+    have; the mean over all. It needs no labels.
+    """
+    rows_NK, _ = nearest_others(units_ND, count)
+    shared = [
+        (rows_NK[neighbour_N][:, :, None] == rows_NK[:, None, :]).any(dim=2).float().mean()
+        for neighbour_N in rows_NK.T
+    ]
+    return float(torch.stack(shared).mean())
