@@ -77,11 +77,11 @@ class BankLoDisc(nn.Module):
                 self.encoder, recoloured, rows=self._rows(whole), noise_VBP=noise_VBP
             )
             features, rows = self.encoder.forward_with_attention(cut.images, keep_BK=cut.keep_BK)
-            queries = F.normalize(features.float(), dim=1)
+            queries = unit(features)
             loss_local = self._loss(queries, photos_B, others_M)
         if self.objective != "local":
             features, rows = self.encoder.forward_with_attention(whole)
-            queries = F.normalize(features.float(), dim=1)
+            queries = unit(features)
             loss_global = self._loss(queries, photos_B, others_M)
         weight = {"global": 0.0, "local": 1.0, "both": self.local_weight}[self.objective]
         keys_BD = self.bank_ND[photos_B]
@@ -126,3 +126,9 @@ class BankLoDisc(nn.Module):
         moved_BD = F.normalize(KEPT * self.bank_ND[photos_B] + (1 - KEPT) * seen_BD, dim=1)
         is_finite_B1 = moved_BD.isfinite().all(dim=1, keepdim=True)
         self.bank_ND[photos_B] = torch.where(is_finite_B1, moved_BD, self.bank_ND[photos_B])
+
+
+def unit(features_BD: Tensor) -> Tensor:
+    """Features of unit length, in fp32 or better."""
+    exact = torch.promote_types(features_BD.dtype, torch.float32)
+    return F.normalize(features_BD.to(exact), dim=1)

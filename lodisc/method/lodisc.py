@@ -15,16 +15,17 @@ Setting by setting; the values are those of lodisc/config.py:
 | setting        | paper       | recipe paper | default (adapt) | why: pages of docs/results |
 |----------------|-------------|--------------|-----------------|----------------------------|
 | objective      | both        | both         | local           | default.md, branches.md    |
+| keys           | batch       | batch        | bank            | `method/bank.py`           |
 | masked_side    | key         | key          | query           | masked-side.md             |
 | positives      | other       | other        | both            | masked-side.md             |
 | mask           | pivotal     | pivotal      | random          | masks.md                   |
 | keep_ratio     | 0.3 (code)  | 0.3          | 0.75            | keep-ratio.md              |
 | mask_mode      | zero (code) | zero         | drop            | a shorter pass: speed.md   |
-| recolour       | no          | False        | True            | recipe-history.md          |
+| recolour       | no          | False        | False           | recipe-history.md          |
 | fusion         | product     | product      | product         | attention.md               |
 | attention_from | momentum    | momentum     | momentum        | attention.md               |
 | local_weight   | 1           | 1.0          | 1.0             | branches.md                |
-| temperature    | 0.2         | 0.2          | 0.2             | as published               |
+| temperature    | 0.2         | 0.2          | 0.1             | suits a bank: default.md   |
 | momentum       | 0.99        | 0.99         | 0.99            | as published               |
 | min_crop       | 0.08        | 0.08         | 0.2             | suits small sets           |
 
@@ -67,9 +68,11 @@ class Step:
     queries_VBD: Tensor
     """h(f(·)) of the same views or regions."""
     keys_VBD: Tensor
-    """f_k of the whole views."""
+    """f_k of the whole views; of a bank, the key of each photograph for both of its views."""
     rows_BLP: Tensor
-    """[CLS] attention to the first view, which the masks `pivotal` and `least` go by."""
+    """[CLS] attention to the first view, which the masks `pivotal` and `least` go by; with a bank,
+    the student's attention to what it sees of that view.
+    """
 
 
 class LoDisc(nn.Module):

@@ -67,11 +67,13 @@ def mine(
     count = min(round(spared * len(vectors_ND)), len(vectors_ND) - 1)
     spared_from_N = torch.full((len(vectors_ND),), 2.0)
     if count:
-        least = [
-            block_BN.topk(count, dim=1).values[:, -1]
+        # Halfway between the last that is spared and the next: batches of other sizes round cosines
+        # otherwise.
+        edges = [
+            block_BN.topk(count + 1, dim=1).values[:, -2:].mean(dim=1)
             for block_BN in similarities_to_others(smooth_ND)
         ]
-        spared_from_N = torch.cat(least)
+        spared_from_N = torch.cat(edges)
     return Neighbourhood(
         vectors_ND=vectors_ND,
         mean_D=mean_D,

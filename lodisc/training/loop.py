@@ -29,6 +29,7 @@ from lodisc.training.prepare import (
     image_size_of,
     make_run_folder,
     readable_photos,
+    require_same_run,
     run_batches,
     starting_encoder,
 )
@@ -66,6 +67,7 @@ def run_training(data: Path, out: Path, config: TrainConfig) -> Path:
         world.wait()
         with locked(out, busy=busy) if world.is_first else nullcontext():
             photos = readable_photos(data, run, config, world)
+            require_same_run(data, run, config, photos)
             encoder = starting_encoder(run, config, world)
             neighbourhood = run_neighbourhood(run, config, world, photos=photos, encoder=encoder)
             steps = begin_run(

@@ -153,6 +153,18 @@ def starting_encoder(run: Run, config: TrainConfig, world: Processes) -> Encoder
     return encoder
 
 
+def require_same_run(data: Path, run: Run, config: TrainConfig, photos: list[Photo]) -> None:
+    """Raise `UserError` for an existing run with other settings, which it names, or photographs."""
+    if not run.has_begun:
+        return
+    _require_same_settings(run, config)
+    if run.config["data"]["fingerprint"] != fingerprint(photos):
+        raise UserError(
+            f"the photographs in {data} are not those that {run.path} was begun with; "
+            "use another --out"
+        )
+
+
 def begin_run(
     data: Path,
     run: Run,
@@ -163,18 +175,8 @@ def begin_run(
     encoder: Encoder,
     neighbourhood: Neighbourhood | None,
 ) -> int:
-    """Write down a new run, or compare with the existing one; returns the number of steps.
-
-    Raises `UserError` that names the first setting which differs.
-    """
-    mark = fingerprint(photos)
+    """Write down a new run; returns the number of steps, of an existing run those it has."""
     if run.has_begun:
-        _require_same(run, config)
-        if run.config["data"]["fingerprint"] != mark:
-            raise UserError(
-                f"the photographs in {data} are not those that {run.path} was begun with; "
-                "use another --out"
-            )
         return run.config["steps"]
     if world.is_first:
         save_encoder(encoder, run.start)
@@ -192,7 +194,7 @@ def begin_run(
                     "path": str(data.resolve()),
                     "photos": len(photos),
                     "skipped": len(run.skipped()),
-                    "fingerprint": mark,
+                    "fingerprint": fingerprint(photos),
                 },
                 "hardware": {
                     "device": str(world.device),
@@ -226,7 +228,7 @@ def run_batches(
     )
 
 
-def _require_same(run: Run, config: TrainConfig) -> None:
+def _require_same_settings(run: Run, config: TrainConfig) -> None:
     before = run.config["settings"]
     for name, without_effect in GONE.items():
         if before.get(name, without_effect) != without_effect:

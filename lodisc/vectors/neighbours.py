@@ -64,8 +64,10 @@ def overlap(units_ND: Tensor, count: int = NEIGHBOURS) -> float:
     """How far photographs agree with their nearest about who is near, from 0 to 1.
 
     Of a photograph and each of its `count` nearest: the share of the `count` nearest that both
-    have; the mean over all. It needs no labels.
+    have; the mean over all, 0 for a single photograph. It needs no labels.
     """
+    if len(units_ND) < 2:
+        return 0.0
     rows_NK, _ = nearest_others(units_ND, count)
     shared = [
         (rows_NK[neighbour_N][:, :, None] == rows_NK[:, None, :]).any(dim=2).float().mean()
