@@ -303,7 +303,12 @@ def paper(**changes: Any) -> TrainConfig:
 
 
 def with_batch_keys(config: TrainConfig) -> TrainConfig:
-    """The config with the paper's contrast; regions in other colours, so that these do not tell."""
+    """The config with the paper's contrast; regions in other colours, so that these do not tell.
+
+    One that has this contrast already comes back as it is.
+    """
+    if config.keys == "batch":
+        return config
     return replace(config, keys="batch", temperature=0.2, recolour=True)
 
 

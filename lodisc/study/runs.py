@@ -29,6 +29,7 @@ from lodisc.config import (
     LOCAL_SETTINGS,
     OLD_NAMES,
     TrainConfig,
+    with_batch_keys,
 )
 from lodisc.data.sources import find_photos, fingerprint, training_photos
 from lodisc.encoders import save_tensors
@@ -85,13 +86,15 @@ class Runs:
         """The folder of the run of a config.
 
         Its name has the objective and a digest of the data and of every setting that matters. The
-        digest uses the first names of settings, so that runs of older versions are found.
+        digest uses the first names of settings and, with the keys of a batch, only settings from
+        before there was a bank, so that runs of older versions are found.
         """
         first_names = {new: old for old, new in OLD_NAMES.items()}
+        newer = {"keys", *BANK_SETTINGS} if config.keys == "batch" else set[str]()
         settings = {
             first_names.get(name, name): value
             for name, value in _without_unused_settings(config).to_dict().items()
-            if name not in FREE_TO_CHANGE | {"seed"}
+            if name not in FREE_TO_CHANGE | {"seed"} | newer
         }
         digest = _digest({**settings, "init": _identity(config.init), "data": self.fingerprint})
         return self.out / "runs" / f"{config.objective}-{digest}" / f"seed-{config.seed}"
@@ -205,10 +208,11 @@ class Runs:
 
 
 def _without_unused_settings(config: TrainConfig) -> TrainConfig:
-    """The config with unused settings at their defaults: global only has no local task."""
+    """The config with unused settings at defaults: without a local task, or heads, or a bank."""
     unused = LOCAL_SETTINGS if config.objective == "global" else frozenset[str]()
     unused |= BATCH_SETTINGS if config.keys == "bank" else BANK_SETTINGS
-    return replace(config, **{name: getattr(TrainConfig(), name) for name in unused})
+    defaults = with_batch_keys(TrainConfig()) if config.keys == "batch" else TrainConfig()
+    return replace(config, **{name: getattr(defaults, name) for name in unused})
 
 
 def _digest(settings: object) -> str:

@@ -110,7 +110,8 @@ def variants(base: TrainConfig) -> Arms:
         keep_ratio=0.3,
         mask_mode="zero",
     )
-    return {"recipe": base, "batch": batch, "paper": paper}
+    contrast = {"batch": batch} if base.keys == "bank" else {}
+    return {"recipe": base, **contrast, "paper": paper}
 
 
 def neighbours(base: TrainConfig) -> Arms:
