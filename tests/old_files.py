@@ -19,7 +19,7 @@ from lodisc.cli import main
 
 FINCH = "train/amber_finch/0000.jpg"
 
-# The settings of the runs, under their names in this version.
+# The settings of the runs, under their names in this version, and the defaults of theirs.
 TINY: dict[str, Any] = {
     "encoder": "vit_tiny_patch16_224",
     "encoder_args": {"depth": 2, "embed_dim": 16, "num_heads": 2, "patch_size": 8},
@@ -31,6 +31,9 @@ TINY: dict[str, Any] = {
     "precision": "fp32",
     "workers": 0,
     "device": "cpu",
+    "keys": "batch",
+    "temperature": 0.2,
+    "recolour": True,
 }
 SETTINGS: dict[str, Any] = {
     **TINY,
@@ -63,12 +66,13 @@ def flags(settings: dict[str, Any]) -> list[str]:
     """Settings as words of the command line."""
     words = []
     for name, value in settings.items():
+        flag = name.replace("_", "-")
         values = (
             [word for pair in value.items() for word in pair]
             if isinstance(value, dict)
             else [value]
         )
-        words += [f"--{name.replace('_', '-')}", *map(str, values)]
+        words += [f"--{flag}"] if value is True else [f"--{flag}", *map(str, values)]
     return words
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from safetensors.torch import load_file
 
+from lodisc.config import as_flag
 from lodisc.files import read_json_lines
 
 TINY: dict[str, Any] = {
@@ -18,23 +19,20 @@ TINY: dict[str, Any] = {
     "batch_size": 4,
     "hidden_dim": 32,
     "out_dim": 16,
+    "spared": 0.1,
     "workers": 0,
     "log_every": 1,
     "precision": "fp32",
 }
 
 
+BATCH: dict[str, Any] = {"keys": "batch", "temperature": 0.2, "recolour": True}
+"""The contrast of a batch, as it was the default before there was a bank."""
+
+
 def flags(**settings: Any) -> list[str]:
     """Settings as words of the command line."""
-    words = []
-    for name, value in {**TINY, **settings}.items():
-        values = (
-            [word for pair in value.items() for word in pair]
-            if isinstance(value, dict)
-            else [value]
-        )
-        words += [f"--{name.replace('_', '-')}", *map(str, values)]
-    return words
+    return [word for row in {**TINY, **settings}.items() for word in as_flag(*row).split()]
 
 
 def command(*words: Any, **settings: Any) -> subprocess.Popen[str]:

@@ -32,6 +32,7 @@ TINY: dict[str, Any] = {
     "batch_size": 4,
     "hidden_dim": 32,
     "out_dim": 16,
+    "spared": 0.1,
     "workers": 0,
     "device": "cpu",
 }

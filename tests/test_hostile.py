@@ -105,7 +105,7 @@ def test_an_unknown_command_or_flag_is_a_mistake_of_its_own(
 def test_too_little_memory_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     data = collection(tmp_path / "data", per_label=6)
     status, out, messages = lodisc(
-        capsys, "train", data, "--out", tmp_path / "run", *flags(hidden_dim=10**6)
+        capsys, "train", data, "--out", tmp_path / "run", *flags(keys="batch", hidden_dim=10**6)
     )
     assert (
         status == 1

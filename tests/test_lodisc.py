@@ -284,7 +284,7 @@ def test_the_table_of_the_module_holds_the_values_of_the_recipes() -> None:
         for line in (lodisc.method.lodisc.__doc__ or "").splitlines()
         if line.startswith("| ") and not line.startswith("| setting")
     ]
-    assert len(cells) == 13
+    assert len(cells) == 14
     for name, _, published, default, _ in cells:
         assert published == str(getattr(paper(), name)), name
         assert default == str(getattr(TrainConfig(), name)), name

@@ -6,12 +6,13 @@ import os
 import signal
 from contextlib import nullcontext
 from pathlib import Path
+from typing import Any
 
 import pytest
 import timm
 import torch
 from photos import collection, encoded, texture, write
-from runs import TINY, last_state, logged_steps, run_command
+from runs import BATCH, TINY, last_state, logged_steps, run_command
 from safetensors.torch import load_file
 
 import lodisc
@@ -101,8 +102,9 @@ def test_the_same_seed_gives_the_same_run_with_any_number_of_workers(
     [
         {},
         {"objective": "both", "mask": "pivotal", "recolour": False},
-        {"objective": "both", "masked_side": "key", "mask_mode": "zero"},
         {"objective": "global"},
+        BATCH,
+        {**BATCH, "objective": "both", "masked_side": "key", "mask_mode": "zero"},
     ],
 )
 def test_a_run_stopped_by_an_error_goes_on_to_the_same_end(
@@ -232,40 +234,44 @@ def test_a_run_of_an_older_version_goes_on_without_the_settings_that_it_did_not_
     photos: Path, tmp_path: Path, caplog
 ) -> None:
     caplog.set_level("INFO", "lodisc")
-    path = (
-        train(photos, tmp_path / "run", epochs=1, positives="other", recolour=False) / "config.json"
-    )
+    settings: dict[str, Any] = {**BATCH, "epochs": 1, "spared": None}
+    before = {**settings, "positives": "other", "recolour": False}
+    path = train(photos, tmp_path / "run", **before) / "config.json"
     config = read_json(path)
     for name in [*NEWER, "split_seed"]:
         del config["settings"][name]
     config["settings"]["recipe"] = "parts"
     write_json(path, config)
-    train(photos, tmp_path / "run", epochs=1, positives="other", recolour=False)
+    train(photos, tmp_path / "run", **before)
     assert "Nothing to do" in caplog.text
     with pytest.raises(
         ValueError,
         match="begun with --positives other --no-recolour, "
         "not --positives both --recolour; use that",
     ):
+        train(photos, tmp_path / "run", **settings)
+    with pytest.raises(ValueError, match="begun with --keys batch .*, not --keys bank "):
         train(photos, tmp_path / "run", epochs=1)
+    assert not (tmp_path / "run" / "neighbours.safetensors").exists()
 
 
 def test_a_run_with_the_old_names_of_settings_goes_on_and_loads(
     photos: Path, tmp_path: Path, caplog
 ) -> None:
     caplog.set_level("INFO", "lodisc")
-    path = train(photos, tmp_path / "run", epochs=1, masked_side="key") / "config.json"
+    settings: dict[str, Any] = {**BATCH, "epochs": 1, "masked_side": "key"}
+    path = train(photos, tmp_path / "run", **settings) / "config.json"
     config = read_json(path)
     for old, name in OLD_NAMES.items():
         config["settings"][old] = config["settings"].pop(name)
     assert config["settings"].items() >= {"direction": "key", "attention": "momentum"}.items()
     write_json(path, config)
-    train(photos, tmp_path / "run", epochs=1, masked_side="key")
+    train(photos, tmp_path / "run", **settings)
     assert "Nothing to do" in caplog.text
     assert Run.open(tmp_path / "run").config["settings"]["masked_side"] == "key"
     assert lodisc.load(tmp_path / "run").dim == 32
     with pytest.raises(UserError, match="begun with --masked-side key, not --masked-side query"):
-        train(photos, tmp_path / "run", epochs=1)
+        train(photos, tmp_path / "run", **BATCH, epochs=1)
 
 
 @pytest.mark.parametrize(
@@ -332,6 +338,9 @@ def test_other_photographs_are_refused(photos: Path, tmp_path: Path) -> None:
         ({"init": "gone.safetensors"}, "no such weights file"),
         ({"encoder": "resnet18", "encoder_args": {}}, "--encoder resnet18"),
         ({"recipe": "magic"}, "no recipe 'magic'"),
+        ({"masked_side": "key"}, "--masked-side key needs --keys batch"),
+        ({"spared": 1.0}, "--spared 1.0 is out of range"),
+        ({"neighbours": -1}, "--neighbours -1 is out of range"),
         (
             {"init": "timm", "encoder_args": {}},
             "give a file with --init PATH.safetensors, "
@@ -438,11 +447,14 @@ def test_two_trainings_do_not_share_a_folder(photos: Path, tmp_path: Path) -> No
         train(photos, run)
 
 
-def test_minutes_become_steps_that_a_second_call_keeps(photos: Path, tmp_path: Path) -> None:
-    run = train(photos, tmp_path / "run", minutes=0.02)
+@pytest.mark.parametrize("keys", ["bank", "batch"])
+def test_minutes_become_steps_that_a_second_call_keeps(
+    photos: Path, tmp_path: Path, keys: str
+) -> None:
+    run = train(photos, tmp_path / "run", keys=keys, minutes=0.02)
     steps = json.loads((run / "config.json").read_text())["steps"]
     assert logged_steps(run)[-1] == steps
-    train(photos, run, minutes=0.05)
+    train(photos, run, keys=keys, minutes=0.05)
     assert logged_steps(run)[-1] == steps
 
 
@@ -518,6 +530,7 @@ def test_the_paper_recipe_is_as_published() -> None:
         "lr": 1e-3,
         "weight_decay": 0.5,
         "objective": "both",
+        "keys": "batch",
         "local_weight": 1.0,
         "masked_side": "key",
         "positives": "other",
