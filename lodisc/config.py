@@ -20,7 +20,8 @@ MaskMode = Literal["drop", "zero"]
 Fusion = Literal["product", "mean", "last", "rollout"]
 Precision = Literal["auto", "bf16", "fp32"]
 Keys = Literal["batch", "bank"]
-Recipe = Literal["adapt", "scratch", "paper"]
+Recipe = Literal["adapt", "map", "scratch", "paper"]
+Tune = Literal["encoder", "map"]
 
 
 def setting(
@@ -61,7 +62,7 @@ class Start:
     """Recipe, encoder and starting weights."""
 
     recipe: Recipe = setting("adapt")
-    """adapt: few epochs from pretrained weights; scratch: many from random ones; paper."""
+    """adapt: few epochs from pretrained weights; map: seconds; scratch: from random ones; paper."""
     encoder: str = setting("deit_tiny_patch16_224")
     """A timm vision transformer with a [CLS] token."""
     encoder_args: dict[str, int] = setting({}, least=0)
@@ -98,6 +99,8 @@ class Length:
 class Task:
     """What is asked of the encoder."""
 
+    tune: Tune = setting("encoder", before="encoder")
+    """What learns: the encoder, or a linear map of its frozen features, which takes seconds."""
     objective: Objective = setting("local")
     """Contrast whole photographs (global), regions of them with whole ones (local), or both."""
     mask: Mask = setting("random", local=True)
@@ -202,6 +205,11 @@ class TrainConfig(Research, Machine, Data, Task, Length, Start):
                     f"{as_flag(row.name, value)} is out of range; use {_range_in_words(row)}"
                 )
 
+        if self.tune == "map" and (self.keys == "batch" or self.epochs or self.minutes):
+            raise UserError(
+                "--tune map learns from the neighbours in a bank, in a fixed number of steps; "
+                "leave --keys batch, --epochs and --minutes out"
+            )
         if self.keys == "bank" and self.masked_side == "key":
             raise UserError("--masked-side key needs --keys batch: a bank has no views to mask")
 
@@ -259,6 +267,11 @@ def adapt(**changes: Any) -> TrainConfig:
     return _changed(TrainConfig(recipe="adapt"), changes)
 
 
+def tune_map(**changes: Any) -> TrainConfig:
+    """A linear map of the frozen features of pretrained weights, learnt in seconds."""
+    return _changed(TrainConfig(recipe="map", tune="map"), changes)
+
+
 def scratch(**changes: Any) -> TrainConfig:
     """Many epochs from random weights by both branches, with the patch projection frozen."""
     base = TrainConfig(
@@ -312,7 +325,7 @@ def _changed(base: TrainConfig, changes: dict[str, Any]) -> TrainConfig:
     return replace(base, **changes)
 
 
-RECIPES = {"adapt": adapt, "scratch": scratch, "paper": paper}
+RECIPES = {"adapt": adapt, "map": tune_map, "scratch": scratch, "paper": paper}
 
 
 def as_flag(name: str, value: object) -> str:

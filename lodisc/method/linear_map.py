@@ -23,10 +23,13 @@ MOST = 4096
 """So many photographs, drawn at random, are enough to find the share."""
 
 
-def learn_map(neighbourhood: Neighbourhood, *, seed: int) -> Tensor:
+def learn_map(
+    neighbourhood: Neighbourhood, *, seed: int, log: Callable[[int, float], None] = lambda *_: None
+) -> Tensor:
     """A matrix [D, D] by which the mined vectors are multiplied; it starts as the identity.
 
-    The loss is `losses.neighbour_loss`, with AdamW and a half cosine.
+    The loss is `losses.neighbour_loss`, with AdamW and a half cosine. `log` takes the number of
+    every step, from 1 on, and its loss.
     """
     vectors_ND = neighbourhood.vectors_ND
     generator = torch.Generator().manual_seed(seed)
@@ -35,16 +38,19 @@ def learn_map(neighbourhood: Neighbourhood, *, seed: int) -> Tensor:
     for step in range(STEPS):
         order_N = torch.randperm(len(vectors_ND), generator=generator)
         photos_B, others_M = order_N[:BATCH], order_N[:MOST]
-        mapped_ND = F.normalize(vectors_ND @ map_DD, dim=1)
         positives_BK, is_real_BK = neighbourhood.positives(photos_B)
         is_real_BK[:, 0] = False  # a vector is its own at any map
         has_neighbour_B = is_real_BK.any(dim=1)
         if not has_neighbour_B.any():
             continue
+        query_BD, positive_BKD, other_MD = (
+            F.normalize(vectors_ND[rows] @ map_DD, dim=-1)
+            for rows in (photos_B[has_neighbour_B], positives_BK[has_neighbour_B], others_M)
+        )
         loss = neighbour_loss(
-            mapped_ND[photos_B][has_neighbour_B],
-            mapped_ND[positives_BK[has_neighbour_B]],
-            mapped_ND[others_M],
+            query_BD,
+            positive_BKD,
+            other_MD,
             is_positive_BK=is_real_BK[has_neighbour_B],
             is_negative_BM=neighbourhood.negatives(photos_B, others_M)[has_neighbour_B],
             temperature=TEMPERATURE,
@@ -54,6 +60,7 @@ def learn_map(neighbourhood: Neighbourhood, *, seed: int) -> Tensor:
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
+        log(step + 1, loss.item())
     return map_DD.detach()
 
 

@@ -32,6 +32,7 @@ from lodisc.encoders import (
     training_size,
 )
 from lodisc.errors import UserError
+from lodisc.method import linear_map
 from lodisc.method.encoder import Encoder
 from lodisc.method.neighbours import Neighbourhood
 from lodisc.run import GONE, Run
@@ -250,6 +251,8 @@ def _require_same(run: Run, config: TrainConfig) -> None:
 
 def steps_of_epochs(config: TrainConfig, photos: int) -> int:
     """The number of steps when `--minutes` does not set it."""
+    if config.tune == "map":
+        return linear_map.STEPS
     per_epoch = photos // config.batch_size
     if config.epochs is None:
         return max(DEFAULT_EPOCHS * per_epoch, LEAST_STEPS)
