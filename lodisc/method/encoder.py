@@ -100,8 +100,9 @@ class Encoder(nn.Module):
     @torch.no_grad()
     def map_features(self, map_DD: Tensor) -> None:
         """Multiply all features by a matrix from the right: it becomes the trunk's head."""
-        head = nn.Linear(self.dim, self.dim, bias=False, device=self.mean.device)
+        head = nn.Linear(self.dim, self.dim, device=self.mean.device)  # timm wants a bias
         head.weight.copy_(map_DD.T)
+        head.bias.zero_()
         self.trunk.num_classes, self.trunk.head = self.dim, head
 
     @property
