@@ -21,6 +21,12 @@ STEPS, BATCH, RATE, TEMPERATURE = 150, 256, 2e-3, 0.1
 SHARES = (0.0, 0.003, 0.01, 0.03, 0.1, 0.2)
 MOST = 4096
 """So many photographs, drawn at random, are enough to find the share."""
+TRUSTED = 0.3
+"""The least overlap of neighbour lists at which neighbours count as of one kind.
+
+It is 0.19 for cars, where 12 % of mutual neighbours are of one kind, and 0.35 to 0.45 for birds,
+monkeys and objects, where 82 to 98 % are: training photographs, DeiT-Ti at 224 pixels.
+"""
 
 
 def learn_map(
@@ -62,6 +68,13 @@ def learn_map(
         optimiser.step()
         log(step + 1, loss.item())
     return map_DD.detach()
+
+
+def are_trusted(features_ND: Tensor, *, seed: int) -> bool:
+    """Whether neighbours agree enough about who is near to be taken for one kind."""
+    order_N = torch.randperm(len(features_ND), generator=torch.Generator().manual_seed(seed))
+    drawn_ND = features_ND[order_N[:MOST]]
+    return overlap(F.normalize(drawn_ND - drawn_ND.mean(dim=0), dim=1)) >= TRUSTED
 
 
 def share_to_spare(
