@@ -78,7 +78,7 @@ class Length:
     """How long to learn, and in what steps."""
 
     epochs: float | None = setting(None, above=0, below=math.inf)
-    """How often every photograph is seen; by default 4 times, and for at least 224 steps."""
+    """How often every photograph is seen; by default twice, and for at least 112 steps."""
     minutes: float | None = setting(None, above=0, below=math.inf, free=True)
     """Train for about this long instead of a number of epochs."""
     batch_size: int = setting(64, least=2)
@@ -101,11 +101,11 @@ class Task:
 
     tune: Tune = setting("encoder", before="encoder")
     """What learns: the encoder, or a linear map of its frozen features, which takes seconds."""
-    objective: Objective = setting("local")
+    objective: Objective = setting("both")
     """Contrast whole photographs (global), regions of them with whole ones (local), or both."""
-    mask: Mask = setting("random", local=True)
-    """Which patches a region keeps; the paper's are `pivotal`, those with the most attention."""
-    keep_ratio: float = setting(0.75, above=0, most=1, local=True)
+    mask: Mask = setting("pivotal", local=True)
+    """Which patches a region keeps; `pivotal` are those with the most attention."""
+    keep_ratio: float = setting(0.3, above=0, most=1, local=True)
     """Share ρ of the patches that the local task keeps."""
     keys: Keys = setting("bank", before="batch")
     """Contrast a bank of all photographs, where neighbours match, or the paper's batch."""
