@@ -20,7 +20,8 @@ MaskMode = Literal["drop", "zero"]
 Fusion = Literal["product", "mean", "last", "rollout"]
 Precision = Literal["auto", "bf16", "fp32"]
 Keys = Literal["batch", "bank"]
-Recipe = Literal["adapt", "scratch", "paper"]
+Recipe = Literal["adapt", "map", "scratch", "paper"]
+Tune = Literal["encoder", "map"]
 
 
 def setting(
@@ -61,7 +62,7 @@ class Start:
     """Recipe, encoder and starting weights."""
 
     recipe: Recipe = setting("adapt")
-    """adapt: few epochs from pretrained weights; scratch: many from random ones; paper."""
+    """adapt: few epochs from pretrained weights; map: seconds; scratch: from random ones; paper."""
     encoder: str = setting("deit_tiny_patch16_224")
     """A timm vision transformer with a [CLS] token."""
     encoder_args: dict[str, int] = setting({}, least=0)
@@ -77,7 +78,7 @@ class Length:
     """How long to learn, and in what steps."""
 
     epochs: float | None = setting(None, above=0, below=math.inf)
-    """How often every photograph is seen; by default 4 times, and for at least 224 steps."""
+    """How often every photograph is seen; by default twice, and for at least 112 steps."""
     minutes: float | None = setting(None, above=0, below=math.inf, free=True)
     """Train for about this long instead of a number of epochs."""
     batch_size: int = setting(64, least=2)
@@ -98,11 +99,13 @@ class Length:
 class Task:
     """What is asked of the encoder."""
 
-    objective: Objective = setting("local")
+    tune: Tune = setting("encoder", before="encoder")
+    """What learns: the encoder, or a linear map of its frozen features, which takes seconds."""
+    objective: Objective = setting("both")
     """Contrast whole photographs (global), regions of them with whole ones (local), or both."""
-    mask: Mask = setting("random", local=True)
-    """Which patches a region keeps; the paper's are `pivotal`, those with the most attention."""
-    keep_ratio: float = setting(0.75, above=0, most=1, local=True)
+    mask: Mask = setting("pivotal", local=True)
+    """Which patches a region keeps; `pivotal` are those with the most attention."""
+    keep_ratio: float = setting(0.3, above=0, most=1, local=True)
     """Share ρ of the patches that the local task keeps."""
     keys: Keys = setting("bank", before="batch")
     """Contrast a bank of all photographs, where neighbours match, or the paper's batch."""
@@ -202,6 +205,11 @@ class TrainConfig(Research, Machine, Data, Task, Length, Start):
                     f"{as_flag(row.name, value)} is out of range; use {_range_in_words(row)}"
                 )
 
+        if self.tune == "map" and (self.keys == "batch" or self.epochs or self.minutes):
+            raise UserError(
+                "--tune map learns from the neighbours in a bank, in a fixed number of steps; "
+                "leave --keys batch, --epochs and --minutes out"
+            )
         if self.keys == "bank" and self.masked_side == "key":
             raise UserError("--masked-side key needs --keys batch: a bank has no views to mask")
 
@@ -257,6 +265,11 @@ def require_new_names(names: Iterable[str]) -> None:
 def adapt(**changes: Any) -> TrainConfig:
     """Few epochs and a small learning rate from pretrained weights: the default."""
     return _changed(TrainConfig(recipe="adapt"), changes)
+
+
+def tune_map(**changes: Any) -> TrainConfig:
+    """A linear map of the frozen features of pretrained weights, learnt in seconds."""
+    return _changed(TrainConfig(recipe="map", tune="map"), changes)
 
 
 def scratch(**changes: Any) -> TrainConfig:
@@ -317,7 +330,7 @@ def _changed(base: TrainConfig, changes: dict[str, Any]) -> TrainConfig:
     return replace(base, **changes)
 
 
-RECIPES = {"adapt": adapt, "scratch": scratch, "paper": paper}
+RECIPES = {"adapt": adapt, "map": tune_map, "scratch": scratch, "paper": paper}
 
 
 def as_flag(name: str, value: object) -> str:

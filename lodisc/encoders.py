@@ -97,9 +97,13 @@ def build_encoder(
 def fill(encoder: Encoder, tensors: dict[str, Tensor]) -> None:
     """Load all tensors of an encoder, without a classifier; raises `UserError` if any does not fit.
 
-    Position embeddings and patch projections are resampled to the encoder's image size.
+    Position embeddings and patch projections are resampled to the encoder's image size. The head of
+    a mapped encoder is no classifier.
     """
-    tensors = {name: tensor for name, tensor in tensors.items() if not name.startswith(CLASSIFIERS)}
+    if not encoder.is_mapped:
+        tensors = {
+            name: tensor for name, tensor in tensors.items() if not name.startswith(CLASSIFIERS)
+        }
     resample = getattr(sys.modules[type(encoder.trunk).__module__], "checkpoint_filter_fn", None)
     try:
         fitted = resample(tensors, encoder.trunk) if resample else tensors
@@ -126,7 +130,7 @@ def save_encoder(encoder: Encoder, folder: Path) -> None:
     with replacing(folder / "model.safetensors", alone=True) as draft:
         save_tensors(encoder.trunk.state_dict(), draft)
     cfg = encoder.trunk.pretrained_cfg
-    size = encoder.image_size
+    size, outputs = encoder.image_size, encoder.dim if encoder.is_mapped else 0
     described = {
         key: cfg[key]
         for key in ("mean", "std", "interpolation", "crop_pct", "first_conv", "classifier")
@@ -136,14 +140,14 @@ def save_encoder(encoder: Encoder, folder: Path) -> None:
         folder / "config.json",
         {
             "architecture": encoder.name.split(".")[0],
-            "num_classes": 0,
+            "num_classes": outputs,
             "num_features": encoder.dim,
             "model_args": {**encoder.args, "img_size": size},
             "pretrained_cfg": {
                 **described,
                 "input_size": [3, size, size],
                 "fixed_input_size": True,
-                "num_classes": 0,
+                "num_classes": outputs,
                 "tag": "lodisc",
             },
         },
@@ -161,6 +165,8 @@ def load_encoder(folder: Path) -> Encoder:
     encoder.set_normalisation(
         mean=config["pretrained_cfg"]["mean"], std=config["pretrained_cfg"]["std"]
     )
+    if config["pretrained_cfg"].get("num_classes"):
+        encoder.map_features(torch.eye(encoder.dim))
     load_weights(encoder, folder / "model.safetensors")
     return encoder
 

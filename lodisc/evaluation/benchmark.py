@@ -20,7 +20,7 @@ from lodisc.evaluation.knn import knn
 from lodisc.evaluation.linear import linear
 from lodisc.evaluation.linear_paper import linear_paper
 from lodisc.evaluation.result import ArmMetrics, Evaluation, EvaluationSettings
-from lodisc.evaluation.retrieval import retrieval
+from lodisc.evaluation.retrieval import retrieval, smoothed_retrieval
 from lodisc.files import write_json
 from lodisc.photo_encoder import PhotoEncoder, load, load_start, load_start_at_own_size
 from lodisc.run import Run
@@ -37,6 +37,7 @@ class Measure(Protocol):
 
 PROTOCOLS: dict[str, Measure] = {
     "retrieval": retrieval,
+    "smoothed": smoothed_retrieval,
     "linear": linear,
     "linear_paper": linear_paper,
     "knn": knn,
@@ -44,7 +45,7 @@ PROTOCOLS: dict[str, Measure] = {
     "fewshot": fewshot,
 }
 DEFAULT_PROTOCOLS = ("retrieval", "linear", "knn", "clustering", "fewshot")
-WITHOUT_TRAIN = ("retrieval", "clustering")
+WITHOUT_TRAIN = ("retrieval", "smoothed", "clustering")
 
 OWN_SIZE = "start_at_own_size"
 """The arm of a run's start at the image size that its model was made for, where that is another."""
@@ -55,6 +56,8 @@ TITLES = {
     ("retrieval", "map"): "Retrieval mAP",
     ("retrieval", "r_precision"): "Retrieval R-prec.",
     ("retrieval", "map_at_r"): "Retrieval mAP@R",
+    ("smoothed", "rank1"): "Smoothed Rank-1",
+    ("smoothed", "map"): "Smoothed mAP",
     ("linear", "top1"): "Linear top-1",
     ("linear", "top5"): "Linear top-5",
     ("linear", "mean_class"): "Linear per class",

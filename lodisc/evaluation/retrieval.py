@@ -4,6 +4,7 @@ Axes: N photographs, D features, Q queries of a block, P positives of a query (p
 """
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -13,6 +14,7 @@ from lodisc.errors import UserError
 from lodisc.evaluation.features import Arm
 from lodisc.evaluation.interval import Estimate, mean_estimates
 from lodisc.vectors.logistic import unit
+from lodisc.vectors.neighbours import smoothed
 
 METRICS = ("rank1", "rank5", "map", "r_precision", "map_at_r")
 _BLOCK = 1 << 22  # similarities at a time: 16 MB and a few copies, which fit into the cache
@@ -32,6 +34,15 @@ def retrieval(arm: Arm, *, seed: int = 0) -> dict[str, Estimate]:
             "leave the protocol out"
         )
     return dict(zip(METRICS, mean_estimates(scores_NM[queries_N].numpy(), seed=seed), strict=True))
+
+
+def smoothed_retrieval(arm: Arm, *, seed: int = 0) -> dict[str, Estimate]:
+    """`retrieval` with each test vector averaged with its nearest, as `vectors.neighbours` does.
+
+    It shows how well whole collections sort, not how well one new photograph is recognised.
+    """
+    vectors_ND = smoothed(arm.test.vectors)
+    return retrieval(replace(arm, test=replace(arm.test, vectors=vectors_ND)), seed=seed)
 
 
 def retrieval_scores(vectors_ND: Tensor, labels_N: Tensor) -> Tensor:

@@ -97,6 +97,19 @@ class Encoder(nn.Module):
         """Add a vector to all features, by the bias of the last norm: it costs nothing later."""
         self._last_norm.bias += by_D.to(self._last_norm.bias)
 
+    @torch.no_grad()
+    def map_features(self, map_DD: Tensor) -> None:
+        """Multiply all features by a matrix from the right: it becomes the trunk's head."""
+        head = nn.Linear(self.dim, self.dim, device=self.mean.device)  # timm wants a bias
+        head.weight.copy_(map_DD.T)
+        head.bias.zero_()
+        self.trunk.num_classes, self.trunk.head = self.dim, head
+
+    @property
+    def is_mapped(self) -> bool:
+        """Whether the trunk has a head, of which the features come."""
+        return isinstance(self.trunk.head, nn.Linear)
+
     @property
     def _last_norm(self) -> Any:
         pooled = self.trunk.fc_norm
@@ -108,7 +121,7 @@ class Encoder(nn.Module):
         return self.trunk.fc_norm(tokens_BTD[:, self.trunk.num_prefix_tokens :])
 
     def _features(self, images_B3SS: Tensor, *, keep_BK: Tensor | None = None) -> Tensor:
-        return self.trunk.fc_norm(self._tokens(images_B3SS, keep_BK=keep_BK)[:, 0])
+        return self.trunk.head(self.trunk.fc_norm(self._tokens(images_B3SS, keep_BK=keep_BK)[:, 0]))
 
     def _tokens(self, images_B3SS: Tensor, *, keep_BK: Tensor | None = None) -> Tensor:
         self.patch_selector.keep_BK = keep_BK
@@ -140,7 +153,7 @@ class PatchSelector(nn.Module):
 def _require_vision_transformer(trunk: Any) -> None:
     name = type(trunk).__name__
     needed = ("blocks", "patch_embed", "patch_drop", "num_prefix_tokens", "forward_features")
-    missing = [part for part in (*needed, "fc_norm") if not hasattr(trunk, part)]
+    missing = [part for part in (*needed, "fc_norm", "head") if not hasattr(trunk, part)]
     if missing:
         raise ValueError(
             f"{name} is not a vision transformer that lodisc can use (no {missing[0]}); {ADVICE}"

@@ -26,6 +26,8 @@ MAIN: dict[Name, tuple[str, str]] = {
     ),
 }
 MORE: dict[Name, tuple[str, str]] = {
+    ("smoothed", "rank1"): ("Smoothed Rank-1", "Rank-1 of vectors averaged with their nearest"),
+    ("smoothed", "map"): ("Smoothed mAP", "mAP of vectors averaged with their nearest"),
     ("retrieval", "rank5"): ("Retrieval Rank-5", "one of the five nearest is of the same class"),
     ("retrieval", "r_precision"): (
         "Retrieval R-precision",

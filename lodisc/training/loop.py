@@ -23,6 +23,7 @@ from lodisc.training import health
 from lodisc.training.checkpoint import last_checkpoint, save_checkpoint
 from lodisc.training.distributed import Processes, processes
 from lodisc.training.learner import Learner
+from lodisc.training.linear_map import learn_run_map
 from lodisc.training.neighbours import run_neighbourhood
 from lodisc.training.prepare import (
     begin_run,
@@ -79,6 +80,11 @@ def run_training(data: Path, out: Path, config: TrainConfig) -> Path:
                 encoder=encoder,
                 neighbourhood=neighbourhood,
             )
+            if config.tune == "map":
+                if world.is_first and neighbourhood is not None:
+                    learn_run_map(run, config, encoder=encoder, neighbourhood=neighbourhood)
+                world.wait()
+                return out
             learner = Learner(encoder, config, world, neighbourhood=neighbourhood)
             _Training(run, config, world, photos=photos, learner=learner, steps=steps).train()
     return out

@@ -17,7 +17,7 @@ from lodisc.encoders import save_tensors
 from lodisc.errors import UserError
 from lodisc.files import replacing
 from lodisc.method.encoder import Encoder
-from lodisc.method.linear_map import SHARES, share_to_spare
+from lodisc.method.linear_map import SHARES, are_trusted, share_to_spare
 from lodisc.method.neighbours import Neighbourhood, mine
 from lodisc.run import Run
 from lodisc.training.distributed import Processes
@@ -61,22 +61,28 @@ def _mine(
     config: TrainConfig, world: Processes, *, photos: list[Photo], encoder: Encoder
 ) -> Neighbourhood:
     features_ND = _features(config, world, photos=photos, encoder=encoder)
-    share = config.spared
-    if share is None:
+    neighbours, share = config.neighbours, config.spared
+    if share is None and not are_trusted(features_ND, seed=config.seed):
+        neighbours, share = 0, 0.0
+        logger.info(
+            "Neighbours agree too little to be of one kind: each photograph matches itself alone."
+        )
+    elif share is None:
         with progress_bar() as progress:
             bar = progress.add_task("Finding what to spare", total=len(SHARES), note="")
             share = share_to_spare(
                 features_ND,
-                neighbours=config.neighbours,
+                neighbours=neighbours,
                 seed=config.seed,
                 advance=lambda: progress.advance(bar),
             )
-    found = mine(features_ND, neighbours=config.neighbours, spared=share, centred=encoder.can_shift)
-    mutual = (found.mutual_NK >= 0).sum(dim=1).float().mean().item()
-    logger.info(
-        f"Neighbours: {mutual:.1f} of a photograph's {config.neighbours} nearest name it too, "
-        f"on average; the {share:.1%} most alike are spared."
-    )
+    found = mine(features_ND, neighbours=neighbours, spared=share, centred=encoder.can_shift)
+    if neighbours:
+        mutual = (found.mutual_NK >= 0).sum(dim=1).float().mean().item()
+        logger.info(
+            f"Neighbours: {mutual:.1f} of a photograph's {neighbours} nearest name it too, "
+            f"on average; the {share:.1%} most alike are spared."
+        )
     return found
 
 

@@ -32,6 +32,7 @@ from lodisc.encoders import (
     training_size,
 )
 from lodisc.errors import UserError
+from lodisc.method import linear_map
 from lodisc.method.encoder import Encoder
 from lodisc.method.neighbours import Neighbourhood
 from lodisc.run import GONE, Run
@@ -42,7 +43,7 @@ from lodisc.training.learner import Learner
 logger = logging.getLogger("lodisc")
 
 CALIBRATION_STEPS = 4
-DEFAULT_EPOCHS, LEAST_STEPS = 4, 224
+DEFAULT_EPOCHS, LEAST_STEPS = 2, 112
 # Of the size that a model was made for. DeiT-Ti (224) finds 88 % of look-alike monkeys at 128
 # pixels, 66 % at 112 and 32 % at 96.
 SMALL = 0.55
@@ -252,6 +253,8 @@ def _require_same_settings(run: Run, config: TrainConfig) -> None:
 
 def steps_of_epochs(config: TrainConfig, photos: int) -> int:
     """The number of steps when `--minutes` does not set it."""
+    if config.tune == "map":
+        return linear_map.STEPS
     per_epoch = photos // config.batch_size
     if config.epochs is None:
         return max(DEFAULT_EPOCHS * per_epoch, LEAST_STEPS)
