@@ -29,7 +29,6 @@ from lodisc.config import (
     LOCAL_SETTINGS,
     OLD_NAMES,
     TrainConfig,
-    with_batch_keys,
 )
 from lodisc.data.sources import find_photos, fingerprint, training_photos
 from lodisc.encoders import save_tensors
@@ -40,12 +39,17 @@ from lodisc.evaluation.focus import focus_scores
 from lodisc.evaluation.paired import photo_scores
 from lodisc.files import replacing
 from lodisc.photo_encoder import PhotoEncoder, load, load_start, load_start_at_own_size
-from lodisc.run import Run
+from lodisc.run import NEWER, Run
 from lodisc.study.design import FOCUS
 from lodisc.study.result import ArmResult
 from lodisc.training.loop import run_training
 
 logger = logging.getLogger("lodisc")
+
+LATER_SETTINGS = ("tune", "keys", "neighbours", "spared")
+"""Settings that there were not yet when folders of runs got their names."""
+FIRST_DEFAULTS = {"mask": "random", "keep_ratio": 0.75, "recolour": True}
+"""Defaults that were others when folders of runs got their names."""
 
 Scores = Mapping[str, np.ndarray]
 
@@ -86,15 +90,15 @@ class Runs:
         """The folder of the run of a config.
 
         Its name has the objective and a digest of the data and of every setting that matters. The
-        digest uses the first names of settings and, with the keys of a batch, only settings from
-        before there was a bank, so that runs of older versions are found.
+        digest uses the first names of settings, and later settings only where they change what the
+        first versions did, so that runs of older versions are found.
         """
         first_names = {new: old for old, new in OLD_NAMES.items()}
-        newer = {"keys", *BANK_SETTINGS} if config.keys == "batch" else set[str]()
         settings = {
             first_names.get(name, name): value
             for name, value in _without_unused_settings(config).to_dict().items()
-            if name not in FREE_TO_CHANGE | {"seed"} | newer
+            if name not in FREE_TO_CHANGE | {"seed"}
+            and not (name in LATER_SETTINGS and value == NEWER[name])
         }
         digest = _digest({**settings, "init": _identity(config.init), "data": self.fingerprint})
         return self.out / "runs" / f"{config.objective}-{digest}" / f"seed-{config.seed}"
@@ -208,11 +212,11 @@ class Runs:
 
 
 def _without_unused_settings(config: TrainConfig) -> TrainConfig:
-    """The config with unused settings at defaults: without a local task, or heads, or a bank."""
+    """The config with the settings that it does not use at their first defaults."""
     unused = LOCAL_SETTINGS if config.objective == "global" else frozenset[str]()
     unused |= BATCH_SETTINGS if config.keys == "bank" else BANK_SETTINGS
-    defaults = with_batch_keys(TrainConfig()) if config.keys == "batch" else TrainConfig()
-    return replace(config, **{name: getattr(defaults, name) for name in unused})
+    defaults = TrainConfig().to_dict() | FIRST_DEFAULTS
+    return replace(config, **{name: defaults[name] for name in unused})
 
 
 def _digest(settings: object) -> str:
