@@ -28,10 +28,10 @@ def nearest_others(units_ND: Tensor, count: int) -> tuple[Tensor, Tensor]:
 
 
 def similarities_to_others(units_ND: Tensor) -> Iterator[Tensor]:
-    """The cosines [B, N] of the photographs, a block at a time; -1 with themselves."""
+    """The cosines [B, N] of the photographs, a block at a time; -2 with themselves."""
     for rows_B in torch.arange(len(units_ND)).split(max(1, _BLOCK // max(1, len(units_ND)))):
         similarity_BN = units_ND[rows_B] @ units_ND.T
-        similarity_BN[torch.arange(len(rows_B)), rows_B] = -1
+        similarity_BN[torch.arange(len(rows_B)), rows_B] = -2
         yield similarity_BN
 
 
