@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from lodisc.method.heads import ViewBatchNorm, predictor, projector
-from lodisc.method.losses import info_nce
+from lodisc.method.losses import info_nce, neighbour_loss
 from lodisc.training.optim import adamw, cosine, learning_rate, momentum
 
 
@@ -43,6 +43,70 @@ def test_keys_get_no_gradient() -> None:
     q, k = torch.randn(4, 8, requires_grad=True), torch.randn(4, 8, requires_grad=True)
     info_nce(q, k, temperature=0.2).backward()
     assert q.grad is not None and k.grad is None
+
+
+def neighbourly(
+    share_of_positives: float, share_of_negatives: float
+) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
+    """The tensors of a `neighbour_loss` of 5 queries, 3 positives and 7 others, and the queries."""
+    generator = torch.Generator().manual_seed(0)
+
+    def unit(*shape: int) -> torch.Tensor:
+        return nn.functional.normalize(torch.randn(*shape, 8, generator=generator), dim=-1)
+
+    query_BD = unit(5).requires_grad_()
+    is_positive_BK = torch.rand(5, 3, generator=generator) < share_of_positives
+    is_positive_BK[:, 0] = True
+    return {
+        "query_BD": query_BD,
+        "positive_BKD": unit(5, 3),
+        "negative_MD": unit(7),
+        "is_positive_BK": is_positive_BK,
+        "is_negative_BM": torch.rand(5, 7, generator=generator) < share_of_negatives,
+    }, query_BD
+
+
+@pytest.mark.parametrize("share_of_negatives", [0.0, 0.3, 1.0])
+@pytest.mark.parametrize("share_of_positives", [0.0, 0.5, 1.0])
+def test_neighbour_loss_equals_plain_loops(
+    share_of_positives: float, share_of_negatives: float
+) -> None:
+    tensors, query_BD = neighbourly(share_of_positives, share_of_negatives)
+    means = []
+    for i, query in enumerate(query_BD):
+        against = [
+            torch.exp(query @ tensors["negative_MD"][m] / 0.1)
+            for m in range(7)
+            if tensors["is_negative_BM"][i, m]
+        ]
+        terms = []
+        for k in range(3):
+            if tensors["is_positive_BK"][i, k]:
+                match = torch.exp(query @ tensors["positive_BKD"][i, k] / 0.1)
+                terms.append(-torch.log(match / (match + sum(against))))
+        means.append(sum(terms) / len(terms))
+    expected = torch.stack(means).mean()
+    (expected_BD,) = torch.autograd.grad(expected, query_BD)
+    loss = neighbour_loss(**tensors, temperature=0.1)
+    (gradient_BD,) = torch.autograd.grad(loss, query_BD)
+    torch.testing.assert_close(loss, expected, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(gradient_BD, expected_BD, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("temperature", [1e-3, 0.1])
+def test_a_query_without_negatives_loses_nothing(temperature: float) -> None:
+    """Every other photograph is a neighbour, or spared."""
+    tensors, query_BD = neighbourly(1.0, 0.0)
+    loss = neighbour_loss(**tensors, temperature=temperature)
+    loss.backward()
+    assert loss.item() == 0 and query_BD.grad is not None and not query_BD.grad.any()
+
+
+def test_neighbour_loss_is_exact_in_mixed_precision() -> None:
+    tensors, _ = neighbourly(0.5, 0.5)
+    with torch.autocast("cpu", torch.bfloat16):
+        mixed = neighbour_loss(**tensors, temperature=0.1)
+    assert torch.equal(mixed, neighbour_loss(**tensors, temperature=0.1))
 
 
 def test_batch_norm_equals_torch_in_each_view() -> None:
