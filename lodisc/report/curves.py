@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from markupsafe import Markup
 
 from lodisc.report.charts import Line, line_chart
+from lodisc.run import RunConfig
 
 
 class Curve(NamedTuple):
@@ -71,15 +72,24 @@ PLANS = (
 )
 
 
-def training_curves(settings: Mapping[str, Any], log: Sequence[Mapping[str, Any]]) -> list[Curve]:
-    """The curves of a run with these settings and this log, first the loss."""
-    return [_loss_curve(settings, log), *(_curve(plan, log) for plan in PLANS)]
+def training_curves(config: RunConfig, log: Sequence[Mapping[str, Any]]) -> list[Curve]:
+    """The curves of a run with this log, first the loss, which is all that a map has."""
+    is_map = config["settings"]["tune"] == "map"
+    return [_loss_curve(config, log), *(_curve(plan, log) for plan in PLANS if not is_map)]
 
 
-def _loss_curve(settings: Mapping[str, Any], log: Sequence[Mapping[str, Any]]) -> Curve:
-    """The loss of each branch, and that of a guess: two views, each asked for twice."""
-    chance = 4 * settings["temperature"] * math.log(settings["batch_size"])
+def _loss_curve(config: RunConfig, log: Sequence[Mapping[str, Any]]) -> Curve:
+    """The loss of each branch, and that of a guess.
+
+    A guess is among all photographs in a bank. In a batch, each of two views is asked for twice.
+    """
+    settings = config["settings"]
+    chance = math.log(config["data"]["photos"])
+    if settings["keys"] == "batch":
+        chance = 4 * settings["temperature"] * math.log(settings["batch_size"])
     losses = [LOSSES[name] for name in LOSSES if settings["objective"] in (name, "both")]
+    if settings["tune"] == "map":
+        losses = [("neighbours", "run", "loss")]
     lines = [_line(name, style, key, log) for name, style, key in losses]
     lines.append(Line("by chance", "dashed", [(entry["step"], chance) for entry in log]))
     sentence = "Should fall below chance, fast at first, and level off."

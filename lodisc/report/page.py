@@ -60,7 +60,7 @@ def write_report(run: str | Path, *, data: str | Path | None = None, device: str
         "focus": focus_table(evaluation) if evaluation else None,
         "evaluation": evaluation,
         "evaluate": f"lodisc evaluate {run} {config['data']['path']}",
-        "curves": training_curves(config["settings"], log),
+        "curves": training_curves(config, log),
         "settings": _settings(config["settings"]),
         "skipped": folder.skipped()[:REASONS],
         **_pictures(folder, data=data, device=device),
@@ -136,19 +136,37 @@ def _story(config: RunConfig, log: Log) -> list[str]:
         if step >= steps
         else f"{step:,} of {steps:,} steps are done, so the training is not complete"
     )
+    seen = (
+        f"The encoder {settings['encoder']} started from {start} and has seen {_exposure(epochs)}, "
+        f"at {settings['image_size']} pixels and without any label "
+        f"(recipe “{settings['recipe']}”). {progress}."
+    )
+    return [seen, _task(config)]
+
+
+def _task(config: RunConfig) -> str:
+    """What the run learns to do, in a sentence."""
+    settings, photographs = config["settings"], f"{config['data']['photos']:,} photographs"
+    if settings["tune"] == "map":
+        return (
+            "The encoder is frozen. A linear map of its features learns to bring together each "
+            f"photograph and its nearest neighbours among {photographs}."
+        )
     region = _region(settings) + (", in other colours" if settings["recolour"] else "")
     task = {
         "global": "the whole view",
         "local": region,
         "both": f"the whole view and, once more, from {region}",
     }[settings["objective"]]
-    return [
-        f"The encoder {settings['encoder']} started from {start} and has seen {_exposure(epochs)}, "
-        f"at {settings['image_size']} pixels and without any label "
-        f"(recipe “{settings['recipe']}”). {progress}.",
+    if settings["keys"] == "bank":
+        return (
+            "Its task: recognise a photograph and its nearest neighbours, "
+            f"among {photographs}, from {task}."
+        )
+    return (
         "Its task: recognise a photograph in another random view of it, "
-        f"among {settings['batch_size']} photographs, from {task}.",
-    ]
+        f"among {settings['batch_size']} photographs, from {task}."
+    )
 
 
 def _exposure(epochs: float) -> str:
