@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 from photos import collection
-from runs import command, flags, last_state, logged_steps, run_command
+from runs import BATCH, command, flags, last_state, logged_steps, run_command
 
 from lodisc.run import Run
 
@@ -69,8 +69,10 @@ def test_a_signal_saves_what_was_learnt(
 
 SCRIPT = """
 import sys, torch
+import lodisc.training.learner
 from lodisc.config import TrainConfig
 from lodisc.encoders import build_encoder
+from lodisc.method.neighbours import mine
 from lodisc.training.distributed import processes
 from lodisc.training.learner import Learner
 torch.set_num_threads(1)
@@ -79,29 +81,39 @@ torch.manual_seed(0)
 args = {"depth": 2, "embed_dim": 32, "num_heads": 2, "patch_size": 8}
 encoder = build_encoder("vit_tiny_patch16_224", image_size=32, args=args)
 views = torch.randn(2, 8, 3, 32, 32, generator=torch.Generator().manual_seed(1))
-masked_side, objective, mask = sys.argv[2:]
-task = {"masked_side": masked_side, "objective": objective, "mask": mask}
+keys, masked_side, objective, mask = sys.argv[2:]
+task = {"keys": keys, "masked_side": masked_side, "objective": objective, "mask": mask}
 size = {"hidden_dim": 32, "out_dim": 16, "batch_size": 8}
 config = TrainConfig(init="none", precision="fp32", **size, **task)
+neighbourhood = None
+if keys == "bank":
+    neighbourhood = mine(torch.randn(20, 32) + 1, neighbours=3, spared=0.2)
+    lodisc.training.learner.MOST_OTHERS = 15
 with processes("cpu") as world:
-    learner = Learner(encoder, config, world)
+    learner = Learner(encoder, config, world, neighbourhood=neighbourhood)
     share = 8 // world.size
     own = views[:, world.rank * share : (world.rank + 1) * share].contiguous()
     _, figures = learner.step(own, step=0, steps=10)
     gradients = {name: p.grad for name, p in learner.model.named_parameters() if p.grad is not None}
-    if world.is_first:
-        torch.save({"loss": torch.tensor(figures["loss"]), **gradients}, sys.argv[1])
+    buffers = dict(learner.model.named_buffers())
+    if world.rank == world.size - 1:
+        loss = torch.tensor(figures["loss"])
+        torch.save({"loss": loss, **gradients, **buffers}, sys.argv[1])
     del learner
 """
 
 
 @pytest.mark.parametrize(
-    ("masked_side", "objective", "mask"),
-    [("key", "both", "pivotal"), ("query", "both", "pivotal"), ("query", "local", "random")],
+    "task",
+    [
+        ("batch", "key", "both", "pivotal"),
+        ("batch", "query", "both", "pivotal"),
+        ("batch", "query", "local", "random"),
+        ("bank", "query", "both", "pivotal"),
+        ("bank", "query", "local", "random"),
+    ],
 )
-def test_one_process_equals_two(
-    tmp_path: Path, masked_side: str, objective: str, mask: str
-) -> None:
+def test_one_process_equals_two(tmp_path: Path, task: tuple[str, str, str, str]) -> None:
     script = tmp_path / "step.py"
     script.write_text(SCRIPT)
     results = []
@@ -115,9 +127,7 @@ def test_one_process_equals_two(
             f"--nproc-per-node={count}",
             str(script),
             str(out),
-            masked_side,
-            objective,
-            mask,
+            *task,
         ]
         done = subprocess.run(
             launch,
@@ -130,12 +140,16 @@ def test_one_process_equals_two(
         results.append(torch.load(out, weights_only=True))
     one, two = results
     assert one.keys() == two.keys() and len(one) > 30
+    assert ("bank_ND" in one) == (task[0] == "bank")
     for name in one:
         torch.testing.assert_close(two[name], one[name], atol=1e-6, rtol=1e-6, msg=name)
 
 
 @pytest.mark.slow
-def test_torchrun_trains_the_same_run(photos: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("contrast", [{}, BATCH])
+def test_torchrun_trains_the_same_run(
+    photos: Path, tmp_path: Path, contrast: dict[str, Any]
+) -> None:
     launch = [
         sys.executable,
         "-m",
@@ -147,7 +161,7 @@ def test_torchrun_trains_the_same_run(photos: Path, tmp_path: Path) -> None:
         "train",
         str(photos),
     ]
-    settings: dict[str, Any] = {"epochs": 2, "batch_size": 4}
+    settings: dict[str, Any] = {"epochs": 2, "batch_size": 4, **contrast}
     done = subprocess.run(
         [*launch, "--out", str(tmp_path / "two"), *flags(**settings)],
         capture_output=True,

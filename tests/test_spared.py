@@ -1,54 +1,69 @@
-"""A linear map of frozen vectors, and the share to spare that it finds, on vectors of known kinds.
+"""The map of frozen vectors, and the share to spare that it finds, on vectors of known kinds.
 
 Axes: N vectors, D features.
 """
 
+import pytest
 import torch
 from torch.nn import functional as F
 
-from lodisc.method.linear_map import learn_map, share_to_spare
+from lodisc.method import linear_map
+from lodisc.method.linear_map import are_trusted, learn_map, share_to_spare
 from lodisc.method.neighbours import mine
 from lodisc.vectors.neighbours import overlap
 
 
-def kinds(count: int, each: int) -> torch.Tensor:
-    """Vectors [count · each, 24] of so many kinds, which noise in half of the features hides."""
+def kinds(count: int, each: int, *, width: float = 0.7) -> torch.Tensor:
+    """Vectors [count · each, 48] of so many kinds; half of the features are noise."""
     generator = torch.Generator().manual_seed(count)
-    centres_ND = torch.randn(count, 12, generator=generator).repeat_interleave(each, dim=0)
-    signal_ND = centres_ND + 0.6 * torch.randn(count * each, 12, generator=generator)
-    noise_ND = torch.randn(count * each, 12, generator=generator)
+    centres_ND = torch.randn(count, 24, generator=generator).repeat_interleave(each, dim=0)
+    signal_ND = centres_ND + width * torch.randn(count * each, 24, generator=generator)
+    noise_ND = torch.randn(count * each, 24, generator=generator)
     return torch.cat([signal_ND, noise_ND], dim=1)
 
 
-def shuffled(vectors_ND: torch.Tensor) -> torch.Tensor:
-    return vectors_ND[torch.randperm(len(vectors_ND), generator=torch.Generator().manual_seed(0))]
-
-
 def test_a_map_brings_neighbours_together_that_it_has_not_learnt_from() -> None:
-    learnt_ND, other_ND = shuffled(kinds(12, 40)).chunk(2)
+    vectors_ND = kinds(12, 40)
+    order_N = torch.randperm(len(vectors_ND), generator=torch.Generator().manual_seed(0))
+    learnt_ND, other_ND = vectors_ND[order_N].chunk(2)
     found = mine(learnt_ND, neighbours=10, spared=0.03)
     map_DD = learn_map(found, seed=0)
     centred_ND = other_ND - found.mean_D
     before, after = (
         overlap(F.normalize(vectors_ND, dim=1)) for vectors_ND in (centred_ND, centred_ND @ map_DD)
     )
-    print("overlap", before, after)
     assert after > before + 0.05
 
 
-def test_the_same_seed_learns_the_same_map_and_another_seed_another() -> None:
+def test_the_same_seed_learns_the_same_map_and_another_seed_another(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(linear_map, "STEPS", 10)
+    monkeypatch.setattr(linear_map, "BATCH", 50)
     found = mine(kinds(12, 10), neighbours=5, spared=0.03)
     first, again, other = (learn_map(found, seed=seed) for seed in (0, 0, 1))
     assert torch.equal(first, again) and not torch.equal(first, other)
 
 
 def test_without_any_neighbour_the_map_changes_nothing() -> None:
-    assert torch.equal(learn_map(mine(kinds(5, 4), neighbours=0, spared=0), seed=0), torch.eye(24))
+    assert torch.equal(learn_map(mine(kinds(5, 4), neighbours=0, spared=0), seed=0), torch.eye(48))
 
 
-def test_few_large_kinds_are_spared_more_than_many_small_ones() -> None:
+def test_few_large_kinds_are_spared_more_than_many_small_ones(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A third of the photographs is one kind of three, and ten kinds of 32."""
+    monkeypatch.setattr(linear_map, "SHARES", (0.1, 0.3))
+    done: list[float] = []
     few, many = (
-        share_to_spare(kinds(count, 480 // count), neighbours=10, seed=0) for count in (4, 48)
+        share_to_spare(
+            kinds(count, 640 // count), neighbours=5, seed=0, advance=lambda: done.append(0)
+        )
+        for count in (3, 32)
     )
-    print("shares", few, many)
-    assert few > many
+    assert (few, many) == (0.3, 0.1) and len(done) == 4
+
+
+def test_neighbours_are_trusted_where_there_are_kinds() -> None:
+    assert are_trusted(kinds(6, 20, width=0.2), seed=0)
+    assert not are_trusted(torch.randn(400, 48, generator=torch.Generator().manual_seed(0)), seed=0)

@@ -405,18 +405,21 @@ def test_mistakes_are_one_line(photos: Path, tmp_path: Path, words: list[str], r
 
 
 def test_compute_is_counted() -> None:
-    """Weights times tokens, and the attention matrices; pixels need no gradient."""
-    base = replace(BASE, keep_ratio=0.25)
+    """Weights times tokens, and the attention matrices; pixels need no gradient.
+
+    A bank has no heads, and the momentum encoder runs only for its attention.
+    """
+    base = replace(BASE, keep_ratio=0.25, keys="batch")
     encoder = build_encoder(base.encoder, image_size=32, args=base.encoder_args)
     block = sum(p.numel() for p in encoder.trunk.blocks.parameters() if p.ndim == 2)
     patches = encoder.patches * encoder.trunk.patch_embed.proj.weight.numel()
     heads = {"projector": 32 * 32 + 32 * 32 + 32 * 16, "predictor": 16 * 32 + 32 * 16}
 
-    def passes(tokens: int, *, learns: bool) -> float:
+    def passes(tokens: int, *, learns: bool, keys: str = "batch") -> float:
         layers = tokens * block + 2 * 2 * tokens**2 * 32
-        return patches * (2 if learns else 1) + (3 if learns else 1) * (
-            layers + heads["projector"] + (heads["predictor"] if learns else 0)
-        )
+        if keys == "batch":
+            layers += heads["projector"] + (heads["predictor"] if learns else 0)
+        return patches * (2 if learns else 1) + (3 if learns else 1) * layers
 
     whole, part = encoder.patches + 1, 4 + 1  # a quarter of 16 patches
     for changes, expected in (
@@ -433,6 +436,17 @@ def test_compute_is_counted() -> None:
             {"objective": "local", "masked_side": "query"},
             passes(whole, learns=False) + passes(part, learns=True),
         ),
+        (
+            {"keys": "bank"},
+            passes(whole, learns=True, keys="bank")
+            + passes(whole, learns=False, keys="bank")
+            + passes(part, learns=True, keys="bank"),
+        ),
+        (
+            {"keys": "bank", "objective": "local", "mask": "random"},
+            passes(part, learns=True, keys="bank"),
+        ),
+        ({"keys": "bank", "objective": "global"}, passes(whole, learns=True, keys="bank")),
     ):
         config = replace(base, **changes)  # type: ignore[arg-type]
         views_and_sums = 4 * 2  # two photographs, two views; a multiplication and an addition
