@@ -20,7 +20,7 @@ MaskMode = Literal["drop", "zero"]
 Fusion = Literal["product", "mean", "last", "rollout"]
 Precision = Literal["auto", "bf16", "fp32"]
 Keys = Literal["batch", "bank"]
-Recipe = Literal["adapt", "map", "scratch", "paper"]
+Recipe = Literal["adapt", "map", "batch", "scratch", "paper"]
 Tune = Literal["encoder", "map"]
 
 
@@ -62,7 +62,7 @@ class Start:
     """Recipe, encoder and starting weights."""
 
     recipe: Recipe = setting("adapt")
-    """adapt: few epochs from pretrained weights; map: seconds; scratch: from random ones; paper."""
+    """adapt: few epochs; map: seconds; batch: no neighbours; scratch: random weights; paper."""
     encoder: str = setting("deit_tiny_patch16_224")
     """A timm vision transformer with a [CLS] token."""
     encoder_args: dict[str, int] = setting({}, least=0)
@@ -272,6 +272,22 @@ def tune_map(**changes: Any) -> TrainConfig:
     return _changed(TrainConfig(recipe="map", tune="map"), changes)
 
 
+def with_batch_keys(config: TrainConfig) -> TrainConfig:
+    """The config with the paper's contrast; regions in other colours, so that these do not tell.
+
+    One that has this contrast already comes back as it is.
+    """
+    if config.keys == "batch":
+        return config
+    return replace(config, keys="batch", temperature=0.2, recolour=True)
+
+
+def batch(**changes: Any) -> TrainConfig:
+    """Three quarters of the patches at random, against a batch: it does without neighbours."""
+    base = TrainConfig(recipe="batch", epochs=4, objective="local", mask="random", keep_ratio=0.75)
+    return _changed(with_batch_keys(base), changes)
+
+
 def scratch(**changes: Any) -> TrainConfig:
     """Many epochs from random weights by both branches, with the patch projection frozen."""
     base = TrainConfig(
@@ -315,22 +331,12 @@ def paper(**changes: Any) -> TrainConfig:
     return _changed(base, changes)
 
 
-def with_batch_keys(config: TrainConfig) -> TrainConfig:
-    """The config with the paper's contrast; regions in other colours, so that these do not tell.
-
-    One that has this contrast already comes back as it is.
-    """
-    if config.keys == "batch":
-        return config
-    return replace(config, keys="batch", temperature=0.2, recolour=True)
-
-
 def _changed(base: TrainConfig, changes: dict[str, Any]) -> TrainConfig:
     require_new_names(changes)
     return replace(base, **changes)
 
 
-RECIPES = {"adapt": adapt, "map": tune_map, "scratch": scratch, "paper": paper}
+RECIPES = {"adapt": adapt, "map": tune_map, "batch": batch, "scratch": scratch, "paper": paper}
 
 
 def as_flag(name: str, value: object) -> str:

@@ -3,7 +3,7 @@
 An image gives two views x and x'. Where the paper's terms are:
 
 InstDisc, the global task    `losses.global_loss`; without a local task this is MoCo v3
-LoDisc, the local task       `losses.masked_key_loss`; our default is `masked_query_loss`
+LoDisc, the local task       `losses.masked_key_loss`; `masked_query_loss` masks the other side
 momentum encoder f_k         `LoDisc.momentum_encoder`, `momentum_projector`, `update_momentum`
 attention collection, a_l    `Encoder.forward_with_attention`, `AttentionRows`
 fusion, A = ∏_l a_l          `masking.product`, one of `FUSIONS`
@@ -14,18 +14,18 @@ Setting by setting; the values are those of lodisc/config.py:
 
 | setting        | paper       | recipe paper | default (adapt) | why: pages of docs/results |
 |----------------|-------------|--------------|-----------------|----------------------------|
-| objective      | both        | both         | local           | default.md, branches.md    |
-| keys           | batch       | batch        | bank            | `method/bank.py`           |
+| objective      | both        | both         | both            | neighbours.md, branches.md |
+| keys           | batch       | batch        | bank            | neighbours.md              |
 | masked_side    | key         | key          | query           | masked-side.md             |
 | positives      | other       | other        | both            | masked-side.md             |
-| mask           | pivotal     | pivotal      | random          | masks.md                   |
-| keep_ratio     | 0.3 (code)  | 0.3          | 0.75            | keep-ratio.md              |
+| mask           | pivotal     | pivotal      | pivotal         | neighbours.md, masks.md    |
+| keep_ratio     | 0.3 (code)  | 0.3          | 0.3             | neighbours.md              |
 | mask_mode      | zero (code) | zero         | drop            | a shorter pass: speed.md   |
 | recolour       | no          | False        | False           | recipe-history.md          |
 | fusion         | product     | product      | product         | attention.md               |
 | attention_from | momentum    | momentum     | momentum        | attention.md               |
 | local_weight   | 1           | 1.0          | 1.0             | branches.md                |
-| temperature    | 0.2         | 0.2          | 0.1             | suits a bank: default.md   |
+| temperature    | 0.2         | 0.2          | 0.1             | suits a bank               |
 | momentum       | 0.99        | 0.99         | 0.99            | as published               |
 | min_crop       | 0.08        | 0.08         | 0.2             | suits small sets           |
 

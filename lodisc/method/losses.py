@@ -52,7 +52,7 @@ def masked_key_loss(q_VND: Tensor, k_l_VND: Tensor, *, ctr: Ctr) -> Tensor:
 
 
 def masked_query_loss(q_l_VND: Tensor, k_VND: Tensor, *, ctr: Ctr) -> Tensor:
-    """Our default, f sees the region: L_l = ctr(q_l, k') + ctr(q'_l, k)."""
+    """The other side is masked, f sees the region: L_l = ctr(q_l, k') + ctr(q'_l, k)."""
     (q_l, q_l_prime), (k, k_prime) = q_l_VND, k_VND
     return ctr(q_l, k_prime) + ctr(q_l_prime, k)
 

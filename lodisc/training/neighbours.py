@@ -65,7 +65,8 @@ def _mine(
     if share is None and not are_trusted(features_ND, seed=config.seed):
         neighbours, share = 0, 0.0
         logger.info(
-            "Neighbours agree too little to be of one kind: each photograph matches itself alone."
+            "Neighbours agree too little to be of one kind: each photograph matches itself alone. "
+            "On such photographs --recipe batch gained more (docs/results/neighbours.md)."
         )
     elif share is None:
         with progress_bar() as progress:
