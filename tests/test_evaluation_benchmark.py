@@ -285,7 +285,7 @@ def test_settings_that_do_not_go_together_are_refused(
 ) -> None:
     data = collection(tmp_path, splits=SPLITS)
     with pytest.raises(
-        ValueError, match="--protocols magic: no such protocol; there are retrieval, linear"
+        ValueError, match="--protocols magic: no such protocol; there are retrieval, smoothed"
     ):
         evaluate(run, data, protocols=["magic"])
     with pytest.raises(ValueError, match="--image-size"):

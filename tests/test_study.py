@@ -258,7 +258,7 @@ def test_a_study_goes_on_after_the_weights_have_moved(
         arms=["both"],
     )
     assert (
-        set(result["arms"]) == {"start", "global", "both"}
+        set(result["arms"]) == {"start", "start, 224 pixels", "global", "both"}
         and len(list((tmp_path / "out" / "runs").glob("global-*"))) == 1
     )
 

@@ -110,7 +110,8 @@ class Runs:
     def scores(self, config: TrainConfig) -> Scores:
         """The scores of the student on every test photograph, in 0..1; trains it if needed."""
         run = Run(self.folder(config))
-        if not any(run.path.glob("*.safetensors")):  # a measured run has lost its checkpoints
+        measured = {*run.path.glob("*.safetensors")} - {run.neighbours_file}
+        if not measured:  # a measured run has lost its checkpoints
             settings = self._with_original_init(run, _without_unused_settings(config))
             run_training(self.data, run.path, settings)
         scores = self._measure(run.path, partial(load, run.path, device=config.device), config)

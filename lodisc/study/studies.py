@@ -17,7 +17,7 @@ from lodisc.study.design import (
     with_regions,
 )
 
-RATIOS = (0.1, 0.25, 0.5, 0.75, 0.9)
+RATIOS = (0.1, 0.3, 0.5, 0.75, 0.9)
 SHORTER = {"a quarter": 0.25, "half": 0.5}
 SELF_SUPERVISED, PATCH = "vit_small_patch16_224.dino", 16
 
