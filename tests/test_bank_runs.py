@@ -22,7 +22,7 @@ from lodisc.method.bank import BankLoDisc
 from lodisc.method.neighbours import mine
 from lodisc.photo_encoder import load_start
 from lodisc.run import Run
-from lodisc.training import learner, loop
+from lodisc.training import learner, loop, prepare
 from lodisc.training.learner import Learner
 
 
@@ -109,7 +109,7 @@ def test_a_photograph_that_goes_away_before_it_is_mined_stops_with_its_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     photos = collection(tmp_path / "photos", per_label=6)
-    lost, begin = photos / "wren" / "3.jpg", loop.starting_encoder
+    lost, begin = photos / "wren" / "3.jpg", prepare.starting_encoder
     content = lost.read_bytes()
 
     def lose_one(*args: Any) -> Any:

@@ -23,7 +23,7 @@ from lodisc.files import write_json
 
 ENCODER = "vit_tiny_patch16_224"
 SPLITS = ("train", "test")
-SETTINGS = {
+SETTINGS: dict[str, Any] = {
     "train_split": None,
     "seed": 0,
     "encoder": ENCODER,

@@ -84,7 +84,7 @@ def test_neighbour_loss_equals_plain_loops(
             if tensors["is_positive_BK"][i, k]:
                 match = torch.exp(query @ tensors["positive_BKD"][i, k] / 0.1)
                 terms.append(-torch.log(match / (match + sum(against))))
-        means.append(sum(terms) / len(terms))
+        means.append(torch.stack(terms).mean())
     expected = torch.stack(means).mean()
     (expected_BD,) = torch.autograd.grad(expected, query_BD)
     loss = neighbour_loss(**tensors, temperature=0.1)
