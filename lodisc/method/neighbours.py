@@ -14,6 +14,9 @@ from torch.nn import functional as F
 
 from lodisc.vectors.neighbours import mutual_neighbours, similarities_to_others, smoothed
 
+MOST = 16384
+"""So many photographs, drawn at random, tell from which cosine on others are spared."""
+
 
 @dataclass(frozen=True, eq=False)
 class Neighbourhood:
@@ -58,19 +61,20 @@ def mine(
     """Mine features of the untouched start, in fp32.
 
     `neighbours`: how many nearest must name each other. `spared`: the share of all photographs,
-    from 0 to 1, that is spared as most alike. Cosines are of features minus their mean, if
-    `centred`.
+    from 0 to 1, that is spared as most alike; of more than `MOST` it is estimated. Cosines are of
+    features minus their mean, if `centred`.
     """
     mean_D = features_ND.mean(dim=0) if centred else torch.zeros(features_ND.shape[1])
     vectors_ND = F.normalize(features_ND - mean_D, dim=1)
     smooth_ND = smoothed(vectors_ND)
-    count = min(round(spared * len(vectors_ND)), len(vectors_ND) - 1)
+    drawn_M = torch.randperm(len(vectors_ND), generator=torch.Generator().manual_seed(0))[:MOST]
+    count = min(round(spared * len(drawn_M)), len(drawn_M) - 1)
     spared_from_N = torch.full((len(vectors_ND),), 2.0)
     if count:
         # Halfway between the last that is spared and the next: batches of other sizes round cosines
         # otherwise.
         edges = [
-            block_BN.topk(count + 1, dim=1).values[:, -2:].mean(dim=1)
+            block_BN[:, drawn_M].topk(count + 1, dim=1).values[:, -2:].mean(dim=1)
             for block_BN in similarities_to_others(smooth_ND)
         ]
         spared_from_N = torch.cat(edges)

@@ -22,6 +22,8 @@ from lodisc.method.neighbours import Neighbourhood, mine
 from lodisc.run import Run
 from lodisc.training.distributed import Processes
 
+MANY = 20_000  # photographs: mining grows with the square, and takes about a minute here
+
 logger = logging.getLogger("lodisc")
 
 
@@ -77,6 +79,8 @@ def _mine(
                 seed=config.seed,
                 advance=lambda: progress.advance(bar),
             )
+    if len(features_ND) > MANY:
+        logger.info(f"Mining the neighbours of {len(features_ND):,} photographs takes minutes.")
     found = mine(features_ND, neighbours=neighbours, spared=share, centred=encoder.can_shift)
     if neighbours:
         mutual = (found.mutual_NK >= 0).sum(dim=1).float().mean().item()
