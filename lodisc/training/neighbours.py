@@ -22,7 +22,7 @@ from lodisc.method.neighbours import Neighbourhood, mine
 from lodisc.run import Run
 from lodisc.training.distributed import Processes
 
-MANY = 20_000  # photographs: mining grows with the square, and takes about a minute here
+MANY = 20_000  # photographs: mining grows with the square, and takes about a minute for so many
 
 logger = logging.getLogger("lodisc")
 
