@@ -73,13 +73,14 @@ def test_too_many_bad_photographs_are_refused(
         (8, {"keep_ratio": 0.0}, "--keep-ratio 0.0 is out of range"),
         (8, {"image_size": 33}, "not a multiple of"),
         (8, {"train_split": 1.5}, "--train-split 1.5 is out of range"),
+        (8, {"masked_side": "key"}, "--masked-side key needs --keys batch"),
     ],
 )
 def test_what_cannot_work_is_refused_in_one_line(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
     photographs: int,
-    settings: dict[str, float],
+    settings: dict[str, float | str],
     reason: str,
 ) -> None:
     (tmp_path / "data").mkdir()

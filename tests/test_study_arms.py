@@ -1,0 +1,70 @@
+"""The arms of studies beside a bank, and the folders of their runs."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from photos import collection
+from runs import TINY
+
+from lodisc.config import TrainConfig
+from lodisc.files import read_json
+from lodisc.study import STUDIES, study
+from lodisc.study.design import RECOGNITION, global_only
+from lodisc.study.runs import Runs
+
+BASE = TrainConfig(**{**TINY, "epochs": 2.0, "objective": "both"})
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return collection(tmp_path_factory.mktemp("photos"), per_label=6, splits=("train", "test"))
+
+
+def test_the_contrast_of_a_batch_is_an_arm_beside_a_bank_and_stays_that_of_its_base() -> None:
+    bank, batch = BASE, replace(BASE, keys="batch", temperature=0.3)
+    branches, variants = STUDIES["branches"].arms, STUDIES["variants"].arms
+    assert branches(bank).keys() - branches(batch).keys() == {"whole"}
+    whole = branches(bank)["whole"]
+    assert (whole.keys, whole.objective, whole.temperature) == ("bank", "global", 0.1)
+    assert list(variants(bank)) == ["recipe", "batch", "paper"]
+    assert list(variants(batch)) == ["recipe", "paper"]
+    for config in (global_only(bank), variants(bank)["batch"]):
+        assert (config.keys, config.temperature, config.recolour) == ("batch", 0.2, True)
+    for config in (global_only(batch), *STUDIES["masked-side"].arms(batch).values()):
+        assert (config.keys, config.temperature, config.recolour) == ("batch", 0.3, False)
+
+
+def test_the_study_of_neighbours(photos: Path, tmp_path: Path) -> None:
+    result = study("neighbours", photos, out=tmp_path, base=BASE, seeds=[0])
+    settings = {}
+    for arm, entry in result["arms"].items():
+        if "run" in entry:
+            config = read_json(Path(entry["run"]) / "config.json")["settings"]
+            settings[arm] = (config["keys"], config["neighbours"], config["spared"])
+    assert settings == {
+        "global": ("batch", 10, None),
+        "none": ("bank", 0, 0.1),
+        "5 nearest": ("bank", 5, 0.1),
+        "10 nearest": ("bank", 10, 0.1),
+        "20 nearest": ("bank", 20, 0.1),
+        "10, nothing spared": ("bank", 10, 0.0),
+    }
+
+
+def test_a_run_is_found_whatever_the_settings_that_it_does_not_use(
+    photos: Path, tmp_path: Path
+) -> None:
+    runs = Runs(photos, tmp_path, BASE, metrics=RECOGNITION)
+
+    def folders(changes: dict[str, Any], *unused: dict[str, Any]) -> set[Path]:
+        config = replace(BASE, **changes)
+        return {runs.folder(replace(config, **other)) for other in ({}, *unused)}
+
+    heads, bank = {"hidden_dim": 8, "positives": "other"}, {"neighbours": 3, "spared": 0.3}
+    regions = {"mask": "block", "keep_ratio": 0.5, "recolour": True}
+    assert len(folders({"keys": "bank"}, heads)) == len(folders({"keys": "batch"}, bank)) == 1
+    assert len(folders({"keys": "bank"}, bank)) == len(folders({"keys": "batch"}, heads)) == 2
+    assert len(folders({"objective": "global"}, regions)) == 1
+    assert len(folders({"objective": "both"}, regions, {"keys": "batch"})) == 3
