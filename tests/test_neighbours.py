@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from lodisc.method import neighbours as method_neighbours
 from lodisc.method.neighbours import Neighbourhood, mine
 from lodisc.vectors import neighbours
 from lodisc.vectors.neighbours import mutual_neighbours, nearest_others, overlap, smoothed
@@ -145,6 +146,17 @@ def test_batches_of_any_size_have_the_same_negatives() -> None:
     for size in (1, 2, 8, 150):
         parts = [found.negatives(photos_B, others_M) for photos_B in others_M.split(size)]
         assert torch.equal(torch.cat(parts), together)
+
+
+def test_of_many_photographs_about_the_share_is_spared(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the most alike begin is then estimated from some that are drawn at random."""
+    everyone = torch.arange(300)
+    exact = mine(features(300), neighbours=0, spared=0.2)
+    monkeypatch.setattr(method_neighbours, "MOST", 100)
+    found = mine(features(300), neighbours=0, spared=0.2)
+    assert not torch.equal(found.spared_from_N, exact.spared_from_N)
+    negatives_NN = found.negatives(everyone, everyone)
+    assert 1 - negatives_NN.float().mean().item() == pytest.approx(0.2, abs=0.02)
 
 
 def test_features_stay_where_they_are_if_they_cannot_be_centred() -> None:

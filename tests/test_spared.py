@@ -42,7 +42,7 @@ def test_the_same_seed_learns_the_same_map_and_another_seed_another(
     monkeypatch.setattr(linear_map, "BATCH", 50)
     found = mine(kinds(12, 10), neighbours=5, spared=0.03)
     first, again, other = (learn_map(found, seed=seed) for seed in (0, 0, 1))
-    assert torch.equal(first, again) and not torch.equal(first, other)
+    assert torch.equal(first, again) and not torch.allclose(first, other, atol=1e-4)
 
 
 def test_without_any_neighbour_the_map_changes_nothing() -> None:
