@@ -19,7 +19,7 @@ Mask = Literal["pivotal", "random", "grid", "block", "least"]
 MaskMode = Literal["drop", "zero"]
 Fusion = Literal["product", "mean", "last", "rollout"]
 Precision = Literal["auto", "bf16", "fp32"]
-Keys = Literal["batch", "bank"]
+Keys = Literal["auto", "batch", "bank"]
 Recipe = Literal["adapt", "map", "batch", "scratch", "paper"]
 Tune = Literal["encoder", "map"]
 
@@ -78,7 +78,8 @@ class Length:
     """How long to learn, and in what steps."""
 
     epochs: float | None = setting(None, above=0, below=math.inf)
-    """How often every photograph is seen; by default twice, and for at least 112 steps."""
+    """How often every photograph is seen; by default twice and for at least 112 steps, with --keys
+    batch twice as long."""
     minutes: float | None = setting(None, above=0, below=math.inf, free=True)
     """Train for about this long instead of a number of epochs."""
     batch_size: int = setting(64, least=2)
@@ -107,8 +108,9 @@ class Task:
     """Which patches a region keeps; `pivotal` are those with the most attention."""
     keep_ratio: float = setting(0.3, above=0, most=1, local=True)
     """Share ρ of the patches that the local task keeps."""
-    keys: Keys = setting("bank", before="batch")
-    """Contrast a bank of all photographs, where neighbours match, or the paper's batch."""
+    keys: Keys = setting("auto", before="batch")
+    """Contrast a bank of all photographs, where neighbours match, or the paper's batch; auto: a
+    bank where neighbours agree enough, else as by --recipe batch."""
     neighbours: int = setting(10, least=0, keys="bank", before=10)
     """How many nearest photographs must name each other to match; for --keys bank."""
     spared: float | None = setting(None, least=0, below=1, keys="bank", before=None)
@@ -210,7 +212,7 @@ class TrainConfig(Research, Machine, Data, Task, Length, Start):
                 "--tune map learns from the neighbours in a bank, in a fixed number of steps; "
                 "leave --keys batch, --epochs and --minutes out"
             )
-        if self.keys == "bank" and self.masked_side == "key":
+        if self.keys != "batch" and self.masked_side == "key":
             raise UserError("--masked-side key needs --keys batch: a bank has no views to mask")
 
     def to_dict(self) -> dict[str, Any]:
@@ -282,10 +284,43 @@ def with_batch_keys(config: TrainConfig) -> TrainConfig:
     return replace(config, keys="batch", temperature=0.2, recolour=True)
 
 
+def with_bank_keys(config: TrainConfig) -> TrainConfig:
+    """The config with the contrast of a bank; one that has it already comes back as it is."""
+    if config.keys != "batch":
+        return config
+    usual = TrainConfig()
+    return replace(
+        config,
+        keys="bank",
+        masked_side="query",
+        temperature=usual.temperature,
+        recolour=usual.recolour,
+    )
+
+
 def batch(**changes: Any) -> TrainConfig:
     """Three quarters of the patches at random, against a batch: it does without neighbours."""
-    base = TrainConfig(recipe="batch", epochs=4, objective="local", mask="random", keep_ratio=0.75)
+    base = TrainConfig(recipe="batch", objective="local", mask="random", keep_ratio=0.75)
     return _changed(with_batch_keys(base), changes)
+
+
+def settled(config: TrainConfig, *, keys: Keys) -> TrainConfig:
+    """The config with `keys` in the place of auto.
+
+    With those of a batch, what was left as `adapt` has it becomes what `batch` has. A map needs a
+    bank.
+    """
+    if config.keys != "auto":
+        return config
+    if keys == "bank" or config.tune == "map":
+        return replace(config, keys="bank")
+    left, becomes = adapt().to_dict(), batch().to_dict()
+    changes = {
+        name: value
+        for name, value in becomes.items()
+        if getattr(config, name) == left[name] and name != "recipe"
+    }
+    return replace(config, **changes)
 
 
 def scratch(**changes: Any) -> TrainConfig:

@@ -2,6 +2,8 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ from runs import TINY, last_state, logged_steps, run_command
 from safetensors.torch import load_file
 
 import lodisc
+from lodisc.config import RECIPES, adapt, batch, settled
 from lodisc.data.loader import decode_for
 from lodisc.data.views import two_views
 from lodisc.encoders import save_tensors
@@ -22,7 +25,7 @@ from lodisc.method.bank import BankLoDisc
 from lodisc.method.neighbours import mine
 from lodisc.photo_encoder import load_start
 from lodisc.run import Run
-from lodisc.training import learner, loop, prepare
+from lodisc.training import learner, loop, neighbours, prepare
 from lodisc.training.learner import Learner
 
 
@@ -72,7 +75,8 @@ def test_a_run_goes_on_to_the_same_end_whatever_became_of_its_neighbours(
     harm: Callable[[Path], object],
     spared: float | None,
 ) -> None:
-    whole = train(photos, tmp_path / "whole", spared=spared)
+    begin = partial(train, keys="bank", spared=spared)
+    whole = begin(photos, tmp_path / "whole")
     learn = Learner.step
 
     def fail_at_4(self: Learner, views: torch.Tensor, *, step: int, steps: int) -> Any:
@@ -82,10 +86,10 @@ def test_a_run_goes_on_to_the_same_end_whatever_became_of_its_neighbours(
 
     monkeypatch.setattr(Learner, "step", fail_at_4)
     with pytest.raises(RuntimeError, match="power cut"):
-        train(photos, tmp_path / "cut", spared=spared, checkpoint_minutes=1e-9)
+        begin(photos, tmp_path / "cut", checkpoint_minutes=1e-9)
     monkeypatch.undo()
     harm(Run(tmp_path / "cut").neighbours_file)
-    cut = train(photos, tmp_path / "cut", spared=spared)
+    cut = begin(photos, tmp_path / "cut")
     assert same(last_state(whole), last_state(cut))
     assert logged_steps(cut) == logged_steps(whole)
     assert Run(cut).neighbours_file.read_bytes() == Run(whole).neighbours_file.read_bytes()
@@ -129,7 +133,7 @@ def test_a_photograph_that_goes_away_before_it_is_mined_stops_with_its_name(
 @pytest.mark.parametrize("count", [2, 3])
 def test_two_or_three_photographs_are_enough(tmp_path: Path, count: int) -> None:
     photos = collection(tmp_path / "photos", labels=["wren"], per_label=count)
-    run = train(photos, tmp_path / "run", batch_size=2, spared=None, neighbours=10)
+    run = train(photos, tmp_path / "run", batch_size=2, keys="bank", spared=None, neighbours=10)
     losses = [entry["loss"] for entry in read_json_lines(run / "log.jsonl")]
     assert len(losses) == 2 and None not in losses
 
@@ -186,3 +190,45 @@ def test_the_settings_of_a_bank_are_written_down(photos: Path, tmp_path: Path) -
     settings = json.loads((tmp_path / "run" / "config.json").read_text())["settings"]
     expected = {"keys": "bank", "neighbours": 4, "spared": 0.25, "temperature": 0.1}
     assert expected.items() <= settings.items()
+
+
+def test_what_is_left_open_becomes_what_the_recipe_of_a_batch_has() -> None:
+    for recipe in RECIPES.values():
+        decided = recipe()
+        if decided.keys != "auto":
+            assert settled(decided, keys="batch") == settled(decided, keys="bank") == decided
+    assert settled(adapt(), keys="bank") == replace(adapt(), keys="bank")
+    assert settled(adapt(), keys="batch") == replace(batch(), recipe="adapt")
+    chosen = {"mask": "grid", "keep_ratio": 0.5, "temperature": 0.3, "lr": 1e-4, "epochs": 1.0}
+    assert settled(adapt(**chosen), keys="batch") == replace(batch(**chosen), recipe="adapt")
+    assert settled(RECIPES["map"](), keys="batch").keys == "bank"
+
+
+def test_neighbours_that_do_not_agree_leave_the_contrast_of_a_batch(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "lodisc")
+    open_run = partial(train, photos, tmp_path / "run", spared=None)
+    monkeypatch.setattr(neighbours, "TRUSTED", 1.1)
+    run = Run(open_run(epochs=1))
+    assert "less than 1.1, so few are of one kind: learning as by --recipe batch" in caplog.text
+    asked = Run(train(photos, tmp_path / "asked", spared=None, epochs=1, recipe="batch"))
+    assert run.config["settings"] == asked.config["settings"] | {"recipe": "adapt"}
+    assert same(last_state(run.path), last_state(asked.path))
+    assert not run.neighbours_file.exists()
+    monkeypatch.undo()  # a run goes on as it was begun
+    open_run(epochs=1)
+    with pytest.raises(UserError, match="begun with .*--keys batch"):
+        open_run(epochs=1, keys="bank")
+    trusting = Run(train(photos, tmp_path / "trusting", spared=None, epochs=1))
+    assert trusting.config["settings"]["keys"] == "bank" and trusting.neighbours_file.exists()
+
+
+def test_who_insists_on_a_bank_gets_one_without_neighbours(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "lodisc")
+    monkeypatch.setattr(neighbours, "TRUSTED", 1.1)
+    run = Run(train(photos, tmp_path / "run", spared=None, keys="bank"))
+    assert "each photograph matches itself alone" in caplog.text
+    assert load_file(run.neighbours_file)["mutual_NK"].numel() == 0

@@ -8,7 +8,7 @@ import torch
 from torch.nn import functional as F
 
 from lodisc.method import linear_map
-from lodisc.method.linear_map import are_trusted, learn_map, share_to_spare
+from lodisc.method.linear_map import TRUSTED, agreement, learn_map, share_to_spare
 from lodisc.method.neighbours import mine
 from lodisc.vectors.neighbours import overlap
 
@@ -65,5 +65,6 @@ def test_few_large_kinds_are_spared_more_than_many_small_ones(
 
 
 def test_neighbours_are_trusted_where_there_are_kinds() -> None:
-    assert are_trusted(kinds(6, 20, width=0.2), seed=0)
-    assert not are_trusted(torch.randn(400, 48, generator=torch.Generator().manual_seed(0)), seed=0)
+    assert agreement(kinds(6, 20, width=0.2), seed=0) >= TRUSTED
+    drawn = torch.randn(400, 48, generator=torch.Generator().manual_seed(0))
+    assert agreement(drawn, seed=0) < TRUSTED

@@ -13,8 +13,9 @@ from lodisc.files import read_json
 from lodisc.study import STUDIES, study
 from lodisc.study.design import RECOGNITION, global_only
 from lodisc.study.runs import Runs
+from lodisc.training import neighbours
 
-BASE = TrainConfig(**{**TINY, "epochs": 2.0, "objective": "both"})
+BASE = TrainConfig(**{**TINY, "epochs": 2.0, "objective": "both", "keys": "bank"})
 
 
 @pytest.fixture(scope="module")
@@ -32,6 +33,8 @@ def test_the_contrast_of_a_batch_is_an_arm_beside_a_bank_and_stays_that_of_its_b
     assert list(variants(batch)) == ["recipe", "paper"]
     for config in (global_only(bank), variants(bank)["batch"]):
         assert (config.keys, config.temperature, config.recolour) == ("batch", 0.2, True)
+    for config in STUDIES["neighbours"].arms(batch).values():
+        assert (config.keys, config.temperature, config.recolour) == ("bank", 0.1, False)
     for config in (global_only(batch), *STUDIES["masked-side"].arms(batch).values()):
         assert (config.keys, config.temperature, config.recolour) == ("batch", 0.3, False)
 
@@ -68,3 +71,20 @@ def test_a_run_is_found_whatever_the_settings_that_it_does_not_use(
     assert len(folders({"keys": "bank"}, bank)) == len(folders({"keys": "batch"}, heads)) == 2
     assert len(folders({"objective": "global"}, regions)) == 1
     assert len(folders({"objective": "both"}, regions, {"keys": "batch"})) == 3
+
+
+@pytest.mark.parametrize(("trusted", "keys"), [(0.0, "bank"), (1.1, "batch")])
+def test_a_study_looks_once_whether_neighbours_agree(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trusted: float, keys: str
+) -> None:
+    photos = collection(tmp_path / "photos", per_label=6, splits=("train", "test"))
+    (photos / "train" / "wren" / "broken.jpg").write_bytes(b"no photograph")
+    base = replace(BASE, keys="auto", spared=None, max_skipped=0.5)
+    for limit in (trusted, 0.5):
+        monkeypatch.setattr(neighbours, "TRUSTED", limit)
+        result = study(
+            "branches", photos, out=tmp_path / "out", base=base, seeds=[0], arms=["local"]
+        )
+        assert result["settings"]["keys"] == keys
+        assert result["settings"]["temperature"] == (0.1 if keys == "bank" else 0.2)
+        assert list(result["arms"])[:2] == ["start", "global"] and "local" in result["arms"]

@@ -22,7 +22,7 @@ SHARES = (0.0, 0.003, 0.01, 0.03, 0.1, 0.2)
 MOST = 4096
 """So many photographs, drawn at random, are enough to find the share."""
 TRUSTED = 0.3
-"""The least overlap of neighbour lists at which neighbours count as of one kind.
+"""The least agreement at which neighbours count as of one kind.
 
 It is 0.19 for cars, where 12 % of mutual neighbours are of one kind, and 0.35 to 0.45 for birds,
 monkeys and objects, where 82 to 98 % are: training photographs, DeiT-Ti at 224 pixels.
@@ -70,11 +70,11 @@ def learn_map(
     return map_DD.detach()
 
 
-def are_trusted(features_ND: Tensor, *, seed: int) -> bool:
-    """Whether neighbours agree enough about who is near to be taken for one kind."""
+def agreement(features_ND: Tensor, *, seed: int) -> float:
+    """How far neighbours agree about who is near: the overlap of their lists, in 0..1."""
     order_N = torch.randperm(len(features_ND), generator=torch.Generator().manual_seed(seed))
     drawn_ND = features_ND[order_N[:MOST]]
-    return overlap(F.normalize(drawn_ND - drawn_ND.mean(dim=0), dim=1)) >= TRUSTED
+    return overlap(F.normalize(drawn_ND - drawn_ND.mean(dim=0), dim=1))
 
 
 def share_to_spare(

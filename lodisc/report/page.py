@@ -10,7 +10,7 @@ from typing import Any, cast
 from jinja2 import PackageLoader
 from markupsafe import Markup
 
-from lodisc.config import RECIPES, TrainConfig
+from lodisc.config import RECIPES, TrainConfig, settled
 from lodisc.data.decode import decode
 from lodisc.data.loader import decode_for
 from lodisc.data.photo import Photo, printable
@@ -232,7 +232,9 @@ def _duration(batch_size: int, log: Log) -> str:
 
 def _settings(settings: Mapping[str, Any]) -> list[tuple[str, str, bool]]:
     """Name, value, and whether it differs from the recipe."""
-    usual = RECIPES[settings["recipe"]]().to_dict() if settings["recipe"] in RECIPES else {}
+    usual = {}
+    if settings["recipe"] in RECIPES:
+        usual = settled(RECIPES[settings["recipe"]](), keys=settings["keys"]).to_dict()
     if usual.get("image_size") == 0:
         usual["image_size"] = training_size(settings["encoder"], settings["encoder_args"])
     order = [field.name for field in fields(TrainConfig)]

@@ -28,6 +28,7 @@ from lodisc.config import (
     FREE_TO_CHANGE,
     LOCAL_SETTINGS,
     OLD_NAMES,
+    Keys,
     TrainConfig,
 )
 from lodisc.data.sources import find_photos, fingerprint, training_photos
@@ -37,12 +38,13 @@ from lodisc.evaluation.benchmark import check_skipped, divide, labelled
 from lodisc.evaluation.features import extract_arm
 from lodisc.evaluation.focus import focus_scores
 from lodisc.evaluation.paired import photo_scores
-from lodisc.files import replacing
+from lodisc.files import read_json, replacing, write_json
 from lodisc.photo_encoder import PhotoEncoder, load, load_start, load_start_at_own_size
 from lodisc.run import NEWER, Run
 from lodisc.study.design import FOCUS
 from lodisc.study.result import ArmResult
 from lodisc.training.loop import run_training
+from lodisc.training.neighbours import keys_that_fit
 
 logger = logging.getLogger("lodisc")
 
@@ -71,9 +73,8 @@ class Runs:
             listing.photos, data, train_split=base.train_split, run=None, seed=base.split_seed
         )
         self.train, self.test, self.classes = labelled(photos, data, learns=["linear", "kNN"])
-        all_training = training_photos(photos)
-        self.training_size = len(all_training)
-        self.fingerprint = fingerprint([*all_training, *self.test])
+        self.training = training_photos(photos)
+        self.fingerprint = fingerprint([*self.training, *self.test])
         if max(Counter(photo.label for photo in self.test).values()) < 2:
             raise UserError(
                 f"{data}: no class has two test photographs, so retrieval has no matches; "
@@ -102,6 +103,16 @@ class Runs:
         }
         digest = _digest({**settings, "init": _identity(config.init), "data": self.fingerprint})
         return self.out / "runs" / f"{config.objective}-{digest}" / f"seed-{config.seed}"
+
+    def keys_that_fit(self, config: TrainConfig) -> Keys:
+        """What `--keys auto` comes to on the training photographs; kept, as it takes a while."""
+        if config.keys != "auto":
+            return config.keys
+        file = self._start_folder(config, config.image_size) / "keys.json"
+        if not file.is_file():
+            write_json(file, {"keys": keys_that_fit(config, photos=self.training)})
+        keys: Keys = read_json(file, keys=("keys",))["keys"]
+        return keys
 
     def is_done(self, config: TrainConfig) -> bool:
         """Whether the run is trained to the end and measured."""
@@ -141,6 +152,10 @@ class Runs:
     def _start_scores(
         self, config: TrainConfig, image_size: int, load_of_run: Callable[[Path], PhotoEncoder]
     ) -> Scores:
+        folder = self._start_folder(config, image_size)
+        return self._measure(folder, partial(load_of_run, self.folder(config)), config)
+
+    def _start_folder(self, config: TrainConfig, image_size: int) -> Path:
         seed = config.seed if config.init == "none" else None
         start = [
             config.encoder,
@@ -152,7 +167,7 @@ class Runs:
         ]
         folder = self.out / "runs" / f"start-{_digest(start)}"
         folder.mkdir(parents=True, exist_ok=True)
-        return self._measure(folder, partial(load_of_run, self.folder(config)), config)
+        return folder
 
     def describe(self, config: TrainConfig, entry: ArmResult) -> None:
         """Add path, number of steps, time of a step and hardware of a finished run to its entry."""

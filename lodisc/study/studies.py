@@ -6,7 +6,15 @@ To add a study, write a function that returns its arms, and an entry in `STUDIES
 from dataclasses import replace
 from typing import get_args
 
-from lodisc.config import Fusion, Mask, MaskedSide, Positives, TrainConfig, with_batch_keys
+from lodisc.config import (
+    Fusion,
+    Mask,
+    MaskedSide,
+    Positives,
+    TrainConfig,
+    with_bank_keys,
+    with_batch_keys,
+)
 from lodisc.study.design import (
     BASELINE,
     FOCUS,
@@ -116,7 +124,7 @@ def variants(base: TrainConfig) -> Arms:
 
 def neighbours(base: TrainConfig) -> Arms:
     """How many neighbours match, down to none but the photograph itself, and what is spared."""
-    base = replace(base, keys="bank", masked_side="query")
+    base = with_bank_keys(base)
     counts = {f"{count} nearest": replace(base, neighbours=count) for count in (5, 10, 20)}
     nothing_spared = replace(base, neighbours=10, spared=0.0)
     return {"none": replace(base, neighbours=0), **counts, "10, nothing spared": nothing_spared}

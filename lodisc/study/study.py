@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lodisc.config import TrainConfig
+from lodisc.config import TrainConfig, settled
 from lodisc.encoders import native_size, training_size
 from lodisc.errors import UserError
 from lodisc.evaluation.interval import EstimateEntry
@@ -50,11 +50,10 @@ def study(
     question = STUDIES[name]
     runs = Runs(data, out, base, metrics=question.metrics)
     _check_photographs(out / f"{name}.json", data, runs.fingerprint)
-    base = replace(
-        base,
-        epochs=_epochs(base, runs.training_size),
-        image_size=base.image_size or training_size(base.encoder, base.encoder_args),
-    )
+    size = base.image_size or training_size(base.encoder, base.encoder_args)
+    base = replace(base, image_size=size)
+    base = settled(base, keys=runs.keys_that_fit(base))
+    base = replace(base, epochs=_epochs(base, len(runs.training)))
     configs = of_equal_compute({BASELINE: global_only(base), **question.arms(base)}, base)
     configs = _choose_arms(runs, question, configs, arms, seeds)
     configs, left_out = _train(runs, question, configs, seeds)

@@ -49,7 +49,11 @@ class Learner:
         self.forward: nn.Module = self.model
         if world.size > 1:
             gpu = [world.device.index] if world.device.type == "cuda" else None
-            self.forward = DistributedDataParallel(self.model, device_ids=gpu)
+            self.forward = DistributedDataParallel(
+                self.model,
+                device_ids=gpu,
+                broadcast_buffers=False,  # the bank changes in the same way everywhere
+            )
 
     def step(self, views_VB3SS: Tensor, *, step: int, steps: int) -> tuple[Step, dict[str, float]]:
         """Learn from one batch; returns what the method computed, and the metrics of the step.

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from lodisc.config import RECIPES, TrainConfig
+from lodisc.config import RECIPES, TrainConfig, settled
 from lodisc.console import progress_bar, stderr
 from lodisc.data.photo import Photo
 from lodisc.encoders import save_encoder
@@ -26,8 +26,8 @@ from lodisc.training.learner import Learner
 from lodisc.training.linear_map import learn_run_map
 from lodisc.training.neighbours import run_neighbourhood
 from lodisc.training.prepare import (
+    as_begun,
     begin_run,
-    image_size_of,
     make_run_folder,
     readable_photos,
     require_same_run,
@@ -54,7 +54,7 @@ def run_training(data: Path, out: Path, config: TrainConfig) -> Path:
     """`train` with a complete config."""
     config.check()
     run = Run(out)
-    config = replace(config, image_size=image_size_of(run, config))
+    config = as_begun(run, config)
     if config.init not in {"timm", "none"}:
         config = replace(config, init=str(Path(config.init).resolve()))
     busy = f"{out} is being trained by another process; wait for it or choose another --out"
@@ -71,6 +71,7 @@ def run_training(data: Path, out: Path, config: TrainConfig) -> Path:
             require_same_run(data, run, config, photos)
             encoder = starting_encoder(run, config, world)
             neighbourhood = run_neighbourhood(run, config, world, photos=photos, encoder=encoder)
+            config = settled(config, keys="bank" if neighbourhood is not None else "batch")
             steps = begin_run(
                 data,
                 run,

@@ -8,19 +8,20 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from lodisc.config import TrainConfig
+from lodisc.config import Keys, TrainConfig
 from lodisc.console import progress_bar
 from lodisc.data.loader import batches_of, evaluation_batches
-from lodisc.data.photo import Photo
+from lodisc.data.photo import Photo, Skipped
 from lodisc.device import autocast
 from lodisc.encoders import save_tensors
 from lodisc.errors import UserError
 from lodisc.files import replacing
 from lodisc.method.encoder import Encoder
-from lodisc.method.linear_map import SHARES, are_trusted, share_to_spare
+from lodisc.method.linear_map import SHARES, TRUSTED, agreement, share_to_spare
 from lodisc.method.neighbours import Neighbourhood, mine
 from lodisc.run import Run
-from lodisc.training.distributed import Processes
+from lodisc.training.distributed import Processes, processes
+from lodisc.training.prepare import new_encoder
 
 MANY = 20_000  # photographs: mining grows with the square, and takes about a minute for so many
 
@@ -32,22 +33,43 @@ def run_neighbourhood(
 ) -> Neighbourhood | None:
     """The neighbourhood in the run's folder, mined by the first process where it is missing.
 
-    None for a run that contrasts the keys of a batch. Raises `UserError` for a photograph that can
-    no longer be read.
+    None for a run that contrasts the keys of a batch: one that is to, or leaves it open (`--keys
+    auto`) and has neighbours that agree too little. Raises `UserError` for a photograph that can no
+    longer be read.
     """
     if config.keys == "batch":
         return None
     found = _read(run.neighbours_file, photos=len(photos)) if run.has_begun else None
     if not world.from_first(found is not None):
         if world.is_first:
-            found = _mine(config, world, photos=photos, encoder=encoder)
+            features_ND, skipped = _features(config, world, photos=photos, encoder=encoder)
+            for photo in skipped:
+                raise UserError(
+                    f"{photo.key}: {photo.reason}; put the photograph back, "
+                    "or start a new run without it"
+                )
+            found = _mine(features_ND, config, centred=encoder.can_shift)
+        if found is not None:
             with replacing(run.neighbours_file) as draft:
                 save_tensors(vars(found), draft)
-        world.wait()
+        if not world.from_first(found is not None):
+            return None
     found = found or _read(run.neighbours_file, photos=len(photos))
     if found is None:
         raise UserError(f"{run.neighbours_file} cannot be read; run the same command again")
     return found
+
+
+def keys_that_fit(config: TrainConfig, *, photos: list[Photo]) -> Keys:
+    """What `--keys auto` comes to on these photographs, of which those that can be read are seen.
+
+    Raises `UserError` when the starting weights are not available.
+    """
+    with processes(config.device) as world:
+        encoder = new_encoder(config, world)
+        features_ND, _ = _features(config, world, photos=photos, encoder=encoder)
+    agrees = config.spared is not None or agreement(features_ND, seed=config.seed) >= TRUSTED
+    return "bank" if agrees else "batch"
 
 
 def _read(path: Path, *, photos: int) -> Neighbourhood | None:
@@ -59,17 +81,17 @@ def _read(path: Path, *, photos: int) -> Neighbourhood | None:
     return found if len(found) == photos else None
 
 
-def _mine(
-    config: TrainConfig, world: Processes, *, photos: list[Photo], encoder: Encoder
-) -> Neighbourhood:
-    features_ND = _features(config, world, photos=photos, encoder=encoder)
+def _mine(features_ND: Tensor, config: TrainConfig, *, centred: bool) -> Neighbourhood | None:
+    """None where neighbours agree too little for `--keys auto`."""
     neighbours, share = config.neighbours, config.spared
-    if share is None and not are_trusted(features_ND, seed=config.seed):
+    agreed = 1.0 if share is not None else agreement(features_ND, seed=config.seed)
+    if agreed < TRUSTED:
+        note = f"Neighbours agree by {agreed:.2f}, less than {TRUSTED}, so few are of one kind: "
+        if config.keys == "auto" and config.tune == "encoder":
+            logger.info(f"{note}learning as by --recipe batch.")
+            return None
+        logger.info(f"{note}each photograph matches itself alone.")
         neighbours, share = 0, 0.0
-        logger.info(
-            "Neighbours agree too little to be of one kind: each photograph matches itself alone. "
-            "On such photographs --recipe batch gained more (docs/results/neighbours.md)."
-        )
     elif share is None:
         with progress_bar() as progress:
             bar = progress.add_task("Finding what to spare", total=len(SHARES), note="")
@@ -81,7 +103,7 @@ def _mine(
             )
     if len(features_ND) > MANY:
         logger.info(f"Mining the neighbours of {len(features_ND):,} photographs takes minutes.")
-    found = mine(features_ND, neighbours=neighbours, spared=share, centred=encoder.can_shift)
+    found = mine(features_ND, neighbours=neighbours, spared=share, centred=centred)
     if neighbours:
         mutual = (found.mutual_NK >= 0).sum(dim=1).float().mean().item()
         logger.info(
@@ -94,22 +116,21 @@ def _mine(
 @torch.no_grad()
 def _features(
     config: TrainConfig, world: Processes, *, photos: list[Photo], encoder: Encoder
-) -> Tensor:
-    """The features [N, D] of the centre views of all photographs, on the CPU."""
+) -> tuple[Tensor, list[Skipped]]:
+    """The features [N, D] of the centre views of the photographs, on the CPU, and those skipped."""
     model = encoder.to(world.device).eval()
     features: list[Tensor] = []
+    skipped: list[Skipped] = []
     with progress_bar() as progress:
         bar = progress.add_task("Looking at all photographs", total=len(photos), note="")
         for batch in evaluation_batches(
             batches_of(photos, 64), image_size=config.image_size, workers=config.workers
         ):
-            for skipped in batch.skipped:
-                raise UserError(
-                    f"{skipped.key}: {skipped.reason}; put the photograph back, "
-                    "or start a new run without it"
-                )
+            skipped += batch.skipped
+            progress.advance(bar, len(batch.photos) + len(batch.skipped))
+            if not batch.photos:
+                continue
             with autocast(config.precision, world.device):
                 features.append(model(batch.views.to(world.device)).float().cpu())
-            progress.advance(bar, len(batch.photos))
     model.train()
-    return torch.cat(features)
+    return torch.cat(features), skipped

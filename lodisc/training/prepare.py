@@ -6,13 +6,14 @@ A run that exists already must have the same settings and photographs.
 import logging
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from lodisc.config import FREE_TO_CHANGE, TrainConfig, as_flag
+from lodisc.config import FREE_TO_CHANGE, TrainConfig, as_flag, settled
 from lodisc.data.check import check_photos, write_skipped
 from lodisc.data.loader import training_batches
 from lodisc.data.photo import Photo, printable
@@ -43,7 +44,8 @@ from lodisc.training.learner import Learner
 logger = logging.getLogger("lodisc")
 
 CALIBRATION_STEPS = 4
-DEFAULT_EPOCHS, LEAST_STEPS = 2, 112
+DEFAULT_LENGTH = {"bank": (2, 112), "batch": (4, 224)}
+"""Epochs, and the least number of steps."""
 # Of the size that a model was made for. DeiT-Ti (224) finds 88 % of look-alike monkeys at 128
 # pixels, 66 % at 112 and 32 % at 96.
 SMALL = 0.55
@@ -70,13 +72,18 @@ def make_run_folder(run: Run) -> None:
     out.mkdir(parents=True, exist_ok=True)
 
 
-def image_size_of(run: Run, config: TrainConfig) -> int:
-    """The side of the views in pixels: as given, that of the existing run, or the encoder's own."""
-    if config.image_size:
-        return config.image_size
+def as_begun(run: Run, config: TrainConfig) -> TrainConfig:
+    """The config with what it leaves open, side of the views and keys, as the existing run has it.
+
+    In a new run the side is the encoder's own, and the keys stay open: neighbours decide.
+    """
     if run.has_begun:
-        return int(run.config["settings"]["image_size"])
-    return training_size(config.encoder, config.encoder_args)
+        settings = run.config["settings"]
+        config = settled(config, keys=settings["keys"])
+        size = settings["image_size"]
+    else:
+        size = training_size(config.encoder, config.encoder_args)
+    return replace(config, image_size=config.image_size or size)
 
 
 def readable_photos(data: Path, run: Run, config: TrainConfig, world: Processes) -> list[Photo]:
@@ -120,8 +127,11 @@ def starting_encoder(run: Run, config: TrainConfig, world: Processes) -> Encoder
 
     Raises `UserError` when the weights are not available.
     """
-    if run.has_begun:
-        return load_encoder(run.start)
+    return load_encoder(run.start) if run.has_begun else new_encoder(config, world)
+
+
+def new_encoder(config: TrainConfig, world: Processes) -> Encoder:
+    """What `--init` names; raises `UserError` when the weights are not available."""
     torch.manual_seed(config.seed)
     if config.init == "timm" and world.is_first:
         logger.info(
@@ -257,7 +267,8 @@ def steps_of_epochs(config: TrainConfig, photos: int) -> int:
         return linear_map.STEPS
     per_epoch = photos // config.batch_size
     if config.epochs is None:
-        return max(DEFAULT_EPOCHS * per_epoch, LEAST_STEPS)
+        epochs, least = DEFAULT_LENGTH["batch" if config.keys == "batch" else "bank"]
+        return max(epochs * per_epoch, least)
     return max(1, round(config.epochs * per_epoch))
 
 
