@@ -218,7 +218,7 @@ def test_neighbours_that_do_not_agree_leave_the_contrast_of_a_batch(
     assert not run.neighbours_file.exists()
     monkeypatch.undo()  # a run goes on as it was begun
     open_run(epochs=1)
-    with pytest.raises(UserError, match="begun with .*--keys batch"):
+    with pytest.raises(UserError, match=r"begun with .*--keys batch"):
         open_run(epochs=1, keys="bank")
     trusting = Run(train(photos, tmp_path / "trusting", spared=None, epochs=1))
     assert trusting.config["settings"]["keys"] == "bank" and trusting.neighbours_file.exists()

@@ -202,7 +202,7 @@ def test_groups_are_described_as_by_the_api(
     by_command = lodisc_json(capsys, "group", birds)
     with TestClient(create_app(birds), base_url="http://127.0.0.1") as client:
         by_api = client.get("/api/groups").json()
-    for name in ("k", "criterion", "tried"):
+    for name in ("k", "criterion", "tried", "smoothed"):
         assert by_command[name] == by_api[name]
     for one, other in zip(by_command["groups"], by_api["groups"], strict=True):
         for name in ("group", "size", "label", "labelled"):

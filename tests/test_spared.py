@@ -8,9 +8,9 @@ import torch
 from torch.nn import functional as F
 
 from lodisc.method import linear_map
-from lodisc.method.linear_map import TRUSTED, agreement, learn_map, share_to_spare
+from lodisc.method.linear_map import learn_map, share_to_spare
 from lodisc.method.neighbours import mine
-from lodisc.vectors.neighbours import overlap
+from lodisc.vectors.neighbours import TRUSTED, agreement, overlap
 
 
 def kinds(count: int, each: int, *, width: float = 0.7) -> torch.Tensor:

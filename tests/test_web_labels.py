@@ -95,6 +95,7 @@ def test_groups_and_a_whole_group_labelled(client: TestClient) -> None:
         "k": None,
         "grouping": None,
         "criterion": None,
+        "smoothed": False,
         "tried": [],
         "groups": [],
     }

@@ -30,6 +30,8 @@ from lodisc.vectors.nearest import unit_rows
 if TYPE_CHECKING:
     from lodisc.photo_encoder import PhotoEncoder
 
+FEWEST, MOST = 50, 30_000
+"""So many photographs are smoothed: fewer have too few of a kind, and more would take minutes."""
 _BLOCK_ROWS = 8192
 
 
@@ -59,6 +61,29 @@ class Photos:
 
     def __len__(self) -> int:
         return len(self.vectors)
+
+    @cached_property
+    def smoothed(self) -> NDArray[np.float32]:
+        """[N, D], by which photographs are grouped and named: each averaged with its nearest.
+
+        `smoothed` of `vectors.neighbours`. Where neighbours agree too little, and for fewer than
+        `FEWEST` or more than `MOST` photographs, it is `vectors` itself.
+        """
+        import torch
+
+        from lodisc.vectors.neighbours import TRUSTED, agreement, smoothed
+
+        if not FEWEST <= len(self) <= MOST:
+            return self.vectors
+        vectors_ND = torch.from_numpy(self.vectors)
+        if agreement(vectors_ND) < TRUSTED:
+            return self.vectors
+        return smoothed(vectors_ND).numpy()
+
+    @property
+    def are_smoothed(self) -> bool:
+        """Whether `smoothed` is other than `vectors`."""
+        return self.smoothed is not self.vectors
 
     @cached_property
     def keys(self) -> list[str]:

@@ -101,6 +101,8 @@ class GroupsResult(TypedDict):
     k: int
     criterion: str | None
     tried: list[tuple[int, float, float]]
+    smoothed: bool
+    """Whether each vector was averaged with its nearest before."""
     groups: list[GroupEntry]
 
 
@@ -192,8 +194,8 @@ def group_and_describe(
     labels = collection.labels.current()
     description = describe_grouping(
         grouping,
-        list_groups(photos.vectors, grouping),
-        assign(photos.vectors, grouping)[0],
+        list_groups(photos.smoothed, grouping),
+        assign(photos.smoothed, grouping)[0],
         [labels.get(key) for key in photos.keys],
     )
     entries = [
@@ -214,6 +216,7 @@ def group_and_describe(
         k=description.k,
         criterion=description.criterion,
         tried=description.tried,
+        smoothed=photos.are_smoothed,
         groups=entries,
     )
 
@@ -225,7 +228,7 @@ def describe_labels(collection: Collection) -> LabelsResult:
     photos, current = collection.photos(), collection.labels.current()
     labels = [current.get(key) for key in photos.keys]
     counts = Counter(label for label in labels if label is not None)
-    predictions = predict_labels(photos.vectors, labels)
+    predictions = predict_labels(photos.smoothed, labels)
     accuracy = predictions.accuracy
     return LabelsResult(
         photographs=len(photos),

@@ -25,6 +25,7 @@ def group_photos(
         bar = progress.add_task("Grouping", total=None, note="")
         grouping = find_groups(
             photos.vectors,
+            smoothed_ND=photos.smoothed,
             k=k,
             seed=seed,
             fingerprint=photos.fingerprint,

@@ -135,10 +135,10 @@ def _rows(
 
     photos, current = collection.photos(), collection.labels.current()
     labels = [current.get(key) for key in photos.keys]
-    predictions = (learn or predict_labels)(photos.vectors, labels)
+    predictions = (learn or predict_labels)(photos.smoothed, labels)
     grouping = load_groups(collection)
     groups = (
-        assign(photos.vectors, grouping)[0].tolist()
+        assign(photos.smoothed, grouping)[0].tolist()
         if grouping is not None
         else [None] * len(photos)
     )

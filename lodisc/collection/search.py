@@ -84,11 +84,11 @@ def allowed_rows(collection: Collection, photos: Photos, where: str) -> NDArray[
     labels = collection.labels.current()
     groups_N = names = None
     if _mentions("group", where) and (grouping := load_groups(collection)) is not None:
-        groups_N = assign(photos.vectors, grouping)[0]
+        groups_N = assign(photos.smoothed, grouping)[0]
     if _mentions("name", where):
         from lodisc.vectors.classifier import predict_labels  # loads torch
 
-        predictions = predict_labels(photos.vectors, [labels.get(key) for key in photos.keys])
+        predictions = predict_labels(photos.smoothed, [labels.get(key) for key in photos.keys])
         if any(predictions.labels):
             names = [label or "" for label in predictions.labels]
     return rows_where(photos, labels, where, groups=groups_N, names=names)

@@ -108,6 +108,8 @@ def print_groups(summary: GroupsResult) -> None:
     title = f"{len(groups):,} groups of {summary['photographs']:,} photographs"
     if summary["criterion"]:
         title += f"; their number by the {summary['criterion']}"
+    if summary["smoothed"]:
+        title += "; each vector averaged with its nearest"
     table(title, ["", "photographs", "typical", "doubtful"], rows)
     _print_rest(groups)
 

@@ -15,18 +15,10 @@ from torch.nn import functional as F
 
 from lodisc.method.losses import neighbour_loss
 from lodisc.method.neighbours import Neighbourhood, mine
-from lodisc.vectors.neighbours import overlap
+from lodisc.vectors.neighbours import SAMPLE, overlap
 
 STEPS, BATCH, RATE, TEMPERATURE = 150, 256, 2e-3, 0.1
 SHARES = (0.0, 0.003, 0.01, 0.03, 0.1, 0.2)
-MOST = 4096
-"""So many photographs, drawn at random, are enough to find the share."""
-TRUSTED = 0.3
-"""The least agreement at which neighbours count as of one kind.
-
-It is 0.19 for cars, where 12 % of mutual neighbours are of one kind, and 0.35 to 0.45 for birds,
-monkeys and objects, where 82 to 98 % are: training photographs, DeiT-Ti at 224 pixels.
-"""
 
 
 def learn_map(
@@ -43,7 +35,7 @@ def learn_map(
     optimiser = torch.optim.AdamW([map_DD], lr=RATE, weight_decay=0.01)
     for step in range(STEPS):
         order_N = torch.randperm(len(vectors_ND), generator=generator)
-        photos_B, others_M = order_N[:BATCH], order_N[:MOST]
+        photos_B, others_M = order_N[:BATCH], order_N[:SAMPLE]
         positives_BK, is_real_BK = neighbourhood.positives(photos_B)
         is_real_BK[:, 0] = False  # a vector is its own at any map
         has_neighbour_B = is_real_BK.any(dim=1)
@@ -70,13 +62,6 @@ def learn_map(
     return map_DD.detach()
 
 
-def agreement(features_ND: Tensor, *, seed: int) -> float:
-    """How far neighbours agree about who is near: the overlap of their lists, in 0..1."""
-    order_N = torch.randperm(len(features_ND), generator=torch.Generator().manual_seed(seed))
-    drawn_ND = features_ND[order_N[:MOST]]
-    return overlap(F.normalize(drawn_ND - drawn_ND.mean(dim=0), dim=1))
-
-
 def share_to_spare(
     features_ND: Tensor, *, neighbours: int, seed: int, advance: Callable[[], None] = lambda: None
 ) -> float:
@@ -86,7 +71,7 @@ def share_to_spare(
     `advance` is called after each map.
     """
     order_N = torch.randperm(len(features_ND), generator=torch.Generator().manual_seed(seed))
-    learnt_H, held_out_H = order_N[:MOST].chunk(2)
+    learnt_H, held_out_H = order_N[:SAMPLE].chunk(2)
     overlaps = {}
     for share in SHARES:
         neighbourhood = mine(features_ND[learnt_H], neighbours=neighbours, spared=share)

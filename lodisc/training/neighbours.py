@@ -17,11 +17,12 @@ from lodisc.encoders import save_tensors
 from lodisc.errors import UserError
 from lodisc.files import replacing
 from lodisc.method.encoder import Encoder
-from lodisc.method.linear_map import SHARES, TRUSTED, agreement, share_to_spare
+from lodisc.method.linear_map import SHARES, share_to_spare
 from lodisc.method.neighbours import Neighbourhood, mine
 from lodisc.run import Run
 from lodisc.training.distributed import Processes, processes
 from lodisc.training.prepare import new_encoder
+from lodisc.vectors.neighbours import TRUSTED, agreement
 
 MANY = 20_000  # photographs: mining grows with the square, and takes about a minute for so many
 

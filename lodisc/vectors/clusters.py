@@ -68,6 +68,7 @@ class Group(NamedTuple):
 def find_groups(
     vectors_ND: NDArray[np.float32],
     *,
+    smoothed_ND: NDArray[np.float32] | None = None,
     k: int | None = None,
     seed: int = 0,
     fingerprint: str = "",
@@ -75,8 +76,10 @@ def find_groups(
 ) -> Grouping:
     """Group vectors of length 1 into `k` groups, or into as many as `choose_k` finds.
 
-    There are fewer if fewer vectors differ. `advance` is called with every number of groups
-    after it was tried. Raises `UserError` if there are no vectors, and for `k` below 1.
+    There are fewer if fewer vectors differ. If there are `smoothed_ND`, these are grouped, and the
+    vectors only choose the number: smoothed ones lie in more heaps than there are kinds. `advance`
+    is called with every number of groups after it was tried. Raises `UserError` if there are no
+    vectors, and for `k` below 1.
     """
     if not len(vectors_ND):
         raise UserError("there are no photographs to group")
@@ -85,6 +88,8 @@ def find_groups(
     likelihoods = (
         {} if k is not None else held_out_likelihoods(vectors_ND, seed=seed, advance=advance)
     )
+    if smoothed_ND is not None:
+        vectors_ND = smoothed_ND
     points_NP = principal_components(vectors_ND, COMPONENTS)
     kmeans = _kmeans(points_NP, k or choose_k(likelihoods), seed=seed)
     centroids_GD = _spherical(vectors_ND, kmeans.labels_)

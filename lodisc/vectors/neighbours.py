@@ -10,6 +10,14 @@ from torch import Tensor
 from torch.nn import functional as F
 
 NEIGHBOURS = 10
+TRUSTED = 0.3
+"""The least agreement at which neighbours count as of one kind.
+
+It is 0.19 for cars, where 12 % of mutual neighbours are of one kind, and 0.35 to 0.45 for birds,
+monkeys and objects, where 82 to 98 % are: training photographs, DeiT-Ti at 224 pixels.
+"""
+SAMPLE = 4096
+"""So many photographs, drawn at random, are enough to find the agreement."""
 _BLOCK = 1 << 24  # similarities at a time: 64 MB
 
 
@@ -58,6 +66,13 @@ def smoothed(vectors_ND: Tensor, *, count: int = 5, power: float = 3) -> Tensor:
     for rows_N, weights_N in zip(rows_NK.T, weights_NK.T, strict=True):
         summed_ND += weights_N[:, None] * units_ND[rows_N]
     return F.normalize(summed_ND, dim=1)
+
+
+def agreement(features_ND: Tensor, *, seed: int = 0) -> float:
+    """How far neighbours agree about who is near: the `overlap` of centred features, in 0..1."""
+    order_N = torch.randperm(len(features_ND), generator=torch.Generator().manual_seed(seed))
+    drawn_ND = features_ND[order_N[:SAMPLE]].float()
+    return overlap(F.normalize(drawn_ND - drawn_ND.mean(dim=0), dim=1))
 
 
 def overlap(units_ND: Tensor, count: int = NEIGHBOURS) -> float:

@@ -168,6 +168,9 @@ class GroupsOut(Model):
     tried: list[list[float]] = Field(
         description="Each k that was tried, its value (more is better), and the standard error"
     )
+    smoothed: bool = Field(
+        description="Whether each vector was averaged with its nearest before it was grouped"
+    )
     groups: list[GroupOut]
 
 

@@ -31,7 +31,12 @@ def group(opened: Opened, request: models.GroupIn) -> models.GroupsOut:
     try:
         photos = opened.snapshot().photos
         with refusing():
-            grouping = find_groups(photos.vectors, k=request.k, fingerprint=photos.fingerprint)
+            grouping = find_groups(
+                photos.vectors,
+                smoothed_ND=photos.smoothed,
+                k=request.k,
+                fingerprint=photos.fingerprint,
+            )
         save_groups(grouping, opened.collection)
     finally:
         opened.regroup_lock.release()

@@ -11,12 +11,15 @@ def describe_groups(state: State) -> models.GroupsOut:
     snapshot = state.snapshot()
     description = description_of(snapshot)
     if snapshot.groups is None or description is None:
-        return models.GroupsOut(k=None, grouping=None, criterion=None, tried=[], groups=[])
+        return models.GroupsOut(
+            k=None, grouping=None, criterion=None, tried=[], smoothed=False, groups=[]
+        )
     return models.GroupsOut(
         k=description.k,
         grouping=snapshot.groups.membership_digest,
         criterion=description.criterion,
         tried=[list(values) for values in description.tried],
+        smoothed=snapshot.photos.are_smoothed,
         groups=[
             models.GroupOut(
                 group=group.group,

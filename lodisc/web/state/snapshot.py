@@ -102,7 +102,7 @@ class Snapshot:
     @cached_property
     def typical_N(self) -> NDArray[np.float32]:
         """How close each row is to the centre of its group; without groups, to that of all."""
-        vectors_ND = self.photos.vectors
+        vectors_ND = self.photos.smoothed
         if not len(vectors_ND):
             return np.zeros(0, np.float32)
         if self.groups is None:

@@ -105,7 +105,7 @@ class State:
                 snapshot = self.snapshot()
                 names = self._names.get(
                     (snapshot.photos, snapshot.labels_version),
-                    partial(predict_labels, snapshot.photos.vectors, snapshot.labels),
+                    partial(predict_labels, snapshot.photos.smoothed, snapshot.labels),
                 )
                 self._last_names = (snapshot.photos, names) if len(names.classes) > 1 else None
             joined = self.snapshot()
@@ -117,7 +117,7 @@ class State:
         from lodisc.vectors.classifier import predict_labels
 
         snapshot, names = self.names()
-        if vectors_ND is snapshot.photos.vectors and labels == snapshot.labels:
+        if vectors_ND is snapshot.photos.smoothed and labels == snapshot.labels:
             return names
         return predict_labels(vectors_ND, labels)
 
@@ -159,8 +159,8 @@ class State:
             return None
         if grouping is None or grouping.fingerprint != photos.fingerprint or not len(photos):
             return None
-        groups = list_groups(photos.vectors, grouping, doubtful=MOST_DOUBTFUL)
-        group_N, doubt_N = assign(photos.vectors, grouping)
+        groups = list_groups(photos.smoothed, grouping, doubtful=MOST_DOUBTFUL)
+        group_N, doubt_N = assign(photos.smoothed, grouping)
         keys = "\n".join(photos.keys).encode(errors="surrogatepass")
         digest = blake2b(group_N.tobytes() + keys, digest_size=8).hexdigest()
         return Groups(grouping, group_N, doubt_N, groups, digest)
