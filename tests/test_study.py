@@ -391,6 +391,7 @@ def test_the_division_does_not_follow_the_seed(tmp_path: Path) -> None:
         (["masks", "{photos}", "--seeds", "0,0"], "each once"),
         (["masks", "{photos}", "--seeds", "0,-1"], "--seed -1 is out of range"),
         (["masks", "{photos}", "--minutes", "1"], "equal operations"),
+        (["masks", "{photos}", "--recipe", "map"], "a study trains encoders"),
         (["masks", "{photos}", "--seed", "3"], "--seeds, not --seed"),
         (["masks", "{photos}", "--arms", "chance"], "there are 'pivotal', 'random'"),
         (["masks", "{photos}/nowhere"], "nowhere"),

@@ -83,6 +83,8 @@ def _check(name: str, base: TrainConfig, seeds: Sequence[int]) -> None:
     """Raise a `UserError` for settings that a study cannot use."""
     if name not in STUDIES:
         raise UserError(f"no study {name!r}; there are {', '.join(STUDIES)}")
+    if base.tune == "map":
+        raise UserError("a study trains encoders, and --recipe map leaves them as they are")
     if base.minutes is not None:
         raise UserError(
             "a study compares arms at equal operations; give --epochs instead of --minutes"
