@@ -3,44 +3,43 @@
 python bench/step.py [--rounds 7] [--batch-size 64] [--image-size 128] [--encoder
 deit_tiny_patch16_224]
 
-Prints for every arm the median seconds of a whole step (views of bytes to updated weights) and the
+Arms against a batch are called after their objective, or after the recipe `batch`. Prints for every
+arm the median seconds of a whole step (views of bytes to updated weights) and the
 median of its ratio to the global-only step of the same round.
 """
 
 import statistics
 import time
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
 import torch
 import tyro
 
-from lodisc.config import adapt
+from lodisc.config import TrainConfig, adapt, batch
 from lodisc.console import table, track
 from lodisc.device import pick_device, pick_precision
 from lodisc.encoders import build_encoder
+from lodisc.method.neighbours import mine
 from lodisc.training.distributed import Processes
 from lodisc.training.learner import Learner
 
-ARMS: dict[str, dict[str, Any]] = {
-    "global": {"objective": "global", "recolour": False},
-    "local": {"objective": "local"},
-    "local, ρ 0.5": {"objective": "local", "keep_ratio": 0.5},
-    "local, ρ 0.25": {"objective": "local", "keep_ratio": 0.25},
-    "both, ρ 0.25": {"objective": "both", "keep_ratio": 0.25, "recolour": False},
-    "both, ρ 0.25, key": {
-        "objective": "both",
-        "keep_ratio": 0.25,
-        "recolour": False,
-        "masked_side": "key",
-    },
-    "both, ρ 0.25, key, zero": {
-        "objective": "both",
-        "keep_ratio": 0.25,
-        "recolour": False,
-        "masked_side": "key",
-        "mask_mode": "zero",
-    },
+PHOTOGRAPHS = 3000
+"""In the bank."""
+ARMS: dict[str, TrainConfig] = {
+    "global": batch(objective="global", recolour=False),
+    "batch": batch(),
+    "batch, ρ 0.5": batch(keep_ratio=0.5),
+    "batch, ρ 0.25": batch(keep_ratio=0.25),
+    "both, ρ 0.25": batch(objective="both", keep_ratio=0.25, recolour=False),
+    "both, ρ 0.25, key": batch(
+        objective="both", keep_ratio=0.25, recolour=False, masked_side="key"
+    ),
+    "both, ρ 0.25, key, zero": batch(
+        objective="both", keep_ratio=0.25, recolour=False, masked_side="key", mask_mode="zero"
+    ),
+    "bank: the default": adapt(keys="bank"),
+    "bank, whole": adapt(keys="bank", objective="global"),
+    "bank, local, ρ 0.3": adapt(keys="bank", objective="local"),
 }
 
 
@@ -56,11 +55,13 @@ class Settings:
 def main(settings: Settings) -> None:
     world = Processes(0, 1, pick_device(settings.device))
     learners = {}
-    for name, changes in ARMS.items():
-        config = adapt(batch_size=settings.batch_size, **changes)
-        learners[name] = Learner(
-            build_encoder(settings.encoder, image_size=settings.image_size), config, world
-        )
+    for name, arm in ARMS.items():
+        encoder = build_encoder(settings.encoder, image_size=settings.image_size)
+        neighbourhood = None
+        if arm.keys == "bank":
+            neighbourhood = mine(torch.randn(PHOTOGRAPHS, encoder.dim), neighbours=10, spared=0.03)
+        config = replace(arm, batch_size=settings.batch_size)
+        learners[name] = Learner(encoder, config, world, neighbourhood=neighbourhood)
     size = settings.image_size
     views = torch.randint(0, 256, (4, settings.batch_size, 3, size, size), dtype=torch.uint8)
     seconds: dict[str, list[float]] = {name: [] for name in ARMS}

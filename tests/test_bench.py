@@ -1,0 +1,32 @@
+"""Benchmarks of steps and of smoothing run, small; their figures do not matter here."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from photos import collection
+from runs import TINY
+
+import lodisc
+
+BENCH = Path(__file__).parent.parent / "bench"
+
+
+def run_bench(name: str, *words: Any) -> str:
+    command = [sys.executable, str(BENCH / name), *map(str, words)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_every_arm_makes_a_step() -> None:
+    table = run_bench("step.py", "--rounds", 1, "--batch-size", 2, "--image-size", 32)
+    assert "bank: the default" in table and "both, ρ 0.25, key, zero" in table
+
+
+def test_what_smoothing_adds_is_measured(tmp_path: Path) -> None:
+    photos = collection(tmp_path / "photos", per_label=8)
+    run = lodisc.train(photos, out=tmp_path / "run", **{**TINY, "epochs": 1})
+    table = run_bench("smoothing.py", run, photos, "--draws", 1)
+    assert table.count("smoothed") >= 2 and "5 labels" in table
