@@ -23,13 +23,12 @@ from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 
 from lodisc.collection.collection import Collection
-from lodisc.collection.groups_file import save_groups
+from lodisc.collection.groups_file import group_photos
 from lodisc.collection.index import index
 from lodisc.config import scratch
 from lodisc.embedding.embed import embed
 from lodisc.finches.finches import draw_finches
 from lodisc.training.loop import run_training
-from lodisc.vectors.clusters import find_groups
 
 DOCS = Path(__file__).parent
 SPECIES, TRAIN, TEST, LABELS = 12, 40, 12, 9
@@ -62,7 +61,7 @@ def collection(folder: Path, run: Path | None) -> Path:
     index(folder / "parts", collection=path)
     opened = Collection(path)
     photos = opened.photos()
-    save_groups(find_groups(photos.vectors, k=SPECIES, fingerprint=photos.fingerprint), opened)
+    group_photos(opened, photos, k=SPECIES)
     species = photos.table["folder"].to_pylist()
     first = [row for row, name in enumerate(species) if species[:row].count(name) < LABELS]
     opened.labels.set_each(

@@ -20,6 +20,7 @@ MaskMode = Literal["drop", "zero"]
 Fusion = Literal["product", "mean", "last", "rollout"]
 Precision = Literal["auto", "bf16", "fp32"]
 Keys = Literal["auto", "batch", "bank"]
+SettledKeys = Literal["batch", "bank"]
 Recipe = Literal["adapt", "map", "batch", "scratch", "paper"]
 Tune = Literal["encoder", "map"]
 
@@ -110,11 +111,12 @@ class Task:
     """Share ρ of the patches that the local task keeps."""
     keys: Keys = setting("auto", before="batch")
     """Contrast a bank of all photographs, where neighbours match, or the paper's batch; auto: a
-    bank where neighbours agree enough, else as by --recipe batch."""
+    bank where neighbours agree enough, else --recipe batch for all that is left at its default."""
     neighbours: int = setting(10, least=0, keys="bank", before=10)
     """How many nearest photographs must name each other to match; for --keys bank."""
     spared: float | None = setting(None, least=0, below=1, keys="bank", before=None)
-    """Share of the most alike that are no negatives; found without labels by default."""
+    """Share of the most alike that are no negatives; found without labels by default. With a share
+    given, neighbours are trusted as they are."""
     min_crop: float = setting(0.2, above=0, most=1)
     """Smallest share of a photograph's area in a view."""
 
@@ -304,7 +306,7 @@ def batch(**changes: Any) -> TrainConfig:
     return _changed(with_batch_keys(base), changes)
 
 
-def settled(config: TrainConfig, *, keys: Keys) -> TrainConfig:
+def settled(config: TrainConfig, *, keys: SettledKeys) -> TrainConfig:
     """The config with `keys` in the place of auto.
 
     With those of a batch, what was left as `adapt` has it becomes what `batch` has. A map needs a

@@ -212,6 +212,7 @@ def test_neighbours_that_do_not_agree_leave_the_contrast_of_a_batch(
     monkeypatch.setattr(neighbours, "TRUSTED", 1.1)
     run = Run(open_run(epochs=1))
     assert "less than 1.1, so few are of one kind: learning as by --recipe batch" in caplog.text
+    assert "(--objective local --mask random --keep-ratio 0.75 --keys batch" in caplog.text
     asked = Run(train(photos, tmp_path / "asked", spared=None, epochs=1, recipe="batch"))
     assert run.config["settings"] == asked.config["settings"] | {"recipe": "adapt"}
     assert same(last_state(run.path), last_state(asked.path))
@@ -220,6 +221,7 @@ def test_neighbours_that_do_not_agree_leave_the_contrast_of_a_batch(
     open_run(epochs=1)
     with pytest.raises(UserError, match=r"begun with .*--keys batch"):
         open_run(epochs=1, keys="bank")
+    monkeypatch.setattr(neighbours, "TRUSTED", 0.0)
     trusting = Run(train(photos, tmp_path / "trusting", spared=None, epochs=1))
     assert trusting.config["settings"]["keys"] == "bank" and trusting.neighbours_file.exists()
 

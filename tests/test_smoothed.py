@@ -18,8 +18,9 @@ from stored import stored
 
 from lodisc.collection import collection as collections
 from lodisc.collection.describe import describe_labels, group_and_describe
-from lodisc.collection.groups_file import load_groups
+from lodisc.collection.groups_file import load_groups, save_groups
 from lodisc.collection.search import allowed_rows
+from lodisc.files import read_json, write_json
 
 
 def kinds(count: int, each: int, *, width: float = 0.9) -> tuple[NDArray[np.float32], list[int]]:
@@ -56,6 +57,23 @@ def test_smoothed_vectors_are_grouped_and_plain_ones_choose_the_number() -> None
     assert grouping.likelihoods == find_groups(vectors_ND).likelihoods
     same = find_groups(smoothed_ND, k=len(grouping))
     np.testing.assert_array_equal(grouping.centroids, same.centroids)
+
+
+def test_a_grouping_keeps_the_kind_of_its_vectors(tmp_path: Path) -> None:
+    vectors_ND, _ = kinds(6, 30)
+    collection = stored(tmp_path, vectors_ND)
+    photos = collection.photos()
+    save_groups(find_groups(photos.vectors, k=6, fingerprint=photos.fingerprint), collection)
+    content = read_json(collection.files.groups)
+    del content["smoothed"]  # as versions wrote it that did not smooth
+    write_json(collection.files.groups, content)
+    grouping = load_groups(collection)
+    assert grouping is not None and not grouping.smoothed
+    found = allowed_rows(collection, photos, '"group" = 1')
+    np.testing.assert_array_equal(found, assign(photos.vectors, grouping)[0] == 1)
+    assert group_and_describe(collection, k=6)["smoothed"]
+    made = load_groups(collection)
+    assert made is not None and made.smoothed
 
 
 def test_groups_and_names_of_a_collection_are_those_of_its_smoothed_vectors(tmp_path: Path) -> None:

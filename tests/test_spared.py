@@ -10,6 +10,7 @@ from torch.nn import functional as F
 from lodisc.method import linear_map
 from lodisc.method.linear_map import learn_map, share_to_spare
 from lodisc.method.neighbours import mine
+from lodisc.vectors import neighbours
 from lodisc.vectors.neighbours import TRUSTED, agreement, overlap
 
 
@@ -64,7 +65,37 @@ def test_few_large_kinds_are_spared_more_than_many_small_ones(
     assert (few, many) == (0.3, 0.1) and len(done) == 4
 
 
-def test_neighbours_are_trusted_where_there_are_kinds() -> None:
-    assert agreement(kinds(6, 20, width=0.2), seed=0) >= TRUSTED
-    drawn = torch.randn(400, 48, generator=torch.Generator().manual_seed(0))
-    assert agreement(drawn, seed=0) < TRUSTED
+@pytest.mark.parametrize(("count", "each"), [(100, 12), (20, 20), (3, 150), (10, 40)])
+def test_neighbours_agree_where_there_are_kinds_large_or_small(count: int, each: int) -> None:
+    assert agreement(kinds(count, each, width=0.4)) >= TRUSTED
+
+
+@pytest.mark.parametrize("number", [2, 12, 50, 100, 300, 1500])
+@pytest.mark.parametrize("fall", [0.0, 0.3, 0.6])
+def test_neighbours_without_kinds_agree_by_chance_however_few_they_are(
+    number: int, fall: float
+) -> None:
+    """Features fall off in scale, so that a few of them decide who is near."""
+    scales_D = torch.arange(1, 49) ** -fall
+    for seed in range(5):
+        generator = torch.Generator().manual_seed(seed)
+        drawn_ND = torch.randn(number, 48, generator=generator) * scales_D + 3
+        assert agreement(drawn_ND) < (0.1 if number >= 300 else TRUSTED)
+
+
+def test_agreement_is_that_of_plain_loops(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(neighbours, "LISTS", (5,))
+    monkeypatch.setattr(neighbours, "COMPARED", 5)
+    units_ND = F.normalize(kinds(4, 10), dim=1)
+    cosines = (units_ND @ units_ND.T).tolist()
+    near = []
+    for one, row in enumerate(cosines):
+        by_cosine = sorted(range(40), key=row.__getitem__, reverse=True)
+        near.append([other for other in by_cosine if other != one])
+    shares = [
+        len(set(near[one][:5]) & set(near[other][:5])) / 5
+        for one in range(40)
+        for other in near[one][:5]
+    ]
+    found = neighbours._in_common(units_ND, torch.arange(40), 5)
+    assert found == pytest.approx(sum(shares) / len(shares))

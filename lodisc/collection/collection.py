@@ -6,7 +6,7 @@ import hashlib
 import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import accumulate
 from pathlib import Path
@@ -29,9 +29,10 @@ from lodisc.vectors.nearest import unit_rows
 
 if TYPE_CHECKING:
     from lodisc.photo_encoder import PhotoEncoder
+    from lodisc.vectors.clusters import Grouping
 
 FEWEST, MOST = 50, 30_000
-"""So many photographs are smoothed: fewer have too few of a kind, and more would take minutes."""
+"""So many photographs are smoothed: fewer have too few of a kind, and more would take too long."""
 _BLOCK_ROWS = 8192
 
 
@@ -58,32 +59,27 @@ class Photos:
     """key, path, offset, folder, split, bytes, digest, modified."""
     vectors: NDArray[np.float32]
     """[N, D], rows of length 1."""
+    _smoothed: list[NDArray[np.float32]] = field(default_factory=list, init=False)
+    _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
 
     def __len__(self) -> int:
         return len(self.vectors)
 
-    @cached_property
+    @property
     def smoothed(self) -> NDArray[np.float32]:
-        """[N, D], by which photographs are grouped and named: each averaged with its nearest.
+        """[N, D], by which photographs are named and grouped: each averaged with its nearest.
 
         `smoothed` of `vectors.neighbours`. Where neighbours agree too little, and for fewer than
-        `FEWEST` or more than `MOST` photographs, it is `vectors` itself.
+        `FEWEST` or more than `MOST` photographs, it is `vectors` itself. Computed once.
         """
-        import torch
+        with self._lock:
+            if not self._smoothed:
+                self._smoothed.append(_smoothed(self.vectors))
+            return self._smoothed[0]
 
-        from lodisc.vectors.neighbours import TRUSTED, agreement, smoothed
-
-        if not FEWEST <= len(self) <= MOST:
-            return self.vectors
-        vectors_ND = torch.from_numpy(self.vectors)
-        if agreement(vectors_ND) < TRUSTED:
-            return self.vectors
-        return smoothed(vectors_ND).numpy()
-
-    @property
-    def are_smoothed(self) -> bool:
-        """Whether `smoothed` is other than `vectors`."""
-        return self.smoothed is not self.vectors
+    def grouped(self, grouping: Grouping) -> NDArray[np.float32]:
+        """The vectors [N, D] that are near the centroids of a grouping: smoothed ones or not."""
+        return self.smoothed if grouping.smoothed else self.vectors
 
     @cached_property
     def keys(self) -> list[str]:
@@ -176,6 +172,17 @@ class Collection:
     def skipped(self) -> list[Skipped]:
         """The photographs that could not be read when they were embedded, and why."""
         return [Skipped(**entry) for entry in read_json_lines(self.files.skipped)]
+
+
+def _smoothed(vectors_ND: NDArray[np.float32]) -> NDArray[np.float32]:
+    import torch
+
+    from lodisc.vectors.neighbours import TRUSTED, agreement, smoothed
+
+    if not FEWEST <= len(vectors_ND) <= MOST:
+        return vectors_ND
+    tensor_ND = torch.from_numpy(vectors_ND)
+    return vectors_ND if agreement(tensor_ND) < TRUSTED else smoothed(tensor_ND).numpy()
 
 
 def _photos(version: str, rows: pa.Table) -> Photos:

@@ -102,7 +102,7 @@ class GroupsResult(TypedDict):
     criterion: str | None
     tried: list[tuple[int, float, float]]
     smoothed: bool
-    """Whether each vector was averaged with its nearest before."""
+    """Whether each vector was averaged with its nearest before it was grouped."""
     groups: list[GroupEntry]
 
 
@@ -194,8 +194,8 @@ def group_and_describe(
     labels = collection.labels.current()
     description = describe_grouping(
         grouping,
-        list_groups(photos.smoothed, grouping),
-        assign(photos.smoothed, grouping)[0],
+        list_groups(photos.grouped(grouping), grouping),
+        assign(photos.grouped(grouping), grouping)[0],
         [labels.get(key) for key in photos.keys],
     )
     entries = [
@@ -216,7 +216,7 @@ def group_and_describe(
         k=description.k,
         criterion=description.criterion,
         tried=description.tried,
-        smoothed=photos.are_smoothed,
+        smoothed=grouping.smoothed,
         groups=entries,
     )
 

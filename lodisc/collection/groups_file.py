@@ -41,6 +41,7 @@ def save_groups(grouping: Grouping, collection: Collection) -> None:
         "format": 1,
         "seed": grouping.seed,
         "fingerprint": grouping.fingerprint,
+        "smoothed": grouping.smoothed,
         "criterion": CRITERION,
         "tried": {str(k): list(value) for k, value in grouping.likelihoods.items()},
         "groups": len(grouping),
@@ -63,7 +64,10 @@ def load_groups(collection: Collection) -> Grouping | None:
         likelihoods = {
             int(k): (float(value), float(error)) for k, (value, error) in content["tried"].items()
         }
-        grouping = Grouping(centroids, content["seed"], content["fingerprint"], likelihoods)
+        smoothed = bool(content.get("smoothed", False))
+        grouping = Grouping(
+            centroids, content["seed"], content["fingerprint"], smoothed, likelihoods
+        )
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:

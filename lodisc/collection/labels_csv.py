@@ -138,7 +138,7 @@ def _rows(
     predictions = (learn or predict_labels)(photos.smoothed, labels)
     grouping = load_groups(collection)
     groups = (
-        assign(photos.smoothed, grouping)[0].tolist()
+        assign(photos.grouped(grouping), grouping)[0].tolist()
         if grouping is not None
         else [None] * len(photos)
     )

@@ -84,7 +84,7 @@ def allowed_rows(collection: Collection, photos: Photos, where: str) -> NDArray[
     labels = collection.labels.current()
     groups_N = names = None
     if _mentions("group", where) and (grouping := load_groups(collection)) is not None:
-        groups_N = assign(photos.smoothed, grouping)[0]
+        groups_N = assign(photos.grouped(grouping), grouping)[0]
     if _mentions("name", where):
         from lodisc.vectors.classifier import predict_labels  # loads torch
 

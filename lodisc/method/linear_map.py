@@ -15,10 +15,12 @@ from torch.nn import functional as F
 
 from lodisc.method.losses import neighbour_loss
 from lodisc.method.neighbours import Neighbourhood, mine
-from lodisc.vectors.neighbours import SAMPLE, overlap
+from lodisc.vectors.neighbours import overlap
 
 STEPS, BATCH, RATE, TEMPERATURE = 150, 256, 2e-3, 0.1
 SHARES = (0.0, 0.003, 0.01, 0.03, 0.1, 0.2)
+MOST = 4096
+"""So many photographs, drawn at random, are enough to find the share."""
 
 
 def learn_map(
@@ -35,7 +37,7 @@ def learn_map(
     optimiser = torch.optim.AdamW([map_DD], lr=RATE, weight_decay=0.01)
     for step in range(STEPS):
         order_N = torch.randperm(len(vectors_ND), generator=generator)
-        photos_B, others_M = order_N[:BATCH], order_N[:SAMPLE]
+        photos_B, others_M = order_N[:BATCH], order_N[:MOST]
         positives_BK, is_real_BK = neighbourhood.positives(photos_B)
         is_real_BK[:, 0] = False  # a vector is its own at any map
         has_neighbour_B = is_real_BK.any(dim=1)
@@ -71,7 +73,7 @@ def share_to_spare(
     `advance` is called after each map.
     """
     order_N = torch.randperm(len(features_ND), generator=torch.Generator().manual_seed(seed))
-    learnt_H, held_out_H = order_N[:SAMPLE].chunk(2)
+    learnt_H, held_out_H = order_N[:MOST].chunk(2)
     overlaps = {}
     for share in SHARES:
         neighbourhood = mine(features_ND[learnt_H], neighbours=neighbours, spared=share)

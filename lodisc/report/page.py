@@ -232,9 +232,14 @@ def _duration(batch_size: int, log: Log) -> str:
 
 def _settings(settings: Mapping[str, Any]) -> list[tuple[str, str, bool]]:
     """Name, value, and whether it differs from the recipe."""
-    usual = {}
+    usual: dict[str, Any] = {}
     if settings["recipe"] in RECIPES:
-        usual = settled(RECIPES[settings["recipe"]](), keys=settings["keys"]).to_dict()
+        # Neighbours may have decided on a batch, or a person: the nearer one is what was left as is
+        choices = [
+            settled(RECIPES[settings["recipe"]](), keys=keys).to_dict()
+            for keys in ("bank", "batch")
+        ]
+        usual = min(choices, key=lambda choice: sum(settings.get(n) != choice[n] for n in choice))
     if usual.get("image_size") == 0:
         usual["image_size"] = training_size(settings["encoder"], settings["encoder_args"])
     order = [field.name for field in fields(TrainConfig)]

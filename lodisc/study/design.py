@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from lodisc.config import TrainConfig, with_batch_keys
+from lodisc.config import SettledKeys, TrainConfig, with_batch_keys
 
 Arms = dict[str, TrainConfig]
 """What is trained, by name; seeds and equal operations are added when the study runs."""
@@ -39,5 +39,7 @@ class Study:
     metrics: dict[str, str]
     against: Callable[[str], str | None] = against_baseline
     """The arm of global only with the cost and start of an arm; None for such arms themselves."""
+    keys: SettledKeys | None = None
+    """The keys that the question is about, if it needs some, in the place of `--keys auto`."""
     rival: str | None = None
     """An arm that every other arm is compared with too, if it is among those that are run."""

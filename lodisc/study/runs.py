@@ -28,7 +28,7 @@ from lodisc.config import (
     FREE_TO_CHANGE,
     LOCAL_SETTINGS,
     OLD_NAMES,
-    Keys,
+    SettledKeys,
     TrainConfig,
 )
 from lodisc.data.sources import find_photos, fingerprint, training_photos
@@ -104,14 +104,16 @@ class Runs:
         digest = _digest({**settings, "init": _identity(config.init), "data": self.fingerprint})
         return self.out / "runs" / f"{config.objective}-{digest}" / f"seed-{config.seed}"
 
-    def keys_that_fit(self, config: TrainConfig) -> Keys:
+    def keys_that_fit(self, config: TrainConfig) -> SettledKeys:
         """What `--keys auto` comes to on the training photographs; kept, as it takes a while."""
         if config.keys != "auto":
             return config.keys
+        if config.spared is not None:
+            return "bank"
         file = self._start_folder(config, config.image_size) / "keys.json"
         if not file.is_file():
             write_json(file, {"keys": keys_that_fit(config, photos=self.training)})
-        keys: Keys = read_json(file, keys=("keys",))["keys"]
+        keys: SettledKeys = read_json(file, keys=("keys",))["keys"]
         return keys
 
     def is_done(self, config: TrainConfig) -> bool:

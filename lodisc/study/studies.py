@@ -172,7 +172,10 @@ STUDIES: dict[str, Study] = {
         against=against_its_own,
     ),
     "neighbours": Study(
-        question="What do neighbours add, and what is spared?", arms=neighbours, metrics=RECOGNITION
+        question="What do neighbours add, and what is spared?",
+        arms=neighbours,
+        metrics=RECOGNITION,
+        keys="bank",
     ),
     "variants": Study(
         question="What do the recipe and the paper's variant gain?",

@@ -52,7 +52,8 @@ def study(
     _check_photographs(out / f"{name}.json", data, runs.fingerprint)
     size = base.image_size or training_size(base.encoder, base.encoder_args)
     base = replace(base, image_size=size)
-    base = settled(base, keys=runs.keys_that_fit(base))
+    _require_a_batch(base, len(runs.training))
+    base = settled(base, keys=question.keys or runs.keys_that_fit(base))
     base = replace(base, epochs=_epochs(base, len(runs.training)))
     configs = of_equal_compute({BASELINE: global_only(base), **question.arms(base)}, base)
     configs = _choose_arms(runs, question, configs, arms, seeds)
@@ -111,13 +112,17 @@ def _check_photographs(path: Path, data: Path, fingerprint: str) -> None:
         )
 
 
-def _epochs(base: TrainConfig, photos: int) -> float:
-    """The number of epochs of the base, also where its config does not give it."""
+def _require_a_batch(base: TrainConfig, photos: int) -> None:
+    """Raise a `UserError` for too few training photographs."""
     if photos < base.batch_size:
         raise UserError(
             f"--batch-size {base.batch_size} is more than the {photos} training photographs; "
             "use a smaller one"
         )
+
+
+def _epochs(base: TrainConfig, photos: int) -> float:
+    """The number of epochs of the base, also where its config does not give it."""
     return steps_of_epochs(base, photos) / (photos // base.batch_size)
 
 

@@ -1,14 +1,16 @@
 """The neighbourhood of a run: its photographs as the untouched start sees them, mined once."""
 
 import logging
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NoReturn
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from lodisc.config import Keys, TrainConfig
+from lodisc.config import SettledKeys, TrainConfig, as_flag, settled
 from lodisc.console import progress_bar
 from lodisc.data.loader import batches_of, evaluation_batches
 from lodisc.data.photo import Photo, Skipped
@@ -43,16 +45,13 @@ def run_neighbourhood(
     found = _read(run.neighbours_file, photos=len(photos)) if run.has_begun else None
     if not world.from_first(found is not None):
         if world.is_first:
-            features_ND, skipped = _features(config, world, photos=photos, encoder=encoder)
-            for photo in skipped:
-                raise UserError(
-                    f"{photo.key}: {photo.reason}; put the photograph back, "
-                    "or start a new run without it"
-                )
+            features_ND = torch.cat(
+                list(_features(config, world, photos, encoder, unreadable=_refuse))
+            )
             found = _mine(features_ND, config, centred=encoder.can_shift)
-        if found is not None:
-            with replacing(run.neighbours_file) as draft:
-                save_tensors(vars(found), draft)
+            if found is not None:
+                with replacing(run.neighbours_file) as draft:
+                    save_tensors(vars(found), draft)
         if not world.from_first(found is not None):
             return None
     found = found or _read(run.neighbours_file, photos=len(photos))
@@ -61,16 +60,16 @@ def run_neighbourhood(
     return found
 
 
-def keys_that_fit(config: TrainConfig, *, photos: list[Photo]) -> Keys:
+def keys_that_fit(config: TrainConfig, *, photos: list[Photo]) -> SettledKeys:
     """What `--keys auto` comes to on these photographs, of which those that can be read are seen.
 
     Raises `UserError` when the starting weights are not available.
     """
     with processes(config.device) as world:
         encoder = new_encoder(config, world)
-        features_ND, _ = _features(config, world, photos=photos, encoder=encoder)
-    agrees = config.spared is not None or agreement(features_ND, seed=config.seed) >= TRUSTED
-    return "bank" if agrees else "batch"
+        features = list(_features(config, world, photos, encoder, unreadable=lambda _: None))
+    is_trusted = features and agreement(torch.cat(features), seed=config.seed) >= TRUSTED
+    return "bank" if is_trusted else "batch"
 
 
 def _read(path: Path, *, photos: int) -> Neighbourhood | None:
@@ -87,9 +86,9 @@ def _mine(features_ND: Tensor, config: TrainConfig, *, centred: bool) -> Neighbo
     neighbours, share = config.neighbours, config.spared
     agreed = 1.0 if share is not None else agreement(features_ND, seed=config.seed)
     if agreed < TRUSTED:
-        note = f"Neighbours agree by {agreed:.2f}, less than {TRUSTED}, so few are of one kind: "
+        note = f"Neighbours agree by {agreed:.3f}, less than {TRUSTED}, so few are of one kind: "
         if config.keys == "auto" and config.tune == "encoder":
-            logger.info(f"{note}learning as by --recipe batch.")
+            logger.info(f"{note}learning as by --recipe batch ({_changes(config)}).")
             return None
         logger.info(f"{note}each photograph matches itself alone.")
         neighbours, share = 0, 0.0
@@ -114,24 +113,39 @@ def _mine(features_ND: Tensor, config: TrainConfig, *, centred: bool) -> Neighbo
     return found
 
 
+def _changes(config: TrainConfig) -> str:
+    """The flags that tell the config from what it becomes against a batch."""
+    before, after = config.to_dict(), settled(config, keys="batch").to_dict()
+    changed = [name for name in after if after[name] != before[name]]
+    return " ".join(as_flag(name, after[name]) for name in changed)
+
+
+def _refuse(photo: Skipped) -> NoReturn:
+    raise UserError(
+        f"{photo.key}: {photo.reason}; put the photograph back, or start a new run without it"
+    )
+
+
 @torch.no_grad()
 def _features(
-    config: TrainConfig, world: Processes, *, photos: list[Photo], encoder: Encoder
-) -> tuple[Tensor, list[Skipped]]:
-    """The features [N, D] of the centre views of the photographs, on the CPU, and those skipped."""
+    config: TrainConfig,
+    world: Processes,
+    photos: list[Photo],
+    encoder: Encoder,
+    *,
+    unreadable: Callable[[Skipped], None],
+) -> Iterator[Tensor]:
+    """Yield the features [B, D] of the centre views of the photographs, on the CPU."""
     model = encoder.to(world.device).eval()
-    features: list[Tensor] = []
-    skipped: list[Skipped] = []
     with progress_bar() as progress:
         bar = progress.add_task("Looking at all photographs", total=len(photos), note="")
         for batch in evaluation_batches(
             batches_of(photos, 64), image_size=config.image_size, workers=config.workers
         ):
-            skipped += batch.skipped
+            for skipped in batch.skipped:
+                unreadable(skipped)
+            if batch.photos:
+                with autocast(config.precision, world.device):
+                    yield model(batch.views.to(world.device)).float().cpu()
             progress.advance(bar, len(batch.photos) + len(batch.skipped))
-            if not batch.photos:
-                continue
-            with autocast(config.precision, world.device):
-                features.append(model(batch.views.to(world.device)).float().cpu())
     model.train()
-    return torch.cat(features), skipped

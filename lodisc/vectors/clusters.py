@@ -46,6 +46,8 @@ class Grouping:
     seed: int
     fingerprint: str
     """That of the encoder whose vectors were grouped."""
+    smoothed: bool = False
+    """Whether smoothed vectors were grouped; `assign` then takes smoothed ones too."""
     likelihoods: dict[int, tuple[float, float]] = field(default_factory=dict)
     """`CRITERION` and its standard error, by the number of groups that was tried.
 
@@ -88,6 +90,7 @@ def find_groups(
     likelihoods = (
         {} if k is not None else held_out_likelihoods(vectors_ND, seed=seed, advance=advance)
     )
+    is_smoothed = smoothed_ND is not None and smoothed_ND is not vectors_ND
     if smoothed_ND is not None:
         vectors_ND = smoothed_ND
     points_NP = principal_components(vectors_ND, COMPONENTS)
@@ -95,7 +98,7 @@ def find_groups(
     centroids_GD = _spherical(vectors_ND, kmeans.labels_)
     sizes_G = np.bincount(_nearest_two(vectors_ND, centroids_GD)[0], minlength=len(centroids_GD))
     order_G = np.argsort(-sizes_G, kind="stable")[: max(1, np.count_nonzero(sizes_G))]
-    return Grouping(centroids_GD[order_G], seed, fingerprint, likelihoods)
+    return Grouping(centroids_GD[order_G], seed, fingerprint, is_smoothed, likelihoods)
 
 
 def choose_k(likelihoods: dict[int, tuple[float, float]]) -> int:

@@ -19,7 +19,7 @@ def describe_groups(state: State) -> models.GroupsOut:
         grouping=snapshot.groups.membership_digest,
         criterion=description.criterion,
         tried=[list(values) for values in description.tried],
-        smoothed=snapshot.photos.are_smoothed,
+        smoothed=snapshot.groups.grouping.smoothed,
         groups=[
             models.GroupOut(
                 group=group.group,

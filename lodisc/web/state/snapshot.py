@@ -102,12 +102,13 @@ class Snapshot:
     @cached_property
     def typical_N(self) -> NDArray[np.float32]:
         """How close each row is to the centre of its group; without groups, to that of all."""
-        vectors_ND = self.photos.smoothed
+        vectors_ND = self.photos.vectors
         if not len(vectors_ND):
             return np.zeros(0, np.float32)
         if self.groups is None:
             return vectors_ND @ vectors_ND.mean(axis=0)
-        return typicality(vectors_ND, self.groups.grouping, self.groups.group_N)
+        grouping, group_N = self.groups.grouping, self.groups.group_N
+        return typicality(self.photos.grouped(grouping), grouping, group_N)
 
     def photo(self, row: int) -> models.PhotoOut:
         """The description of a row in the API."""

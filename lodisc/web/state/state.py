@@ -159,8 +159,8 @@ class State:
             return None
         if grouping is None or grouping.fingerprint != photos.fingerprint or not len(photos):
             return None
-        groups = list_groups(photos.smoothed, grouping, doubtful=MOST_DOUBTFUL)
-        group_N, doubt_N = assign(photos.smoothed, grouping)
+        groups = list_groups(photos.grouped(grouping), grouping, doubtful=MOST_DOUBTFUL)
+        group_N, doubt_N = assign(photos.grouped(grouping), grouping)
         keys = "\n".join(photos.keys).encode(errors="surrogatepass")
         digest = blake2b(group_N.tobytes() + keys, digest_size=8).hexdigest()
         return Groups(grouping, group_N, doubt_N, groups, digest)
