@@ -250,7 +250,7 @@ def test_a_run_of_an_older_version_goes_on_without_the_settings_that_it_did_not_
         "not --positives both --recolour; use that",
     ):
         train(photos, tmp_path / "run", **settings)
-    with pytest.raises(ValueError, match=r"begun with --keys batch .*, not --keys bank "):
+    with pytest.raises(ValueError, match=r"begun with --objective both .*, not --objective local "):
         train(photos, tmp_path / "run", epochs=1)
     assert not (tmp_path / "run" / "neighbours.safetensors").exists()
 
