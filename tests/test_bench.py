@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
 from photos import collection
 from runs import TINY
 
@@ -20,11 +21,13 @@ def run_bench(name: str, *words: Any) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 def test_every_arm_makes_a_step() -> None:
     table = run_bench("step.py", "--rounds", 1, "--batch-size", 2, "--image-size", 32)
     assert "bank: the default" in table and "both, ρ 0.25, key, zero" in table
 
 
+@pytest.mark.slow
 def test_what_smoothing_adds_is_measured(tmp_path: Path) -> None:
     photos = collection(tmp_path / "photos", per_label=8)
     run = lodisc.train(photos, out=tmp_path / "run", **{**TINY, "epochs": 1})
