@@ -130,6 +130,15 @@ def test_a_photograph_that_goes_away_before_it_is_mined_stops_with_its_name(
     train(photos, tmp_path / "run")
 
 
+def test_weights_that_are_damaged_are_one_line(photos: Path, tmp_path: Path) -> None:
+    weights = load_file(Run(train(photos, tmp_path / "run", epochs=1)).start / "model.safetensors")
+    weights["norm.weight"][0] = torch.nan
+    save_tensors(weights, tmp_path / "damaged.safetensors")
+    with pytest.raises(UserError, match="not finite") as refusal:
+        train(photos, tmp_path / "other", init=tmp_path / "damaged.safetensors", spared=None)
+    assert "\n" not in str(refusal.value) and not Run(tmp_path / "other").has_begun
+
+
 @pytest.mark.parametrize("count", [2, 3])
 def test_two_or_three_photographs_are_enough(tmp_path: Path, count: int) -> None:
     photos = collection(tmp_path / "photos", labels=["wren"], per_label=count)

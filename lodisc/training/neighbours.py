@@ -135,7 +135,10 @@ def _features(
     *,
     unreadable: Callable[[Skipped], None],
 ) -> Iterator[Tensor]:
-    """Yield the features [B, D] of the centre views of the photographs, on the CPU."""
+    """Yield the features [B, D] of the centre views of the photographs, on the CPU.
+
+    Raises `UserError` for features that are not finite.
+    """
     model = encoder.to(world.device).eval()
     with progress_bar() as progress:
         bar = progress.add_task("Looking at all photographs", total=len(photos), note="")
@@ -146,6 +149,12 @@ def _features(
                 unreadable(skipped)
             if batch.photos:
                 with autocast(config.precision, world.device):
-                    yield model(batch.views.to(world.device)).float().cpu()
+                    features_BD = model(batch.views.to(world.device)).float().cpu()
+                if not bool(features_BD.isfinite().all()):
+                    raise UserError(
+                        f"the features of the start are not finite (NaN or infinity): the weights "
+                        f"of --init {config.init} are damaged"
+                    )
+                yield features_BD
             progress.advance(bar, len(batch.photos) + len(batch.skipped))
     model.train()
