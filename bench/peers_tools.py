@@ -88,6 +88,7 @@ lightly_train.pretrain(model=model, **asked["pretrain"])
 out = Path(asked["pretrain"]["out"])
 exported = torch.load(out / "exported_models" / "exported_last.pt", weights_only=True)
 save_file({name: tensor.contiguous() for name, tensor in exported.items()}, asked["exported"])
+# This process has just written the file, and lightly-train keeps whole modules in it.
 checkpoint = torch.load(out / "checkpoints" / "last.ckpt", weights_only=False)["state_dict"]
 student = {
     name.split(".", 3)[3]: tensor.contiguous()

@@ -115,7 +115,7 @@ class Task:
     neighbours: int = setting(10, least=0, keys="bank", before=10)
     """How many nearest photographs must name each other to match; for --keys bank."""
     spared: float | None = setting(None, least=0, below=1, keys="bank", before=None)
-    """Share of the most alike that are no negatives; found without labels by default. With a share
+    """Share of the most alike that are not negatives; found without labels by default. With a share
     given, neighbours are trusted as they are."""
     min_crop: float = setting(0.2, above=0, most=1)
     """Smallest share of a photograph's area in a view."""

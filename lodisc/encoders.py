@@ -98,7 +98,7 @@ def fill(encoder: Encoder, tensors: dict[str, Tensor]) -> None:
     """Load all tensors of an encoder, without a classifier; raises `UserError` if any does not fit.
 
     Position embeddings and patch projections are resampled to the encoder's image size. The head of
-    a mapped encoder is no classifier.
+    a mapped encoder is not a classifier.
     """
     if not encoder.is_mapped:
         tensors = {

@@ -80,7 +80,7 @@ def test_a_study_looks_once_whether_neighbours_agree(
     photos = collection(tmp_path / "photos", per_label=6, splits=("train", "test"))
     (photos / "train" / "wren" / "broken.jpg").write_bytes(b"no photograph")
     base = replace(BASE, keys="auto", spared=None, max_skipped=0.5)
-    for limit in (trusted, 0.5):
+    for limit in (trusted, 1.1 - trusted):
         monkeypatch.setattr(neighbours, "TRUSTED", limit)
         result = study(
             "branches", photos, out=tmp_path / "out", base=base, seeds=[0], arms=["local"]

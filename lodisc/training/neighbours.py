@@ -42,22 +42,22 @@ def run_neighbourhood(
     """
     if config.keys == "batch":
         return None
-    found = _read(run.neighbours_file, photos=len(photos)) if run.has_begun else None
-    if not world.from_first(found is not None):
+    neighbourhood = _read(run.neighbours_file, photos=len(photos)) if run.has_begun else None
+    if not world.from_first(neighbourhood is not None):
         if world.is_first:
             features_ND = torch.cat(
                 list(_features(config, world, photos, encoder, unreadable=_refuse))
             )
-            found = _mine(features_ND, config, centred=encoder.can_shift)
-            if found is not None:
+            neighbourhood = _mine(features_ND, config, centred=encoder.can_shift)
+            if neighbourhood is not None:
                 with replacing(run.neighbours_file) as draft:
-                    save_tensors(vars(found), draft)
-        if not world.from_first(found is not None):
+                    save_tensors(vars(neighbourhood), draft)
+        if not world.from_first(neighbourhood is not None):
             return None
-    found = found or _read(run.neighbours_file, photos=len(photos))
-    if found is None:
+    neighbourhood = neighbourhood or _read(run.neighbours_file, photos=len(photos))
+    if neighbourhood is None:
         raise UserError(f"{run.neighbours_file} cannot be read; run the same command again")
-    return found
+    return neighbourhood
 
 
 def keys_that_fit(config: TrainConfig, *, photos: list[Photo]) -> SettledKeys:
@@ -75,10 +75,10 @@ def keys_that_fit(config: TrainConfig, *, photos: list[Photo]) -> SettledKeys:
 def _read(path: Path, *, photos: int) -> Neighbourhood | None:
     """The neighbourhood in a file, if it is whole and of so many photographs."""
     try:
-        found = Neighbourhood(**load_file(path))
+        neighbourhood = Neighbourhood(**load_file(path))
     except (OSError, SafetensorError, TypeError):
         return None
-    return found if len(found) == photos else None
+    return neighbourhood if len(neighbourhood) == photos else None
 
 
 def _mine(features_ND: Tensor, config: TrainConfig, *, centred: bool) -> Neighbourhood | None:
@@ -103,14 +103,14 @@ def _mine(features_ND: Tensor, config: TrainConfig, *, centred: bool) -> Neighbo
             )
     if len(features_ND) > MANY:
         logger.info(f"Mining the neighbours of {len(features_ND):,} photographs takes minutes.")
-    found = mine(features_ND, neighbours=neighbours, spared=share, centred=centred)
+    neighbourhood = mine(features_ND, neighbours=neighbours, spared=share, centred=centred)
     if neighbours:
-        mutual = (found.mutual_NK >= 0).sum(dim=1).float().mean().item()
+        mutual = (neighbourhood.mutual_NK >= 0).sum(dim=1).float().mean().item()
         logger.info(
             f"Neighbours: {mutual:.1f} of a photograph's {neighbours} nearest name it too, "
             f"on average; the {share:.1%} most alike are spared."
         )
-    return found
+    return neighbourhood
 
 
 def _changes(config: TrainConfig) -> str:

@@ -87,8 +87,8 @@ def agreement(features_ND: Tensor, *, seed: int = 0) -> float:
     beyond = [0.0]
     for count in LISTS:
         if 3 * count <= len(units_ND):
-            found, chance = (_in_common(u_ND, asked_Q, count) for u_ND in (units_ND, cloud_ND))
-            beyond.append((found - chance) / (1 - chance) if chance < 1 else 0.0)
+            share, chance = (_in_common(u_ND, asked_Q, count) for u_ND in (units_ND, cloud_ND))
+            beyond.append((share - chance) / (1 - chance) if chance < 1 else 0.0)
     return max(beyond)
 
 
