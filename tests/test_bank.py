@@ -165,8 +165,12 @@ PASSES: list[tuple[dict[str, Any], list[str]]] = [
         {"objective": "local", "mask": "pivotal", "attention_from": "student"},
         ["student whole", "student part"],
     ),
-    ({"objective": "both", "mask": "block"}, ["student part", "student whole"]),
-    ({"objective": "both", "mask": "least"}, ["momentum whole", "student part", "student whole"]),
+    ({"objective": "both", "mask": "block"}, ["student whole", "student part"]),
+    ({"objective": "both", "mask": "least"}, ["student whole", "momentum whole", "student part"]),
+    (
+        {"objective": "both", "mask": "pivotal", "attention_from": "student"},
+        ["student whole", "student part"],
+    ),
 ]
 
 

@@ -31,7 +31,8 @@ def test_a_map_brings_neighbours_together_that_it_has_not_learnt_from() -> None:
     map_DD = learn_map(found, seed=0)
     centred_ND = other_ND - found.mean_D
     before, after = (
-        overlap(F.normalize(vectors_ND, dim=1)) for vectors_ND in (centred_ND, centred_ND @ map_DD)
+        overlap(F.normalize(vectors_ND, dim=1)).mean()
+        for vectors_ND in (centred_ND, centred_ND @ map_DD)
     )
     assert after > before + 0.05
 
@@ -63,6 +64,19 @@ def test_few_large_kinds_are_spared_more_than_many_small_ones(
         for count in (3, 32)
     )
     assert (few, many) == (0.3, 0.1) and len(done) == 4
+
+
+def test_of_shares_that_are_as_good_the_smallest_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(linear_map, "SHARES", (0.0, 0.1, 0.2, 0.3))
+    monkeypatch.setattr(linear_map, "STEPS", 1)
+    rng = torch.Generator().manual_seed(0)
+    means = iter((0.3, 0.495, 0.5, 0.4))
+
+    def drawn(units_ND: torch.Tensor) -> torch.Tensor:
+        return next(means) + 0.1 * torch.randn(len(units_ND), generator=rng)
+
+    monkeypatch.setattr(linear_map, "overlap", drawn)
+    assert share_to_spare(kinds(10, 40), neighbours=5, seed=0) == 0.1
 
 
 @pytest.mark.parametrize(("count", "each"), [(100, 12), (20, 20), (3, 150), (10, 40)])

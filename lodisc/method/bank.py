@@ -72,17 +72,19 @@ class BankLoDisc(nn.Module):
         """
         whole, recoloured = whole_and_recoloured(self.encoder, views_VB3SS)
         loss_global = loss_local = torch.zeros((), device=whole.device)
-        if self.objective != "global":
-            cut = self.regions.cut(
-                self.encoder, recoloured, rows=self._rows(whole), noise_VBP=noise_VBP
-            )
-            features, rows = self.encoder.forward_with_attention(cut.images, keep_BK=cut.keep_BK)
-            queries = unit(features)
-            loss_local = self._loss(queries, photos_B, others_M)
+        seen: tuple[Tensor, Tensor] | None = None
         if self.objective != "local":
-            features, rows = self.encoder.forward_with_attention(whole)
-            queries = unit(features)
-            loss_global = self._loss(queries, photos_B, others_M)
+            seen = self.encoder.forward_with_attention(whole)
+            loss_global = self._loss(unit(seen[0]), photos_B, others_M)
+        if self.objective != "global":
+            rows = self._rows(whole, None if seen is None else seen[1])
+            cut = self.regions.cut(self.encoder, recoloured, rows=rows, noise_VBP=noise_VBP)
+            regional = self.encoder.forward_with_attention(cut.images, keep_BK=cut.keep_BK)
+            loss_local = self._loss(unit(regional[0]), photos_B, others_M)
+            seen = seen or regional
+        assert seen is not None
+        features, rows = seen
+        queries = unit(features)
         weight = {"global": 0.0, "local": 1.0, "both": self.local_weight}[self.objective]
         keys_BD = self.bank_ND[photos_B]
         self._take_in(queries, photos_B)
@@ -97,13 +99,16 @@ class BankLoDisc(nn.Module):
         )
 
     @torch.no_grad()
-    def _rows(self, whole: Tensor) -> Tensor:
-        """The attention to whole views [2·B, L, P], where the choice of patches depends on it."""
+    def _rows(self, whole: Tensor, students: Tensor | None) -> Tensor:
+        """The attention to whole views [2·B, L, P], where the choice of patches depends on it.
+
+        `students` is that of the student, if it has seen them: it costs nothing more.
+        """
         if not self.regions.follow_attention:
             return torch.zeros(len(whole), 1, self.encoder.patches, device=whole.device)
-        student = self.attention_from == "student"
-        encoder = self.encoder if student else self.momentum_encoder
-        return encoder.forward_with_attention(whole)[1]
+        if self.attention_from == "momentum":
+            return self.momentum_encoder.forward_with_attention(whole)[1]
+        return self.encoder.forward_with_attention(whole)[1] if students is None else students
 
     def _loss(self, queries: Tensor, photos_B: Tensor, others_M: Tensor) -> Tensor:
         """The mean over both views [2·B, D]."""

@@ -69,16 +69,26 @@ def share_to_spare(
 ) -> float:
     """The share of `SHARES` whose map makes neighbour lists overlap most; it needs no labels.
 
-    Maps are learnt from half of the photographs, and the overlap is that of the other half.
-    `advance` is called after each map.
+    Maps are learnt from half of the photographs, and the overlap is that of the other half. Of
+    shares that are within two standard errors of the best, it is the smallest. `advance` is called
+    after each map.
     """
     order_N = torch.randperm(len(features_ND), generator=torch.Generator().manual_seed(seed))
     learnt_H, held_out_H = order_N[:MOST].chunk(2)
-    overlaps = {}
+    overlaps_N: dict[float, Tensor] = {}
     for share in SHARES:
         neighbourhood = mine(features_ND[learnt_H], neighbours=neighbours, spared=share)
         map_DD = learn_map(neighbourhood, seed=seed)
         mapped_HD = (features_ND[held_out_H] - neighbourhood.mean_D) @ map_DD
-        overlaps[share] = overlap(F.normalize(mapped_HD, dim=1))
+        overlaps_N[share] = overlap(F.normalize(mapped_HD, dim=1))
         advance()
-    return max(overlaps, key=lambda share: overlaps[share])
+    best_N = max(overlaps_N.values(), key=lambda overlap_N: float(overlap_N.mean()))
+    return min(
+        share
+        for share, overlap_N in overlaps_N.items()
+        if float((best_N - overlap_N).mean()) <= 2 * _standard_error(best_N - overlap_N)
+    )
+
+
+def _standard_error(values_N: Tensor) -> float:
+    return float(values_N.std(correction=0)) / len(values_N) ** 0.5

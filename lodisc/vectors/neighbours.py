@@ -117,17 +117,17 @@ def _centred_units(features_ND: Tensor) -> Tensor:
     return F.normalize(features_ND - features_ND.mean(dim=0), dim=1)
 
 
-def overlap(units_ND: Tensor, count: int = NEIGHBOURS) -> float:
-    """How far photographs agree with their nearest about who is near, from 0 to 1.
+def overlap(units_ND: Tensor, count: int = NEIGHBOURS) -> Tensor:
+    """How far each photograph agrees with its nearest about who is near [N], from 0 to 1.
 
     Of a photograph and each of its `count` nearest: the share of the `count` nearest that both
-    have; the mean over all, 0 for a single photograph. It needs no labels.
+    have; 0 for a single photograph. It needs no labels.
     """
     if len(units_ND) < 2:
-        return 0.0
+        return torch.zeros(len(units_ND))
     rows_NK, _ = nearest_others(units_ND, count)
-    shared = [
-        (rows_NK[neighbour_N][:, :, None] == rows_NK[:, None, :]).any(dim=2).float().mean()
+    shared_NK = [
+        (rows_NK[neighbour_N][:, :, None] == rows_NK[:, None, :]).any(dim=2).float().mean(dim=1)
         for neighbour_N in rows_NK.T
     ]
-    return float(torch.stack(shared).mean())
+    return torch.stack(shared_NK).mean(dim=0)
