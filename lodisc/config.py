@@ -79,8 +79,8 @@ class Length:
     """How long to learn, and in what steps."""
 
     epochs: float | None = setting(None, above=0, below=math.inf)
-    """How often every photograph is seen; by default twice and for at least 112 steps, with --keys
-    batch twice as long."""
+    """How often every photograph is seen; by default three times and for at least 180 steps, with
+    --keys batch four times and at least 224."""
     minutes: float | None = setting(None, above=0, below=math.inf, free=True)
     """Train for about this long instead of a number of epochs."""
     batch_size: int = setting(64, least=2)
@@ -103,7 +103,7 @@ class Task:
 
     tune: Tune = setting("encoder", before="encoder")
     """What learns: the encoder, or a linear map of its frozen features, which takes seconds."""
-    objective: Objective = setting("both")
+    objective: Objective = setting("global")
     """Contrast whole photographs (global), regions of them with whole ones (local), or both."""
     mask: Mask = setting("pivotal", local=True)
     """Which patches a region keeps; `pivotal` are those with the most attention."""

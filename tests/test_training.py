@@ -514,7 +514,7 @@ def test_a_choice_that_there_is_not_is_refused_before_anything_is_read(tmp_path:
 
 
 def test_a_small_set_is_seen_more_often() -> None:
-    assert [steps_of_epochs(RECIPES["adapt"](), photos) for photos in (64, 6400)] == [112, 200]
+    assert [steps_of_epochs(RECIPES["adapt"](), photos) for photos in (64, 6400)] == [180, 300]
     assert [steps_of_epochs(RECIPES["batch"](), photos) for photos in (64, 6400)] == [224, 400]
     assert steps_of_epochs(RECIPES["adapt"](epochs=2), 640) == 20
 

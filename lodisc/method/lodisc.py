@@ -14,7 +14,7 @@ Setting by setting; the values are those of lodisc/config.py:
 
 | setting        | paper       | recipe paper | default (adapt) | why: pages of docs/results |
 |----------------|-------------|--------------|-----------------|----------------------------|
-| objective      | both        | both         | both            | neighbours.md, branches.md |
+| objective      | both        | both         | global          | neighbours.md, branches.md |
 | keys           | batch       | batch        | auto            | neighbours.md              |
 | masked_side    | key         | key          | query           | masked-side.md             |
 | positives      | other       | other        | both            | masked-side.md             |

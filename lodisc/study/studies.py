@@ -106,8 +106,9 @@ def start(base: TrainConfig) -> Arms:
 
 
 def variants(base: TrainConfig) -> Arms:
-    """The recipe, its contrast of a batch, and the paper's task with its pivotal masked keys."""
-    batch = with_batch_keys(base)
+    """The recipe, both branches, these against a batch, and the paper's task with masked keys."""
+    regions = with_regions(base)
+    batch = with_batch_keys(regions)
     paper = replace(
         batch,
         objective="both",
@@ -118,8 +119,9 @@ def variants(base: TrainConfig) -> Arms:
         keep_ratio=0.3,
         mask_mode="zero",
     )
-    contrast = {"batch": batch} if base.keys == "bank" else {}
-    return {"recipe": base, **contrast, "paper": paper}
+    both = {"both": regions} if regions != base else {}
+    against_batch = {"batch": batch} if base.keys == "bank" else {}
+    return {"recipe": base, **both, **against_batch, "paper": paper}
 
 
 def neighbours(base: TrainConfig) -> Arms:

@@ -44,7 +44,7 @@ from lodisc.training.learner import Learner
 logger = logging.getLogger("lodisc")
 
 CALIBRATION_STEPS = 4
-DEFAULT_LENGTH = {"bank": (2, 112), "batch": (4, 224)}
+DEFAULT_LENGTH = {"bank": (3, 180), "batch": (4, 224)}
 """Epochs, and the least number of steps."""
 # Of the size that a model was made for. DeiT-Ti (224) finds 88 % of look-alike monkeys at 128
 # pixels, 66 % at 112 and 32 % at 96.
