@@ -38,7 +38,7 @@ ARMS: dict[str, TrainConfig] = {
         objective="both", keep_ratio=0.25, recolour=False, masked_side="key", mask_mode="zero"
     ),
     "bank: the default": adapt(keys="bank"),
-    "bank, whole": adapt(keys="bank", objective="global"),
+    "bank, both, ρ 0.3": adapt(keys="bank", objective="both"),
     "bank, local, ρ 0.3": adapt(keys="bank", objective="local"),
 }
 
