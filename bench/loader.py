@@ -16,6 +16,7 @@ from lodisc.console import table
 from lodisc.data.sources import find_photos, training_photos
 from lodisc.device import pick_device
 from lodisc.encoders import build_encoder
+from lodisc.method.neighbours import mine
 from lodisc.training.distributed import Processes
 from lodisc.training.learner import Learner
 from lodisc.training.prepare import run_batches
@@ -34,12 +35,15 @@ class Settings:
 def main(settings: Settings) -> None:
     world = Processes(0, 1, pick_device("auto"))
     config = adapt(
-        batch_size=settings.batch_size, image_size=settings.image_size, workers=settings.workers
+        keys="bank",
+        batch_size=settings.batch_size,
+        image_size=settings.image_size,
+        workers=settings.workers,
     )
     photos = training_photos(find_photos(settings.data).photos)
-    learner = Learner(
-        build_encoder(settings.encoder, image_size=settings.image_size), config, world
-    )
+    encoder = build_encoder(settings.encoder, image_size=settings.image_size)
+    neighbourhood = mine(torch.randn(len(photos), encoder.dim), neighbours=10, spared=0.03)
+    learner = Learner(encoder, config, world, neighbourhood=neighbourhood)
     size = settings.image_size
     still = torch.randint(0, 256, (2, settings.batch_size, 3, size, size), dtype=torch.uint8)
 

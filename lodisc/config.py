@@ -104,7 +104,8 @@ class Task:
     tune: Tune = setting("encoder", before="encoder")
     """What learns: the encoder, or a linear map of its frozen features, which takes seconds."""
     objective: Objective = setting("global")
-    """Contrast whole photographs (global), regions of them with whole ones (local), or both."""
+    """Contrast whole photographs (global), regions of them with whole ones (local), or both; the
+    settings of regions, such as --mask, need local or both."""
     mask: Mask = setting("pivotal", local=True)
     """Which patches a region keeps; `pivotal` are those with the most attention."""
     keep_ratio: float = setting(0.3, above=0, most=1, local=True)

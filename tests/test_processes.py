@@ -111,6 +111,7 @@ with processes("cpu") as world:
         ("batch", "query", "local", "random"),
         ("bank", "query", "both", "pivotal"),
         ("bank", "query", "local", "random"),
+        ("bank", "query", "global", "pivotal"),
     ],
 )
 def test_one_process_equals_two(tmp_path: Path, task: tuple[str, str, str, str]) -> None:

@@ -29,13 +29,13 @@ def test_the_contrast_of_a_batch_is_an_arm_beside_a_bank_and_stays_that_of_its_b
     assert branches(bank).keys() - branches(batch).keys() == {"whole"}
     whole = branches(bank)["whole"]
     assert (whole.keys, whole.objective, whole.temperature) == ("bank", "global", 0.1)
-    assert list(variants(bank)) == ["recipe", "batch", "paper"]
+    assert list(variants(bank)) == ["recipe", "against a batch", "paper"]
     assert list(variants(batch)) == ["recipe", "paper"]
     whole = replace(bank, objective="global")
-    assert list(variants(whole)) == ["recipe", "both", "batch", "paper"]
+    assert list(variants(whole)) == ["recipe", "both", "against a batch", "paper"]
     assert variants(whole)["both"] == bank
-    assert variants(whole)["batch"] == variants(bank)["batch"]
-    for config in (global_only(bank), variants(bank)["batch"]):
+    assert variants(whole)["against a batch"] == variants(bank)["against a batch"]
+    for config in (global_only(bank), variants(bank)["against a batch"]):
         assert (config.keys, config.temperature, config.recolour) == ("batch", 0.2, True)
     for config in STUDIES["neighbours"].arms(batch).values():
         assert (config.keys, config.temperature, config.recolour) == ("bank", 0.1, False)

@@ -508,6 +508,19 @@ def test_a_size_far_below_the_pretrained_one_is_warned_of(
     assert "was made for" not in caplog.text
 
 
+def test_settings_of_regions_without_regions_are_told(
+    photos: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "lodisc")
+    train(photos, tmp_path / "whole", epochs=1, mask="grid", keep_ratio=0.5, keys="bank")
+    assert "note: --keep-ratio 0.5 --mask grid is for regions" in caplog.text
+    caplog.clear()
+    train(photos, tmp_path / "both", epochs=1, mask="grid", keys="bank", objective="both")
+    train(photos, tmp_path / "default", epochs=1, keys="bank")
+    train(photos, tmp_path / "batch", epochs=1, recipe="batch", objective="global")
+    assert "is for regions" not in caplog.text
+
+
 def test_a_choice_that_there_is_not_is_refused_before_anything_is_read(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="--objective globl is none of global, local, both"):
         lodisc.train(tmp_path / "nowhere", out=tmp_path / "run", objective="globl")

@@ -221,7 +221,8 @@ def study(
         name: branches, masks, keep-ratio, attention, masked-side, focus, start, neighbours or
             variants.
         data: Photographs with train/ and test/, sub-folders as labels; for focus the drawn finches.
-        config: The recipe, of which the study varies one setting.
+        config: The recipe, of which the study varies one setting; with both branches where that is
+            one of regions and the recipe has none.
         out: Folder of the studies on DATA, which share their runs; studies/DATA when not given.
         seeds: Seeds, separated by commas; each arm is trained with each.
         arms: Arms to train beside global only, such as both; all when not given.

@@ -1,7 +1,7 @@
 """A linear map of frozen features that brings neighbours together, learnt in seconds.
 
-With it the share of photographs to spare is found: the one whose map makes neighbour lists agree
-most, on photographs that it has not learnt from.
+With it the share of photographs to spare is found, by how far the maps of several shares make
+neighbour lists agree, on photographs that they have not learnt from.
 
 Axes: N photographs, D features, B photographs of a step.
 """
@@ -67,11 +67,10 @@ def learn_map(
 def share_to_spare(
     features_ND: Tensor, *, neighbours: int, seed: int, advance: Callable[[], None] = lambda: None
 ) -> float:
-    """The share of `SHARES` whose map makes neighbour lists overlap most; it needs no labels.
+    """The smallest of `SHARES` whose map makes neighbour lists overlap as well as any; no labels.
 
-    Maps are learnt from half of the photographs, and the overlap is that of the other half. Of
-    shares that are within two standard errors of the best, it is the smallest. `advance` is called
-    after each map.
+    Maps are learnt from half of the photographs, and the overlap is that of the other half. As well
+    as any is within two standard errors of the best. `advance` is called after each map.
     """
     order_N = torch.randperm(len(features_ND), generator=torch.Generator().manual_seed(seed))
     learnt_H, held_out_H = order_N[:MOST].chunk(2)

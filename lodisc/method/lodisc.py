@@ -18,8 +18,8 @@ Setting by setting; the values are those of lodisc/config.py:
 | keys           | batch       | batch        | auto            | neighbours.md              |
 | masked_side    | key         | key          | query           | masked-side.md             |
 | positives      | other       | other        | both            | masked-side.md             |
-| mask           | pivotal     | pivotal      | pivotal         | neighbours.md, masks.md    |
-| keep_ratio     | 0.3 (code)  | 0.3          | 0.3             | neighbours.md              |
+| mask           | pivotal     | pivotal      | pivotal         | published; masks.md        |
+| keep_ratio     | 0.3 (code)  | 0.3          | 0.3             | published; keep-ratio.md   |
 | mask_mode      | zero (code) | zero         | drop            | a shorter pass: speed.md   |
 | recolour       | no          | False        | False           | recipe-history.md          |
 | fusion         | product     | product      | product         | attention.md               |

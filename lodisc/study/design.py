@@ -21,7 +21,7 @@ def global_only(base: TrainConfig) -> TrainConfig:
 
 
 def with_regions(base: TrainConfig) -> TrainConfig:
-    """The base; with both branches if it is global only, which has no local task to vary."""
+    """The base; with both branches if it has whole views alone, and so no local task to vary."""
     return replace(base, objective="both") if base.objective == "global" else base
 
 

@@ -48,6 +48,9 @@ from lodisc.training.neighbours import keys_that_fit
 
 logger = logging.getLogger("lodisc")
 
+SHARE_RULE = "the smallest within two standard errors"
+"""How runs find the share to spare; earlier ones took that with the most overlap."""
+
 LATER_SETTINGS = ("tune", "keys", "neighbours", "spared")
 """Settings that there were not yet when folders of runs got their names."""
 FIRST_DEFAULTS = {"mask": "random", "keep_ratio": 0.75, "recolour": True}
@@ -92,7 +95,8 @@ class Runs:
 
         Its name has the objective and a digest of the data and of every setting that matters. The
         digest uses the first names of settings, and later settings only where they change what the
-        first versions did, so that runs of older versions are found.
+        first versions did, so that runs of older versions are found. Those are not whose share to
+        spare was found by another rule.
         """
         first_names = {new: old for old, new in OLD_NAMES.items()}
         settings = {
@@ -101,6 +105,8 @@ class Runs:
             if name not in FREE_TO_CHANGE | {"seed"}
             and not (name in LATER_SETTINGS and value == NEWER[name])
         }
+        if config.keys == "bank" and config.spared is None:
+            settings["share"] = SHARE_RULE
         digest = _digest({**settings, "init": _identity(config.init), "data": self.fingerprint})
         return self.out / "runs" / f"{config.objective}-{digest}" / f"seed-{config.seed}"
 

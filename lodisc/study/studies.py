@@ -33,14 +33,18 @@ SELF_SUPERVISED, PATCH = "vit_small_patch16_224.dino", 16
 def branches(base: TrainConfig) -> Arms:
     """Local only, both with several weights λ of the local loss, and whole views of a bank."""
     both = replace(base, objective="both")
-    whole = {"whole": replace(base, objective="global")} if base.keys == "bank" else {}
     weights = {
         f"both, λ {factor * base.local_weight:.2g}": replace(
             both, local_weight=factor * base.local_weight
         )
         for factor in (1 / 3, 3)
     }
-    return {**whole, "local": replace(base, objective="local"), "both": both, **weights}
+    return {**whole(base), "local": replace(base, objective="local"), "both": both, **weights}
+
+
+def whole(base: TrainConfig) -> Arms:
+    """Whole views alone against a bank; against a batch they are global only."""
+    return {"whole": replace(base, objective="global")} if base.keys == "bank" else {}
 
 
 def masks(base: TrainConfig) -> Arms:
@@ -84,7 +88,7 @@ def focus(base: TrainConfig) -> Arms:
         for name, share in SHORTER.items()
         for config in (global_only(base), regions)
     }
-    return {**shorter, regions.objective: regions}
+    return {**shorter, **whole(base), regions.objective: regions}
 
 
 def start(base: TrainConfig) -> Arms:
@@ -95,6 +99,7 @@ def start(base: TrainConfig) -> Arms:
         base, encoder=SELF_SUPERVISED, encoder_args={}, image_size=nearest_size, init="timm"
     )
     return {
+        **whole(base),
         regions.objective: regions,
         "global, self-supervised": global_only(self_supervised),
         f"{regions.objective}, self-supervised": replace(
@@ -106,7 +111,7 @@ def start(base: TrainConfig) -> Arms:
 
 
 def variants(base: TrainConfig) -> Arms:
-    """The recipe, both branches, these against a batch, and the paper's task with masked keys."""
+    """The recipe, both branches, both of them against a batch, and the paper's task."""
     regions = with_regions(base)
     batch = with_batch_keys(regions)
     paper = replace(
@@ -120,7 +125,7 @@ def variants(base: TrainConfig) -> Arms:
         mask_mode="zero",
     )
     both = {"both": regions} if regions != base else {}
-    against_batch = {"batch": batch} if base.keys == "bank" else {}
+    against_batch = {"against a batch": batch} if base.keys == "bank" else {}
     return {"recipe": base, **both, **against_batch, "paper": paper}
 
 

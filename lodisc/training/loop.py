@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from lodisc.config import RECIPES, TrainConfig, settled
+from lodisc.config import LOCAL_SETTINGS, RECIPES, TrainConfig, as_flag, settled
 from lodisc.console import progress_bar, stderr
 from lodisc.data.photo import Photo
 from lodisc.encoders import save_encoder
@@ -72,6 +72,8 @@ def run_training(data: Path, out: Path, config: TrainConfig) -> Path:
             encoder = starting_encoder(run, config, world)
             neighbourhood = run_neighbourhood(run, config, world, photos=photos, encoder=encoder)
             config = settled(config, keys="bank" if neighbourhood is not None else "batch")
+            if world.is_first:
+                _note_unused(config)
             steps = begin_run(
                 data,
                 run,
@@ -89,6 +91,15 @@ def run_training(data: Path, out: Path, config: TrainConfig) -> Path:
             learner = Learner(encoder, config, world, neighbourhood=neighbourhood)
             _Training(run, config, world, photos=photos, learner=learner, steps=steps).train()
     return out
+
+
+def _note_unused(config: TrainConfig) -> None:
+    """Say which changed settings have no effect, as they are those of regions."""
+    usual = RECIPES[config.recipe]()
+    changed = [name for name in LOCAL_SETTINGS if getattr(config, name) != getattr(usual, name)]
+    if config.objective == "global" and changed:
+        flags = " ".join(as_flag(name, getattr(config, name)) for name in sorted(changed))
+        logger.info(f"note: {flags} is for regions, which whole views lack; add --objective both")
 
 
 class _Training:
