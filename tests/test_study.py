@@ -317,6 +317,7 @@ def test_focus_needs_masks_and_measures_them(photos: Path, tmp_path: Path) -> No
         "both, a quarter",
         "global, half",
         "both, half",
+        "whole",
         "both",
     ]
     against = {arm: entry.get("against") for arm, entry in result["arms"].items()}
