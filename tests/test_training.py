@@ -234,7 +234,7 @@ def test_a_run_of_an_older_version_goes_on_without_the_settings_that_it_did_not_
     photos: Path, tmp_path: Path, caplog
 ) -> None:
     caplog.set_level("INFO", "lodisc")
-    settings: dict[str, Any] = {**BATCH, "epochs": 1, "spared": None}
+    settings: dict[str, Any] = {**BATCH, "epochs": 1, "spared": None, "objective": "both"}
     before = {**settings, "positives": "other", "recolour": False}
     path = train(photos, tmp_path / "run", **before) / "config.json"
     config = read_json(path)
