@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import tarfile
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -86,20 +87,24 @@ def test_what_people_may_take_for_photographs_but_is_not_read_is_logged(
     for name in ("bus/a.jpg", "car/b.jpg", "train/c.jpg", "loose.jpg", "val/d.jpg", "notes.txt"):
         write(tmp_path / "vehicles" / name, JPEG)
     listing = find_photos(tmp_path / "vehicles")
-    assert [photo.key for photo in listing.photos] == ["train/c.jpg"]
-    assert listing.passed_over == {"neither train nor test": ["bus", "car", "loose.jpg"]}
+    assert places(listing.photos) == {"train/c.jpg": ("train", None), "val/d.jpg": ("test", None)}
+    assert listing.passed_over == {
+        "neither train nor test": ["bus/a.jpg", "car/b.jpg", "loose.jpg"]
+    }
     assert caplog.messages == [], "listing alone logs nothing"
     log_passed_over(tmp_path / "vehicles", listing)
     assert caplog.messages == [
-        f"note: not read in {tmp_path}/vehicles: bus, car, loose.jpg: neither train nor test"
+        f"note: not read in {tmp_path}/vehicles: bus/ (1), car/ (1), loose.jpg: neither train nor "
+        "test",
+        f"note: in {tmp_path}/vehicles: what is for validation is test here, as nothing else is: 1",
     ]
-    for name in ("a.jpg", "b.HEIC", *(f"raw/{number}.NEF" for number in range(5)), "part.tar"):
+    for name in ("a.jpg", "b.JXL", *(f"raw/{number}.NEF" for number in range(5)), "part.tar"):
         write(tmp_path / "camera" / name, JPEG)
     listing = find_photos(tmp_path / "camera")
     assert [photo.key for photo in listing.photos] == ["a.jpg"] and listing.skipped == []
     log_passed_over(tmp_path / "camera", listing)
-    assert "b.HEIC: lodisc cannot decode .heic files; convert them to .jpg" in caplog.text
-    assert "raw/0.NEF, raw/1.NEF, raw/2.NEF and 2 more: lodisc cannot" in caplog.text
+    assert "b.JXL: lodisc cannot decode .jxl files; convert them to .jpg" in caplog.text
+    assert "raw/ (5): lodisc cannot" in caplog.text
     assert "part.tar: tars next to photographs; name a tar as DATA" in caplog.text
 
 
@@ -244,7 +249,7 @@ def test_a_text_list_is_relative_to_its_folder(tmp_path: Path) -> None:
         "wren/a b.jpg": (None, "wren"),
         "#1.jpg": (None, None),
         "finch/no-ending": (None, "finch"),
-        str(absolute): (None, None),
+        "outside/c.jpg": (None, "outside"),
         "../in/wren/a b.jpg": (None, None),
     }
     assert all(photo.read() == JPEG for photo in listing.photos)
@@ -298,8 +303,8 @@ def test_a_csv_names_labels_and_splits(tmp_path: Path) -> None:
 
 def test_a_wrong_csv_is_one_line(tmp_path: Path) -> None:
     for text, words in {
-        "file,label\na.jpg,b\n": "the first line must name the columns: path",
-        "": "the first line must name the columns: path",
+        "picture,label\na.jpg,b\n": "the first line must name its columns: path",
+        "": "the first line must name its columns: path",
         "path,split\na.jpg,train\nb.jpg,dev\n": r"line 3: the split dev is neither train nor test",
         "path\n" + "a" * 200_000 + "\n": "line 2: field larger than field limit",
     }.items():
@@ -388,6 +393,26 @@ def test_damaged_tars_give_what_they_have(tmp_path: Path) -> None:
     broken = write(tmp_path / "broken.tar", bytes(scratched))
     assert set(places(find_photos(broken).photos)) == {"0.jpg"}
     assert reasons(broken) == {"broken.tar": "damaged tar: the rest cannot be read"}
+
+
+@pytest.mark.parametrize("kind", [tarfile.GNUTYPE_LONGNAME, tarfile.XHDTYPE, tarfile.XGLTYPE])
+def test_a_name_that_claims_gigabytes_is_not_read(tmp_path: Path, kind: bytes) -> None:
+    """The file has a hole where the name would be."""
+    path = tar(tmp_path / "long.tar", {"a.jpg": JPEG})
+    blocks = path.read_bytes().rstrip(b"\0")
+    blocks += bytes(-len(blocks) % 512)
+    header = tarfile.TarInfo("name")
+    header.type, header.size = kind, 5 * 2**30
+    write(path, blocks + header.tobuf(tarfile.GNU_FORMAT))
+    os.truncate(path, 5 * 2**30)
+    tracemalloc.start()
+    try:
+        listing = find_photos(path)
+        assert tracemalloc.get_traced_memory()[1] < 2**23
+    finally:
+        tracemalloc.stop()
+    assert set(places(listing.photos)) == {"a.jpg"}
+    assert reasons(path) == {"long.tar": "damaged tar: the rest cannot be read"}
 
 
 def test_lying_sizes_and_links_in_a_tar_are_skipped(tmp_path: Path) -> None:

@@ -1,11 +1,7 @@
 """Where photographs come from: a folder, a text or CSV list, tar shards.
 
-Listing reads names only, never a photograph.
+Listing reads names only, never a photograph; `layout` tells what folders mean.
 
-DATA/wren/a.jpg               label wren
-DATA/train/wren/a.jpg         label wren, split train; next to `train` only `test` is read, and
-                              anything else is passed over
-DATA/a.jpg                    no label
 birds.txt, birds.csv          one path a line; columns path, label, split
 birds.tar, DATA/part-0.tar    read in place, as if unpacked where they are; passed over next to
                               photographs
@@ -14,45 +10,31 @@ DATA/runs/mine, DATA/birds    runs, embeddings and collections in DATA are ignor
 
 import logging
 import os
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from hashlib import blake2b
 from pathlib import Path
-from typing import NamedTuple
 
 from lodisc.data.decode import extensions
-from lodisc.data.lists import find_in_list
-from lodisc.data.photo import Photo, Skipped, is_photo, place, printable, reason_of
+from lodisc.data.endings import HIDDEN, is_photo, why_passed_over
+from lodisc.data.layout import Listing, Passed, arrange, odd_labels
+from lodisc.data.lists import TABLES, find_in_list
+from lodisc.data.photo import Photo, Skipped, printable, reason_of
 from lodisc.data.tars import find_in_tars
 from lodisc.errors import UserError
 
 logger = logging.getLogger("lodisc")
 
-FOREIGN = {
-    *(".heic", ".heif", ".jxl"),
-    *(".cr2", ".cr3", ".nef", ".nrw", ".arw", ".dng", ".orf", ".rw2", ".raf", ".pef", ".srw"),
-}
-"""Extensions of photographs that Pillow cannot decode."""
-KNOWN_BESIDE = {"val", "validation", "masks"}
 # The files by which a run, an embedding and a collection are recognised.
 OWN = ({"config.json", "start"}, {"_embedding.json"}, {"photos.lance"})
 MOST_EXAMPLES = 3
 
 
-class Listing(NamedTuple):
-    """What DATA holds, sorted by key."""
-
-    photos: list[Photo]
-    skipped: list[Skipped]
-    passed_over: dict[str, list[str]]
-    """Keys that people may take for photographs but that are not read, by the reason."""
-
-
 def find_photos(data: str | Path) -> Listing:
-    """List the photographs of a folder, a .txt or .csv list, a .tar or a folder of tars.
+    """List the photographs of a folder, a .txt, .csv or .tsv list, a .tar or a folder of tars.
 
-    Raises `UserError` when there are none.
+    They are sorted by key. Raises `UserError` when there are none.
     """
     source = Path(data)
     kind = source.suffix.lower()
@@ -60,13 +42,12 @@ def find_photos(data: str | Path) -> Listing:
         is_folder, is_file = source.is_dir(), source.is_file()
     except (OSError, ValueError):
         is_folder = is_file = False
-    passed_over: dict[str, list[str]] = defaultdict(list)
     if is_folder:
-        entries = _find_in_folder(source, passed_over)
-    elif is_file and kind in (".txt", ".csv"):
-        entries = find_in_list(source)
+        listing = _find_in_folder(source)
+    elif is_file and kind in (".txt", *TABLES):
+        listing = find_in_list(source)
     elif is_file and kind == ".tar":
-        entries = find_in_tars({"": source})
+        listing = find_in_tars({"": source})
     elif is_file:
         raise UserError(
             f"{printable(source)} is neither a folder, a .txt or .csv list nor an uncompressed "
@@ -77,20 +58,41 @@ def find_photos(data: str | Path) -> Listing:
             f"{printable(source)} does not exist; "
             "give a folder of photographs, a .txt or .csv list, or a .tar"
         )
-    photos, skipped = _unique(entries)
+    photos = sorted(listing.photos, key=lambda photo: photo.key)
+    skipped = sorted(listing.skipped, key=lambda item: (item.key, item.reason))
     if not photos:
-        first = f"; {printable(skipped[0].key)} was skipped: {skipped[0].reason}" if skipped else ""
-        looked_for = f".jpg, .png, .tif, .webp and {len(extensions()) - 4} other extensions"
-        raise UserError(f"no photographs in {printable(source)}; looked for {looked_for}{first}")
-    return Listing(photos, skipped, dict(passed_over))
+        raise UserError(_none_found(source, listing))
+    notes = odd_labels(photo.label for photo in photos)
+    passed_over = {reason: sorted(keys) for reason, keys in listing.passed_over.items() if keys}
+    return Listing(photos, skipped, passed_over, [*listing.notes, *notes])
 
 
 def log_passed_over(data: str | Path, listing: Listing) -> None:
-    """Log a line for each reason why something in DATA is not read."""
+    """Log a line for each reason why something in DATA is not read, and each note."""
     for reason, keys in listing.passed_over.items():
-        more = f" and {len(keys) - MOST_EXAMPLES:,} more" if len(keys) > MOST_EXAMPLES else ""
-        examples = ", ".join(map(printable, keys[:MOST_EXAMPLES]))
-        logger.info(f"note: not read in {printable(data)}: {examples}{more}: {reason}")
+        logger.info(f"note: not read in {printable(data)}: {_summary(keys)}: {reason}")
+    for note in listing.notes:
+        logger.info(f"note: in {printable(data)}: {note}")
+
+
+def _summary(keys: Sequence[str]) -> str:
+    """The outermost folders and files of these keys, with numbers."""
+    tops = Counter(f"{key.split('/')[0]}/" if "/" in key else key for key in keys)
+    names = [
+        f"{printable(top)} ({count:,})" if top.endswith("/") else printable(top)
+        for top, count in sorted(tops.items())
+    ]
+    rest = len(keys) - sum(tops[top] for top in sorted(tops)[:MOST_EXAMPLES])
+    return ", ".join(names[:MOST_EXAMPLES]) + (f" and {rest:,} more" if rest else "")
+
+
+def _none_found(source: Path, listing: Listing) -> str:
+    looked_for = f".jpg, .png, .tif, .webp and {len(extensions()) - 4} other extensions"
+    reasons = [f"{printable(item.key)} was skipped: {item.reason}" for item in listing.skipped[:1]]
+    reasons += [
+        f"{_summary(keys)}: {reason}" for reason, keys in listing.passed_over.items() if keys
+    ][:1]
+    return "; ".join((f"no photographs in {printable(source)}; looked for {looked_for}", *reasons))
 
 
 def split_photos(photos: Sequence[Photo], *, train_split: float | None, seed: int) -> list[Photo]:
@@ -159,93 +161,68 @@ def _size(photo: Photo) -> int:
         return -1
 
 
-def _unique(entries: Iterable[Photo | Skipped]) -> tuple[list[Photo], list[Skipped]]:
-    photos: dict[str, Photo] = {}
-    skipped = []
-    for entry in entries:
-        if isinstance(entry, Skipped):
-            skipped.append(entry)
-        elif entry.key in photos:
-            skipped.append(Skipped(entry.key, "named twice"))
-        else:
-            photos[entry.key] = entry
-    return (
-        [photos[key] for key in sorted(photos)],
-        sorted(skipped, key=lambda item: (item.key, item.reason)),
-    )
-
-
-def _find_in_folder(root: Path, passed_over: dict[str, list[str]]) -> Iterator[Photo | Skipped]:
-    """The photographs of a folder, or of its tars; adds to `passed_over`."""
-    splits = (root / "train").is_dir()
+def _find_in_folder(root: Path) -> Listing:
+    """The photographs of a folder, or of its tars."""
+    passed_over: Passed = defaultdict(list)
     tars: dict[str, Path] = {}
-    empty = True
-    for entry in _walk(root, ["train", "test"] if splits else None, tars, passed_over):
-        if isinstance(entry, Skipped):
-            yield entry
-        elif placed := place(entry, splits=splits):
-            empty = False
-            yield placed
-    if empty and tars:
-        yield from find_in_tars(tars)
-    elif tars:
-        passed_over["tars next to photographs; name a tar as DATA"] = list(tars)
+    entries = list(_walk(root, tars, passed_over))
+    photos = [entry for entry in entries if isinstance(entry, Photo)]
+    skipped = [entry for entry in entries if isinstance(entry, Skipped)]
+    listing = find_in_tars(tars) if tars and not photos else arrange(photos)
+    if tars and photos:
+        passed_over["tars next to photographs; name a tar as DATA"] += tars
+    for reason, keys in listing.passed_over.items():
+        passed_over[reason] += keys
+    return listing._replace(skipped=[*skipped, *listing.skipped], passed_over=passed_over)
 
 
-def _walk(
-    root: Path, only: list[str] | None, tars: dict[str, Path], passed_over: dict[str, list[str]]
-) -> Iterator[Photo | Skipped]:
+def _walk(root: Path, tars: dict[str, Path], passed_over: Passed) -> Iterator[Photo | Skipped]:
     """Everything below `root` that is named like a photograph.
 
-    `only` names the folders of `root` to enter. Links are followed, but never in a circle. Adds
-    tars to `tars`, and to `passed_over` what people may take for photographs but is not read.
+    Links are followed, but never in a circle. Adds tars to `tars`, and to `passed_over` what is
+    hidden and what people may take for photographs but is not read.
     """
-    folders: list[tuple[str, str, frozenset[tuple[int, int]]]] = [
-        (str(root), "", frozenset({_identity(root)}))
+    folders: list[tuple[str, str, bool, frozenset[tuple[int, int]]]] = [
+        (str(root), "", False, frozenset({_identity(root)}))
     ]
     while folders:
-        folder, prefix, above = folders.pop()
+        folder, prefix, is_hidden, above = folders.pop()
         try:
             with os.scandir(folder) as content:
                 entries = sorted(content, key=lambda entry: entry.name)
         except OSError as error:
-            yield Skipped(prefix or ".", reason_of(error))
+            if not is_hidden:
+                yield Skipped(prefix or ".", reason_of(error))
             continue
         names = {entry.name for entry in entries}
         if prefix and any(own <= names for own in OWN):
             continue
         for entry in entries:
             key = prefix + entry.name
-            if entry.name.startswith("."):
-                continue
+            hidden = is_hidden or entry.name.startswith(".")
             try:
-                if only and not prefix and entry.name not in only:
-                    if _seems_to_hold_photos(entry):
-                        passed_over["neither train nor test"].append(key)
-                elif entry.is_dir():
+                if entry.is_dir():
                     identity = _identity(entry)
-                    if identity in above:
+                    if identity not in above:
+                        folders.append((entry.path, f"{key}/", hidden, above | {identity}))
+                    elif not hidden:
                         yield Skipped(key, "link loop")
-                    else:
-                        folders.append((entry.path, f"{key}/", above | {identity}))
-                else:
+                elif not hidden:
                     yield from _file(entry, key, tars, passed_over)
+                elif is_hidden and is_photo(entry.name):
+                    passed_over[HIDDEN].append(key)
+                elif not is_hidden and (reason := why_passed_over(entry.name)):
+                    passed_over[reason].append(key)
             except OSError as error:
-                yield Skipped(key, reason_of(error))
-
-
-def _seems_to_hold_photos(entry: "os.DirEntry[str]") -> bool:
-    """Whether people may think that what stands next to `train` is read."""
-    if entry.name in KNOWN_BESIDE:
-        return False
-    return entry.is_dir() or is_photo(entry.name) or _extension(entry) == ".tar"
+                if not hidden:
+                    yield Skipped(key, reason_of(error))
 
 
 def _file(
-    entry: "os.DirEntry[str]", key: str, tars: dict[str, Path], passed_over: dict[str, list[str]]
+    entry: "os.DirEntry[str]", key: str, tars: dict[str, Path], passed_over: Passed
 ) -> Iterator[Photo | Skipped]:
     """A photograph as it is; tars and photographs that lodisc cannot decode go into the dicts."""
-    kind = _extension(entry)
+    kind = Path(entry.name).suffix.lower()
     if is_photo(entry.name):
         if entry.is_file():
             yield Photo(key, Path(entry.path))
@@ -253,12 +230,8 @@ def _file(
             yield Skipped(key, _reason_without_file(entry))
     elif kind == ".tar" and entry.is_file():
         tars[key] = Path(entry.path)
-    elif kind in FOREIGN:
-        passed_over[f"lodisc cannot decode {kind} files; convert them to .jpg"].append(key)
-
-
-def _extension(entry: "os.DirEntry[str]") -> str:
-    return Path(entry.name).suffix.lower()
+    elif reason := why_passed_over(entry.name):
+        passed_over[reason].append(key)
 
 
 def _identity(folder: "Path | os.DirEntry[str]") -> tuple[int, int]:

@@ -1,0 +1,303 @@
+"""What folders mean, in folders, lists and tars: labels, splits, masks, what systems leave."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from photos import encoded, tar, texture, write
+
+from lodisc.data.layout import OF_SYSTEMS, Listing
+from lodisc.data.sources import find_photos
+
+JPEG = encoded(texture(0))
+Make = Callable[[Path, list[str]], Path]
+
+
+def as_folder(at: Path, names: list[str]) -> Path:
+    for name in names:
+        write(at / "data" / name, JPEG)
+    return at / "data"
+
+
+def as_list(at: Path, names: list[str]) -> Path:
+    as_folder(at, names)
+    return write(at / "data" / "list.txt", "\n".join(names).encode())
+
+
+def as_tar(at: Path, names: list[str]) -> Path:
+    return tar(at / "data.tar", dict.fromkeys(names, JPEG))
+
+
+@pytest.fixture(params=[as_folder, as_list, as_tar], ids=["folder", "list", "tar"])
+def make(request: pytest.FixtureRequest) -> Make:
+    made: Make = request.param
+    return made
+
+
+def described(listing: Listing) -> set[tuple[str | None, str | None]]:
+    return {(photo.split, photo.label) for photo in listing.photos}
+
+
+@pytest.mark.parametrize(
+    ("train", "test"),
+    [
+        ("train", "test"),
+        ("Train", "Test"),
+        ("TRAINING", "testing"),
+        ("training", "val"),
+        ("train", "Valid"),
+        ("training", "Validation"),
+        ("train2017", "val2017"),
+        ("training_set", "test_set"),
+        ("train-images", "Test Images"),
+        ("val", "test"),
+    ],
+)
+@pytest.mark.parametrize("around", ["", "birds/"])
+def test_parts_of_a_data_set_by_any_usual_name(
+    make: Make, tmp_path: Path, train: str, test: str, around: str
+) -> None:
+    names = [f"{around}{part}/{kind}/0.jpg" for part in (train, test) for kind in ("finch", "wren")]
+    listing = find_photos(make(tmp_path, names))
+    if train == "val":
+        assert described(listing) == {("test", "finch"), ("test", "wren")}
+        return
+    assert described(listing) == {
+        (split, kind) for split in ("train", "test") for kind in ("finch", "wren")
+    }
+    assert listing.passed_over == {} and len(listing.notes) == (test.lower().startswith("val"))
+
+
+@pytest.mark.parametrize("around", ["set/", "a/b/", "data/images/"])
+def test_folders_around_the_parts_may_lie_in_one_another(
+    make: Make, tmp_path: Path, around: str
+) -> None:
+    names = [f"{around}{part}/wren/{n}.jpg" for part in ("train", "test") for n in range(3)]
+    beside = ["docs/figure.png"] * (around == "set/")
+    listing = find_photos(make(tmp_path, [*names, *beside]))
+    assert described(listing) == {("train", "wren"), ("test", "wren")}
+    left_out = [key for keys in listing.passed_over.values() for key in keys]
+    assert left_out + [item.key for item in listing.skipped] == beside
+
+
+@pytest.mark.parametrize(
+    ("names", "labels"),
+    [
+        (["train/0.jpg", "car/0.jpg", "bus/0.jpg"], {"train", "car", "bus"}),  # vehicles
+        (["test kitchen/0.jpg", "training shoes/0.jpg"], {"test kitchen", "training shoes"}),
+        (["wren/train/0.jpg", "wren/test/1.jpg", "owl/train/2.jpg"], {"wren", "owl"}),
+        (["validators/0.jpg", "trainers/1.jpg"], {"validators", "trainers"}),
+    ],
+)
+def test_what_is_no_division_is_a_label(
+    make: Make, tmp_path: Path, names: list[str], labels: set[str]
+) -> None:
+    listing = find_photos(make(tmp_path, names))
+    assert described(listing) == {(None, label) for label in labels}
+    has_parts = any(part in ("train", "test") for name in names for part in name.split("/"))
+    assert any("divide nothing" in note for note in listing.notes) == has_parts
+
+
+def test_tars_may_be_the_parts(tmp_path: Path) -> None:
+    for part in ("train-000", "train-001", "test-000"):
+        tar(tmp_path / "data" / f"{part}.tar", {f"wren/{part}.jpg": JPEG})
+    photos = find_photos(tmp_path / "data").photos
+    assert {photo.key: (photo.split, photo.label) for photo in photos} == {
+        "train/wren/train-000.jpg": ("train", "wren"),
+        "train/wren/train-001.jpg": ("train", "wren"),
+        "test/wren/test-000.jpg": ("test", "wren"),
+    }
+
+
+def test_validation_beside_test_is_passed_over_and_counted(make: Make, tmp_path: Path) -> None:
+    names = [f"{part}/wren/{n}.jpg" for part in ("train", "valid", "test") for n in range(3)]
+    listing = find_photos(make(tmp_path, names))
+    assert len(listing.photos) == 6
+    assert listing.passed_over == {
+        "validation, neither train nor test": [f"valid/wren/{n}.jpg" for n in range(3)]
+    }
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["images/{part}/{n}.jpg", "{part}/images/{n}.jpg", "birds/{part}/images/{n}.jpg"],
+)
+def test_a_folder_called_images_is_no_label(make: Make, tmp_path: Path, name: str) -> None:
+    names = [name.format(part=part, n=n) for part in ("train", "val") for n in range(2)]
+    assert described(find_photos(make(tmp_path, names))) == {("train", None), ("test", None)}
+
+
+@pytest.mark.parametrize("kinds", [("training", "running"), ("test", "control"), ("val", "gorge")])
+def test_kinds_that_are_called_like_parts_are_kinds(
+    make: Make, tmp_path: Path, kinds: tuple[str, str]
+) -> None:
+    names = [f"{kind}/{n}.jpg" for kind in kinds for n in range(2)]
+    assert described(find_photos(make(tmp_path, names))) == {(None, kind) for kind in kinds}
+
+
+@pytest.mark.parametrize(
+    "masks",
+    [
+        ["masks/0.png", "masks/1.png"],
+        ["Masks/wren/0.png", "Masks/wren/1.png"],
+        ["wren/0_mask.png", "wren/1_mask.png"],
+        ["wren/0-mask.png", "wren/1_seg.png"],
+        ["segmentations/wren/0.png", "segmentations/wren/1.png"],
+        ["annotations/trimaps/0_mask.png", "annotations/trimaps/1_mask.png"],
+        ["SegmentationClass/0.png", "SegmentationObject/1.png"],
+        ["ground_truth/0.bmp", "gt/1.tif"],
+        ["wren/0_mask_1.png", "wren/1_seg2.png"],
+    ],
+)
+def test_masks_are_no_photographs(make: Make, tmp_path: Path, masks: list[str]) -> None:
+    listing = find_photos(make(tmp_path, ["wren/0.jpg", "wren/1.jpg", *masks]))
+    assert [photo.key for photo in listing.photos] == ["wren/0.jpg", "wren/1.jpg"]
+    assert listing.passed_over == {"masks of other photographs": sorted(masks)}
+
+
+def test_kinds_that_are_called_like_masks_are_kinds(make: Make, tmp_path: Path) -> None:
+    names = ["masks/venice.jpg", "masks/no_mask.jpg", "helmets/a.jpg", "helmets/mask.jpg"]
+    assert len(find_photos(make(tmp_path, names)).photos) == 4
+
+
+@pytest.mark.parametrize("around", ["", "train/"])
+def test_kinds_whose_photographs_are_numbered_alike_are_kinds(
+    make: Make, tmp_path: Path, around: str
+) -> None:
+    names = [
+        f"{around}{kind}/{n:04}.jpg" for kind in ("masks", "helmets", "hats") for n in range(3)
+    ]
+    assert len(find_photos(make(tmp_path, names)).photos) == 9
+    names = [f"two/{around}{kind}/{n:04}.png" for kind in ("mask", "no_mask") for n in range(3)]
+    assert len(find_photos(make(tmp_path / "two", names)).photos) == 6
+
+
+@pytest.mark.parametrize("name", sorted(OF_SYSTEMS - {".trash", ".trashes"}))
+def test_what_a_system_put_there_is_passed_over_and_counted(
+    make: Make, tmp_path: Path, name: str
+) -> None:
+    names = ["wren/0.jpg", f"{name}/wren/0.jpg", f"wren/{name}/1.jpg", f"{name.upper()}/2.jpg"]
+    listing = find_photos(make(tmp_path, names))
+    assert [photo.key for photo in listing.photos] == ["wren/0.jpg"]
+    if not (name.startswith(".") and make is as_tar):  # a tar hides them by their dot
+        assert sum(map(len, listing.passed_over.values())) == 3
+
+
+def test_names_that_only_resemble_those_of_systems_are_kinds(make: Make, tmp_path: Path) -> None:
+    names = ["@home/0.jpg", "#1/0.jpg", "$10/0.jpg", "recycle/0.jpg", "thumbs/0.jpg"]
+    assert {photo.label for photo in find_photos(make(tmp_path, names)).photos} == {
+        name.split("/")[0] for name in names
+    }
+
+
+@pytest.mark.parametrize("name", ["s1_label.jpg", "s1 label 2.jpg", "s1_gt.jpg", "s1_mask.jpg"])
+def test_a_photograph_beside_another_is_a_photograph(make: Make, tmp_path: Path, name: str) -> None:
+    """Masks are not JPEG, whose values change when it is saved."""
+    assert len(find_photos(make(tmp_path, ["a/s1.jpg", f"a/{name}"])).photos) == 2
+
+
+def test_a_table_says_itself_what_is_a_photograph(tmp_path: Path) -> None:
+    names = [f"{kind}/{n}.png" for kind in ("images", "masks") for n in range(2)]
+    as_folder(tmp_path, [f"images/{n}.jpg" for n in range(2)] + names)
+    table = "path,label\n" + "".join(f"{name},{name.split('/')[0]}\n" for name in names)
+    listing = find_photos(write(tmp_path / "data" / "t.csv", table.encode()))
+    assert len(listing.photos) == 4 and listing.passed_over == {}
+
+
+def test_libraries_of_programs_are_read_without_their_previews(make: Make, tmp_path: Path) -> None:
+    names = [
+        "Photos.photoslibrary/originals/A/1.jpg",
+        "Photos.photoslibrary/resources/derivatives/A/1_4_5005_c.jpg",
+        "Lightroom Previews.lrdata/A/1.jpg",
+    ]
+    listing = find_photos(make(tmp_path, names))
+    assert [photo.key for photo in listing.photos] == names[:1]
+    assert listing.passed_over == {"put there by a system, not by you": sorted(names[1:])}
+
+
+@pytest.mark.parametrize("make", [as_folder, as_tar])
+def test_what_is_not_named_like_a_photograph_is_counted(make: Make, tmp_path: Path) -> None:
+    names = {
+        "IMG0001": "without the ending of a photograph",
+        "a.jpg_large": "without the ending of a photograph",
+        "a.JPG.1": "without the ending of a photograph",
+        "a.pjpeg": "without the ending of a photograph",
+        ".a.jpg.icloud": "left in iCloud",
+        "a.mp4": "videos",
+        "a.AVI": "videos",
+        "a.NEF": "cannot decode .nef",
+        "a.svs": "cannot decode .svs",
+        "a.dcm": "cannot decode .dcm",
+        "a.zip": "archives",
+        ".b.jpg": "hidden",
+    }
+    texts = ["README", "a.jpg.xmp", "a.jpg.json", "list.csv", "Thumbs.db", ".DS_Store", "._a.jpg"]
+    listing = find_photos(make(tmp_path, ["wren/0.jpg", *names, *texts]))
+    assert [photo.key for photo in listing.photos] == ["wren/0.jpg"]
+    reasons = {key: reason for reason, keys in listing.passed_over.items() for key in keys}
+    assert reasons.keys() == names.keys()
+    assert all(
+        reason.startswith(names[key].split()[0]) or names[key] in reason
+        for key, reason in reasons.items()
+    )
+
+
+def test_tars_called_like_parts_may_hold_a_folder_of_that_name(tmp_path: Path) -> None:
+    for part in ("train", "val"):
+        tar(tmp_path / "data" / f"{part}.tar", {f"{part}/robin/{part}.jpg": JPEG})
+    photos = find_photos(tmp_path / "data").photos
+    assert {photo.key: (photo.split, photo.label) for photo in photos} == {
+        "train/robin/train.jpg": ("train", "robin"),
+        "val/robin/val.jpg": ("test", "robin"),
+    }
+
+
+def test_tars_packed_on_windows(tmp_path: Path) -> None:
+    names = ["train\\wren\\0.jpg", "test\\wren\\1.jpg"]
+    assert described(find_photos(as_tar(tmp_path, names))) == {("train", "wren"), ("test", "wren")}
+
+
+def test_labels_that_may_mean_none_or_look_the_same_are_noted(tmp_path: Path) -> None:
+    as_folder(tmp_path, [f"{n}.jpg" for n in range(6)])
+    names = ("Great tit", "Great\u00a0tit", "Great  tit", "Great tit\u200b", "NA", "#N/A")
+    table = "path,label\n" + "".join(f"{n}.jpg,{name}\n" for n, name in enumerate(names))
+    twins, missing = find_photos(write(tmp_path / "data" / "t.csv", table.encode())).notes
+    assert twins.count("tit") == 4 and "\\u200b" in twins
+    assert missing == "#N/A, NA is taken for a label; leave the cell empty for none"
+
+
+def test_what_is_hidden_is_counted(tmp_path: Path) -> None:
+    names = ["wren/0.jpg", "wren/.1.jpg", ".cache/2.jpg", "wren/.old/3.jpg", "wren/._0.jpg"]
+    listing = find_photos(as_folder(tmp_path, names))
+    assert [photo.key for photo in listing.photos] == ["wren/0.jpg"]
+    assert listing.passed_over == {
+        "hidden, by a name that begins with a dot": [
+            ".cache/2.jpg",
+            "wren/.1.jpg",
+            "wren/.old/3.jpg",
+        ]
+    }
+
+
+def test_deeper_folders_and_twins_are_noted(make: Make, tmp_path: Path) -> None:
+    names = ["Aves/wren/0.jpg", "Aves/wren/1.jpg", "aves/2.jpg", "Pisces/3.jpg"]
+    notes = find_photos(make(tmp_path, names)).notes
+    assert notes == [
+        "the outer folder is the label of Aves/wren/0.jpg and 1 more",
+        "labels that differ in case or blanks alone are different: Aves, aves",
+    ]
+
+
+def test_a_column_goes_before_folders(tmp_path: Path) -> None:
+    as_folder(tmp_path, [f"train/wren/{n}.jpg" for n in range(4)])
+    table = "file,species,set\n" + "".join(
+        f"train/wren/{n}.jpg,finch,{part}\n"
+        for n, part in enumerate(("Training", "VAL", "", "val"))
+    )
+    listing = find_photos(write(tmp_path / "data" / "t.csv", table.encode()))
+    assert [(photo.split, photo.label) for photo in listing.photos] == [
+        ("train", "finch"),
+        ("test", "finch"),
+        ("test", "finch"),
+    ]
+    assert [item.reason for item in listing.skipped] == ["neither in train nor in test"]

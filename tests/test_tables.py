@@ -1,0 +1,211 @@
+"""Lists and tables of photographs, as people's programs write them."""
+
+import os
+import re
+import unicodedata
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from photos import encoded, texture, write
+
+from lodisc.data.photo import Photo
+from lodisc.data.sources import find_photos
+from lodisc.data.tables import guarded, read_table
+from lodisc.errors import UserError
+
+JPEG = encoded(texture(0))
+NAMES = ["Grünfink/0.jpg", "Grünfink/1.jpg", "wren/0.jpg"]
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    for name in NAMES:
+        write(tmp_path / name, JPEG)
+    return tmp_path
+
+
+def labels(listed: list[Photo]) -> dict[str, str | None]:
+    return {photo.key: photo.label for photo in listed}
+
+
+def rows_of(path: Path, text: str, encoding: str = "utf-8") -> list[dict[str, str]]:
+    path.write_bytes(text.encode(encoding))
+    return [row.cells for row in read_table(path, needed=[{"path"}])]
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_every_separator_and_encoding(
+    photos: Path, separator: str, encoding: str, end: str
+) -> None:
+    lines = [["path", "label"], *([name, name.split("/")[0]] for name in NAMES)]
+    text = end.join(separator.join(line) for line in lines) + end
+    (photos / "list.csv").write_bytes(text.encode(encoding))
+    assert labels(find_photos(photos / "list.csv").photos) == {
+        name: name.split("/")[0] for name in NAMES
+    }
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "latin-1", "mac-roman", "cp437"])
+@pytest.mark.parametrize("kind", ["path", "label", "list"])
+def test_another_encoding_is_named_and_nothing_is_read(
+    photos: Path, encoding: str, kind: str
+) -> None:
+    lines = {
+        "path": ["path,label", *(f"{name},bird" for name in NAMES)],
+        "label": ["path,label", *(f"wren/0.jpg,{name.split('/')[0]}" for name in NAMES)],
+        "list": NAMES,
+    }[kind]
+    name = "list.txt" if kind == "list" else "list.csv"
+    (photos / name).write_bytes("\n".join(lines).encode(encoding))
+    with pytest.raises(UserError, match=rf"{name}, line \d, is not UTF-8; save it as") as refused:
+        find_photos(photos / name)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_name_on_disk_that_is_no_text_can_be_listed(tmp_path: Path) -> None:
+    name = os.fsdecode(b"latin-\xe9.jpg")
+    write(tmp_path / name, JPEG)
+    (tmp_path / "list.txt").write_bytes(b"latin-\xe9.jpg\n")
+    assert [photo.key for photo in find_photos(tmp_path / "list.txt").photos] == [name]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "sep=;\npath;label\na.jpg;x\n",
+        "# drawn in May\n\n#again\npath,label\na.jpg,x\n",
+        '"path","label"\n"a.jpg","x"\n',
+        "PATH , Label \na.jpg,x\n\n,\n",
+        "label\tnote\tfile_name\nx\t1, 2\ta.jpg\n",
+        "id,image,species\n7,a.jpg,x\n",
+        "filename;class\na.jpg;x",
+        "File Name,Kingdom,Class,Species\na.jpg,Animalia,Aves,x\n",
+        "folder,path,label\nsomewhere,a.jpg,x\n",
+        "#path,label\na.jpg,x\n",
+        "# path\tlabel\na.jpg\tx\n",
+        '"path";"label";"note"\n"a.jpg";"x";"5"" long, 2"\n',
+    ],
+)
+def test_what_stands_around_the_cells(tmp_path: Path, text: str) -> None:
+    assert rows_of(tmp_path / "t.csv", text) == [{"path": "a.jpg", "label": "x"}]
+
+
+def test_of_two_columns_for_one_thing_the_usual_one_counts(tmp_path: Path) -> None:
+    text = "species,image,path,label\nTroglodytes,no.jpg,a.jpg,wren\n"
+    assert rows_of(tmp_path / "t.csv", text) == [{"path": "a.jpg", "label": "wren"}]
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("path,path\na,b\n", "the column path is there twice"),
+        ("path,label\na,b,c\n", "line 2: more cells than columns"),
+        ("RelativePath,File\na,b\n", "two columns, relativepath and file"),
+        ("folder,file,label\na,b,c\n", "two columns, folder and file"),
+        ("Directory;FileName\na;b\n", "two columns, directory and filename"),
+        ('path,label,note\na,b,\nc,d,"open\ne,f,\n', "line 3: .* is a quote left open"),
+        ('path,label\na,b\n"c"x,d\n', "line 3: .* is a quote left open"),
+        ("path label\n1,a,b\n", "the first line must name its columns"),
+        ("path,label\n1,a,b\n", "row.names = FALSE"),
+        ("name,kind\na,b\n", "the first line must name its columns: path"),
+        ("", "the first line must name its columns: path"),
+    ],
+)
+def test_a_table_that_would_be_misread_is_refused(tmp_path: Path, text: str, reason: str) -> None:
+    with pytest.raises(UserError, match=reason):
+        rows_of(tmp_path / "t.csv", text)
+
+
+def spelled(change: Callable[[str], str]) -> list[str]:
+    return [change(name) for name in NAMES]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda name: name.replace("/", "\\"),
+        lambda name: f'"{name}"',
+        lambda name: f"  {name} ",
+        lambda name: f"\u202a{name}\u202c",
+        lambda name: f"./{name}",
+        lambda name: f".\\{name}".replace("/", "\\"),
+        lambda name: unicodedata.normalize("NFD", name),
+        lambda name: unicodedata.normalize("NFD", name).replace("/", "\\"),
+    ],
+)
+def test_paths_as_other_systems_write_them(photos: Path, change: Callable[[str], str]) -> None:
+    (photos / "list.txt").write_text("# all\n" + "\n".join(spelled(change)) + "\n")
+    listing = find_photos(photos / "list.txt")
+    assert labels(listing.photos) == {name: name.split("/")[0] for name in NAMES}
+    assert listing.skipped == []
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("D:\\wren\\0.jpg", "a path of Windows with its drive"),
+        ("\\\\nas\\birds\\0.jpg", "a path of Windows with its drive"),
+        ("Wren/0.JPG", "there is .*wren/0.jpg, in other case"),
+        ("wren\\0.Jpg", "there is .*wren/0.jpg, in other case"),
+        ("wren/9.jpg", "no such file or directory"),
+        ("#1/missing.jpg", "no such file or directory"),
+    ],
+)
+def test_a_path_that_leads_nowhere_says_why(photos: Path, name: str, reason: str) -> None:
+    (photos / "list.txt").write_text(f"wren/0.jpg\n{name}\n")
+    listing = find_photos(photos / "list.txt")
+    assert len(listing.photos) == 1
+    (skipped,) = listing.skipped
+    assert re.search(reason, skipped.reason), skipped
+
+
+def test_lines_may_end_as_on_an_old_mac(photos: Path) -> None:
+    (photos / "list.txt").write_bytes("\r".join(NAMES).encode())
+    assert [photo.key for photo in find_photos(photos / "list.txt").photos] == NAMES
+
+
+def test_a_whole_path_below_the_list_has_a_label(photos: Path) -> None:
+    (photos / "list.txt").write_text("\n".join(str(photos / name) for name in NAMES))
+    assert labels(find_photos(photos / "list.txt").photos) == {
+        name: name.split("/")[0] for name in NAMES
+    }
+
+
+def test_a_column_called_set_divides_only_if_it_says_so(photos: Path) -> None:
+    for names, splits in (("train", "val"), {"train", "test"}), (("Site 4", "train"), {None}):
+        rows = "".join(f"{name},{value}\n" for name, value in zip(NAMES, names, strict=False))
+        (photos / "list.csv").write_text(f"path,set\n{rows}")
+        assert {photo.split for photo in find_photos(photos / "list.csv").photos} == splits
+
+
+def test_a_photograph_with_two_labels_is_said(photos: Path) -> None:
+    (photos / "list.csv").write_text("path,label\nwren/0.jpg,wren\nwren/0.jpg,owl\n")
+    (skipped,) = find_photos(photos / "list.csv").skipped
+    assert skipped.reason == "named twice, with another label"
+
+
+def test_labels_are_one_whatever_their_accents_are_made_of(photos: Path) -> None:
+    write(photos / unicodedata.normalize("NFD", "Grünfink") / "2.jpg", JPEG)
+    assert {photo.label for photo in find_photos(photos).photos} == {"Grünfink", "wren"}
+
+
+@given(st.text(alphabet="=+-@＝＠';\"\t\r\n x\u00a0\u3000\u200b"))
+@example('x;"=1+1;y')
+@example("＝1+1")
+@example("－1;＋1;＠sum")
+@example("\u00a0=1+1")
+@example("\ufeff\u2060=1+1")
+def test_no_cell_is_a_formula_and_every_cell_comes_back(text: str) -> None:
+    written = guarded(text)
+    for cell in re.split("[;\t\r\n]", written):
+        # Without a guard, blanks, quotes and what is invisible would let a formula begin
+        plain = cell.lstrip(' "\u00a0\u3000\u200b\u2060\ufeff')
+        assert not plain.startswith(tuple("=+-@＝＋－＠"))
+    from lodisc.data.tables import _unguarded
+
+    assert _unguarded(written) == text
