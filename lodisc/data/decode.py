@@ -1,24 +1,52 @@
 """Decode the bytes of a file to an upright RGB image.
 
-Reads every format, colour mode and bit depth that Pillow reads.
+Reads every format that Pillow reads without another program, and HEIC where pillow-heif is
+installed, within a bounded time and memory.
 """
 
+import math
 import warnings
 from functools import cache
 from io import BytesIO
-from typing import Any
+from typing import Any, NamedTuple
 
-import numpy as np
-from PIL import Image, ImageCms
+from PIL import Image
 
+try:
+    from pillow_heif import register_heif_opener
+except ImportError:
+    pass
+else:
+    register_heif_opener(thumbnails=False, depth_images=False)
+
+from lodisc.data.jpeg import MOST_SEGMENTS, count_scans
+from lodisc.data.kinds import kind_of
+from lodisc.data.pixels import BITS, MIN_IS_WHITE, measure, reduced, to_rgb
 from lodisc.errors import UserError
 
-MOST_PIXELS = 178_956_970  # Pillow's limit for decompression bombs: half a gigabyte as RGB
 LEAST_SIDE = 8
+MOST_MEMORY = 800e6  # bytes of an image, while it is decoded
+MOST_SECONDS = 5.0  # of one core, for an image
+LONG = 3.0  # long side in short sides, from which on a remark says so
 
-# Pillow reads these through other programs, or has no reader for them at all.
-_NOT_PHOTOGRAPHS = {"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"}
+# Programs that Pillow would start or open through others, containers, and icons.
+_NOT_PHOTOGRAPHS = {
+    *("BUFR", "EPS", "GRIB", "HDF5", "IPTC", "MPEG", "WMF"),
+    *("CUR", "ICNS", "ICO"),
+}
+# Bytes of a pixel while an image is decoded and reduced, by mode; 5 in all others.
+_BYTES = {"RGBA": 9, "LA": 9, "La": 9, "I": 9, "F": 9, "I;16": 7, "I;16B": 7, "P": 6}
+# Nanoseconds of one core for a pixel, by format; measured, on noise.
+_NANOSECONDS = {"PNG": 50.0, "WEBP": 35.0, "AVIF": 35.0, "HEIF": 100.0}
+_IN_PYTHON = 1200.0  # where Pillow's decoder is written in Python
+_OTHERS = 20.0
+_END = b"\xff\xd9"  # the end mark of JPEG and of JPEG 2000
+_FILLER = b"\x55\xaa" * 8
 _ORIENTATION = 0x0112
+_SUBFILE, _DEPTHS, _PHOTOMETRIC, _PLANES, _DNG = 254, 258, 262, 284, 50706  # tags of TIFF
+_INTEROPERABILITY = 0xA005
+_SCANS = "lodisc.scans"  # a key of `Image.info`
+_JPEG = b"\xff\xd8\xff"
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -34,62 +62,42 @@ class Unreadable(UserError):
     """A photograph that cannot be read; its text is the reason, in a few plain words."""
 
 
+class Decoded(NamedTuple):
+    """A photograph, and what is unusual in it."""
+
+    image: Image.Image
+    """Upright sRGB, reduced."""
+    size: tuple[int, int]
+    """Width and height in pixels, as stored."""
+    remarks: list[str]
+    """What a user may want to know of it, in a few plain words each."""
+
+
 def decode(data: bytes, *, at_least: int | None = None) -> Image.Image:
-    """Decode the first frame to upright RGB, transparency over white; raises only `Unreadable`.
+    """Decode the first picture to upright sRGB, transparency over white; raises only `Unreadable`.
 
     `at_least` allows reduction by a whole factor, which makes JPEG faster to decode. The short
-    side of the image then keeps at least that many pixels.
+    side of the image then keeps at least that many pixels. A JPEG that is too large for memory is
+    reduced even so.
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            image = _open(data)
-            if at_least:
-                image.draft("RGB", (at_least, at_least))
-            image.load()
-            orientation = _orientation(image)
-            image = to_rgb(image)
-            if orientation in _TURNS:
-                image = image.transpose(_TURNS[orientation])
-            factor = min(image.size) // at_least if at_least else 1
-            return image.reduce(factor) if factor > 1 else image
-        except Unreadable:
-            raise
-        except Exception as error:
-            raise Unreadable(_reason(error)) from None
+    return _decoded(data, at_least)
 
 
-def to_rgb(image: Image.Image) -> Image.Image:
-    """An image of any mode as RGB, with transparency over white; EXIF orientation is ignored.
-
-    Depths above 8 bits are scaled to 0..255: 16 bits by 1/257, 32 bits by the range of the values.
-    """
-    if image.mode.startswith("I;16"):
-        image = _grey((np.asarray(image).astype(np.float32)) / 257)
-    elif image.mode == "I" and image.format == "PPM":
-        # Pillow's PGM reader scales every depth above 8 bits to 0..65535.
-        image = _grey(np.asarray(image) / np.float32(257))
-    elif image.mode in ("I", "F"):
-        image = _grey(_stretch(np.asarray(image)))
-    elif image.mode == "LAB":
-        lab, rgb = (
-            ImageCms.ImageCmsProfile(ImageCms.createProfile(space)) for space in ("LAB", "sRGB")
-        )
-        image = ImageCms.ImageCmsTransform(lab, rgb, "LAB", "RGB").apply(image)
-    if image.has_transparency_data:
-        if image.mode == "La":
-            image = image.convert("LA")
-        coloured = image.convert("RGBA")
-        image = Image.new("RGB", image.size, "white")
-        image.paste(coloured, mask=coloured.getchannel("A"))
-    return image.convert("RGB")
+def examine(data: bytes, *, at_least: int | None = None) -> Decoded:
+    """Decode as `decode` does, and say what is unusual."""
+    remarks: list[str] = []
+    image = _decoded(data, at_least, remarks)
+    return Decoded(image, dimensions(data), remarks)
 
 
 def dimensions(data: bytes) -> tuple[int, int]:
     """Width and height in pixels as stored, from the header alone; raises only `Unreadable`."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return _open(data).size
+        image = _open(data)
+        size = image.size
+        _prepare(image, data, None)
+        return size
 
 
 @cache
@@ -116,11 +124,15 @@ def _formats() -> list[Any]:
 def _open(data: bytes) -> Image.Image:
     """Read the header.
 
-    Unlike `Image.open`, tells bombs and damaged files from files that are not images.
+    Unlike `Image.open`, tells damaged files from files that are not images, and never goes on to a
+    format that is not wanted.
     """
     if not data:
         raise Unreadable("empty file")
-    reason = "not an image"
+    scans = count_scans(data) if data.startswith(_JPEG) else 0
+    if scans >= MOST_SEGMENTS:
+        raise Unreadable("too many segments; save it anew")
+    damage = None
     for factory, accepts in _formats():
         try:
             claimed = accepts is not None and accepts(data[:16]) is True
@@ -129,27 +141,170 @@ def _open(data: bytes) -> Image.Image:
         if accepts is not None and not claimed:
             continue
         try:
-            image = factory(BytesIO(data), "")
+            image: Image.Image = factory(BytesIO(data), "")
         except Exception as error:
             if claimed:
-                reason = _reason(error)
+                damage = _reason(error, data)
             continue
-        width, height = image.size
-        if width * height > MOST_PIXELS:
-            raise Unreadable(f"{width} x {height} pixels is too large")
-        if min(width, height) < LEAST_SIDE:
+        if min(image.size) < LEAST_SIDE:
             raise Unreadable(f"smaller than {LEAST_SIDE} pixels")
+        image.info[_SCANS] = scans
         return image
-    raise Unreadable(reason)
+    raise Unreadable(kind_of(data) or damage or "not an image")
 
 
-def _reason(error: Exception) -> str:
+def _prepare(image: Any, data: bytes, at_least: int | None) -> None:
+    """Have it decoded reduced where the format can; refuse what takes too much memory or time."""
+    width, height = image.size
+    pixels, bytes_a_pixel = width * height, _BYTES.get(image.mode, 5)
+    if image.format in ("JPEG", "MPO"):
+        is_progressive, scans = bool(image.info.get("progressive")), image.info[_SCANS]
+        nanoseconds = 8 + 1.2 * scans if is_progressive else 3 + 1.2 * max(0, scans - 4)
+        if is_progressive and 6 * pixels > MOST_MEMORY:
+            raise Unreadable(f"{width} x {height} pixels is too large")
+        if pixels * bytes_a_pixel > MOST_MEMORY:
+            at_least = min(at_least or width, min(width, height) // 8)
+        if at_least:
+            image.draft("RGB", (at_least, at_least))
+    elif image.format == "JPEG2000":
+        halvings = _halvings(data, min(image.size), at_least)
+        image.reduce = halvings
+        nanoseconds = 10 + 200 / 4**halvings
+        bytes_a_pixel = bytes_a_pixel / 4**halvings
+    else:
+        is_in_python = any(tile[0] in Image.DECODERS for tile in image.tile)
+        nanoseconds = _IN_PYTHON if is_in_python else _NANOSECONDS.get(image.format, _OTHERS)
+    if image.size[0] * image.size[1] * bytes_a_pixel > MOST_MEMORY:
+        raise Unreadable(f"{width} x {height} pixels is too large")
+    if pixels * nanoseconds > MOST_SECONDS * 1e9:
+        raise Unreadable(f"{width} x {height} pixels take too long to decode; save it anew")
+
+
+def _halvings(data: bytes, side: int, at_least: int | None) -> int:
+    """How often JPEG 2000 may halve the sides: it holds that many smaller pictures."""
+    start = data.find(b"\xff\x52\x00")  # the marker COD; the number stands nine bytes after it
+    if at_least is None or start < 0 or start + 9 >= len(data):
+        return 0
+    return max(0, min(data[start + 9], int(math.log2(max(1, side / at_least)))))
+
+
+def _decoded(data: bytes, at_least: int | None, remarks: list[str] | None = None) -> Image.Image:
+    """Decode, and add to `remarks`."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            image = _loaded(data, at_least, remarks)
+            if remarks is not None:
+                remarks += _remarks(image, data)
+            orientation = _orientation(image)
+            if at_least and (factor := min(image.size) // at_least) > 1:
+                image = reduced(image, factor)
+            image = to_rgb(image)
+            if orientation in _TURNS:
+                image = image.transpose(_TURNS[orientation])
+            if at_least and (factor := min(image.size) // at_least) > 1:
+                image = image.reduce(factor)
+            return image
+        except Unreadable:
+            raise
+        except Exception as error:
+            raise Unreadable(_reason(error, data)) from None
+
+
+def _loaded(data: bytes, at_least: int | None, remarks: list[str] | None) -> Image.Image:
+    """The image as it is stored, even if its end mark is missing."""
+    try:
+        return _load(data, at_least)
+    except Unreadable:
+        raise
+    except Exception:
+        if not (mended := _mended(data, at_least)):
+            raise
+        if remarks is not None:
+            remarks.append("no end mark")
+        return mended
+
+
+def _load(data: bytes, at_least: int | None) -> Image.Image:
+    image: Any = _open(data)
+    if image.format == "TIFF":
+        _require_photograph(image.tag_v2)
+    _prepare(image, data, at_least)
+    is_deep = image.tile and ";16" in str(image.tile[0][3])
+    if image.format == "TIFF" and image.mode not in ("1", "L"):  # those Pillow inverts itself
+        image.info[MIN_IS_WHITE] = image.tag_v2.get(_PHOTOMETRIC) == 0
+    image.load()
+    measure(image, is_deep=is_deep)
+    if image.format == "JPEG2000":
+        image.reduce = 0  # until now its setting, from now on the method of every image
+    return image
+
+
+def _require_photograph(tags: Any) -> None:
+    """Refuse a TIFF that begins with a preview, and one whose planes Pillow misreads."""
+    if tags.get(_SUBFILE, 0) & 1 or _DNG in tags:
+        raise Unreadable("a raw photograph; convert it to .jpg")
+    depths = tags.get(_DEPTHS, (1,))
+    if tags.get(_PLANES) == 2 and len(depths) > 1 and max(depths) > 8:
+        raise Unreadable("16 bits in separate planes; save it with its colours together")
+
+
+def _mended(data: bytes, at_least: int | None) -> Image.Image | None:
+    """A JPEG or JPEG 2000 that lacks nothing but its end mark; None for all others.
+
+    Where a JPEG lacks more, its pixels depend on what is put in place of the rest.
+    """
+    body = data.rstrip(b"\xff")
+    try:
+        image = _load(body + _END, at_least)
+        if image.format in ("JPEG", "MPO"):
+            filled = _load(body + _FILLER + _END, at_least)
+            return image if image.tobytes() == filled.tobytes() else None
+        return image if image.format == "JPEG2000" else None
+    except Exception:
+        return None
+
+
+def _remarks(image: Any, data: bytes) -> list[str]:
+    remarks = []
+    bits = image.info.get(BITS, 16)
+    if bits < 16:
+        lost = "" if image.mode.startswith("I;16") else f", of which {bits - 8} could be read"
+        remarks.append(f"{bits} of 16 bits used{lost}")
+    if image.format in ("TIFF", "GIF", "WEBP", "PNG", "AVIF") and _is_animated(data):
+        remarks.append("several pictures in a file: the first is read")
+    if "icc_profile" not in image.info and _is_adobe_rgb(image):
+        remarks.append("Adobe RGB without its profile: the colours are read as sRGB")
+    if max(image.size) > LONG * min(image.size):
+        remarks.append(f"longer than {LONG:g} to 1")
+    return remarks
+
+
+def _is_animated(data: bytes) -> bool:
+    """Whether a second picture is there; the others are not looked for."""
+    try:
+        return bool(getattr(_open(data), "is_animated", False))
+    except Exception:
+        return False
+
+
+def _is_adobe_rgb(image: Image.Image) -> bool:
+    """Whether EXIF says so, as cameras do that write no profile."""
+    try:
+        return image.getexif().get_ifd(_INTEROPERABILITY).get(1) == "R03"
+    except Exception:
+        return False
+
+
+def _reason(error: Exception, data: bytes) -> str:
     words = str(error).lower()
     if isinstance(error, MemoryError):
         return "not enough memory"
     if isinstance(error, Image.DecompressionBombError):
         return "too many pixels"
     if isinstance(error, EOFError) or "truncat" in words or "end of file" in words:
+        return "truncated"
+    if data[:4] == b"RIFF" and int.from_bytes(data[4:8], "little") + 8 > len(data):
         return "truncated"
     return "damaged or unsupported"
 
@@ -159,22 +314,3 @@ def _orientation(image: Image.Image) -> int:
         return int(image.getexif().get(_ORIENTATION, 1))
     except Exception:  # damaged EXIF does not make the photograph unreadable
         return 1
-
-
-def _grey(values: np.ndarray) -> Image.Image:
-    return Image.fromarray(np.clip(np.rint(values), 0, 255).astype(np.uint8))
-
-
-def _stretch(values: np.ndarray) -> np.ndarray:
-    """Scale 32-bit values to 0..255.
-
-    Values that fit stay as they are, and floats of 0..1 are multiplied by 255. All others are
-    stretched between their 0.5 and 99.5 percentiles.
-    """
-    most = 1.0 if values.dtype.kind == "f" else 0.0
-    values = np.nan_to_num(values.astype(np.float32), nan=0.0, posinf=1e38, neginf=-1e38)
-    if values.min() >= 0 and values.max() <= 255:
-        return values * 255 if 0 < values.max() <= most else values
-    step = max(1, int((values.size / 1_000_000) ** 0.5))
-    low, high = (float(edge) for edge in np.percentile(values[::step, ::step], (0.5, 99.5)))
-    return (np.clip(values, low, high) - low) / max(high - low, 1e-30) * 255

@@ -1,16 +1,16 @@
 """One photograph: its key, where its bytes are, its label and split; names and reasons as text."""
 
 import os
-import posixpath
-import stat
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Literal, cast
+from typing import Literal
 
-from lodisc.data.decode import Unreadable, extensions
+from lodisc.data.decode import Unreadable
+from lodisc.files import open_file
 
 Split = Literal["train", "test"]
 MOST_BYTES = 2**30
+HEAD = 2**16  # bytes in which a photograph has something to say
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,15 +29,8 @@ class Photo:
 
     def read(self) -> bytes:
         """The bytes of its file; raises `Unreadable`."""
-        try:
-            with self.path.open("rb") as stream:
-                if self.size is None:
-                    return _read_whole(stream)
-                stream.seek(self.offset)
-                data = stream.read(self.size)
-        except (OSError, ValueError) as error:
-            raise Unreadable(reason_of(error)) from None
-        if len(data) < self.size:
+        data = read_file(self.path, offset=self.offset, size=self.size)
+        if self.size is not None and len(data) < self.size:
             raise Unreadable("truncated")
         return data
 
@@ -50,26 +43,23 @@ class Skipped:
     reason: str
 
 
-def place(photo: Photo, *, splits: bool) -> Photo | None:
-    """The photograph with split and label from the folders in its key; None outside the splits.
+def read_file(path: Path, *, offset: int = 0, size: int | None = None) -> bytes:
+    """The bytes of a photograph's file, or `size` of them from `offset` on; raises `Unreadable`.
 
-    With `splits`, the first folder is `train` or `test` and the second is the label.
+    A pipe or a device is never waited for, and a hole is not read to its end.
     """
-    if photo.key.startswith(("/", "../")) or posixpath.isabs(photo.key):
-        return photo
-    folders = [part for part in photo.key.split("/")[:-1] if part not in ("", ".", "..")]
-    if not splits:
-        return replace(photo, label=folders[0]) if folders else photo
-    if not folders or folders[0] not in ("train", "test"):
-        return None
-    return replace(
-        photo, split=cast(Split, folders[0]), label=folders[1] if len(folders) > 1 else None
-    )
-
-
-def is_photo(name: str) -> bool:
-    """Whether a file of this name, in a folder or a tar, is read as a photograph."""
-    return posixpath.splitext(name)[1].lower() in extensions()
+    try:
+        with open_file(path) as stream:
+            status = os.fstat(stream.fileno())
+            if (status.st_size if size is None else size) > MOST_BYTES:
+                raise Unreadable("larger than 1 GB")
+            stream.seek(offset)
+            start = stream.read(HEAD if size is None else min(size, HEAD))
+            if len(start) == HEAD and not start.strip(b"\0"):
+                raise Unreadable("nothing but zeros")
+            return start + stream.read(-1 if size is None else size - len(start))
+    except (OSError, ValueError) as error:
+        raise Unreadable(reason_of(error)) from None
 
 
 def reason_of(error: Exception) -> str:
@@ -82,12 +72,3 @@ def reason_of(error: Exception) -> str:
 def printable(name: str | Path) -> str:
     """A name on one line: line breaks, control characters and stray bytes escaped."""
     return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in str(name))
-
-
-def _read_whole(stream: BinaryIO) -> bytes:
-    status = os.fstat(stream.fileno())
-    if not stat.S_ISREG(status.st_mode):
-        raise Unreadable("not a file")
-    if status.st_size > MOST_BYTES:
-        raise Unreadable("larger than 1 GB")
-    return stream.read()

@@ -1,0 +1,391 @@
+"""Pixels by what is in them, and what a file says when it cannot be read."""
+
+import os
+import struct
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from photos import encoded, quarters, texture, write
+from PIL import Image, ImageCms
+
+from lodisc.data.decode import Unreadable, decode, dimensions, examine
+from lodisc.data.photo import Photo
+
+GREY = np.asarray(texture(5, size=(64, 48)).convert("L"))
+
+
+def tiff(
+    values: NDArray,
+    *,
+    sample: int = 1,
+    photometric: int = 1,
+    extra: int | None = None,
+    more: Sequence[tuple[int, int, int, int]] = (),
+) -> bytes:
+    """An uncompressed TIFF of values [H, W] or [H, W, C]; `more` are tags beside the usual ones."""
+    height, width, count = (*values.shape, 1)[:3]
+    data, bits = values.tobytes(), values.itemsize * 8
+    bit_depths = struct.pack(f"<{count}H", *[bits] * count)
+    tags = [(256, 3, 1, width), (257, 3, 1, height), (259, 3, 1, 1), (262, 3, 1, photometric)]
+    tags += [(273, 4, 1, 8), (277, 3, 1, count), (278, 3, 1, height), (279, 4, 1, len(data))]
+    tags += [(258, 3, count, bits if count == 1 else 8 + len(data))]
+    if count == 1:
+        tags += [(339, 3, 1, sample)]
+    if extra is not None:
+        tags += [(338, 3, 1, extra)]
+    tags += more
+    entries = b"".join(
+        struct.pack("<HHI", tag, kind, number)
+        + (struct.pack("<HH", value, 0) if kind == 3 and number == 1 else struct.pack("<I", value))
+        for tag, kind, number, value in sorted(tags)
+    )
+    start = 8 + len(data) + len(bit_depths)
+    directory = struct.pack("<H", len(tags)) + entries + bytes(4)
+    return b"II*\0" + struct.pack("<I", start) + data + bit_depths + directory
+
+
+def png48(values_HW3: NDArray[np.uint16]) -> bytes:
+    """A PNG with 16 bits a colour."""
+    import zlib
+
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        return (
+            struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+        )
+
+    height, width = values_HW3.shape[:2]
+    lines = b"".join(b"\0" + line.astype(">u2").tobytes() for line in values_HW3)
+    header = struct.pack(">IIBBBBB", width, height, 16, 2, 0, 0, 0)
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", header)
+        + chunk(b"IDAT", zlib.compress(lines))
+        + chunk(b"IEND", b"")
+    )
+
+
+def apart(data: bytes, expected: NDArray) -> float:
+    """The mean difference in grey."""
+    got = np.asarray(decode(data).convert("L")).astype(float)
+    return float(np.abs(got - expected.astype(float)).mean())
+
+
+@pytest.mark.parametrize("bits", [10, 12, 14, 16])
+@pytest.mark.parametrize("kind", ["png", "tiff", "big-endian", "int32", "float32", "jpeg2000"])
+def test_bits_count_not_their_container(bits: int, kind: str) -> None:
+    values: NDArray[Any] = (GREY.astype(np.uint32) * (2**bits - 1) // 255).astype(np.uint16)
+    data = {
+        "png": lambda: encoded(Image.fromarray(values), "PNG"),
+        "tiff": lambda: tiff(values),
+        "big-endian": lambda: encoded(Image.fromarray(values.astype(">u2")), "TIFF"),
+        "int32": lambda: tiff(values.astype(np.int32), sample=2),
+        "float32": lambda: tiff(values.astype(np.float32), sample=3),
+        "jpeg2000": lambda: encoded(Image.fromarray(values), "JPEG2000"),
+    }[kind]()
+    assert apart(data, GREY) < 2
+    small = np.asarray(decode(data, at_least=24).convert("L"))
+    assert small.shape == (24, 32) and abs(small.mean() - GREY.mean()) < 3
+    if kind in ("png", "tiff", "big-endian") and bits < 16:
+        assert examine(data).remarks == [f"{bits} of 16 bits used"]
+
+
+@pytest.mark.parametrize("value", [2**15 - 1, 2**16 - 1])
+def test_a_few_hot_pixels_darken_nothing(value: int) -> None:
+    few = GREY.astype(np.uint32) * 4095 // 255
+    few[20, 30] = few[40, 50] = value
+    colours = np.repeat(few[:, :, None], 3, 2).astype(np.uint16)
+    for data in (
+        encoded(Image.fromarray(few.astype(np.uint16)), "PNG"),
+        tiff(few.astype(np.int32), sample=2),
+        tiff(few.astype(np.float32), sample=3),
+        png48(colours),
+    ):
+        assert apart(data, GREY) < 12
+    assert examine(encoded(Image.fromarray(few.astype(np.uint16)), "PNG")).remarks == [
+        "12 of 16 bits used"
+    ]
+
+
+def test_floats_that_hardly_exceed_one_are_shares() -> None:
+    for top in (0.98, 1.0, 1.02, 1.3):
+        values = GREY.astype(np.float32) / 255
+        values[10, 10:20] = top
+        assert apart(tiff(values, sample=3), GREY) < 2
+    assert apart(tiff(GREY.astype(np.float32) / 255 - 0.0005, sample=3), GREY) < 2
+
+
+@pytest.mark.parametrize("at_least", [None, 300, 64, 16])
+def test_a_photograph_is_as_bright_at_every_size(at_least: int | None) -> None:
+    values = np.tile(np.linspace(0, 3000, 640), (480, 1)).astype(np.uint16)
+    values[::97, ::89] = 60_000
+    for data in (encoded(Image.fromarray(values), "PNG"), tiff(values.astype(np.int32), sample=2)):
+        image = np.asarray(decode(data, at_least=at_least).convert("L")).astype(float)
+        assert np.median(image) == pytest.approx(255 * 1500 / 4095, abs=4)
+
+
+def test_sixteen_bits_in_planes_are_refused_rather_than_misread() -> None:
+    planes = np.stack([np.full((24, 32), value, np.uint16) for value in (40000, 20000, 1000)])
+    data = tiff(planes.reshape(24, 32, 3), photometric=2, more=[(284, 3, 1, 2)])
+    with pytest.raises(Unreadable, match="16 bits in separate planes"):
+        decode(data)
+    image = decode(tiff(planes.transpose(1, 2, 0).copy(), photometric=2, more=[(284, 3, 1, 1)]))
+    assert image.getpixel((3, 3)) == pytest.approx((156, 78, 3), abs=1)
+
+
+@pytest.mark.parametrize("tag", [(254, 4, 1, 1), (50706, 4, 1, 0x00000401)])
+def test_the_preview_in_a_raw_file_is_no_photograph(tag: tuple[int, int, int, int]) -> None:
+    colours = np.asarray(texture(3, size=(32, 24)))
+    with pytest.raises(Unreadable, match="a raw photograph"):
+        decode(tiff(colours, photometric=2, more=[tag]))
+    assert decode(tiff(colours, photometric=2, more=[(254, 4, 1, 0)])).size == (32, 24)
+
+
+@pytest.mark.parametrize(("bits", "tolerance"), [(10, 60), (12, 12), (14, 4), (16, 1)])
+def test_colours_of_few_bits_are_no_longer_black_and_it_is_said(bits: int, tolerance: int) -> None:
+    colours = np.asarray(texture(7, size=(64, 48))).astype(np.uint32)
+    data = png48((colours * (2**bits - 1) // 255).astype(np.uint16))
+    got = np.asarray(decode(data)).astype(float)
+    assert np.abs(got - colours).mean() < tolerance
+    remarks = examine(data).remarks
+    assert remarks == (
+        [] if bits == 16 else [f"{bits} of 16 bits used, of which {bits - 8} could be read"]
+    )
+
+
+def test_white_may_be_the_least_of_floats() -> None:
+    assert apart(tiff((255 - GREY).astype(np.float32), sample=3, photometric=0), GREY) < 2
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_white_may_be_the_least_value(dtype: type) -> None:
+    values: NDArray[Any] = (GREY.astype(np.uint32) * (257 if dtype is np.uint16 else 1)).astype(
+        dtype
+    )
+    assert apart(tiff(np.iinfo(dtype).max - values, photometric=0), GREY) < 2
+
+
+def test_a_colour_profile_is_followed() -> None:
+    """Display P3, of phones: its red is redder than that of sRGB."""
+    wide = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
+    swapped = swapped_primaries(wide)
+    image = Image.new("RGB", (16, 16), (200, 40, 40))
+    formats: dict[str, dict[str, Any]] = {
+        "JPEG": {"quality": 95, "subsampling": 0},
+        "PNG": {},
+        "TIFF": {},
+        "WEBP": {"lossless": True},
+    }
+    for kind, settings in formats.items():
+        data = encoded(image, kind, icc_profile=swapped, **settings)
+        red, green, _ = np.asarray(decode(data))[8, 8]
+        assert green > 150 and red < 100, kind
+        assert (
+            np.asarray(decode(encoded(image, kind, icc_profile=wide.tobytes(), **settings)))[
+                8, 8, 0
+            ]
+            > 190
+        )
+        broken = encoded(image, kind, icc_profile=b"no profile" * 20, **settings)
+        assert np.asarray(decode(broken))[8, 8, 0] > 190
+
+
+def test_adobe_rgb_that_only_exif_tells_is_remarked() -> None:
+    exif = Image.Exif()
+    exif[0x8769] = {0xA005: {1: "R03"}}
+    data = encoded(texture(1, size=(64, 48)), exif=exif.tobytes())
+    assert examine(data).remarks == ["Adobe RGB without its profile: the colours are read as sRGB"]
+    assert examine(encoded(texture(1, size=(64, 48)))).remarks == []
+
+
+def swapped_primaries(profile: ImageCms.ImageCmsProfile) -> bytes:
+    """sRGB with red and green exchanged, under another name."""
+    data = bytearray(profile.tobytes())
+    table: dict[bytes, int] = {}
+    count = int.from_bytes(data[128:132], "big")
+    for number in range(count):
+        place = 132 + 12 * number
+        table[bytes(data[place : place + 4])] = place
+    red, green = table[b"rXYZ"] + 4, table[b"gXYZ"] + 4
+    data[red : red + 8], data[green : green + 8] = data[green : green + 8], data[red : red + 8]
+    return bytes(data).replace("sRGB".encode("utf-16-be"), "GRBs".encode("utf-16-be"))
+
+
+def test_alpha_that_hides_a_picture_is_left_out() -> None:
+    picture = texture(3, size=(64, 48))
+    formats: dict[str, dict[str, Any]] = {
+        "PNG": {},
+        "TIFF": {},
+        "WEBP": {"lossless": True, "exact": True},
+    }
+    for kind, settings in formats.items():
+        hidden = picture.copy()
+        hidden.putalpha(0)
+        got = np.asarray(decode(encoded(hidden, kind, **settings))).astype(int)
+        assert np.abs(got - np.asarray(picture)).max() <= 1, kind
+    for faint in (1, 100):
+        hidden.putalpha(faint)
+        got = np.asarray(decode(encoded(hidden, "PNG"))).astype(int)
+        assert np.abs(got - np.asarray(picture)).max() <= 1
+    alpha = Image.new("L", picture.size, 0)
+    alpha.putpixel((3, 3), 255)
+    hidden.putalpha(alpha)
+    assert np.asarray(decode(encoded(hidden, "PNG"))).mean() < 200
+    half = quarters()
+    half.putalpha(
+        Image.linear_gradient("L").resize(half.size).point(lambda value: 255 * (value > 127))
+    )
+    assert decode(encoded(half, "PNG")).getpixel((5, 2)) == (255, 255, 255)
+    assert decode(encoded(half, "PNG")).getpixel((5, 20)) == (40, 70, 190)
+
+
+@pytest.mark.parametrize("extra", [None, 0, 2])
+def test_infrared_is_no_transparency(extra: int | None) -> None:
+    colours = np.asarray(texture(3, size=(64, 48)))
+    infrared = np.asarray(texture(4, size=(64, 48)).convert("L"))[:, :, None]
+    data = tiff(np.concatenate([colours, infrared], 2), photometric=2, extra=extra)
+    assert np.abs(np.asarray(decode(data)).astype(int) - colours).max() <= 1
+
+
+def test_several_pictures_and_long_ones_are_remarked() -> None:
+    pages = [texture(seed, size=(32, 24)) for seed in range(3)]
+    for kind in ("TIFF", "GIF", "WEBP", "PNG"):
+        data = encoded(pages[0], kind, save_all=True, append_images=pages[1:])
+        assert examine(data).remarks == ["several pictures in a file: the first is read"], kind
+    assert examine(encoded(texture(1, size=(400, 40)))).remarks == ["longer than 3 to 1"]
+    assert examine(encoded(texture(1, size=(120, 40)))).remarks == []
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "MPO", "JPEG2000"])
+@pytest.mark.parametrize("at_least", [None, 50])
+def test_an_end_mark_that_is_missing_costs_nothing(kind: str, at_least: int | None) -> None:
+    for settings in ({}, {"progressive": True}, {"restart_marker_blocks": 4}):
+        data = encoded(
+            texture(3, size=(320, 240)), kind, **(settings if kind != "JPEG2000" else {})
+        )
+        whole = np.asarray(decode(data, at_least=at_least))
+        for cut in (1, 2):
+            np.testing.assert_array_equal(np.asarray(decode(data[:-cut], at_least=at_least)), whole)
+            assert examine(data[:-cut]).remarks == ["no end mark"]
+        for cut in (12, 60, len(data) // 4, len(data) // 2):
+            with pytest.raises(Unreadable):
+                decode(data[:-cut], at_least=at_least)
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"\0\0\0\x18ftypmp42" + bytes(60), "a video"),
+        (b"\0\0\0\x18ftypcrx " + bytes(60), "a raw photograph"),
+        (b"\0\0\0\x18ftypmp4v" + bytes(60), "a video"),
+        (b"RIFF\0\0\0\0AVI LIST" + bytes(60), "a video"),
+        (b"\0\0\1\xba" + bytes(60), "a video"),
+        (bytes(128) + b"DICM" + bytes(60), "DICOM"),
+        (b"Rar!\x1a\x07" + bytes(60), "a RAR archive"),
+        (b"II\xbc\x01" + bytes(60), "JPEG XR"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "Git LFS"),
+        (b"<!DOCTYPE html>\n<html><body>404</body></html>", "a web page"),
+        (b"\n<svg xmlns='http://www.w3.org/2000/svg'/>", "a drawing"),
+        (b"%PDF-1.7\n" + bytes(60), "a PDF"),
+        (b"PK\x03\x04" + bytes(60), "a ZIP archive"),
+        (b"\x1f\x8b\x08" + bytes(60), "a gzip archive"),
+        (b"\xff\x0a" + bytes(60), "JPEG XL"),
+        (encoded(texture(1), "WEBP")[:-20], "truncated"),
+    ],
+)
+def test_the_true_kind_is_the_reason(data: bytes, reason: str) -> None:
+    with pytest.raises(Unreadable, match=reason):
+        decode(data)
+
+
+@pytest.mark.parametrize("kind", ["ICO", "ICNS", "EPS", "PDF"])
+def test_no_program_and_no_container_is_opened(kind: str) -> None:
+    with pytest.raises(Unreadable):
+        decode(encoded(texture(1, size=(64, 64)), kind))
+
+
+def scans(count: int, *, side: int = 6000) -> bytes:
+    """A progressive JPEG of one grey whose last scan comes again and again."""
+    data = encoded(Image.new("L", (side, side), 90), progressive=True, quality=50)
+    last = data.rfind(b"\xff\xda")
+    return data[:-2] + data[last:-2] * count + b"\xff\xd9"
+
+
+def test_a_sequential_jpeg_may_not_have_scans_without_end_either() -> None:
+    data = encoded(Image.new("L", (8000, 8000), 90), quality=50)
+    scan = b"\xff\xda\x00\x08\x01\x01\x00\x00\x3f\x00"
+    with pytest.raises(Unreadable, match="take too long to decode"):
+        decode(data[:-2] + scan * 2500 + b"\xff\xd9")
+
+
+def test_segments_without_end_are_refused() -> None:
+    data = encoded(texture(1, size=(64, 48)))
+    assert decode(data[:2] + b"\xff\xe5\x00\x02" * 9000 + data[2:]).size == (64, 48)
+    with pytest.raises(Unreadable, match="too many segments"):
+        decode(data[:2] + b"\xff\xe5\x00\x02" * 100_000 + data[2:])
+
+
+def test_what_follows_a_jpeg_does_not_count_as_scans() -> None:
+    """Telephones put a video there."""
+    data = encoded(Image.new("RGB", (4000, 3000)), progressive=True)
+    assert decode(data + b"\xff\xda" * 5000, at_least=64).size[0] >= 64
+
+
+def test_only_the_first_picture_must_be_whole() -> None:
+    pages = [texture(seed, size=(32, 24)) for seed in range(2)]
+    data = encoded(pages[0], "TIFF", save_all=True, append_images=pages[1:])
+    broken = bytearray(data)
+    second = int.from_bytes(data[4:8], "little")
+    count = int.from_bytes(data[second : second + 2], "little")
+    following = second + 2 + 12 * count
+    place = int.from_bytes(data[following : following + 4], "little")
+    broken[place : place + 40] = b"\xff" * 40
+    assert examine(bytes(broken)).image.size == decode(bytes(broken)).size == (32, 24)
+
+
+def test_scans_without_end_are_refused_at_once() -> None:
+    assert decode(scans(1, side=600), at_least=20).size[0] >= 20
+    for read in (decode, dimensions):
+        with pytest.raises(Unreadable, match="take too long to decode"):
+            read(scans(300))
+
+
+def test_a_decoder_in_python_gets_small_pictures_only() -> None:
+    small, large = texture(1, size=(64, 48)), Image.new("RGB", (3000, 3000))
+    assert decode(encoded(small, "QOI")).size == (64, 48)
+    with pytest.raises(Unreadable, match="take too long to decode"):
+        decode(encoded(large, "QOI"))
+
+
+def test_a_jpeg_too_large_for_memory_is_read_reduced() -> None:
+    data = encoded(Image.linear_gradient("L").resize((16384, 12288)), quality=50)
+    assert dimensions(data) == (16384, 12288)
+    assert min(decode(data).size) >= 12288 // 8
+    assert min(decode(data, at_least=100).size) in range(100, 200)
+
+
+def test_jpeg_2000_is_read_from_its_smaller_picture() -> None:
+    whole = texture(3, size=(640, 480))
+    for settings in ({}, {"num_resolutions": 2}, {"no_jp2": True}, {"tile_size": (200, 200)}):
+        image = decode(encoded(whole, "JPEG2000", **settings), at_least=50)
+        assert image.size == (71, 53) or image.size == (80, 60) or min(image.size) >= 50
+        expected = np.asarray(whole.resize(image.size, Image.Resampling.BOX)).astype(int)
+        assert np.abs(np.asarray(image).astype(int) - expected).mean() < 6
+
+
+def test_a_file_that_is_no_photograph_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.jpg")
+    with (tmp_path / "hole.jpg").open("wb") as hole:
+        hole.truncate(900 << 20)
+    for name, reason in (("pipe.jpg", "not a file"), ("hole.jpg", "nothing but zeros")):
+        with pytest.raises(Unreadable, match=reason):
+            Photo(name, tmp_path / name).read()
+    for device in ("/dev/zero", "/dev/null"):
+        with pytest.raises(Unreadable, match="not a file"):
+            Photo("x.jpg", Path(device)).read()
+    write(tmp_path / "cut.tar", bytes(600))
+    with pytest.raises(Unreadable, match="truncated"):
+        Photo("x.jpg", tmp_path / "cut.tar", offset=512, size=5 << 20).read()
