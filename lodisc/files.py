@@ -1,19 +1,43 @@
-"""Files that are replaced atomically, folders that are locked, JSON and JSON lines."""
+"""Files that are read and replaced safely, folders that are locked, JSON and JSON lines."""
 
 import errno
 import fcntl
 import json
 import logging
 import os
+import stat
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType, NoneType, UnionType
+from typing import (
+    Any,
+    BinaryIO,
+    Literal,
+    TextIO,
+    Union,
+    get_args,
+    get_origin,
+    get_type_hints,
+    is_typeddict,
+)
 
 from lodisc.errors import UserError
 
 logger = logging.getLogger("lodisc")
+
+LACKING = {
+    errno.EACCES,
+    errno.EBADF,
+    errno.EINVAL,
+    errno.ENOLCK,
+    errno.ENOSYS,
+    errno.ENOTSUP,
+    errno.EOPNOTSUPP,
+    errno.EPERM,
+}
+"""How file systems of networks and memory cards say that they can't flush, lock or link."""
 
 
 @contextmanager
@@ -38,16 +62,41 @@ def replacing(path: Path, *, alone: bool = False, durable: bool = True) -> Itera
         draft.unlink(missing_ok=True)
 
 
+def read_bytes(path: Path) -> bytes:
+    """The content of a file; raises `OSError`, also for a pipe or device, which would never end."""
+    with open_file(path) as file:
+        return file.read()
+
+
+def open_file(path: Path) -> BinaryIO:
+    """A file to be read; raises `OSError`, also for a pipe or device, and waits for neither."""
+    file = open(path, "rb", opener=_without_waiting)  # noqa: SIM115 - for the caller to close
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise not_a_file(path)
+    return file
+
+
+def not_a_file(path: str | Path) -> OSError:
+    """The error for what is read or written like a file and is something else."""
+    return OSError(errno.EINVAL, "not a file", str(path))
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK)
+
+
 def flush(path: Path) -> None:
     """Wait until a file or folder is on the disk, as far as its file system can tell."""
-    handle = os.open(path, os.O_RDONLY)
     try:
-        os.fsync(handle)
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
     except OSError as error:
-        if error.errno != errno.EINVAL:  # some file systems can't flush folders
+        if error.errno not in LACKING:
             raise
-    finally:
-        os.close(handle)
 
 
 @contextmanager
@@ -55,17 +104,45 @@ def locked(folder: Path, *, busy: str = "") -> Iterator[None]:
     """Keep other processes that lock this folder out.
 
     Where another process holds the lock, raises a `UserError` with the text `busy`, or waits if
-    `busy` is empty.
+    `busy` is empty. Raises a `UserError` for a file system without locks.
     """
-    with (folder / ".lock").open("w") as file:
+    with open(folder / ".lock", "w", opener=_own_file) as file:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if busy:
-                raise UserError(busy) from None
-            logger.info(f"Waiting for another process that writes to {folder}.")
-            fcntl.flock(file, fcntl.LOCK_EX)
+            _lock(file, folder, busy=busy)
+        except OSError as error:
+            if error.errno not in LACKING:
+                raise
+            raise UserError(
+                f"the file system of {folder} can't lock it for one process ({error.strerror}); "
+                "use a folder on a local disk"
+            ) from None
         yield
+
+
+def _lock(file: TextIO, folder: Path, *, busy: str) -> None:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        if busy:
+            raise UserError(busy) from None
+        logger.info(f"Waiting for another process that writes to {folder}.")
+        fcntl.flock(file, fcntl.LOCK_EX)
+
+
+def _own_file(path: str, flags: int) -> int:
+    """Open a file for writing as it is, unless a link, a pipe or a device is in its place."""
+    try:
+        handle = os.open(path, (flags & ~os.O_TRUNC) | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise UserError(f"{path} is a link; delete it") from None
+        if error.errno == errno.ENXIO:
+            raise UserError(f"{path} is not a file; delete it") from None
+        raise
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise UserError(f"{path} is not a file; delete it")
+    return handle
 
 
 def write_json(path: Path, content: Any) -> None:
@@ -75,19 +152,57 @@ def write_json(path: Path, content: Any) -> None:
         file.write("\n")
 
 
-def read_json(path: Path, *, keys: Iterable[str] = ()) -> Any:
+Kinds = Mapping[str, Any]
+"""The type of what an object must have by each of these keys.
+
+JSON's own types, `dict[str, …]`, `list[…]`, `Literal`, a `TypedDict`, and unions of them. A key
+whose type includes None may be missing. A float may be written as a whole number.
+"""
+
+
+def read_json(path: Path, *, kinds: Kinds = MappingProxyType({})) -> Any:
     """Read a JSON file; a `UserError` names it when it is damaged.
 
-    With `keys` the file must hold an object that has them.
+    With `kinds` the file must hold an object with such values.
     """
     try:
-        content = json.loads(path.read_text())
-    except ValueError as error:
+        content = json.loads(read_bytes(path))
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{path} is damaged ({error})") from None
-    for key in keys:
-        if not isinstance(content, dict) or key not in content:
-            raise UserError(f"{path} is damaged (it has no {key})")
+    if problem := problem_of(content, kinds):
+        raise UserError(f"{path} is damaged ({problem})")
     return content
+
+
+def problem_of(content: Any, kinds: Kinds) -> str | None:
+    """What is not as it must be in a value from JSON; None if all is."""
+    if not kinds:
+        return None
+    if not isinstance(content, dict):
+        return "it is not an object"
+    for key, kind in kinds.items():
+        if not is_of_kind(content.get(key), kind):
+            return f"its {key} is of another kind" if key in content else f"it has no {key}"
+    return None
+
+
+def is_of_kind(value: Any, kind: Any) -> bool:
+    """Whether a value from JSON is of a type, as `Kinds` has them."""
+    origin, inner = get_origin(kind), get_args(kind)
+    if origin in (Union, UnionType):
+        return any(is_of_kind(value, option) for option in inner)
+    if origin is Literal:
+        return value in inner
+    if origin is dict:
+        return isinstance(value, dict) and all(is_of_kind(x, inner[1]) for x in value.values())
+    if origin is list:
+        return isinstance(value, list) and all(is_of_kind(x, inner[0]) for x in value)
+    if is_typeddict(kind):
+        needed = {key: get_type_hints(kind)[key] for key in kind.__required_keys__}
+        return problem_of(value, needed) is None
+    if kind in (int, float):
+        return isinstance(value, int | kind) and not isinstance(value, bool)
+    return isinstance(value, NoneType if kind is None else kind)
 
 
 def write_json_lines(path: Path, objects: Iterable[Any]) -> None:
@@ -96,21 +211,27 @@ def write_json_lines(path: Path, objects: Iterable[Any]) -> None:
         file.writelines(f"{json.dumps(content)}\n" for content in objects)
 
 
-def read_json_lines(path: Path) -> list[dict[str, Any]]:
+def read_json_lines(
+    path: Path, *, kinds: Kinds = MappingProxyType({}), tolerant: bool = False
+) -> list[dict[str, Any]]:
     """The objects of a JSON-lines file, one a line; an empty list where there is no file.
 
     A last line without a line break is still being written and is left out. Raises a `UserError`
-    that names the file and the line that is damaged.
+    that names the file and the line that is damaged; a `tolerant` reader passes over such lines.
     """
     if not path.exists():
         return []
     objects = []
-    for number, line in enumerate(path.read_bytes().split(b"\n")[:-1], start=1):
+    for number, line in enumerate(read_bytes(path).split(b"\n")[:-1], start=1):
         try:
             content = json.loads(line)
-        except ValueError as error:
-            raise UserError(f"{path}, line {number}, is damaged ({error})") from None
-        if not isinstance(content, dict):
-            raise UserError(f"{path}, line {number}, is damaged (it is not an object)")
-        objects.append(content)
+            problem = problem_of(content, kinds)
+        except (ValueError, RecursionError) as error:
+            content, problem = None, str(error)
+        if problem is None and not isinstance(content, dict):
+            problem = "it is not an object"
+        if problem is None:
+            objects.append(content)
+        elif not tolerant:
+            raise UserError(f"{path}, line {number}, is damaged ({problem})")
     return objects

@@ -19,11 +19,19 @@ from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, fields
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypedDict, cast
+from typing import Any, Literal, TypedDict, cast, get_origin, get_type_hints
 
 from lodisc.config import OLD_NAMES, TrainConfig
 from lodisc.errors import UserError
-from lodisc.files import read_json, read_json_lines, write_json, write_json_lines
+from lodisc.files import (
+    Kinds,
+    flush,
+    problem_of,
+    read_json,
+    read_json_lines,
+    write_json,
+    write_json_lines,
+)
 
 NEWER = {
     row.name: row.metadata["before"]
@@ -33,6 +41,20 @@ NEWER = {
 """Settings that older versions did not have, with the value that describes what they did."""
 GONE = {"whole_every": 1}
 """Settings that only older versions have, with the value that changed nothing."""
+# Choices are texts here: those of older versions may be gone
+_SETTING_KINDS: Kinds = {
+    name: str if get_origin(kind) is Literal else kind
+    for name, kind in get_type_hints(TrainConfig).items()
+}
+_DATA_KINDS: Kinds = {"path": str, "photos": int, "fingerprint": str}
+_LOG_KINDS: Kinds = {
+    "step": int,
+    "epoch": float,
+    **dict.fromkeys(("loss", "loss_global", "loss_local", "lr", "images_per_second"), float | None),
+    **dict.fromkeys(("agreement", "chance_agreement", "spread"), float | None),
+    **dict.fromkeys(("effective_rank", "attention_entropy"), float | None),
+    **dict.fromkeys(("health", "advice"), str | None),
+}
 
 
 class RunData(TypedDict):
@@ -132,25 +154,39 @@ class Run:
 
         Raises `UserError` for a file that is damaged or of another shape.
         """
-        config = read_json(self.config_file)
+        kinds: Kinds = {"settings": dict, "steps": int, "data": dict}
+        config = read_json(self.config_file, kinds=kinds)
         try:
             config["settings"] = upgraded(config["settings"])
-            return cast(RunConfig, config)
-        except (TypeError, KeyError, AttributeError) as error:
-            raise UserError(f"{self.config_file} is not the config of a run ({error!r})") from None
+            missing = _SETTING_KINDS.keys() - config["settings"].keys()
+            problem = f"it has no {min(missing)}" if missing else None
+            problem = problem or problem_of(config["settings"], _SETTING_KINDS)
+        except KeyError as error:
+            problem = f"it has no {error.args[0]}"
+        if problem := problem or problem_of(config["data"], _DATA_KINDS):
+            raise UserError(f"{self.config_file} is damaged ({problem})")
+        return cast(RunConfig, config)
 
     def write_config(self, config: RunConfig) -> None:
         """Write `config.json` atomically: from now on the folder holds a run."""
         write_json(self.config_file, config)
 
     def log(self) -> list[dict[str, Any]]:
-        """All whole lines of the log; an empty list where nothing was logged."""
-        return read_json_lines(self.log_file)
+        """All whole lines of the log; an empty list where nothing was logged.
+
+        A power cut may leave lines that are not whole.
+        """
+        return read_json_lines(self.log_file, kinds=_LOG_KINDS, tolerant=True)
 
     def append_to_log(self, entry: Mapping[str, Any]) -> None:
         """Add one line and hand it to the system, so that a killed process leaves whole lines."""
         with self.log_file.open("a") as file:
             file.write(json.dumps(entry) + "\n")
+
+    def flush_log(self) -> None:
+        """Wait until the log is on the disk, as a checkpoint needs its lines."""
+        if self.log_file.exists():
+            flush(self.log_file)
 
     def cut_log(self, step: int) -> None:
         """Drop the lines of later steps, which are about to be done again, and a torn last line."""
@@ -158,11 +194,7 @@ class Run:
 
     def skipped(self) -> list[dict[str, str]]:
         """`key` and `reason` of the photographs that could not be read."""
-        return read_json_lines(self.skipped_file)
-
-    def evaluation(self) -> dict[str, Any] | None:
-        """What `lodisc evaluate` found; None when it was not run."""
-        return read_json(self.evaluation_file) if self.evaluation_file.exists() else None
+        return read_json_lines(self.skipped_file, kinds={"key": str, "reason": str})
 
 
 def upgraded(settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -18,13 +18,13 @@ import lodisc
 from lodisc.config import RECIPES, adapt, batch, settled
 from lodisc.data.loader import decode_for
 from lodisc.data.views import two_views
-from lodisc.encoders import save_tensors
 from lodisc.errors import UserError
 from lodisc.files import read_json_lines
 from lodisc.method.bank import BankLoDisc
 from lodisc.method.neighbours import mine
 from lodisc.photo_encoder import load_start
 from lodisc.run import Run
+from lodisc.tensors import save_tensors
 from lodisc.training import learner, loop, neighbours, prepare
 from lodisc.training.learner import Learner
 

@@ -5,6 +5,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,9 @@ import torch
 from photos import collection
 from runs import BATCH, command, flags, last_state, logged_steps, run_command
 
+from lodisc.data.loader import evaluation_batches, training_batches
+from lodisc.data.sources import find_photos
+from lodisc.errors import UserError
 from lodisc.run import Run
 
 SETTINGS: dict[str, Any] = {"epochs": 4, "batch_size": 4, "mask": "random"}
@@ -65,6 +70,51 @@ def test_a_signal_saves_what_was_learnt(
     )
     reached = logged_steps(run)[-1]
     assert (run / "checkpoint" / f"step-{reached:08d}").is_dir() and Run(run).exists
+
+
+def children(process: int) -> list[int]:
+    """The processes that a process started and that still run."""
+    return [
+        int(child) for child in Path(f"/proc/{process}/task/{process}/children").read_text().split()
+    ]
+
+
+@pytest.mark.slow
+def test_a_killed_worker_ends_a_training_in_one_line(photos: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    process = command("train", photos, "--out", run, **{**SETTINGS, "epochs": 5000, "workers": 2})
+    wait_for_step(run, 3)
+    os.kill(children(process.pid)[0], signal.SIGKILL)
+    _, messages = process.communicate(timeout=60)
+    assert process.returncode == 1 and "Traceback" not in messages
+    assert messages.splitlines()[-1].startswith("lodisc train: a process that read photographs was")
+
+
+@pytest.mark.parametrize("kind", ["training", "evaluation"])
+def test_a_killed_worker_is_told_where_the_next_batch_is_asked_for(photos: Path, kind: str) -> None:
+    listed = find_photos(photos).photos
+    batches: Iterator[Any] = (
+        training_batches(
+            listed,
+            seed=0,
+            image_size=32,
+            min_crop=0.5,
+            batch_size=2,
+            steps=range(1000),
+            workers=2,
+        )
+        if kind == "training"
+        else evaluation_batches(cycle([listed[:2]]), image_size=32, workers=2)
+    )
+    next(batches)
+    workers = torch.multiprocessing.active_children()
+    for worker in workers:
+        worker.kill()
+    for worker in workers:
+        worker.join()  # the main process hears of it here, outside the loader
+    with pytest.raises(UserError, match="was ended, most likely for lack of memory"):
+        for _ in batches:
+            pass
 
 
 SCRIPT = """

@@ -17,7 +17,7 @@ from runs import TINY, run_command
 import lodisc
 from lodisc.commands.tables_learn import print_study
 from lodisc.config import TrainConfig
-from lodisc.encoders import build_encoder
+from lodisc.encoders import WeightsUnavailable, build_encoder
 from lodisc.evaluation.paired import difference, mean_metric
 from lodisc.finches.finches import draw_finches
 from lodisc.study import STUDIES, study
@@ -27,7 +27,6 @@ from lodisc.study.words import findings
 from lodisc.training import loop
 from lodisc.training.checkpoint import save_checkpoint
 from lodisc.training.learner import Learner
-from lodisc.training.prepare import WeightsUnavailable
 
 pytestmark = pytest.mark.usefixtures("notes")
 

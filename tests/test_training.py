@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import timm
 import torch
-from photos import collection, encoded, texture, write
+from photos import collection, encoded, put_pipe, texture, write
 from runs import BATCH, TINY, last_state, logged_steps, run_command
 from safetensors.torch import load_file
 
@@ -21,6 +21,7 @@ from lodisc.data import loader
 from lodisc.errors import Stopped, UserError
 from lodisc.files import locked, read_json, read_json_lines, write_json
 from lodisc.run import NEWER, Run
+from lodisc.tensors import save_tensors
 from lodisc.training import checkpoint, loop
 from lodisc.training.learner import Learner
 from lodisc.training.prepare import steps_of_epochs
@@ -131,11 +132,59 @@ def test_a_run_stopped_by_an_error_goes_on_to_the_same_end(
 def test_a_damaged_checkpoint_falls_back_to_the_one_before(photos: Path, tmp_path: Path) -> None:
     whole = train(photos, tmp_path / "run", checkpoint_minutes=1e-9)
     expected = last_state(whole)
-    newest = max((whole / "checkpoint").iterdir())
-    (newest / "state.safetensors").write_bytes(b"half")
-    found = checkpoint.last_checkpoint(whole / "checkpoint")
-    assert found and found[0]["step"] == 5
-    assert same(expected, last_state(train(photos, whole)))
+    older, newest = sorted((whole / "checkpoint").iterdir())
+    before = (older / "state.safetensors").read_bytes()
+    tensors, state = newest / "state.safetensors", newest / "state.json"
+    good = tensors.read_bytes(), state.read_bytes()
+    torn, words = bytearray(good[0]), json.loads(good[1])
+    torn[len(torn) // 2 : len(torn) // 2 + 512] = bytes(512)
+    for harm in (
+        lambda: tensors.write_bytes(b"half"),
+        lambda: tensors.write_bytes(torn),
+        lambda: state.write_text("{}"),
+        lambda: state.write_text(json.dumps({**words, "step": 700})),
+        lambda: state.write_text(json.dumps({**words, "step": "6"})),
+        lambda: state.write_text(json.dumps({**words, "step": words["step"] - 1})),
+        lambda: state.write_text(json.dumps({**words, "smooth": {"spread": "x"}})),
+        lambda: state.write_text(json.dumps({**words, "first": {"spread": None}})),
+        lambda: state.write_text(json.dumps({**words, "bad_steps": 0.5})),
+        lambda: tensors.write_bytes(before),
+        lambda: put_pipe(tensors),
+        lambda: put_pipe(state),
+        lambda: save_tensors({"model.other": torch.zeros(2)}, tensors),
+    ):
+        harm()
+        assert same(expected, last_state(train(photos, whole)))
+        for path in (tensors, state):
+            path.unlink()
+        tensors.write_bytes(good[0])
+        state.write_bytes(good[1])
+    del words["tensors"]
+    state.write_text(json.dumps(words))
+    states = [state["step"] for state, _ in checkpoint.whole_checkpoints(newest.parent)]
+    assert states == [6, 5], "those of older versions do not name their tensors"
+
+
+def test_a_file_with_the_name_of_a_checkpoint_is_none(tmp_path: Path) -> None:
+    state: dict[str, Any] = {"bad_steps": 0, "first": {}, "smooth": {}}
+    tmp_path.joinpath("step-00000009").write_text("mine")
+    tmp_path.joinpath("step-00000001").symlink_to(tmp_path)
+    for step in (3, 4, 5):
+        tensors = {"x": torch.tensor([float(step)])}
+        checkpoint.save_checkpoint(tmp_path, step=step, tensors=tensors, state=state)
+    names = sorted(path.name for path in tmp_path.iterdir())
+    assert names == [f"step-0000000{step}" for step in (1, 4, 5, 9)]
+    assert [state["step"] for state, _ in checkpoint.whole_checkpoints(tmp_path)] == [5, 4]
+
+
+def test_a_checkpoint_that_cannot_be_of_use_takes_no_place(tmp_path: Path) -> None:
+    state: dict[str, Any] = {"bad_steps": 0, "first": {}, "smooth": {}}
+    for step in (10, 20):
+        tensors = {"x": torch.tensor([float(step)])}
+        checkpoint.save_checkpoint(tmp_path, step=step, tensors=tensors, state=state)
+    (tmp_path / "step-00000020" / "state.json").write_text("{}")
+    checkpoint.save_checkpoint(tmp_path, step=15, tensors=tensors, state=state)
+    assert [state["step"] for state, _ in checkpoint.whole_checkpoints(tmp_path)] == [15, 10]
 
 
 @pytest.mark.parametrize("unwritten", ["save_checkpoint", "save_encoder"])
@@ -234,7 +283,13 @@ def test_a_run_of_an_older_version_goes_on_without_the_settings_that_it_did_not_
     photos: Path, tmp_path: Path, caplog
 ) -> None:
     caplog.set_level("INFO", "lodisc")
-    settings: dict[str, Any] = {**BATCH, "epochs": 1, "spared": None, "objective": "both"}
+    settings: dict[str, Any] = {
+        **BATCH,
+        "epochs": 1,
+        "spared": None,
+        "objective": "both",
+        "fit": "crop",
+    }
     before = {**settings, "positives": "other", "recolour": False}
     path = train(photos, tmp_path / "run", **before) / "config.json"
     config = read_json(path)
@@ -284,6 +339,27 @@ def test_an_old_name_of_a_setting_is_refused_with_the_new_one(
         lodisc.train(tmp_path, out=tmp_path / "run", **{old: "key"})
     status, _, messages = run_command("train", tmp_path, "--out", tmp_path / "run", f"--{old}=key")
     assert (status, messages.strip()) == (1, f"lodisc train: --{old} is now {new}")
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"train_split": "0.7"}, "its train_split is of another kind"),
+        ({"encoder_args": None}, "its encoder_args is of another kind"),
+        ({"batch_size": 4.5}, "its batch_size is of another kind"),
+        ({"objective": ["both"]}, "its objective is of another kind"),
+        ({"recolour": 1}, "its recolour is of another kind"),
+    ],
+)
+def test_a_setting_of_another_kind_is_named(
+    run: Path, tmp_path: Path, changes: dict[str, Any], reason: str
+) -> None:
+    config = read_json(run / "config.json")
+    config["settings"] |= changes
+    (tmp_path / "start").mkdir()
+    write_json(tmp_path / "config.json", config)
+    with pytest.raises(UserError, match=rf"config\.json is damaged \({reason}\)"):
+        _ = Run.open(tmp_path).config
 
 
 def test_a_config_out_of_range_is_refused_as_it_is_made() -> None:
@@ -343,7 +419,7 @@ def test_other_photographs_are_refused(photos: Path, tmp_path: Path) -> None:
         ({"neighbours": -1}, "--neighbours -1 is out of range"),
         (
             {"init": "timm", "encoder_args": {}},
-            "give a file with --init PATH.safetensors, "
+            "give a file of weights with --init PATH.safetensors, "
             "or start from random weights with --recipe scratch",
         ),
     ],

@@ -19,8 +19,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
-from safetensors.numpy import load_file
 
 from lodisc.config import (
     BANK_SETTINGS,
@@ -32,7 +30,6 @@ from lodisc.config import (
     TrainConfig,
 )
 from lodisc.data.sources import find_photos, fingerprint, training_photos
-from lodisc.encoders import save_tensors
 from lodisc.errors import UserError
 from lodisc.evaluation.benchmark import check_skipped, divide, labelled
 from lodisc.evaluation.features import extract_arm
@@ -43,6 +40,7 @@ from lodisc.photo_encoder import PhotoEncoder, load, load_start, load_start_at_o
 from lodisc.run import NEWER, Run
 from lodisc.study.design import FOCUS
 from lodisc.study.result import ArmResult
+from lodisc.tensors import DamagedTensors, load_tensors, save_tensors
 from lodisc.training.loop import run_training
 from lodisc.training.neighbours import keys_that_fit
 
@@ -51,7 +49,7 @@ logger = logging.getLogger("lodisc")
 SHARE_RULE = "the smallest within two standard errors"
 """How runs find the share to spare; earlier ones took that with the most overlap."""
 
-LATER_SETTINGS = ("tune", "keys", "neighbours", "spared")
+LATER_SETTINGS = ("tune", "keys", "neighbours", "spared", "fit")
 """Settings that there were not yet when folders of runs got their names."""
 FIRST_DEFAULTS = {"mask": "random", "keep_ratio": 0.75, "recolour": True}
 """Defaults that were others when folders of runs got their names."""
@@ -119,7 +117,7 @@ class Runs:
         file = self._start_folder(config, config.image_size) / "keys.json"
         if not file.is_file():
             write_json(file, {"keys": keys_that_fit(config, photos=self.training)})
-        keys: SettledKeys = read_json(file, keys=("keys",))["keys"]
+        keys: SettledKeys = read_json(file, kinds={"keys": str})["keys"]
         return keys
 
     def is_done(self, config: TrainConfig) -> bool:
@@ -172,6 +170,7 @@ class Runs:
             _identity(config.init),
             seed,
             self.fingerprint,
+            *([config.fit] if config.fit != NEWER["fit"] else []),
         ]
         folder = self.out / "runs" / f"start-{_digest(start)}"
         folder.mkdir(parents=True, exist_ok=True)
@@ -180,7 +179,7 @@ class Runs:
     def describe(self, config: TrainConfig, entry: ArmResult) -> None:
         """Add path, number of steps, time of a step and hardware of a finished run to its entry."""
         run = Run(self.folder(config))
-        speeds = [line["images_per_second"] for line in run.log()]
+        speeds = [line["images_per_second"] for line in run.log() if line.get("images_per_second")]
         entry["run"] = str(run.path)
         entry["steps"] = run.config["steps"]
         entry["seconds_per_step"] = round(config.batch_size / float(np.median(speeds)), 4)
@@ -200,9 +199,10 @@ class Runs:
     def _read_scores(self, path: Path) -> Scores | None:
         """The scores in a file, if it is intact and has all metrics."""
         try:
-            scores = load_file(path)
-        except (OSError, SafetensorError):
+            tensors = load_tensors(path)
+        except DamagedTensors:
             return None
+        scores = {name: tensor.numpy() for name, tensor in tensors.items()}
         return scores if self.metrics.keys() <= scores.keys() else None
 
     def _measure(

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from lodisc.config import TrainConfig, settled
-from lodisc.encoders import native_size, training_size
+from lodisc.encoders import WeightsUnavailable, native_size, training_size
 from lodisc.errors import UserError
 from lodisc.evaluation.interval import EstimateEntry
 from lodisc.evaluation.paired import difference, mean_metric, stacked
@@ -23,7 +23,7 @@ from lodisc.study.runs import Runs
 from lodisc.study.studies import STUDIES
 from lodisc.study.words import findings
 from lodisc.training.checkpoint import versions
-from lodisc.training.prepare import WeightsUnavailable, steps_of_epochs
+from lodisc.training.prepare import steps_of_epochs
 
 logger = logging.getLogger("lodisc")
 
@@ -103,7 +103,7 @@ def _check_photographs(path: Path, data: Path, fingerprint: str) -> None:
 
     Photographs may move, and the content of a folder may change.
     """
-    earlier = read_json(path) if path.exists() else None
+    earlier = read_json(path, kinds={"data": str}) if path.exists() else None
     if not earlier or earlier["data"] == str(data.resolve()):
         return
     if earlier.get("fingerprint") != fingerprint:

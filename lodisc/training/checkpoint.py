@@ -1,53 +1,82 @@
 """Checkpoints, which survive a process killed at any moment, and the versions behind a result."""
 
+import logging
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import timm
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor
 
-from lodisc.encoders import save_tensors
-from lodisc.files import flush, read_json, write_json
+from lodisc.errors import UserError
+from lodisc.files import Kinds, flush, read_json, write_json
+from lodisc.tensors import DamagedTensors, load_tensors, save_tensors
+
+logger = logging.getLogger("lodisc")
 
 KEEP_LAST = 2
+_KINDS: Kinds = {
+    **dict.fromkeys(("step", "bad_steps"), int),
+    **dict.fromkeys(("first", "smooth"), dict[str, float]),
+    "tensors": str | None,
+}
 
 
 def save_checkpoint(
     checkpoints: Path, *, step: int, tensors: dict[str, Tensor], state: dict[str, Any]
 ) -> None:
-    """Write the folder step-N atomically, then drop all checkpoints but the last two."""
-    folder = checkpoints / f"step-{step:08d}"
+    """Write the folder step-N atomically, then drop all checkpoints but it and the one before."""
+    folder = checkpoints / _name(step)
     draft = folder.with_suffix(".tmp")
     for unfinished in checkpoints.glob("step-*.tmp"):
-        shutil.rmtree(unfinished)
+        _remove(unfinished)
     draft.mkdir(parents=True)
     try:
-        save_tensors(tensors, draft / "state.safetensors")
+        digest = save_tensors(tensors, draft / "state.safetensors")
         flush(draft / "state.safetensors")
-        write_json(draft / "state.json", {"step": step, **state})
+        write_json(draft / "state.json", {"step": step, "tensors": digest, **state})
         shutil.rmtree(folder, ignore_errors=True)
         draft.rename(folder)
         flush(checkpoints)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
-    for older in sorted(checkpoints.glob("step-*[0-9]"))[:-KEEP_LAST]:
-        shutil.rmtree(older)
+    folders = _folders(checkpoints)
+    later = [path for path in folders if path.name > folder.name]  # damaged, or of another run
+    for other in later + [path for path in folders if path not in later][:-KEEP_LAST]:
+        shutil.rmtree(other)
 
 
-def last_checkpoint(checkpoints: Path) -> tuple[dict[str, Any], dict[str, Tensor]] | None:
-    """State and tensors of the newest checkpoint that is whole, or None."""
-    for folder in sorted(checkpoints.glob("step-*[0-9]"), reverse=True):
+def whole_checkpoints(checkpoints: Path) -> Iterator[tuple[dict[str, Any], dict[str, Tensor]]]:
+    """State and tensors of the checkpoints that are as they were written, the newest first.
+
+    Those of older versions do not say which tensors belong to a state.
+    """
+    for folder in reversed(_folders(checkpoints)):
         try:
-            mapped = load_file(folder / "state.safetensors")
-            return read_json(folder / "state.json", keys=("step",)), {
-                name: tensor.clone() for name, tensor in mapped.items()
-            }
-        except (SafetensorError, OSError, ValueError):
-            continue
-    return None
+            state = read_json(folder / "state.json", kinds=_KINDS)
+            if folder.name != _name(state["step"]):
+                raise UserError(f"its state is that of step {state['step']}")
+            yield state, load_tensors(folder / "state.safetensors", wanted=state.get("tensors"))
+        except (DamagedTensors, OSError, UserError) as error:
+            logger.info(f"note: {folder} is damaged ({error}); trying the one before it.")
+
+
+def _name(step: int) -> str:
+    return f"step-{step:08d}"
+
+
+def _folders(checkpoints: Path) -> list[Path]:
+    """The checkpoints, the oldest first; a file or link of such a name is not one."""
+    paths = checkpoints.glob("step-*[0-9]")
+    return sorted(path for path in paths if path.is_dir() and not path.is_symlink())
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink()
 
 
 def versions() -> dict[str, str]:

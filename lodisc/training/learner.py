@@ -112,6 +112,15 @@ class Learner:
             for name, tensor in tensors.items()
         }
 
+    def fits(self, tensors: dict[str, Tensor]) -> bool:
+        """Whether these are the tensors of such a learner."""
+        model = self.model.state_dict()
+        return {
+            name.removeprefix("model."): (tensor.shape, tensor.dtype)
+            for name, tensor in tensors.items()
+            if name.startswith("model.")
+        } == {name: (tensor.shape, tensor.dtype) for name, tensor in model.items()}
+
     def restore(self, tensors: dict[str, Tensor]) -> None:
         """Take back what `tensors` gave."""
         self.model.load_state_dict(

@@ -20,7 +20,7 @@ from lodisc.files import locked
 from lodisc.method.lodisc import Step
 from lodisc.run import Run
 from lodisc.training import health
-from lodisc.training.checkpoint import last_checkpoint, save_checkpoint
+from lodisc.training.checkpoint import save_checkpoint, whole_checkpoints
 from lodisc.training.distributed import Processes, processes
 from lodisc.training.learner import Learner
 from lodisc.training.linear_map import learn_run_map
@@ -120,13 +120,23 @@ class _Training:
         self.step = 0
         self.first: dict[str, float] = {}
         self.smooth: dict[str, float] = {}
-        if checkpoint := last_checkpoint(run.checkpoints):
-            state, tensors = checkpoint
+        self._restore()
+        if world.is_first:
+            run.cut_log(self.step)
+
+    def _restore(self) -> None:
+        """Go on from the newest checkpoint that is whole and fits, if there is one."""
+        has_some = any(self.run.checkpoints.glob("step-*[0-9]"))
+        for state, tensors in whole_checkpoints(self.run.checkpoints):
+            if not 0 < state["step"] <= self.steps or not self.learner.fits(tensors):
+                self._note(f"note: the checkpoint of step {state['step']} is of another run.")
+                continue
             self.step, self.learner.bad_steps = state["step"], state["bad_steps"]
             self.first, self.smooth = state["first"], state["smooth"]
             self.learner.restore(tensors)
-        if world.is_first:
-            run.cut_log(self.step)
+            return
+        if has_some:
+            self._note(f"No checkpoint of {self.run.path} is whole: training begins anew.")
 
     def train(self) -> None:
         """Train to the last step, with checkpoints on the way and at the end."""
@@ -214,6 +224,7 @@ class _Training:
                 "smooth": self.smooth,
             }
             tensors = self.learner.tensors()
+            self.run.flush_log()
             save_checkpoint(self.run.checkpoints, step=self.step, tensors=tensors, state=state)
 
     def _note(self, message: str) -> None:

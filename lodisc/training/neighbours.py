@@ -6,22 +6,20 @@ from pathlib import Path
 from typing import NoReturn
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor
 
 from lodisc.config import SettledKeys, TrainConfig, as_flag, settled
 from lodisc.console import progress_bar
-from lodisc.data.loader import batches_of, evaluation_batches
+from lodisc.data.loader import batches_of, evaluation_batches, means_of
 from lodisc.data.photo import Photo, Skipped
 from lodisc.device import autocast
-from lodisc.encoders import save_tensors
 from lodisc.errors import UserError
 from lodisc.files import replacing
 from lodisc.method.encoder import Encoder
 from lodisc.method.linear_map import SHARES, share_to_spare
 from lodisc.method.neighbours import Neighbourhood, mine
 from lodisc.run import Run
+from lodisc.tensors import DamagedTensors, load_tensors, save_tensors
 from lodisc.training.distributed import Processes, processes
 from lodisc.training.prepare import new_encoder
 from lodisc.vectors.neighbours import TRUSTED, agreement
@@ -75,8 +73,8 @@ def keys_that_fit(config: TrainConfig, *, photos: list[Photo]) -> SettledKeys:
 def _read(path: Path, *, photos: int) -> Neighbourhood | None:
     """The neighbourhood in a file, if it is whole and of so many photographs."""
     try:
-        neighbourhood = Neighbourhood(**load_file(path))
-    except (OSError, SafetensorError, TypeError):
+        neighbourhood = Neighbourhood(**load_tensors(path))
+    except (DamagedTensors, TypeError):
         return None
     return neighbourhood if len(neighbourhood) == photos else None
 
@@ -143,13 +141,17 @@ def _features(
     with progress_bar() as progress:
         bar = progress.add_task("Looking at all photographs", total=len(photos), note="")
         for batch in evaluation_batches(
-            batches_of(photos, 64), image_size=config.image_size, workers=config.workers
+            batches_of(photos, 64),
+            image_size=config.image_size,
+            fit=config.fit,
+            workers=config.workers,
         ):
             for skipped in batch.skipped:
                 unreadable(skipped)
             if batch.photos:
                 with autocast(config.precision, world.device):
-                    features_BD = model(batch.views.to(world.device)).float().cpu()
+                    features_VD = model(batch.views.to(world.device)).float().cpu()
+                features_BD = means_of(features_VD, batch.counts)
                 if not bool(features_BD.isfinite().all()):
                     raise UserError(
                         f"the features of the start are not finite (NaN or infinity): the weights "

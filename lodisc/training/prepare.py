@@ -26,6 +26,7 @@ from lodisc.data.sources import (
 )
 from lodisc.device import pick_precision
 from lodisc.encoders import (
+    WeightsUnavailable,
     build_encoder,
     load_encoder,
     load_weights,
@@ -49,10 +50,6 @@ DEFAULT_LENGTH = {"bank": (3, 180), "batch": (4, 224)}
 # Of the size that a model was made for. DeiT-Ti (224) finds 88 % of look-alike monkeys at 128
 # pixels, 66 % at 112 and 32 % at 96.
 SMALL = 0.55
-
-
-class WeightsUnavailable(UserError):
-    """Pretrained weights could not be downloaded."""
 
 
 def make_run_folder(run: Run) -> None:
@@ -145,13 +142,12 @@ def new_encoder(config: TrainConfig, world: Processes) -> Encoder:
             args=config.encoder_args,
             pretrained=config.init == "timm",
         )
-    except (OSError, RuntimeError) as error:
-        reason = str(error).splitlines()[0][:100]
+    except WeightsUnavailable as error:
         raise WeightsUnavailable(
-            f"could not download the pretrained weights of {config.encoder} ({reason}); "
-            "give a file with --init PATH.safetensors, or start from random weights "
+            f"{error} with --init PATH.safetensors, or start from random weights "
             "with --recipe scratch"
         ) from None
+    encoder.fit = config.fit
     if config.init not in {"timm", "none"}:
         load_weights(encoder, Path(config.init))
     native = encoder.trunk.pretrained_cfg["input_size"][-1]
