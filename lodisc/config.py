@@ -19,6 +19,8 @@ Mask = Literal["pivotal", "random", "grid", "block", "least"]
 MaskMode = Literal["drop", "zero"]
 Fusion = Literal["product", "mean", "last", "rollout"]
 Precision = Literal["auto", "bf16", "fp32"]
+Fit = Literal["crop", "pad", "squeeze", "tiles"]
+DEFAULT_FIT: Fit = "tiles"
 Keys = Literal["auto", "batch", "bank"]
 SettledKeys = Literal["batch", "bank"]
 Recipe = Literal["adapt", "map", "batch", "scratch", "paper"]
@@ -130,6 +132,9 @@ class Data:
     """Learn from this share of every class; a seeded split, for data without train/ and test/."""
     split_seed: int = setting(0, least=0, below=2**32)
     """Fixes the division by --train-split, whatever the seed."""
+    fit: Fit = setting(DEFAULT_FIT, before="crop")
+    """How a whole photograph becomes a square: crop its middle, pad or squeeze it, or, if it is
+    longer than 3 to 2, average over tiles along its long side."""
     max_skipped: float = setting(0.05, least=0, most=1, free=True)
     """Stop when more than this share of the photographs cannot be read."""
 

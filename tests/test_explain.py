@@ -13,11 +13,11 @@ from safetensors.torch import save_file
 
 from lodisc.data.decode import decode
 from lodisc.data.sources import find_photos
-from lodisc.data.views import centre_view, to_bytes
+from lodisc.data.views import to_bytes, whole_square, whole_view
 from lodisc.encoders import build_encoder
 from lodisc.evaluation.focus import focus
 from lodisc.explanation import attention_maps, explain, sheet, tiles
-from lodisc.explanation.overlay import heat_map, region_picture, view_square
+from lodisc.explanation.overlay import heat_map, region_picture
 from lodisc.finches.finches import draw_finches
 from lodisc.method.masking import choose_patches, product
 from lodisc.photo_encoder import PhotoEncoder, load, load_start
@@ -51,7 +51,7 @@ def encoder(run: Path) -> PhotoEncoder:
 
 def test_the_pivotal_region_is_the_one_that_training_would_keep(encoder: PhotoEncoder) -> None:
     images = [texture(seed) for seed in range(3)]
-    views = torch.stack([centre_view(image, image_size=32) for image in images])
+    views = torch.stack([whole_view(image, image_size=32) for image in images])
     _, rows = encoder.encoder.forward_with_attention(views)
     keep = choose_patches(
         product(rows), mask="pivotal", keep_ratio=0.25, grid=(4, 4), noise_BP=torch.zeros(3, 16)
@@ -68,7 +68,7 @@ def test_patch_features_are_unit_vectors_by_place(encoder: PhotoEncoder) -> None
     features = encoder.patch_features(images, batch_size=2)
     assert features.shape == (3, 4, 4, 32)
     torch.testing.assert_close(features.norm(dim=3), torch.ones(3, 4, 4))
-    views = torch.stack([centre_view(image, image_size=32) for image in images])
+    views = torch.stack([whole_view(image, image_size=32) for image in images])
     expected = torch.nn.functional.normalize(encoder.encoder.patch_features(views), dim=2)
     assert (features.flatten(1, 2) * expected).sum(
         2
@@ -79,7 +79,7 @@ def test_patch_features_are_unit_vectors_by_place(encoder: PhotoEncoder) -> None
 def test_the_photograph_is_cut_as_the_encoder_sees_it() -> None:
     image = texture(1, size=(90, 60))
     assert torch.equal(
-        to_bytes(view_square(image, image_size=32, side=32)), centre_view(image, image_size=32)
+        to_bytes(whole_square(image, image_size=32, side=32)), whole_view(image, image_size=32)
     )
 
 
@@ -204,7 +204,7 @@ def test_focus_is_the_attention_that_falls_on_the_masks(
         mask = decode(
             (tmp_path / "finches" / "masks" / photo.key.replace(".jpg", ".png")).read_bytes()
         ).convert("L")
-        view = view_square(
+        view = whole_square(
             mask.point([255 * (value >= 192) for value in range(256)]), image_size=32, side=32
         )
         part = np.asarray(view, dtype=np.float64).reshape(4, 8, 4, 8).mean((1, 3)) / 255

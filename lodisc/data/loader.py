@@ -4,22 +4,27 @@ The order depends on (seed, epoch) alone and every augmentation on (seed, epoch,
 the same for any number of workers and after a resume.
 """
 
+import math
 import signal
-from collections.abc import Iterable, Iterator, Sequence
+import threading
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from functools import lru_cache
 from hashlib import blake2b
 from itertools import chain, islice
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar, cast
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, get_worker_info
 
+from lodisc.config import Fit
 from lodisc.data.decode import Unreadable, decode
 from lodisc.data.photo import Photo, Skipped
-from lodisc.data.views import CENTRE_SCALE, centre_view, two_views
+from lodisc.data.thumbnails import Thumbnail, thumbnail
+from lodisc.data.views import CENTRE_SCALE, two_views, whole_views
 from lodisc.errors import UserError
 
 
@@ -84,35 +89,68 @@ def training_batches(
     for views in _load(dataset, places(), _stack_views, workers=workers, pin_memory=pin_memory):
         if isinstance(views, Unreadable):
             raise UserError(f"{views}; put the photograph back, or start a new run without it")
-        yield views
+        yield _received(views)
+
+
+class Seen(NamedTuple):
+    """A photograph, and the digest of the bytes from which its vector was made."""
+
+    photo: Photo
+    digest: str
+
+
+Item = TypeVar("Item", bound=Photo | Seen)
 
 
 class LoadedBatch(NamedTuple):
     """A batch of photographs that was read."""
 
     views: Tensor
-    """Centred views, bytes [B, 3, S, S]."""
+    """Views of whole photographs, bytes [V, 3, S, S]."""
+    counts: list[int]
+    """How many views each photograph has: one, but for tiles."""
     photos: list[Photo]
     digests: list[str]
     """blake2b of the bytes of their files, in hexadecimal."""
+    thumbnails: list[Thumbnail]
+    """Of whole photographs, where they were asked for."""
     skipped: list[Skipped]
     """The photographs that could not be read."""
+    seen: list[Seen]
+    """The photographs that were not decoded, as their bytes are those of before."""
 
 
-def batches_of(photos: Sequence[Photo], size: int) -> Iterator[Sequence[Photo]]:
+def means_of(features_VD: Tensor, counts: Sequence[int]) -> Tensor:
+    """The mean feature [B, D] of the views of each photograph."""
+    if len(counts) == len(features_VD):
+        return features_VD
+    return torch.stack([views.mean(0) for views in features_VD.split(list(counts))])
+
+
+def batches_of(photos: Sequence[Item], size: int) -> Iterator[Sequence[Item]]:
     """Yield `size` photographs at a time, in order; the last batch may be smaller."""
     for first in range(0, len(photos), size):
         yield photos[first : first + size]
 
 
 def evaluation_batches(
-    batches: Iterable[Sequence[Photo]], *, image_size: int, workers: int = 0
+    batches: Iterable[Sequence[Photo | Seen]],
+    *,
+    image_size: int,
+    fit: Fit = "crop",
+    workers: int = 0,
+    known: Collection[str] = (),
+    thumbnails: bool = False,
 ) -> Iterator[LoadedBatch]:
     """Read batches of photographs in order; unreadable ones are in `LoadedBatch.skipped`.
 
-    `batches` is consumed a little ahead of what is yielded, so that the workers are always busy.
+    A photograph that was seen is decoded only if its digest has changed, and no photograph is whose
+    digest is `known`. `batches` is consumed a little ahead of what is yielded, so that the workers
+    are always busy.
     """
-    yield from _load(_CentreViews(image_size), batches, _stack_readable, workers=workers)
+    dataset = _WholeViews(image_size, fit, frozenset(known), thumbnails)
+    for read in _load(dataset, batches, _stack_readable, workers=workers):
+        yield read._replace(views=_received(read.views))
 
 
 def _load(
@@ -128,17 +166,36 @@ def _load(
     remaining = iter(batches)
     first = list(islice(remaining, workers))  # no more workers than batches
     workers = len(first)
-    return iter(
-        DataLoader(
-            dataset,
-            batch_sampler=chain(first, remaining),
-            collate_fn=collate,
-            num_workers=workers,
-            pin_memory=pin_memory,
-            worker_init_fn=_quiet_worker,
-            prefetch_factor=3 if workers else None,
-        )
+    loader = DataLoader(
+        dataset,
+        batch_sampler=chain(first, remaining),
+        collate_fn=collate,
+        num_workers=workers,
+        pin_memory=pin_memory,
+        worker_init_fn=_quiet_worker,
+        prefetch_factor=3 if workers else None,
     )
+    try:
+        yield from _started(loader)
+    except (RuntimeError, ConnectionError, EOFError) as error:
+        if isinstance(error, RuntimeError) and "DataLoader worker" not in str(error):
+            raise
+        raise UserError(
+            "a process that read photographs was ended, most likely for lack of memory; "
+            "try again with fewer --workers"
+        ) from None
+
+
+def _started(loader: DataLoader[Any]) -> Iterator[Any]:
+    """The batches of a loader, which tells of a worker that was ended when a batch is asked for.
+
+    The handler that torch sets would raise wherever the main process is by then.
+    """
+    handler = signal.getsignal(signal.SIGCHLD)
+    batches = iter(loader)
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGCHLD, handler)
+    return batches
 
 
 def _quiet_worker(_: int) -> None:
@@ -177,23 +234,30 @@ class _TwoViews(Dataset[Tensor | Unreadable]):
         )
 
 
-class _CentreViews(Dataset[tuple[Tensor, Photo, str] | Skipped]):
+class _WholeViews(Dataset["_Read"]):
     """Indexed by the photograph itself."""
 
-    def __init__(self, image_size: int) -> None:
-        self.image_size = image_size
+    def __init__(self, image_size: int, fit: Fit, known: frozenset[str], thumbnails: bool) -> None:
+        self.image_size, self.fit, self.known = image_size, fit, known
+        self.thumbnails = thumbnails
 
-    def __getitem__(self, photo: Photo) -> tuple[Tensor, Photo, str] | Skipped:
+    def __getitem__(self, item: Photo | Seen) -> "_Read":
+        photo, expected = item if isinstance(item, Seen) else (item, None)
         try:
             data = photo.read()
+            digest = digest_of(data)
+            if digest == expected or digest in self.known:
+                return Seen(photo, digest)
             image = decode(data, at_least=most_pixels(self.image_size))
         except Unreadable as error:
             return Skipped(photo.key, str(error))
-        return (
-            centre_view(image, image_size=self.image_size),
-            photo,
-            blake2b(data, digest_size=16).hexdigest(),
-        )
+        views = whole_views(image, image_size=self.image_size, fit=self.fit)
+        return views, photo, digest, [thumbnail(image)] if self.thumbnails else []
+
+
+def digest_of(data: bytes) -> str:
+    """What a photograph is known by: blake2b of the bytes of its file, in hexadecimal."""
+    return blake2b(data, digest_size=16).hexdigest()
 
 
 def decode_for(photo: Photo, *, image_size: int, min_crop: float = 1.0) -> Image.Image:
@@ -206,15 +270,53 @@ def most_pixels(image_size: int, *, min_crop: float = 1.0) -> int:
     return int(CENTRE_SCALE * image_size / min_crop**0.5) + 1
 
 
-def _stack_views(views: list[Tensor | Unreadable]) -> Tensor | Unreadable:
+Stacked = Tensor | NDArray[np.uint8]
+"""A tensor in shared memory, or an array that goes through a pipe."""
+
+
+def _stack(views: Sequence[Tensor], *, dim: int) -> Stacked:
+    """The views as one tensor, which a worker puts into shared memory if there is room.
+
+    A container has little of it. A worker that is refused there must say so itself: what goes wrong
+    while a tensor is sent is lost, and the main process would wait for ever.
+    """
+    if get_worker_info() is None:
+        return torch.stack(tuple(views), dim)
+    shape = list(views[0].shape)
+    shape.insert(dim, len(views))
+    try:
+        storage = views[0]._typed_storage()._new_shared(math.prod(shape), device="cpu")
+    except RuntimeError:
+        return torch.stack(tuple(views), dim).numpy()
+    return torch.stack(tuple(views), dim, out=views[0].new(storage).resize_(shape))
+
+
+def _received(views: Stacked) -> Tensor:
+    return views if isinstance(views, Tensor) else torch.from_numpy(views)
+
+
+def _stack_views(views: list[Tensor | Unreadable]) -> Stacked | Unreadable:
     unreadable = next((view for view in views if isinstance(view, Unreadable)), None)
-    return unreadable or torch.stack([view for view in views if isinstance(view, Tensor)], dim=1)
+    return unreadable or _stack([view for view in views if isinstance(view, Tensor)], dim=1)
 
 
-def _stack_readable(loaded: list[tuple[Tensor, Photo, str] | Skipped]) -> LoadedBatch:
+_Read = tuple[Tensor, Photo, str, list[Thumbnail]] | Seen | Skipped
+
+
+def _stack_readable(loaded: list[_Read]) -> LoadedBatch:
     skipped = [item for item in loaded if isinstance(item, Skipped)]
-    readable = [item for item in loaded if not isinstance(item, Skipped)]
+    seen = [item for item in loaded if isinstance(item, Seen)]
+    readable = [item for item in loaded if not isinstance(item, Skipped | Seen)]
     if not readable:
-        return LoadedBatch(torch.empty(0, 3, 0, 0, dtype=torch.uint8), [], [], skipped)
-    views, photos, digests = zip(*readable, strict=True)
-    return LoadedBatch(torch.stack(views), list(photos), list(digests), skipped)
+        views = torch.empty(0, 3, 0, 0, dtype=torch.uint8)
+        return LoadedBatch(views, [], [], [], [], skipped, seen)
+    tiles, photos, digests, thumbnails = map(list, zip(*readable, strict=True))
+    return LoadedBatch(
+        views=cast(Tensor, _stack([view for several in tiles for view in several], dim=0)),
+        counts=[len(several) for several in tiles],
+        photos=photos,
+        digests=digests,
+        thumbnails=list(chain.from_iterable(thumbnails)),
+        skipped=skipped,
+        seen=seen,
+    )

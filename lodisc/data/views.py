@@ -12,12 +12,16 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter, ImageOps
 
+from lodisc.config import Fit
+
 GREY = np.array([0.299, 0.587, 0.114])
 TO_YIQ = np.array([[0.299, 0.587, 0.114], [0.596, -0.274, -0.322], [0.211, -0.523, 0.312]])
 FROM_YIQ = np.linalg.inv(TO_YIQ)
 BICUBIC = Image.Resampling.BICUBIC
 CENTRE_SCALE = 1.14
 """Short side of the photograph from which the centre view is cut, in sides of the view."""
+ELONGATED, MOST_TILES = 1.5, 8
+"""Long side in short sides from which on there are tiles, and how many at most."""
 Box = tuple[float, float, float, float]
 """Left, top, right, bottom."""
 
@@ -55,10 +59,60 @@ def two_views(
     return torch.stack([to_bytes(view) for view in views])
 
 
-def centre_view(image: Image.Image, *, image_size: int) -> torch.Tensor:
-    """The `centre_box` of an RGB image, bytes [3, S, S], resized bicubically."""
-    box = centre_box(*image.size, image_size=image_size)
-    return to_bytes(image.resize((image_size, image_size), BICUBIC, box=box, reducing_gap=3.0))
+def whole_views(image: Image.Image, *, image_size: int, fit: Fit = "crop") -> torch.Tensor:
+    """The views [T, 3, S, S] of a whole RGB image, bytes: T = 1, or with `tiles` one for each.
+
+    A photograph that is not elongated has one tile, which is that of `crop`. Tiles overlap, or are
+    squeezed where even the most of them would leave gaps.
+    """
+    width, height = image.size
+    short, long = sorted(image.size)
+    count = min(MOST_TILES, math.ceil(long / short)) if long > ELONGATED * short else 1
+    if fit != "tiles" or count == 1:
+        return whole_view(image, image_size=image_size, fit=fit)[None]
+    side = max(short, long / count)
+    boxes = [
+        (start, 0.0, start + side, float(short))
+        if width > height
+        else (0.0, start, float(short), start + side)
+        for start in np.linspace(0, long - side, count).tolist()
+    ]
+    return torch.stack([to_bytes(_square(image, box, image_size)) for box in boxes])
+
+
+def whole_view(image: Image.Image, *, image_size: int, fit: Fit = "crop") -> torch.Tensor:
+    """The one view [3, S, S] of a whole RGB image, bytes; for `tiles` it is that of `crop`."""
+    return to_bytes(whole_square(image, image_size=image_size, side=image_size, fit=fit))
+
+
+def whole_square(
+    image: Image.Image, *, image_size: int, side: int, fit: Fit = "crop"
+) -> Image.Image:
+    """What the view of S pixels shows of an image, at `side` pixels; its mean colour is around."""
+    box = whole_box(*image.size, image_size=image_size, fit=fit)
+    if fit != "pad":
+        return _square(image, box, side)
+    scale = side / max(image.size)
+    small = image.resize((max(1, round(image.width * scale)), max(1, round(image.height * scale))))
+    mean = np.asarray(image.resize((8, 8), Image.Resampling.BOX)).reshape(-1, 3).mean(0)
+    square = Image.new("RGB", (side, side), tuple(round(value) for value in mean.tolist()))
+    square.paste(small, ((side - small.width) // 2, (side - small.height) // 2))
+    return square
+
+
+def whole_box(width: int, height: int, *, image_size: int, fit: Fit = "crop") -> Box:
+    """The part of an image that its one view shows; with `pad` it is larger than the image."""
+    if fit == "squeeze":
+        return 0.0, 0.0, float(width), float(height)
+    if fit == "pad":
+        side = max(width, height)
+        left, top = (width - side) / 2, (height - side) / 2
+        return left, top, left + side, top + side
+    return centre_box(width, height, image_size=image_size)
+
+
+def _square(image: Image.Image, box: Box, side: int) -> Image.Image:
+    return image.resize((side, side), BICUBIC, box=box, reducing_gap=3.0)
 
 
 def centre_box(width: int, height: int, *, image_size: int) -> Box:
@@ -83,6 +137,11 @@ def to_bytes(image: Image.Image) -> torch.Tensor:
     return torch.from_numpy(np.array(image)).permute(2, 0, 1).contiguous()
 
 
+def to_image(view: torch.Tensor) -> Image.Image:
+    """The image of a view, bytes [3, H, W]."""
+    return Image.fromarray(view.permute(1, 2, 0).contiguous().numpy())
+
+
 def crop_box(width: int, height: int, rng: np.random.Generator, *, min_crop: float) -> Box:
     """A random crop of `min_crop` to 1 of the area, with an aspect ratio from 3:4 to 4:3."""
     for _ in range(10):
@@ -93,7 +152,7 @@ def crop_box(width: int, height: int, rng: np.random.Generator, *, min_crop: flo
             left, top = rng.uniform(0, width - wide), rng.uniform(0, height - high)
             return left, top, left + wide, top + high
     wide, high = min(width, height * 4 / 3), min(height, width * 4 / 3)
-    left, top = (width - wide) / 2, (height - high) / 2
+    left, top = rng.uniform(0, width - wide), rng.uniform(0, height - high)
     return left, top, left + wide, top + high
 
 

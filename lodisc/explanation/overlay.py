@@ -18,7 +18,7 @@ from lodisc.config import TrainConfig
 from lodisc.console import track
 from lodisc.data.decode import Unreadable, decode
 from lodisc.data.photo import Photo, printable
-from lodisc.data.views import centre_box
+from lodisc.data.views import whole_square
 from lodisc.errors import UserError
 from lodisc.explanation.attention import AttentionMap, attention_maps
 from lodisc.files import replacing
@@ -107,7 +107,9 @@ def tiles(
     }
     pictures = []
     for index, image in enumerate(images):
-        square = view_square(image, image_size=next(iter(arms.values())).image_size, side=tile)
+        encoder = next(iter(arms.values()))
+        size, fit = encoder.image_size, encoder.fit
+        square = whole_square(image, image_size=size, side=tile, fit=fit)
         maps = {name: by_arm[name][index] for name in arms}
         low, high = _shared_scale(maps.values())
         heat_maps = {
@@ -151,12 +153,6 @@ def sheet(
         for row, pictures in enumerate(rows):
             canvas.paste(pictures[lefts.index(left)], (left, head + row * (tile + gap)))
     return canvas
-
-
-def view_square(image: Image.Image, *, image_size: int, side: int) -> Image.Image:
-    """The part of an RGB image that an encoder sees in its centre view, at `side` pixels."""
-    box = centre_box(*image.size, image_size=image_size)
-    return image.resize((side, side), BICUBIC, box=box, reducing_gap=3.0)
 
 
 def heat_map(

@@ -33,6 +33,8 @@ class Encoder(nn.Module):
         super().__init__()
         self.trunk = trunk
         self.name, self.args = name, args or {}
+        self.fit = "crop"
+        """How a whole photograph becomes the square that this encoder sees."""
         _require_vision_transformer(self.trunk)
         self.patch_selector = PatchSelector(
             prefix=self.trunk.num_prefix_tokens, returns_indices=self.trunk.patch_drop is None
