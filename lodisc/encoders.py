@@ -1,21 +1,38 @@
 """Encoders by name, file or folder: built by timm, filled, saved as timm directories."""
 
+import re
+import shlex
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import timm
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from lodisc.config import Fit
 from lodisc.errors import UserError
-from lodisc.files import read_json, replacing, write_json
+from lodisc.files import Kinds, is_of_kind, read_json, replacing, write_json
 from lodisc.method.encoder import Encoder
+from lodisc.tensors import DamagedTensors, load_tensors, save_tensors
+from lodisc.weight_names import as_timm
 
 CLASSIFIERS = ("head.", "head_dist.")
+CROP_MODES = {
+    "crop": "center",
+    "pad": "border",
+    "squeeze": "squash",
+    "tiles": "tiles",
+}
+"""What timm calls each way to make a photograph square; it has no tiles."""
+_KINDS: Kinds = {"architecture": str, "model_args": dict, "pretrained_cfg": dict}
+_PICKLED = (".pth", ".pt", ".bin", ".ckpt", ".pkl", ".pth.tar")
+_PIECE = re.compile(r"(.+)-\d+(-of-0*([1-9]\d*)\.safetensors)")
+
+
+class WeightsUnavailable(UserError):
+    """Pretrained weights could not be downloaded."""
 
 
 def native_size(name: str) -> int:
@@ -43,7 +60,7 @@ def build_encoder(
     """An encoder by its timm name at any image size; loading weights resamples its positions.
 
     Raises `UserError` for an unknown name, a model that lodisc can't use, or an image size that is
-    not a multiple of the patch size.
+    not a multiple of the patch size, and `WeightsUnavailable` when a download fails.
     """
     if not timm.is_model(name.split(".")[0]):
         near = timm.list_models(f"*{name.split('.')[0].split('_')[0]}*")[:3]
@@ -74,8 +91,12 @@ def build_encoder(
         raise UserError(
             f"--encoder {name}{given} cannot take --image-size {image_size}: {error}"
         ) from error
-    except (RuntimeError, ArithmeticError, ValueError) as error:
-        if pretrained:  # the weights, more likely than the model
+    except MemoryError:
+        raise
+    except Exception as error:
+        if pretrained:  # hubs raise errors of many libraries
+            raise WeightsUnavailable(_why_not_downloaded(name, error)) from None
+        if not isinstance(error, RuntimeError | ArithmeticError | ValueError):
             raise
         raise UserError(
             f"--encoder {name}{given} cannot be built: {str(error).splitlines()[0]}"
@@ -105,6 +126,11 @@ def fill(encoder: Encoder, tensors: dict[str, Tensor]) -> None:
             name: tensor for name, tensor in tensors.items() if not name.startswith(CLASSIFIERS)
         }
     resample = getattr(sys.modules[type(encoder.trunk).__module__], "checkpoint_filter_fn", None)
+    own = encoder.trunk.state_dict()
+    for name, tensor in tensors.items():
+        if name in own and own[name].is_floating_point() and not tensor.is_floating_point():
+            kind = str(tensor.dtype).removeprefix("torch.")
+            raise UserError(f"{name} holds {kind} numbers; give weights in floating point")
     try:
         fitted = resample(tensors, encoder.trunk) if resample else tensors
         missing, unknown = encoder.trunk.load_state_dict(fitted, strict=False)
@@ -147,6 +173,7 @@ def save_encoder(encoder: Encoder, folder: Path) -> None:
                 **described,
                 "input_size": [3, size, size],
                 "fixed_input_size": True,
+                "crop_mode": CROP_MODES[encoder.fit],
                 "num_classes": outputs,
                 "tag": "lodisc",
             },
@@ -154,18 +181,38 @@ def save_encoder(encoder: Encoder, folder: Path) -> None:
     )
 
 
+def fit_of(folder: Path) -> Fit:
+    """How the encoder in a timm directory makes photographs square.
+
+    Raises `UserError` for a mode that lodisc does not have.
+    """
+    described = read_json(folder / "config.json", kinds=_KINDS)["pretrained_cfg"]
+    mode = described.get("crop_mode", CROP_MODES["crop"])
+    for fit, name in CROP_MODES.items():
+        if name == mode:
+            return cast(Fit, fit)
+    raise UserError(
+        f"{folder / 'config.json'} is damaged (its crop_mode is none of "
+        f"{', '.join(CROP_MODES.values())})"
+    )
+
+
 def load_encoder(folder: Path) -> Encoder:
     """Read a timm directory of `save_encoder`; a `UserError` names what is missing or damaged."""
     if not (folder / "config.json").is_file():
         raise UserError(f"{folder} holds no encoder; has the training begun?")
-    keys = ("architecture", "model_args", "pretrained_cfg")
-    config = read_json(folder / "config.json", keys=keys)
-    args = dict(config["model_args"])
-    encoder = build_encoder(config["architecture"], image_size=args.pop("img_size"), args=args)
-    encoder.set_normalisation(
-        mean=config["pretrained_cfg"]["mean"], std=config["pretrained_cfg"]["std"]
-    )
-    if config["pretrained_cfg"].get("num_classes"):
+    config = read_json(folder / "config.json", kinds=_KINDS)
+    args, described = dict(config["model_args"]), config["pretrained_cfg"]
+    colours = [described.get(name) for name in ("mean", "std")]
+    if not all(is_of_kind(values, list[float]) and len(values) == 3 for values in colours):
+        raise UserError(f"{folder / 'config.json'} is damaged (mean and std are not of 3 colours)")
+    try:
+        encoder = build_encoder(config["architecture"], image_size=args.pop("img_size"), args=args)
+        encoder.set_normalisation(mean=colours[0], std=colours[1])
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(f"{folder / 'config.json'} is damaged ({error})") from None
+    encoder.fit = fit_of(folder)
+    if described.get("num_classes"):
         encoder.map_features(torch.eye(encoder.dim))
     load_weights(encoder, folder / "model.safetensors")
     return encoder
@@ -173,29 +220,81 @@ def load_encoder(folder: Path) -> Encoder:
 
 def load_weights(encoder: Encoder, path: Path) -> None:
     """Fill an encoder from a safetensors file; a `UserError` names the file and what is wrong."""
+    if path.is_dir():
+        raise UserError(what_to_give(path))
     if not path.is_file():
         raise UserError(f"{path}: no such weights file")
+    require_loadable(path)
     try:
-        tensors = load_file(path)
-    except SafetensorError as error:
+        tensors = load_tensors(path)
+    except DamagedTensors as error:
+        with path.open("rb") as file:
+            if file.read(2).startswith((b"PK", b"\x80")):  # a zip, as torch writes, or a pickle
+                raise UserError(_how_to_convert(path)) from None
         raise UserError(
             f"{path} is not a readable safetensors file ({error}); "
             "pickled checkpoints are never loaded"
         ) from None
     try:
-        fill(encoder, tensors)
+        fill(encoder, as_timm(tensors))
     except ValueError as error:
         raise UserError(f"{path} does not fit the encoder: {error}") from None
 
 
-def save_tensors(tensors: Mapping[str, Tensor], path: Path) -> None:
-    """Write a safetensors file; raises `OSError` when the disk is full."""
-    try:
-        save_file(
-            {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, path
+def require_loadable(path: Path) -> None:
+    """Raise a `UserError` for a pickled checkpoint and for a piece of weights, by their names."""
+    if path.name.lower().endswith(_PICKLED):
+        raise UserError(_how_to_convert(path))
+    piece = _PIECE.fullmatch(path.name)
+    if piece and int(piece[3]) > 1:
+        code = (
+            "import sys, safetensors.torch as s; "
+            "s.save_file({k: v for f in sys.argv[2:] for k, v in s.load_file(f).items()}, "
+            "sys.argv[1])"
         )
-    except SafetensorError as error:
-        raise OSError(
-            f"{path} could not be written ({error}); free some room, "
-            "then run the same command again"
-        ) from None
+        first, joined = path.with_name(piece[1]), path.with_name(f"{piece[1]}.safetensors")
+        raise UserError(
+            f"{path} is one of {int(piece[3])} pieces; join them once:  "
+            f"{shlex.join([sys.executable, '-c', code, str(joined)])} "
+            f"{shlex.quote(str(first))}-*{piece[2]}"
+        )
+
+
+def what_to_give(folder: Path) -> str:
+    """What to say of a folder in the place of a weights file."""
+    first = min(folder.glob("*.safetensors"), default=None)
+    name = f": {first}" if first else ""
+    return f"{folder} is a folder; give the .safetensors file in it{name}"
+
+
+def _how_to_convert(path: Path) -> str:
+    """What to say of a pickled checkpoint."""
+    stem = re.sub(r"(\.pth)?\.\w+$", "", path.name)
+    new = path.with_name(f"{stem}.safetensors")
+    if new == path:
+        new = path.with_name(f"{stem}-converted.safetensors")
+    code = (
+        "import argparse, functools, sys, torch, safetensors.torch as s; "
+        "torch.serialization.add_safe_globals([argparse.Namespace]); "
+        'd = torch.load(open(sys.argv[1], "rb"), map_location="cpu", weights_only=True); '
+        "d = functools.reduce(lambda d, k: d[k] if isinstance(d.get(k), dict) else d, "
+        '"teacher student model state_dict module".split(), d); '
+        "s.save_file({k: v.contiguous().clone() for k, v in d.items() if torch.is_tensor(v)}, "
+        "sys.argv[2])"
+    )
+    return (
+        f"{path} is pickled, which may run code, so lodisc does not load it; convert it once:  "
+        + shlex.join([sys.executable, "-c", code, str(path), str(new)])
+    )
+
+
+def _why_not_downloaded(name: str, error: Exception) -> str:
+    """What to say of pretrained weights that did not come."""
+    reason = (str(error).splitlines() or [type(error).__name__])[0][:100]
+    words = f"could not download the pretrained weights of {name} ({reason})"
+    if type(error).__name__ == "ProxyError" or re.search(r"\b(403|407|421|ProxyError)\b", reason):
+        words += (
+            "; a proxy refused: name the right one in HTTPS_PROXY, "
+            "a host to reach without it in NO_PROXY, or a mirror in HF_ENDPOINT"
+        )
+    return f"{words}; or give a file of weights"

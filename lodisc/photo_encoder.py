@@ -5,7 +5,7 @@ Axes: N photographs, B batch, S side in pixels, D feature, L layers, P patches.
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast, get_args
 
 import numpy as np
 import torch
@@ -13,11 +13,21 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor, nn
 
-from lodisc.data.decode import Unreadable, decode, to_rgb
-from lodisc.data.loader import most_pixels
-from lodisc.data.views import centre_view
+from lodisc.config import DEFAULT_FIT, Fit
+from lodisc.data.decode import Unreadable, decode
+from lodisc.data.loader import means_of, most_pixels
+from lodisc.data.photo import read_file
+from lodisc.data.pixels import to_rgb
+from lodisc.data.views import whole_view, whole_views
 from lodisc.device import autocast, pick_device
-from lodisc.encoders import build_encoder, load_encoder, load_weights, native_size
+from lodisc.encoders import (
+    build_encoder,
+    load_encoder,
+    load_weights,
+    native_size,
+    require_loadable,
+    what_to_give,
+)
 from lodisc.errors import UserError
 from lodisc.method.encoder import Encoder
 from lodisc.method.masking import attention_map
@@ -44,6 +54,11 @@ class PhotoEncoder(nn.Module):
         return self.encoder.image_size
 
     @property
+    def fit(self) -> Fit:
+        """How a whole photograph becomes square."""
+        return cast(Fit, self.encoder.fit)
+
+    @property
     def dim(self) -> int:
         return self.encoder.dim
 
@@ -61,15 +76,13 @@ class PhotoEncoder(nn.Module):
 
         Raises `Unreadable`, a `UserError` that names the file, for a photograph that can't be read.
         """
-        batches = [
-            self._views(images[first : first + batch_size])
-            for first in range(0, len(images), batch_size)
-        ]
-        return (
-            torch.cat([self.features(views) for views in batches])
-            if batches
-            else torch.empty(0, self.dim)
-        )
+        features = []
+        for first in range(0, len(images), batch_size):
+            views = [self._whole_views(image) for image in images[first : first + batch_size]]
+            features.append(
+                means_of(self.features(torch.cat(views)), [len(several) for several in views])
+            )
+        return torch.cat(features) if features else torch.empty(0, self.dim)
 
     @torch.inference_mode()
     def attention(
@@ -104,9 +117,23 @@ class PhotoEncoder(nn.Module):
         return torch.cat(features) if features else torch.empty(0, *self.encoder.grid, self.dim)
 
     def _views(self, images: Sequence[Photograph]) -> Tensor:
+        """One view of each photograph."""
         return torch.stack([self._view(image) for image in images])
 
     def _view(self, image: Photograph) -> Tensor:
+        photograph = self._photograph(image)
+        if isinstance(photograph, Tensor):
+            return photograph
+        return whole_view(photograph, image_size=self.image_size, fit=self.fit)
+
+    def _whole_views(self, image: Photograph) -> Tensor:
+        photograph = self._photograph(image)
+        if isinstance(photograph, Tensor):
+            return photograph[None]
+        return whole_views(photograph, image_size=self.image_size, fit=self.fit)
+
+    def _photograph(self, image: Photograph) -> Image.Image | Tensor:
+        """A photograph in RGB, or a view as it is."""
         if isinstance(image, Tensor):
             expected = (3, self.image_size, self.image_size)
             if image.shape != expected or image.dtype != torch.uint8:
@@ -117,12 +144,10 @@ class PhotoEncoder(nn.Module):
             return image
         if isinstance(image, str | Path):
             try:
-                image = decode(Path(image).read_bytes(), at_least=most_pixels(self.image_size))
-            except (Unreadable, OSError) as error:
+                return decode(read_file(Path(image)), at_least=most_pixels(self.image_size))
+            except Unreadable as error:
                 raise Unreadable(f"{image}: {error}") from None
-        elif isinstance(image, np.ndarray):
-            image = Image.fromarray(image)
-        return centre_view(to_rgb(image), image_size=self.image_size)
+        return to_rgb(Image.fromarray(image) if isinstance(image, np.ndarray) else image)
 
 
 def load(
@@ -132,27 +157,38 @@ def load(
     encoder: str | None = None,
     image_size: int | None = None,
     args: dict[str, int] | None = None,
+    fit: Fit | None = None,
     device: str = "auto",
 ) -> PhotoEncoder:
     """The frozen encoder of a run, of `timm:NAME` with pretrained weights, or of a weights file.
 
     Of a run it is the student, or with `momentum` the momentum encoder. A weights file needs
     `encoder`, the name of its timm model. `image_size` is for timm and weights files; its default
-    is the model's own. So are `args`, for the timm constructor. Raises `UserError` for anything
-    else.
+    is the model's own. So are `args`, for the timm constructor. `fit` is how photographs are made
+    square, by default as the run has it, else by tiles. Raises `UserError` for anything else.
     """
+    if fit is not None and fit not in get_args(Fit):
+        raise UserError(f"the fit {fit} is none of {', '.join(get_args(Fit))}")
+    photo_encoder = _load(source, momentum, encoder, image_size, args, device)
+    if fit is not None:
+        photo_encoder.encoder.fit = fit
+    return photo_encoder
+
+
+def _load(
+    source: str | Path,
+    momentum: bool,
+    encoder: str | None,
+    image_size: int | None,
+    args: dict[str, int] | None,
+    device: str,
+) -> PhotoEncoder:
     path = Path(source)
     if str(source).startswith("timm:"):
         name = str(source).removeprefix("timm:")
-        try:
-            size = image_size or native_size(name)
-            model = build_encoder(name, image_size=size, args=args, pretrained=True)
-        except (OSError, RuntimeError) as error:
-            reason = str(error).splitlines()[0][:100]
-            raise UserError(
-                f"could not download the pretrained weights of {name} ({reason}); "
-                "give a file of weights instead"
-            ) from None
+        size = image_size or native_size(name)
+        model = build_encoder(name, image_size=size, args=args, pretrained=True)
+        model.fit = DEFAULT_FIT
         return PhotoEncoder(model, name=name, device=device)
     if path.suffix == ".safetensors":
         if encoder is None:
@@ -160,8 +196,13 @@ def load(
         size = image_size or native_size(encoder)
         model = build_encoder(encoder, image_size=size, args=args)
         load_weights(model, path)
+        model.fit = DEFAULT_FIT
         return PhotoEncoder(model, name=path.stem, device=device)
+    if path.is_file():
+        require_loadable(path)
     run = Run(path)
+    if not run.exists and any(path.glob("*.safetensors")):
+        raise UserError(what_to_give(path))
     if not run.exists:
         raise UserError(f"{source} is neither a run, a .safetensors file nor timm:NAME")
     folder = run.momentum if momentum else run.encoder
@@ -188,11 +229,13 @@ def load_start_at_own_size(run: str | Path, *, device: str = "auto") -> PhotoEnc
     from_timm = settings["init"] == "timm"
     source = f"timm:{settings['encoder']}" if from_timm else settings["init"]
     name = None if from_timm else settings["encoder"]
+    start = load_start(run, device=device)
+    args, fit = settings["encoder_args"], start.fit
     at_run_size, at_own_size = (
-        load(source, encoder=name, image_size=side, args=settings["encoder_args"], device=device)
+        load(source, encoder=name, image_size=side, args=args, fit=fit, device=device)
         for side in (settings["image_size"], size)
     )
-    started = load_start(run, device=device).state_dict()
+    started = start.state_dict()
     if any(not tensor.equal(started[key]) for key, tensor in at_run_size.state_dict().items()):
         raise UserError(f"{source} does not hold the weights any more that {run} began with")
     at_own_size.name = f"untouched start at {size} pixels"

@@ -2,6 +2,8 @@
 of every family.
 """
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -208,9 +210,11 @@ def test_weights_that_do_not_fit_are_refused_whole(tmp_path) -> None:
     assert "unknown" in refusal({**tensors, "blocks.2.norm1.weight": torch.zeros(192)})
     assert "does not fit" in refusal({**tensors, "norm.weight": torch.zeros(7)})
     assert "not finite" in refusal({**tensors, "norm.weight": torch.full((192,), torch.nan)})
-    path.write_bytes(b"\x80\x04junk")
-    with pytest.raises(ValueError, match="pickled checkpoints are never loaded"):
-        load_weights(encoder, path)
+    for dtype in (torch.complex64, torch.int8, torch.bool):
+        kind = str(dtype).removeprefix("torch.")
+        assert f"{kind} numbers" in refusal(
+            {**tensors, "norm.weight": torch.ones(192, dtype=dtype)}
+        )
     with pytest.raises(ValueError, match="no such weights file"):
         load_weights(encoder, tmp_path / "gone.safetensors")
 
@@ -238,3 +242,61 @@ def test_rows_are_the_same_beside_the_quick_attention() -> None:
         _, rows_BLP = encoder.forward_with_attention(images(64))
     assert rows_BLP.dtype == torch.float32 and rows_BLP.shape == exact_BLP.shape
     torch.testing.assert_close(rows_BLP, exact_BLP, atol=5e-3, rtol=0.1)
+
+
+def of_transformers(name: str) -> str:
+    """A name of timm as the library transformers has it."""
+    for old, new in (
+        ("cls_token", "embeddings.cls_token"),
+        ("pos_embed", "embeddings.position_embeddings"),
+        ("patch_embed.proj", "embeddings.patch_embeddings.projection"),
+        ("blocks.", "encoder.layer."),
+        ("attn.proj", "attention.output.dense"),
+        ("norm1", "layernorm_before"),
+        ("norm2", "layernorm_after"),
+        ("mlp.fc1", "intermediate.dense"),
+        ("mlp.fc2", "output.dense"),
+    ):
+        name = name.replace(old, new)
+    return re.sub("^norm", "layernorm", name)
+
+
+@pytest.mark.parametrize(
+    "prefix", ["", "module.", "backbone.", "student.backbone.", "model.", "model.vision_model.vit."]
+)
+@pytest.mark.parametrize("library", ["timm", "transformers"])
+def test_weights_of_other_programs_are_read(tmp_path: Path, prefix: str, library: str) -> None:
+    whole: Any = timm.create_model("vit_tiny_patch16_224", depth=2, num_classes=0)
+    tensors: dict[str, torch.Tensor] = {}
+    for name, tensor in whole.state_dict().items():
+        if library == "transformers" and ".attn.qkv." in name:
+            for part, third in zip(("query", "key", "value"), tensor.chunk(3), strict=True):
+                new = of_transformers(name).replace("attn.qkv", f"attention.attention.{part}")
+                tensors[prefix + new] = third.clone()
+        else:
+            tensors[prefix + (of_transformers(name) if library == "transformers" else name)] = (
+                tensor
+            )
+    save_file(
+        {**tensors, f"{prefix}pooler.dense.weight": torch.zeros(3)}, tmp_path / "w.safetensors"
+    )
+    if library == "timm":
+        save_file({**tensors, "optimiser.step": torch.zeros(1)}, tmp_path / "w.safetensors")
+    if library == "timm" and not prefix:
+        save_file(tensors, tmp_path / "w.safetensors")
+    encoder = build_encoder("vit_tiny_patch16_224", image_size=224, args={"depth": 2})
+    load_weights(encoder, tmp_path / "w.safetensors")
+    for name, tensor in whole.state_dict().items():
+        assert torch.equal(encoder.trunk.state_dict()[name], tensor), name
+
+
+def test_weights_of_two_encoders_are_refused(tmp_path: Path) -> None:
+    whole: Any = timm.create_model("vit_tiny_patch16_224", depth=2, num_classes=0)
+    tensors = whole.state_dict()
+    pair = {
+        f"{who}.{name}": tensors[name].clone() for who in ("student", "teacher") for name in tensors
+    }
+    save_file(pair, tmp_path / "w.safetensors")
+    encoder = build_encoder("vit_tiny_patch16_224", image_size=224, args={"depth": 2})
+    with pytest.raises(ValueError, match=r"several encoders, 'student\.', 'teacher\.'; save one"):
+        load_weights(encoder, tmp_path / "w.safetensors")
