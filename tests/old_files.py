@@ -37,6 +37,7 @@ TINY: dict[str, Any] = {
     "keys": "batch",
     "temperature": 0.2,
     "recolour": True,
+    "fit": "crop",
 }
 SETTINGS: dict[str, Any] = {
     **TINY,

@@ -12,6 +12,13 @@ from lodisc.embedding.embedding import Embedding
 from lodisc.embedding.parts import Row, write_part
 
 
+def write_settings(folder: Path, *, dim: int, fingerprint: str = "f" * 64) -> None:
+    """The settings of an embedding of vectors by no encoder."""
+    settings = {"encoder": "none", "fingerprint": fingerprint, "dim": dim, "dtype": "float32"}
+    settings |= {"image_size": 224, "data": "/photos", "slices": 1}
+    Embedding(folder).settings_file.write_text(json.dumps(settings))
+
+
 def stored(
     folder: Path, vectors_ND: NDArray[np.float32], *, fingerprint: str = "f" * 64
 ) -> Collection:
@@ -21,9 +28,7 @@ def stored(
     """
     parts, count, dim = folder / "vectors", *vectors_ND.shape
     Embedding(parts).encoder.mkdir(parents=True, exist_ok=True)
-    Embedding(parts).settings_file.write_text(
-        json.dumps({"encoder": "none", "fingerprint": fingerprint, "dim": dim, "dtype": "float32"})
-    )
+    write_settings(parts, dim=dim, fingerprint=fingerprint)
     rows = [
         Row(
             key=f"{row:06}.jpg",

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -10,16 +11,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
-from photos import collection, encoded, odd, tar, texture, unreadable, write
+from photos import collection, encoded, odd, put_pipe, tar, texture, unreadable, write
 from runs import run_command
 
 import lodisc
 from lodisc.embedding import embed as embedding
 from lodisc.embedding.embed import embed
+from lodisc.embedding.embedding import Embedding
 from lodisc.embedding.parts import vectors_of
+from lodisc.encoders import load_encoder
+from lodisc.errors import UserError
 from lodisc.files import read_json_lines
 
 
@@ -53,6 +58,7 @@ def test_from_the_command_line(run: Path, photos: Path, tmp_path: Path) -> None:
         "embedded": 0,
         "kept": 10,
         "skipped": 1,
+        "absent": 0,
     }
     assert len(pq.read_table(tmp_path / "vectors")) == 10, (
         "the folder as a whole is read as Parquet"
@@ -85,14 +91,142 @@ def test_only_what_is_new_or_changed_is_embedded(run: Path, photos: Path, tmp_pa
     write(photos / "wren" / "0.jpg", encoded(texture(78)))
     (photos / "finch" / "1.jpg").unlink()
     done = embed(run, photos, out=out, workers=0)
-    assert (done["embedded"], done["kept"]) == (2, 8)
+    assert (done["embedded"], done["kept"], done["absent"]) == (2, 8, 1)
     second = rows(out)
-    assert second.keys() == (first.keys() | {"wren/new.jpg"}) - {"finch/1.jpg"}
+    assert second.keys() == first.keys() | {"wren/new.jpg"}
+    assert second["finch/1.jpg"] == first["finch/1.jpg"], "what is not there is not forgotten"
+    done = embed(run, photos, out=out, workers=0, remove=True)
+    assert (done["embedded"], done["kept"], done["absent"]) == (0, 10, 0)
+    assert rows(out).keys() == second.keys() - {"finch/1.jpg"}
     changed = {key for key in first.keys() & second.keys() if first[key] != second[key]}
     assert (
         changed == {"wren/0.jpg"}
         and first["wren/0.jpg"]["digest"] != second["wren/0.jpg"]["digest"]
     )
+
+
+def test_a_photograph_is_known_by_its_bytes_whatever_its_name_and_time(
+    run: Path, photos: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    embed(run, photos, out=out, workers=0)
+    before = rows(out)
+    for number, path in enumerate(sorted(photos.rglob("*.jpg"))):
+        os.utime(path, (number, number))
+    assert embed(run, photos, out=out, workers=0)["embedded"] == 0
+    (photos / "finch").rename(photos / "linnet")
+    (photos / "wren" / "0.jpg").rename(photos / "wren" / "first.jpg")
+    done = embed(run, photos, out=out, workers=2)
+    assert (done["embedded"], done["kept"], done["absent"]) == (0, 10, 0)
+    after = rows(out)
+    assert after["linnet/3.jpg"]["vector"] == before["finch/3.jpg"]["vector"]
+    assert after["wren/first.jpg"]["vector"] == before["wren/0.jpg"]["vector"]
+    assert len(after) == 10, "the old names are forgotten, as their photographs have new ones"
+    tar(tmp_path / "a.tar", {"wren/1.jpg": (photos / "wren" / "1.jpg").read_bytes()})
+    embed(run, tmp_path / "a.tar", out=tmp_path / "tarred", workers=0)
+    os.utime(tmp_path / "a.tar", (1, 1))
+    assert embed(run, tmp_path / "a.tar", out=tmp_path / "tarred", workers=0)["embedded"] == 0
+
+
+def test_photographs_that_go_into_another_tar_or_out_of_it_are_known(
+    run: Path, photos: Path, tmp_path: Path
+) -> None:
+    """Each keeps its name; what changes is the shard."""
+    out, files = tmp_path / "out", sorted(photos.rglob("*.jpg"))
+    members = {str(path.relative_to(photos)): path.read_bytes() for path in files}
+    embed(run, photos, out=out, workers=0)
+    before = rows(out)
+    tars = tmp_path / "tars"
+
+    def pack(*names: str) -> Path:
+        shutil.rmtree(tars, ignore_errors=True)
+        for number, name in enumerate(names):
+            keys = list(members)[number :: len(names)]
+            tar(tars / name, {key: members[key] for key in keys})
+        return tars
+
+    for data in (pack("a.tar"), pack("b.tar"), pack("b.tar", "c.tar"), photos):
+        done = embed(run, data, out=out, workers=0)
+        assert (done["embedded"], done["kept"], done["absent"]) == (0, 10, 0), data
+        after = rows(out)
+        assert after.keys() == before.keys()
+        assert all(after[key]["vector"] == before[key]["vector"] for key in before)
+        assert sum(pq.read_metadata(path).num_rows for path in out.glob("part-*.parquet")) == 10
+    assert embed(run, photos, out=out, workers=0)["kept"] == 10
+
+
+def test_a_folder_that_was_packed_or_put_deeper_is_known(
+    run: Path, photos: Path, tmp_path: Path
+) -> None:
+    """No photograph keeps its name."""
+    out, files = tmp_path / "out", sorted(photos.rglob("*.jpg"))
+    members = {str(path.relative_to(tmp_path)): path.read_bytes() for path in files}
+    embed(run, photos, out=out, workers=0)
+    for data in (tar(tmp_path / "photos.tar", members), photos):
+        done = embed(run, data, out=out, workers=0)
+        assert (done["embedded"], done["kept"], done["absent"]) == (0, 10, 0)
+    photos.rename(tmp_path / "deeper")
+    (tmp_path / "photos" / "2026").mkdir(parents=True)
+    (tmp_path / "deeper").rename(photos / "2026" / "birds")
+    assert embed(run, photos, out=out, workers=0)["embedded"] == 0
+    assert len(rows(out)) == 10
+
+
+def test_an_absent_photograph_is_not_what_became_of_its_copy(
+    run: Path, photos: Path, tmp_path: Path
+) -> None:
+    out, drive = tmp_path / "out", photos / "drive"
+    write(drive / "copy.jpg", (photos / "wren" / "0.jpg").read_bytes())
+    write(drive / "other.jpg", encoded(texture(77)))
+    embed(run, photos, out=out, workers=0)
+    drive.rename(tmp_path / "away")
+    for _ in range(2):
+        assert embed(run, photos, out=out, workers=0)["absent"] == 2
+    assert {"drive/copy.jpg", "drive/other.jpg"} < rows(out).keys()
+    (tmp_path / "away").rename(photos / "drive")
+    assert embed(run, photos, out=out, workers=0)["embedded"] == 0
+
+
+def test_other_bytes_of_equal_size_and_time_are_not_believed(run: Path, tmp_path: Path) -> None:
+    """Such as bitmaps that were unpacked from an archive."""
+    for folder, first in (("a", 0), ("b", 50)):
+        for number in range(3):
+            picture = encoded(texture(first + number, size=(40, 30)), "BMP")
+            path = write(tmp_path / folder / f"{number}.bmp", picture)
+            os.utime(path, (1_700_000_000,) * 2)
+    out = tmp_path / "out"
+    embed(run, tmp_path / "a", out=out, workers=0)
+    before = rows(out)
+    done = embed(run, tmp_path / "b", out=out, workers=0)
+    assert (done["embedded"], done["kept"]) == (3, 0)
+    assert all(rows(out)[key]["digest"] != before[key]["digest"] for key in before)
+
+
+def test_an_encoder_that_has_gone_is_written_again(run: Path, photos: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    embed(run, photos, out=out, workers=0)
+    shutil.rmtree(Embedding(out).encoder)
+    assert embed(run, photos, out=out, workers=0)["kept"] == 10
+    assert load_encoder(Embedding(out).encoder).dim == lodisc.load(run).dim
+
+
+def test_what_cannot_be_read_any_more_keeps_its_vector(
+    run: Path, photos: Path, tmp_path: Path
+) -> None:
+    """Such as a file that a cloud holds back, or one that was cut off by a copy."""
+    out, path = tmp_path / "out", photos / "wren" / "0.jpg"
+    embed(run, photos, out=out, workers=0)
+    before, data = rows(out), path.read_bytes()
+    for damaged in (b"", data[:200], bytes(70_000)):
+        path.write_bytes(damaged)
+        done = embed(run, photos, out=out, workers=0)
+        assert (done["embedded"], done["kept"], done["skipped"]) == (0, 9, 1)
+        assert rows(out)["wren/0.jpg"]["vector"] == before["wren/0.jpg"]["vector"]
+    path.write_bytes(data)
+    assert embed(run, photos, out=out, workers=0)["embedded"] == 0
+    path.write_bytes(b"")
+    embed(run, photos, out=out, workers=0, remove=True)
+    assert "wren/0.jpg" not in rows(out)
 
 
 def test_slices_stay_apart_when_photographs_come_and_go(
@@ -117,7 +251,9 @@ def test_a_folder_of_other_photographs_is_refused(run: Path, photos: Path, tmp_p
     embed(run, photos, out=out, workers=0)
     before = parts(out)
     with pytest.raises(ValueError, match="vectors of 10 other photographs"):
-        embed(run, collection(tmp_path / "others", labels=("owl",)), out=out, workers=0)
+        embed(
+            run, collection(tmp_path / "others", labels=("owl",), size=(50, 40)), out=out, workers=0
+        )
     assert parts(out) == before
 
 
@@ -137,9 +273,70 @@ def test_a_damaged_part_is_made_again(run: Path, photos: Path, tmp_path: Path) -
     embed(run, photos, out=out, workers=0)
     whole = parts(out)
     path = out / "part-00000.parquet"
-    path.write_bytes(path.read_bytes()[:300])
-    assert embed(run, photos, out=out, workers=0)["embedded"] == 10
-    assert parts(out) == whole
+    table = pq.read_table(path)
+    for harm in (
+        lambda: path.write_bytes(path.read_bytes()[:300]),
+        lambda: pq.write_table(pa.concat_tables([table, table.slice(3, 1)]), path),
+        lambda: pq.write_table(pa.concat_tables([table, table]), path),
+        lambda: put_pipe(path),
+    ):
+        harm()
+        assert embed(run, photos, out=out, workers=0)["embedded"] == 10
+        assert parts(out) == whole
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"slices": 0},
+        {"slices": "1"},
+        {"slices": None},
+        {"dtype": "float99"},
+        {"dim": -1},
+        {"fusion": "sum"},
+        {"data": 3},
+    ],
+)
+def test_settings_of_another_kind_are_named(
+    run: Path, photos: Path, tmp_path: Path, changes: dict[str, Any]
+) -> None:
+    out = tmp_path / "out"
+    embed(run, photos, out=out, workers=0)
+    settings = json.loads((out / "_embedding.json").read_text())
+    (out / "_embedding.json").write_text(json.dumps({**settings, **changes}))
+    with pytest.raises(UserError, match=rf"_embedding\.json is damaged \(its .*{min(changes)}"):
+        embed(run, photos, out=out, workers=0)
+    (out / "_embedding.json").unlink()
+    os.mkfifo(out / "_embedding.json")
+    with pytest.raises(OSError, match="not a file"):
+        embed(run, photos, out=out, workers=0)
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"mean": [0.5]}, "not of 3 colours"),
+        ({"std": 0.5}, "not of 3 colours"),
+        ({"std": ["a", "b", "c"]}, "not of 3 colours"),
+        ({"crop_mode": ["center"]}, "its crop_mode is none of center, border, squash, tiles"),
+        ({"crop_mode": "middle"}, "its crop_mode is none of center, border, squash, tiles"),
+        ({"crop_mode": None}, "its crop_mode is none of center, border, squash, tiles"),
+    ],
+)
+def test_an_encoder_that_is_described_otherwise_is_named(
+    run: Path, tmp_path: Path, changes: dict[str, Any], reason: str
+) -> None:
+    folder = Path(shutil.copytree(run / "encoder", tmp_path / "encoder"))
+    config = json.loads((folder / "config.json").read_text())
+    described = config["pretrained_cfg"]
+    (folder / "config.json").write_text(
+        json.dumps({**config, "pretrained_cfg": {**described, **changes}})
+    )
+    with pytest.raises(UserError, match=rf"config\.json is damaged \(.*{reason}"):
+        load_encoder(folder)
+    del described["crop_mode"]
+    (folder / "config.json").write_text(json.dumps(config))
+    assert load_encoder(folder).fit == "crop"
 
 
 def test_a_folder_may_be_called_like_an_address(

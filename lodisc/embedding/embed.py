@@ -8,27 +8,32 @@ import math
 import os
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal, cast
 
 import torch
 
+from lodisc.config import Fit
 from lodisc.console import progress_bar
 from lodisc.data.check import write_skipped
-from lodisc.data.loader import batches_of, evaluation_batches
+from lodisc.data.decode import Unreadable
+from lodisc.data.loader import Seen, batches_of, digest_of, evaluation_batches, means_of
 from lodisc.data.photo import Photo, Skipped
 from lodisc.data.sources import find_photos, log_passed_over
 from lodisc.embedding.embedding import Embedding, EmbeddingSettings, EmbedProgress, Encoding
+from lodisc.embedding.parts import Row, read_part, write_part
 from lodisc.embedding.shards import Shard, ShardCounts, divide_into_shards
-from lodisc.encoders import save_encoder
+from lodisc.encoders import fit_of, save_encoder
 from lodisc.errors import UserError
 from lodisc.files import locked
 from lodisc.photo_encoder import PhotoEncoder, load, require_finite
 from lodisc.run import Run
 
+FEW = 8  # photographs that are read to know them
 SLICE = 4096  # photographs in a slice of a folder, about
 PATIENCE = 300  # seconds that a process waits for the first one
 
@@ -40,6 +45,8 @@ class EmbedResult(ShardCounts):
 
     out: str
     parts: int
+    absent: int
+    """Photographs that are not there now, whose vectors stay."""
 
 
 def embed(
@@ -50,27 +57,40 @@ def embed(
     momentum: bool = False,
     encoder: str | None = None,
     image_size: int | None = None,
+    fit: Fit | None = None,
     dtype: Dtype = "float16",
     batch_size: int = 64,
     workers: int = 2,
     device: str = "auto",
+    remove: bool = False,
 ) -> EmbedResult:
     """Embed the photographs of `data` into Parquet parts in the folder `out`.
 
-    The encoder is a run, `timm:NAME` or a weights file. A tar is a shard; the rest is divided into
-    slices by the hash of the key, so that a new photograph changes one part only. Under `torchrun`
-    each process takes its stride of the shards, on its own GPU if there are several. Raises
-    `UserError` for what can't be read at all, for vectors that are not finite, and for an `out`
-    whose parts are of another encoder or type.
+    The encoder is a run, `timm:NAME` or a weights file. A photograph is recognised by its bytes,
+    under any name. What is not in `data` now, such as the content of a drive that is not mounted,
+    keeps its vectors until `remove`. A tar is a shard; the rest is divided into slices by the hash
+    of the key, so that a new photograph changes one part only. Under `torchrun` each process takes
+    its stride of the shards, on its own GPU if there are several; a second call then drops what
+    moved from a shard of one to that of another. Raises `UserError` for what can't be read at all,
+    for vectors that are not finite, and for an `out` whose parts are of another encoder or type.
     """
     rank, world = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
     if device == "auto" and world > 1:
         device = _own_device()
-    choice = {"momentum": momentum, "encoder": encoder, "image_size": image_size, "device": device}
+    choice = {
+        "momentum": momentum,
+        "encoder": encoder,
+        "image_size": image_size,
+        "fit": fit,
+        "device": device,
+    }
     is_first, embedding = rank == 0, Embedding(Path(out))
     job = plan(source, data, out=embedding.path, dtype=dtype, writes=is_first, **choice)
     parts = {embedding.part(name): photos for name, photos in list(job.shards.items())[rank::world]}
     total = sum(map(len, parts.values()))
+    fingerprint = job.settings["fingerprint"]
+    elsewhere = embedding.elsewhere(job.keys, fingerprint=fingerprint)
+    known = embedding.keys() if embedding.is_finished else set()
     with (
         locked(embedding.path) if is_first else nullcontext(),
         _progress(embedding, total=total, writes=is_first) as advance,
@@ -82,12 +102,25 @@ def embed(
             batch_size=batch_size,
             workers=workers,
             advance=advance,
+            others={row.digest: row for rows in elsewhere.values() for row in rows},
+            remove=remove,
         )
+        own = {
+            path: rows
+            for path, rows in elsewhere.items()
+            if path in parts or (is_first and embedding.shard(path) not in job.shards)
+        }
+        if own and not remove:
+            _forget_moved(embedding, own, job, known=known)
         if is_first:
-            embedding.remove_other_parts(job.shards)
+            if remove:
+                embedding.remove_other_parts(job.shards, fingerprint=fingerprint)
             write_skipped(embedding.skipped_file, job.skipped)
             counts["skipped"] += len(job.skipped)
-    return EmbedResult(out=str(embedding.path), parts=len(parts), **counts)
+    left = embedding.elsewhere(job.keys, fingerprint=fingerprint) if elsewhere and is_first else {}
+    return EmbedResult(
+        out=str(embedding.path), parts=len(parts), absent=sum(map(len, left.values())), **counts
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,6 +135,11 @@ class Job:
     skipped: list[Skipped]
     """Files that are not photographs, and photographs whose name is not UTF-8."""
 
+    @property
+    def keys(self) -> dict[str, set[str]]:
+        """The keys of the photographs of each shard."""
+        return {name: {photo.key for photo in photos} for name, photos in self.shards.items()}
+
 
 def plan(
     source: str | Path, data: str | Path, *, out: Path, dtype: Dtype, writes: bool, **choice: Any
@@ -114,15 +152,25 @@ def plan(
     listing = find_photos(data)
     if writes:
         log_passed_over(data, listing)
+    embedding = Embedding(out)
+    is_described = embedding.has_begun and embedding.encoder.is_dir()
+    if is_described and choice.get("fit") is None:
+        choice["fit"] = fit_of(embedding.encoder)
     encoder = load(source, **choice)
     photos, unnamed = _with_plain_names(listing.photos)
     encoding = _describe(source, data, encoder)
-    embedding = Embedding(out)
     if writes and not embedding.has_begun:
         _begin(embedding, encoder, encoding, dtype=dtype, photographs=len(photos))
     settings = _wait_for_settings(embedding)
+    if is_described and (own := fit_of(embedding.encoder)) != encoder.fit:
+        raise UserError(
+            f"{embedding.path} holds vectors made with --fit {own}; "
+            "leave --fit out, or choose another --out"
+        )
     _require_same(embedding, settings, encoding, dtype=dtype)
     if writes:
+        if not embedding.encoder.is_dir():
+            save_encoder(encoder.encoder, embedding.encoder)
         settings = _follow_moves(embedding, settings, encoding, photos)
     shards = divide_into_shards(photos, slices=settings["slices"])
     return Job(encoder, settings, shards, [*listing.skipped, *unnamed])
@@ -136,18 +184,22 @@ def embed_shards(
     batch_size: int = 64,
     workers: int = 0,
     advance: Callable[[int], None] = lambda count: None,
+    others: Mapping[str, Row] = MappingProxyType({}),
+    remove: bool = False,
 ) -> ShardCounts:
     """Embed the shard of each part into it, as one stream.
 
-    Rows of files that have not changed stay, and a part that is up to date is not touched.
+    Vectors of files that have the same bytes as before stay, and so do those of `others`, rows by
+    digest, under their new names. A part that is up to date is not touched. `remove` drops the rows
+    of photographs that are not there.
     """
     shards: deque[Shard] = deque()  # those whose photographs are being read
     counts = Counter(photographs=0, embedded=0, kept=0, skipped=0)
     fingerprint, dtype = settings["fingerprint"], settings["dtype"]
 
-    def missing_batches() -> Iterator[Sequence[Photo]]:
+    def missing_batches() -> Iterator[Sequence[Photo | Seen]]:
         for path, photos in parts.items():
-            shard = Shard(path, photos, fingerprint=fingerprint)
+            shard = Shard(path, photos, fingerprint=fingerprint, remove=remove)
             shards.append(shard)
             advance(len(shard.unchanged))
             yield from batches_of(shard.missing, batch_size)
@@ -158,15 +210,52 @@ def embed_shards(
             written = shard.write(dim=encoder.dim, dtype=dtype, fingerprint=fingerprint)
             counts.update(cast(dict[str, int], written))
 
-    batches = evaluation_batches(missing_batches(), image_size=encoder.image_size, workers=workers)
+    batches = evaluation_batches(
+        missing_batches(),
+        image_size=encoder.image_size,
+        fit=encoder.fit,
+        workers=workers,
+        known=others.keys(),
+    )
     for read in batches:
         write_complete()
-        vectors = encoder.features(read.views) if read.photos else torch.empty(0, encoder.dim)
+        vectors = torch.empty(0, encoder.dim)
+        if read.photos:
+            vectors = means_of(encoder.features(read.views), read.counts)
         require_finite(vectors, [photo.key for photo in read.photos])
-        shards[0].add(read, vectors.numpy().astype(dtype))
-        advance(len(read.photos) + len(read.skipped))
+        shards[0].add(read, vectors.numpy().astype(dtype), others=others)
+        advance(len(read.photos) + len(read.skipped) + len(read.seen))
     write_complete()
     return cast(ShardCounts, dict(counts))
+
+
+def _forget_moved(
+    embedding: Embedding, elsewhere: Mapping[Path, Sequence[Row]], job: Job, *, known: Set[str]
+) -> None:
+    """Drop the rows of photographs that are now under another name, or in another shard.
+
+    A name is another one if it was not `known` before: a copy that was there all along is not what
+    became of a photograph that has gone.
+    """
+    fingerprint, dtype = job.settings["fingerprint"], job.settings["dtype"]
+    shards = job.keys
+    keys, digests = set(), set()
+    for path in embedding.parts():
+        here = shards.get(embedding.shard(path), set())
+        for row in read_part(path, fingerprint=fingerprint):
+            if row.key in here:
+                keys.add(row.key)
+                if row.key not in known:
+                    digests.add(row.digest)
+    for path, rows in elsewhere.items():
+        moved = {row.key for row in rows if row.key in keys or row.digest in digests}
+        if not moved:
+            continue
+        left = [row for row in read_part(path, fingerprint=fingerprint) if row.key not in moved]
+        if left or embedding.shard(path) in shards:
+            write_part(path, left, dim=job.encoder.dim, dtype=dtype, fingerprint=fingerprint)
+        else:
+            embedding.remove_part(path)
 
 
 def fingerprint_of(encoder: PhotoEncoder) -> str:
@@ -175,13 +264,15 @@ def fingerprint_of(encoder: PhotoEncoder) -> str:
     That is architecture, weights, image size and normalisation.
     """
     inner = encoder.encoder
-    described = (
+    described: tuple[object, ...] = (
         encoder.image_size,
         inner.mean.tolist(),
         inner.std.tolist(),
         inner.name.split(".")[0],
         inner.args,
     )
+    if inner.fit != "crop":
+        described = (*described, inner.fit)
     digest = hashlib.sha256(repr(described).encode())
     for name, tensor in sorted(inner.trunk.state_dict().items()):
         digest.update(name.encode() + tensor.cpu().contiguous().numpy().tobytes())
@@ -264,7 +355,8 @@ def _follow_moves(
     """
     if settings["data"] != encoding["data"]:
         keys = embedding.keys()
-        if keys and not keys & {photo.key for photo in photos}:
+        is_other = keys and not keys & {photo.key for photo in photos}
+        if is_other and not _has_one_of(embedding.digests(), photos[:FEW]):
             raise UserError(
                 f"{embedding.path} holds the vectors of {len(keys):,} other photographs; "
                 "choose another --out"
@@ -273,6 +365,14 @@ def _follow_moves(
     if present != settings:
         embedding.write_settings(present)
     return present
+
+
+def _has_one_of(digests: Set[str], photos: Sequence[Photo]) -> bool:
+    for photo in photos:
+        with suppress(Unreadable):
+            if digest_of(photo.read()) in digests:
+                return True
+    return False
 
 
 @contextmanager

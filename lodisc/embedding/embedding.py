@@ -13,17 +13,38 @@ DIR/
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Set
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NotRequired, TypedDict, cast
+from typing import Literal, NotRequired, TypedDict, cast
 
+from lodisc.config import Fusion
+from lodisc.data.check import read_skipped
 from lodisc.data.photo import Skipped, printable
-from lodisc.embedding.parts import keys_of
+from lodisc.embedding.parts import (
+    PART_NAME,
+    Row,
+    column_of,
+    is_of_other_encoder,
+    keys_of,
+    read_part,
+)
 from lodisc.errors import UserError
-from lodisc.files import read_json, read_json_lines, write_json
+from lodisc.files import Kinds, read_json, write_json
 
 SETTINGS, ENCODER = "_embedding.json", "_encoder"
+SETTING_KINDS: Kinds = {
+    **dict.fromkeys(("encoder", "fingerprint", "data"), str),
+    "dtype": Literal["float16", "float32"],
+    **dict.fromkeys(("dim", "image_size", "slices"), int),
+    "run": str | None,
+    "fusion": Fusion | None,
+}
+PROGRESS_KINDS: Kinds = {
+    **dict.fromkeys(("done", "total"), int),
+    **dict.fromkeys(("started", "updated"), float),
+    "finished": bool,
+}
 
 
 class Encoding(TypedDict):
@@ -87,14 +108,29 @@ class Embedding:
         """The part of the shard with this name."""
         return self.path / f"part-{shard}.parquet"
 
+    @staticmethod
+    def shard(part: Path) -> str:
+        """The name of the shard of a part."""
+        return part.stem.removeprefix("part-")
+
     def parts(self) -> list[Path]:
-        """The parts that are there, in order of their names."""
-        return sorted(self.path.glob("part-*.parquet"))
+        """The parts that are there, in order of their names; files of others are not parts."""
+        return sorted(
+            path for path in self.path.glob("part-*.parquet") if PART_NAME.fullmatch(path.name)
+        )
 
     @property
     def has_begun(self) -> bool:
         """Whether its settings are written down."""
         return self.settings_file.exists()
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the first process of the last call came to its end."""
+        try:
+            return bool(read_json(self.progress_file, kinds=PROGRESS_KINDS)["finished"])
+        except (OSError, UserError):
+            return False
 
     @property
     def is_occupied(self) -> bool:
@@ -109,15 +145,15 @@ class Embedding:
     def settings(self) -> EmbeddingSettings:
         """What made the vectors. Raises `UserError` if the folder does not hold an embedding."""
         try:
-            return cast(
-                EmbeddingSettings,
-                read_json(self.settings_file, keys=("encoder", "fingerprint", "dtype")),
-            )
+            settings = cast(EmbeddingSettings, read_json(self.settings_file, kinds=SETTING_KINDS))
         except FileNotFoundError:
             raise UserError(
                 f"{printable(self.path)} holds no embedding; "
                 f"make one with  lodisc embed RUN DATA --out {printable(self.path)}"
             ) from None
+        if settings["slices"] < 1 or settings["dim"] < 1:
+            raise UserError(f"{self.settings_file} is damaged (its slices or dim are below 1)")
+        return settings
 
     def write_settings(self, settings: EmbeddingSettings) -> None:
         """Write `_embedding.json` atomically: from now on the folder holds an embedding."""
@@ -130,18 +166,44 @@ class Embedding:
         """The keys of all photographs in parts that can be read."""
         return {key for path in self.parts() for key in keys_of(path)}
 
+    def digests(self) -> set[str]:
+        """The digests of all photographs in parts that can be read."""
+        return {digest for path in self.parts() for digest in column_of(path, "digest")}
+
     def skipped(self) -> list[Skipped]:
         """All photographs that could not be read, sorted by key."""
         files = [self.skipped_file, *(skipped_file(part) for part in self.parts())]
-        entries = [Skipped(**entry) for path in files for entry in read_json_lines(path)]
+        entries = [entry for path in files for entry in read_skipped(path)]
         return sorted(entries, key=lambda entry: entry.key)
 
-    def remove_other_parts(self, shards: Collection[str]) -> None:
+    def elsewhere(
+        self, shards: Mapping[str, Set[str]], *, fingerprint: str
+    ) -> dict[Path, list[Row]]:
+        """The rows of photographs that are not in the shard of their part, by part.
+
+        `shards` are the keys of each. A photograph is elsewhere if it is not there now, and if it
+        is in another shard now, such as after a tar was renamed.
+        """
+        rows = {}
+        for path in self.parts():
+            keys = shards.get(self.shard(path), frozenset())
+            if not set(keys_of(path)) <= keys:
+                part = read_part(path, fingerprint=fingerprint)
+                rows[path] = [row for row in part if row.key not in keys]
+        return rows
+
+    def remove_other_parts(self, shards: Collection[str], *, fingerprint: str) -> None:
         """Delete the parts of other shards, which DATA no longer has."""
         for path in self.parts():
-            if path.stem.removeprefix("part-") not in shards:
-                skipped_file(path).unlink(missing_ok=True)
-                path.unlink()
+            is_other = self.shard(path) not in shards
+            if is_other and not is_of_other_encoder(path, fingerprint=fingerprint):
+                self.remove_part(path)
+
+    @staticmethod
+    def remove_part(path: Path) -> None:
+        """Delete a part, with its list of what could not be read."""
+        skipped_file(path).unlink(missing_ok=True)
+        path.unlink()
 
 
 def skipped_file(part: Path) -> Path:

@@ -1,16 +1,25 @@
 """A Parquet part of an embedding: its rows, and how it is written and read."""
 
+import re
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from lodisc.data.photo import printable
 from lodisc.errors import UserError
 from lodisc.files import replacing
 
 FINGERPRINT = b"lodisc.encoder"  # the key of the encoder's fingerprint in a part's metadata
+PART_NAME = re.compile(r"part-(\d{5,}|tar-[0-9a-f]{8})\.parquet")
+_NEVER_NULL = ("key", "path", "bytes", "digest", "modified", "vector")
+
+
+class DamagedPart(ValueError):
+    """A part whose rows cannot be believed; its text is the reason."""
 
 
 class Row(NamedTuple):
@@ -30,7 +39,7 @@ class Row(NamedTuple):
 
 
 def write_part(path: Path, rows: list[Row], *, dim: int, dtype: str, fingerprint: str) -> None:
-    """Write a part atomically; the same rows give the same bytes."""
+    """Write a part atomically, with checksums; the same rows give the same bytes."""
     schema = _schema(dim, dtype, fingerprint)
     columns = {name: [getattr(row, name) for row in rows] for name in Row._fields[:-1]}
     flat = np.concatenate([row.vector for row in rows]) if rows else np.zeros(0, dtype)
@@ -40,7 +49,7 @@ def write_part(path: Path, rows: list[Row], *, dim: int, dtype: str, fingerprint
     ]
     table = pa.Table.from_arrays([*arrays, vectors], schema=schema)
     with replacing(path, alone=True) as draft:  # a single process writes a shard
-        pq.write_table(table, draft.absolute(), compression="zstd")
+        pq.write_table(table, draft.absolute(), compression="zstd", write_page_checksum=True)
 
 
 def read_part(path: Path, *, fingerprint: str) -> list[Row]:
@@ -49,24 +58,74 @@ def read_part(path: Path, *, fingerprint: str) -> list[Row]:
     Raises `UserError` for a part of another encoder.
     """
     try:
-        table = pq.read_table(path.absolute())
-    except (OSError, pa.ArrowInvalid):
+        table = read_table(path)
+    except DamagedPart:
         return []
-    if (table.schema.metadata or {}).get(FINGERPRINT) != fingerprint.encode():
+    if fingerprint_of(table) != fingerprint:
         raise UserError(
-            f"{path} was made by another encoder; embed into another folder, or delete it"
+            f"{printable(path)} was made by another encoder; embed into another folder, or delete "
+            "it"
         )
     columns = [table[name].to_pylist() for name in Row._fields[:-1]]
     return [Row(*values) for values in zip(*columns, vectors_of(table), strict=True)]
 
 
-def keys_of(path: Path) -> list[str]:
-    """The keys in a part; an empty list if it is damaged."""
+def read_table(path: Path) -> pa.Table:
+    """The table of a part, its columns those of `Row`; raises `DamagedPart` with the reason."""
+    _require_file(path)
     try:
-        keys: list[str] = pq.read_table(path.absolute(), columns=["key"])["key"].to_pylist()
-    except (OSError, pa.ArrowInvalid):
+        table = pq.read_table(path.absolute(), page_checksum_verification=True)
+    except (OSError, ValueError, pa.ArrowException) as error:
+        raise DamagedPart(str(error).splitlines()[0]) from None
+    kind = table.schema.field("vector").type if "vector" in table.column_names else pa.null()
+    if not pa.types.is_fixed_size_list(kind) or not pa.types.is_floating(kind.value_type):
+        raise DamagedPart("it has no vectors")
+    wanted = _schema(kind.list_size, kind.value_type.to_pandas_dtype(), "")
+    if not table.schema.equals(wanted, check_metadata=False):
+        raise DamagedPart("its columns are not those of an embedding")
+    if any(table[name].null_count for name in _NEVER_NULL):
+        raise DamagedPart("it has empty cells")
+    if pc.count_distinct(table["key"]).as_py() < len(table):
+        raise DamagedPart("it names a photograph twice")
+    if not np.isfinite(vectors_of(table)).all():
+        raise DamagedPart("it holds vectors that are not finite")
+    return table
+
+
+def keys_of(path: Path) -> list[str]:
+    """The keys in a part; an empty list if it is damaged or is no part."""
+    return column_of(path, "key")
+
+
+def column_of(path: Path, name: str) -> list[str]:
+    """A column of a part; an empty list if it is damaged or is no part."""
+    try:
+        _require_file(path)
+        values: list[str] = pq.read_table(path.absolute(), columns=[name])[name].to_pylist()
+    except (OSError, ValueError, KeyError, pa.ArrowException):
         return []
-    return keys
+    return values
+
+
+def fingerprint_of(table: pa.Table) -> str:
+    """The fingerprint of the encoder that made a part."""
+    fingerprint: bytes = (table.schema.metadata or {}).get(FINGERPRINT, b"")
+    return fingerprint.decode(errors="replace")
+
+
+def is_of_other_encoder(path: Path, *, fingerprint: str) -> bool:
+    """Whether a part, which must not be damaged to say so, was made by another encoder."""
+    try:
+        _require_file(path)
+        return fingerprint_of(pq.read_table(path.absolute(), columns=[])) != fingerprint
+    except (OSError, ValueError, pa.ArrowException):
+        return False
+
+
+def _require_file(path: Path) -> None:
+    """A pipe in place of a part would be waited for."""
+    if path.exists() and not path.is_file():
+        raise DamagedPart("it is not a file")
 
 
 def vectors_of(table: pa.Table) -> np.ndarray[Any, Any]:

@@ -43,6 +43,7 @@ def embed_on_ray(
     image_size: int | None = None,
     dtype: Dtype = "float16",
     batch_size: int = 64,
+    remove: bool = False,
 ) -> EmbedResult:
     """`embed` by `actors` processes of a Ray cluster, each with so many CPUs and GPUs.
 
@@ -60,7 +61,13 @@ def embed_on_ray(
     counts = _embed_by_actors(
         job, out.absolute(), batch_size=batch_size, actors=actors, cpus=cpus, gpus=gpus
     )
-    result = embed(source, data, out=out, dtype=dtype, batch_size=batch_size, workers=0, **choice)
+    rest: dict[str, Any] = {
+        "dtype": dtype,
+        "batch_size": batch_size,
+        "workers": 0,
+        "remove": remove,
+    }
+    result = embed(source, data, out=out, **rest, **choice)
     result["embedded"] = sum(count["embedded"] for count in counts)
     result["kept"] = sum(count["kept"] for count in counts)
     return result

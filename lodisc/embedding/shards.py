@@ -3,14 +3,14 @@
 import hashlib
 import os
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypedDict
 
 from numpy.typing import NDArray
 
 from lodisc.data.check import write_skipped
-from lodisc.data.loader import LoadedBatch
+from lodisc.data.loader import LoadedBatch, Seen
 from lodisc.data.photo import Photo, Skipped
 from lodisc.embedding.embedding import skipped_file
 from lodisc.embedding.parts import Row, read_part, write_part
@@ -37,7 +37,7 @@ class ShardCounts(TypedDict):
     photographs: int
     embedded: int
     kept: int
-    """Photographs whose vectors were already there."""
+    """Photographs whose vectors were already there, maybe under another name."""
     skipped: int
     """Photographs that could not be read."""
 
@@ -53,64 +53,90 @@ class FileState(NamedTuple):
 
 
 class Shard:
-    """A shard while its part is made: rows that are unchanged, what is missing, and new rows."""
+    """A shard while its part is made: rows that are unchanged, what is missing, and new rows.
 
-    def __init__(self, path: Path, photos: Sequence[Photo], *, fingerprint: str) -> None:
-        self.path, self.count = path, len(photos)
+    A photograph is the same if its bytes are; equal place, size and time save reading them. Rows of
+    photographs that are not there, or cannot be read any more, stay unless they are to be removed.
+    """
+
+    def __init__(
+        self, path: Path, photos: Sequence[Photo], *, fingerprint: str, remove: bool = False
+    ) -> None:
+        self.path, self.count, self.remove = path, len(photos), remove
         self.states = {photo.key: file_state(photo) for photo in photos}
         self.previous = {row.key: row for row in read_part(path, fingerprint=fingerprint)}
         self.unchanged = {
-            photo.key: self._relabelled(self.previous[photo.key], photo)
+            photo.key: self._renewed(self.previous[photo.key], photo)
             for photo in photos
             if self._is_unchanged(photo.key)
         }
-        self.missing = [photo for photo in photos if photo.key not in self.unchanged]
+        gone: set[str] = set() if remove else self.previous.keys() - self.states.keys()
+        self.absent = {key: self.previous[key] for key in gone}
+        self.missing = [
+            Seen(photo, self.previous[photo.key].digest) if photo.key in self.previous else photo
+            for photo in photos
+            if photo.key not in self.unchanged
+        ]
         self.rows: list[Row] = []
         self.skipped: list[Skipped] = []
+        self.recognised = 0
 
     def _is_unchanged(self, key: str) -> bool:
         row, state = self.previous.get(key), self.states[key]
-        return row is not None and (row.bytes, row.modified) == (state.bytes, state.modified)
+        return row is not None and state == (row.path, row.offset, row.bytes, row.modified)
 
-    def _relabelled(self, row: Row, photo: Photo) -> Row:
-        """The row of an unchanged photograph, with its present place, label and split."""
+    def _renewed(self, row: Row, photo: Photo) -> Row:
+        """The vector of a row, for the photograph as it is now."""
+        return self._row(photo, row.digest, row.vector)
+
+    def _row(self, photo: Photo, digest: str, vector_D: NDArray[Any]) -> Row:
         state = self.states[photo.key]
-        return row._replace(
-            path=state.path, offset=state.offset, label=photo.label, split=photo.split
+        return Row(
+            key=photo.key,
+            path=state.path,
+            offset=state.offset,
+            label=photo.label,
+            split=photo.split,
+            bytes=state.bytes,
+            digest=digest,
+            modified=state.modified,
+            vector=vector_D,
         )
 
     @property
     def complete(self) -> bool:
         return len(self.rows) + len(self.skipped) == len(self.missing)
 
-    def add(self, read: LoadedBatch, vectors_BD: NDArray[Any]) -> None:
-        """Take over a batch of photographs and their vectors."""
+    def add(
+        self, read: LoadedBatch, vectors_BD: NDArray[Any], *, others: Mapping[str, Row]
+    ) -> None:
+        """Take over a batch of photographs and their vectors.
+
+        `others` are the rows by digest of photographs that are not there under their names.
+        """
         self.skipped += read.skipped
         for photo, digest, vector_D in zip(read.photos, read.digests, vectors_BD, strict=True):
-            state = self.states[photo.key]
-            row = Row(
-                key=photo.key,
-                path=state.path,
-                offset=state.offset,
-                label=photo.label,
-                split=photo.split,
-                bytes=state.bytes,
-                digest=digest,
-                modified=state.modified,
-                vector=vector_D,
-            )
-            self.rows.append(row)
+            self.rows.append(self._row(photo, digest, vector_D))
+        for photo, digest in read.seen:
+            row = self.previous.get(photo.key)
+            source = row if row is not None and row.digest == digest else others[digest]
+            self.rows.append(self._renewed(source, photo))
+        self.recognised += len(read.seen)
 
     def write(self, *, dim: int, dtype: str, fingerprint: str) -> ShardCounts:
         """Write the part unless it is up to date, and the list of what could not be read."""
-        if self.rows or self.unchanged != self.previous or not self.path.exists():
-            rows = sorted([*self.unchanged.values(), *self.rows], key=lambda row: row.key)
-            write_part(self.path, rows, dim=dim, dtype=dtype, fingerprint=fingerprint)
+        rows = {**self.absent, **self.unchanged, **{row.key: row for row in self.rows}}
+        if not self.remove:
+            unread = self.previous.keys() & {item.key for item in self.skipped}
+            rows |= {key: self.previous[key] for key in unread}
+        if self.rows or rows != self.previous or not self.path.exists():
+            ordered = sorted(rows.values(), key=lambda row: row.key)
+            write_part(self.path, ordered, dim=dim, dtype=dtype, fingerprint=fingerprint)
         write_skipped(skipped_file(self.path), self.skipped)
         return ShardCounts(
             photographs=self.count,
-            embedded=len(self.rows),
-            kept=len(self.unchanged),
+            embedded=len(self.rows) - self.recognised,
+            kept=len(self.unchanged) + self.recognised,
             skipped=len(self.skipped),
         )
 
