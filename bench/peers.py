@@ -47,12 +47,12 @@ from lodisc.console import log_as_notes, note, stdout, table
 from lodisc.data.photo import Photo
 from lodisc.data.sources import find_photos, fingerprint, training_photos
 from lodisc.device import autocast
-from lodisc.encoders import save_tensors
 from lodisc.errors import UserError
 from lodisc.evaluation.benchmark import measure
 from lodisc.evaluation.result import ArmMetrics
 from lodisc.files import read_json, replacing, write_json
 from lodisc.photo_encoder import PhotoEncoder, load
+from lodisc.tensors import save_tensors
 
 METRICS = {
     "Rank-1": ("retrieval", "rank1"),
@@ -92,7 +92,7 @@ class MeanPatches:
     """An encoder whose feature is the mean of its patches."""
 
     def __init__(self, encoder: PhotoEncoder) -> None:
-        self.encoder, self.image_size = encoder, encoder.image_size
+        self.encoder, self.image_size, self.fit = encoder, encoder.image_size, encoder.fit
 
     @torch.inference_mode()
     def features(self, images_B3SS: Tensor) -> Tensor:

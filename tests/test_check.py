@@ -14,8 +14,9 @@ from PIL import Image, ImageEnhance
 from lodisc.commands.tables_data import print_check
 from lodisc.data import check
 from lodisc.data.check import check_photos, describe, write_skipped
+from lodisc.data.layout import Listing
 from lodisc.data.photo import Skipped
-from lodisc.data.sources import Listing, find_photos
+from lodisc.data.sources import find_photos
 
 
 def test_every_bad_file_is_skipped_with_its_reason_and_every_odd_one_is_kept(
@@ -122,7 +123,20 @@ def test_a_data_set_is_described(tmp_path: Path) -> None:
         "reasons"
     ] == {"empty file": 1}
     assert about["size"] == {"smallest": (32, 24), "median": (32, 24), "largest": (300, 200)}
-    assert about["duplicates"] == {"within": [], "across": [], "near": []}
+    nothing: dict[str, list[str]] = {
+        "within": [],
+        "across": [],
+        "near": [],
+        "near_within": [],
+        "labelled_apart": [],
+    }
+    assert about["duplicates"] == nothing and about["remarks"] == {}
+    assert about["passed_over"] == {} and about["notes"] == []
+    write(tmp_path / "val" / "wren" / "v.jpg", b"")
+    write(tmp_path / "train" / "Wren" / "w.png", encoded(texture(78), "PNG"))
+    about = json.loads(json.dumps(describe(tmp_path, workers=0)))
+    assert list(about["passed_over"].values()) == [["val/wren/v.jpg"]]
+    assert "Wren, wren" in about["notes"][0]
 
 
 def test_a_split_can_be_tried(tmp_path: Path) -> None:
@@ -158,9 +172,37 @@ def test_duplicates_inside_and_across_the_split(tmp_path: Path) -> None:
         ["train/finch/again.jpg", "train/wren/same.jpg", "test/wren/leaked.jpg"]
     ]
     assert [(pair["train"], pair["test"]) for pair in duplicates["near"]] == [
-        ("train/wren/original.png", "test/wren/altered.jpg")
+        ("train/wren/original.png", "test/wren/mirrored.png"),
+        ("train/wren/original.png", "test/wren/altered.jpg"),
     ]
-    assert 0.97 <= duplicates["near"][0]["likeness"] <= 1
+    assert all(0.97 <= pair["likeness"] <= 1 for pair in duplicates["near"])
+    assert [(pair["first"], pair["second"]) for pair in duplicates["near_within"]] == [
+        ("test/wren/altered.jpg", "test/wren/mirrored.png")
+    ]
+    apart = duplicates["labelled_apart"]
+    assert [sorted({photo["label"] or "" for photo in photos}) for photos in apart] == [
+        ["finch", "wren"]
+    ]
+
+
+def test_copies_under_two_labels_are_told_however_they_were_saved(tmp_path: Path) -> None:
+    collection(tmp_path, per_label=30, size=(96, 72))
+    for number, copy in enumerate(
+        (
+            lambda image: encoded(image, quality=95),
+            lambda image: encoded(image.resize((120, 90)), "PNG"),
+            lambda image: encoded(ImageEnhance.Brightness(image).enhance(1.1), quality=60),
+            lambda image: encoded(image.transpose(Image.Transpose.FLIP_LEFT_RIGHT), "WEBP"),
+        )
+    ):
+        image = texture(6000 + number, size=(180, 140))
+        write(tmp_path / "finch" / f"first{number}.png", encoded(image, "PNG"))
+        write(tmp_path / "wren" / f"second{number}.img.jpg", copy(image))
+    apart = describe(tmp_path, workers=0)["duplicates"]["labelled_apart"]
+    assert [[(photo["key"], photo["label"]) for photo in photos] for photos in apart] == [
+        [(f"finch/first{number}.png", "finch"), (f"wren/second{number}.img.jpg", "wren")]
+        for number in range(4)
+    ]
 
 
 def test_nothing_readable_is_still_described(
@@ -205,6 +247,6 @@ def test_thousands_of_small_photographs_take_seconds(tmp_path: Path) -> None:
         write(tmp_path / f"{number}.jpg", data[number % 8])
     listing = find_photos(tmp_path)
     started = time.perf_counter()
-    listing = Listing(listing.photos, [], {})
+    listing = Listing(listing.photos, [], {}, [])
     assert len(check_photos(listing, workers=2, max_skipped=0).photos) == 1000
     assert time.perf_counter() - started < 5

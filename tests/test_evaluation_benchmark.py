@@ -1,35 +1,40 @@
 """`evaluate` from folders of photographs to metrics, and its one-line answers to unusable data."""
 
 import json
+import shlex
 import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from photos import collection, write
+from photos import collection, encoded, texture, write
+from PIL import ImageOps
 from safetensors.torch import save_file
 from torch import Tensor
 
 import lodisc
+from lodisc import cli
 from lodisc.commands.tables_learn import print_evaluation
+from lodisc.config import TrainConfig
 from lodisc.data.sources import find_photos
 from lodisc.encoders import build_encoder, load_weights, save_encoder
 from lodisc.evaluation.benchmark import DEFAULT_PROTOCOLS, measure
 from lodisc.evaluation.features import Pixels, extract
 from lodisc.evaluation.interval import EstimateEntry
+from lodisc.evaluation.leaks import in_words
 from lodisc.evaluation.result import ArmMetrics, Evaluation
 from lodisc.files import write_json
 
 ENCODER = "vit_tiny_patch16_224"
 SPLITS = ("train", "test")
-SETTINGS: dict[str, Any] = {
-    "train_split": None,
-    "seed": 0,
+SETTINGS: dict[str, Any] = {  # those of a run by an early version
+    **{name: value for name, value in TrainConfig().to_dict().items() if name != "split_seed"},
     "encoder": ENCODER,
     "encoder_args": {},
     "image_size": 32,
 }
+CONFIG = {"steps": 1, "data": {"path": "", "photos": 1, "fingerprint": ""}}
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +58,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
         torch.manual_seed(seed)
         (folder / name).mkdir(parents=True)
         save_encoder(build_encoder(ENCODER, image_size=32), folder / name)
-    write_json(folder / "config.json", {"settings": {**SETTINGS, "init": "none"}})
+    write_json(folder / "config.json", {**CONFIG, "settings": {**SETTINGS, "init": "none"}})
     return folder
 
 
@@ -111,7 +116,7 @@ def test_the_start_is_also_measured_at_the_size_that_it_was_made_for(
     encoder = build_encoder(ENCODER, image_size=32)
     load_weights(encoder, weights)
     save_encoder(encoder, below / "start")
-    write_json(below / "config.json", {"settings": {**SETTINGS, "init": str(weights)}})
+    write_json(below / "config.json", {**CONFIG, "settings": {**SETTINGS, "init": str(weights)}})
     result = evaluate(below, data, protocols=["retrieval"])
     assert list(result["arms"]) == ["run", "start", "start_at_own_size"]
     alone = evaluate(weights, data, encoder=ENCODER, protocols=["retrieval"])
@@ -132,7 +137,8 @@ def test_the_start_is_also_measured_at_the_size_that_it_was_made_for(
         {name: tensor.contiguous() for name, tensor in others.items()}, tmp_path / "o.safetensors"
     )
     write_json(
-        below / "config.json", {"settings": {**SETTINGS, "init": str(tmp_path / "o.safetensors")}}
+        below / "config.json",
+        {**CONFIG, "settings": {**SETTINGS, "init": str(tmp_path / "o.safetensors")}},
     )
     with caplog.at_level("INFO", logger="lodisc"):
         assert list(evaluate(below, data, protocols=["retrieval"])["arms"]) == ["run", "start"]
@@ -151,16 +157,84 @@ def test_the_table_of_three_arms_fits_eighty_columns(capsys: pytest.CaptureFixtu
             "data": "birds",
             "seed": 0,
             "classes": 100,
+            "class_names": [f"kind {number}" for number in range(100)],
             "train": 2999,
             "test": 2903,
             "skipped": 0,
             "unlabelled": 0,
             "unseen": 0,
+            "leaks": {"in_train": 0, "in_test": 0, "labelled_apart": 0},
             "arms": {"run": arm, "start": arm, "pixels": arm},
         }
     )
     lines = capsys.readouterr().out.splitlines()
     assert max(map(len, lines)) <= 80 and sum("100 (98.7–100)" in line for line in lines) == 3
+
+
+def test_copies_are_said_beside_the_metrics_and_listed_by_the_command_that_is_named(
+    weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = collection(tmp_path / "my birds", splits=SPLITS, size=(96, 72))
+    picture, other, third = (texture(5000 + seed, size=(96, 72)) for seed in range(3))
+    write(data / "train" / "wren" / "a.png", encoded(picture, "PNG"))
+    write(data / "test" / "wren" / "mirrored.jpg", encoded(ImageOps.mirror(picture), quality=80))
+    for number, quality in enumerate((60, 95)):
+        write(data / "test" / "wren" / f"b{number}.jpg", encoded(other, quality=quality))
+    for label in ("finch", "wren"):
+        write(data / "train" / label / "c.jpg", encoded(third))
+    result = evaluate(weights, data, encoder=ENCODER, image_size=32, protocols=["knn"])
+    assert result["leaks"] == {"in_train": 1, "in_test": 2, "labelled_apart": 2}
+    print_evaluation(result)
+    printed = capsys.readouterr().out
+    assert f"of {result['test']} test photographs 1 are nearly the same as a training" in printed
+    assert "2 as another test one" in printed and "2 photographs are nearly the same as one of" in (
+        printed
+    )
+    words = shlex.split(printed.split("; lodisc ")[1].splitlines()[0].removesuffix(" lists them"))
+    assert cli.main([*words, "--json"]) == 0
+    duplicates = json.loads(capsys.readouterr().out)["duplicates"]
+    assert [pair["test"] for pair in duplicates["near"]] == ["test/wren/mirrored.jpg"]
+    assert [(pair["first"], pair["second"]) for pair in duplicates["near_within"]] == [
+        ("test/wren/b0.jpg", "test/wren/b1.jpg")
+    ]
+    assert [[photo["key"] for photo in photos] for photos in duplicates["labelled_apart"]] == [
+        ["train/finch/c.jpg", "train/wren/c.jpg"]
+    ]
+
+
+def test_copies_are_listed_where_only_the_evaluation_divides(
+    weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = collection(tmp_path / "birds", per_label=6, size=(96, 72))
+    for number in range(6):
+        again = texture(number, size=(96, 72)).resize((80, 60))
+        write(data / "wren" / f"again{number}.jpg", encoded(again))
+    choice: dict[str, Any] = {"encoder": ENCODER, "image_size": 32, "protocols": ["knn"]}
+    leaks = evaluate(weights, data, train_split=0.5, **choice)["leaks"]
+    assert leaks["in_train"] + leaks["in_test"] > 0 and leaks["labelled_apart"] == 12
+    assert in_words(leaks, test=9, data=str(data)).endswith(f"lodisc data check {data} lists them")
+    assert cli.main(["data", "check", str(data)]) == 0
+    printed = capsys.readouterr().out
+    assert "6 pairs" in printed and "copies with different labels" in printed
+    assert "finch/0.jpg" in printed and "wren/again0.jpg" in printed
+
+
+def test_long_photographs_that_share_one_end_are_no_copies(weights: Path, tmp_path: Path) -> None:
+    """Each is seen in tiles, of which one is the same."""
+    data = collection(tmp_path / "birds", splits=SPLITS, size=(96, 72))
+    start = texture(900, size=(72, 72))
+    for number in range(6):
+        strip = texture(1000 + number, size=(288, 72))
+        strip.paste(start, (0, 0))
+        split, kind = SPLITS[number % 2], ("finch", "wren")[number // 3]
+        write(data / split / kind / f"strip{number}.png", encoded(strip, "PNG"))
+    choice: dict[str, Any] = {"encoder": ENCODER, "image_size": 32, "protocols": ["knn"]}
+    leaks = evaluate(weights, data, fit="tiles", **choice)["leaks"]
+    assert leaks == {"in_train": 0, "in_test": 0, "labelled_apart": 0}
+
+
+def test_no_copies_are_not_mentioned() -> None:
+    assert in_words({"in_train": 0, "in_test": 0, "labelled_apart": 0}, test=9, data="birds") == ""
 
 
 def test_data_without_a_division_needs_a_share(run: Path, weights: Path, tmp_path: Path) -> None:
@@ -179,7 +253,7 @@ def test_data_without_a_division_needs_a_share(run: Path, weights: Path, tmp_pat
     ):  # the second as versions without --split-seed wrote it
         write_json(
             divided / "config.json",
-            {"settings": {**SETTINGS, "init": "none", "train_split": 0.8, **seeds}},
+            {**CONFIG, "settings": {**SETTINGS, "init": "none", "train_split": 0.8, **seeds}},
         )
         result = evaluate(divided, data, protocols=["knn"])
         assert (result["train"], result["test"]) == (16, 4)

@@ -1,6 +1,7 @@
 """The report: one self-contained file, about runs in any state, with and without photographs."""
 
 import json
+import os
 import re
 import shutil
 from html.parser import HTMLParser
@@ -115,7 +116,9 @@ def evaluation(**arms: float) -> Any:
 
 
 def test_a_report_stands_alone_and_shows_everything(run: Path) -> None:
-    (run / "evaluation.json").write_text(json.dumps(evaluation(run=65.2, start=51.6)))
+    leaks = {"in_train": 3, "in_test": 0, "labelled_apart": 2}
+    measured = evaluation(run=65.2, start=51.6) | {"leaks": leaks}
+    (run / "evaluation.json").write_text(json.dumps(measured))
     path = write_report(run, device="cpu")
     page = Page(path)
     assert path == run / "report.html"
@@ -144,6 +147,9 @@ def test_a_report_stands_alone_and_shows_everything(run: Path) -> None:
         "51.6",
         "+13.6",
         "63.2–67.2",
+        "of 12 test photographs 3 are nearly the same as a training one",
+        "2 photographs are nearly the same as one of another class",
+        "lodisc data check birds lists them",
     ):
         assert words in page.text
 
@@ -243,6 +249,41 @@ def test_a_report_says_what_there_is_not_and_how_to_get_it(run: Path) -> None:
     page = Page(write_report(run, device="cpu"))
     assert "Not started" in page.text and "0 of 6 steps are done" in page.text
     assert page.count("svg", role="img") == 0
+
+
+def test_a_report_of_damaged_files_names_them_or_does_without(run: Path) -> None:
+    shutil.rmtree(run / "encoder")
+    lines = (run / "log.jsonl").read_text().splitlines(keepends=True)
+    for line in (
+        '{"step": 3}',
+        '{"step": 3, "epoch": "x"}',
+        '{"step": 3, "epoch": 1, "loss": "x"}',
+    ):
+        (run / "log.jsonl").write_text(f"{lines[0]}{line}\n")
+        assert "1 of 6 steps are done" in Page(write_report(run, device="cpu")).text
+    (run / "log.jsonl").write_text('{"step": 3, "epoch": 1.0}\n')
+    assert "3 of 6 steps are done" in Page(write_report(run, device="cpu")).text
+    for content, reason in (
+        ({"arms": {}}, "it has no test"),
+        ({"arms": [], "test": 1, "classes": 1}, "its arms is of another kind"),
+        ({"arms": {"run": 3}, "test": 1, "classes": 1}, "its arms is of another kind"),
+        (
+            {"arms": {"run": {"knn": {"top1": {"value": 1}}}}, "test": 1, "classes": 1},
+            "its arms is of another kind",
+        ),
+    ):
+        write_json(run / "evaluation.json", content)
+        with pytest.raises(ValueError, match=rf"evaluation\.json is damaged \({reason}\)"):
+            write_report(run, device="cpu")
+    write_json(run / "evaluation.json", {"arms": {}, "test": 1, "classes": 1})
+    assert "lodisc evaluate" not in Page(write_report(run, device="cpu")).text
+    (run / "evaluation.json").unlink()
+    for name in ("evaluation.json", "log.jsonl"):
+        (run / name).unlink(missing_ok=True)
+        os.mkfifo(run / name)
+        with pytest.raises(OSError, match=rf"not a file.*{name}"):
+            write_report(run, device="cpu")
+        (run / name).unlink()
 
 
 @pytest.mark.parametrize(("size", "is_changed"), [(224, False), (128, True)])

@@ -1,12 +1,9 @@
-"""Read every photograph once: skip what cannot be read, and describe the rest with its duplicates.
-
-Axes: N photographs, T train, S test (a block), D pixels of a thumbnail.
-"""
+"""Read every photograph once: skip what cannot be read, and describe the rest."""
 
 import signal
 import warnings
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass
@@ -14,19 +11,16 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import NamedTuple, TypedDict, TypeVar
 
-import numpy as np
-from PIL import Image
-
 from lodisc import console
-from lodisc.data.decode import Unreadable, decode, dimensions
+from lodisc.data.decode import Unreadable, decode, examine
+from lodisc.data.layout import Listing
 from lodisc.data.photo import Photo, Skipped, printable
-from lodisc.data.sources import Listing, find_photos, log_passed_over, split_photos
+from lodisc.data.sources import find_photos, log_passed_over, split_photos
+from lodisc.data.thumbnails import Thumbnail, most_alike, thumbnail
 from lodisc.errors import UserError
-from lodisc.files import write_json_lines
+from lodisc.files import read_json_lines, write_json_lines
 
 FEW = 64  # fewer photographs are read before a second process has started
-LIKENESS = 0.97
-MOST_BITS_APART = 6
 
 Result = TypeVar("Result")
 
@@ -48,8 +42,24 @@ class AlikePair(TypedDict):
     """Correlation of their thumbnails, at most 1."""
 
 
+class TwinPair(TypedDict):
+    """Two photographs of one split that look the same but are not equal files."""
+
+    first: str
+    second: str
+    likeness: float
+    """Correlation of their thumbnails, at most 1."""
+
+
+class LabelledKey(TypedDict):
+    """A photograph and its label."""
+
+    key: str
+    label: str | None
+
+
 class Duplicates(TypedDict):
-    """Keys of photographs that are there more than once."""
+    """Photographs that are there more than once, by their keys."""
 
     within: list[list[str]]
     """Sets of equal files inside a split."""
@@ -57,6 +67,10 @@ class Duplicates(TypedDict):
     """Sets of equal files in train and test, those of train first."""
     near: list[AlikePair]
     """For a test photograph the train photograph most like it, most alike first."""
+    near_within: list[TwinPair]
+    """For a photograph the one of its split most like it, most alike first; a pair once."""
+    labelled_apart: list[list[LabelledKey]]
+    """Sets of equal files, and pairs that look the same, with more than one label."""
 
 
 class CheckResult(TypedDict):
@@ -77,6 +91,12 @@ class CheckResult(TypedDict):
     reasons: dict[str, int]
     """Skipped photographs by reason, most frequent first."""
     duplicates: Duplicates
+    remarks: dict[str, list[str]]
+    """Keys of the photographs that are read but unusual, by what is unusual in them."""
+    passed_over: dict[str, list[str]]
+    """Keys of what is not read, by the reason."""
+    notes: list[str]
+    """What is odd about folders and labels."""
 
 
 def check_photos(listing: Listing, *, workers: int, max_skipped: float) -> CheckedPhotos:
@@ -107,6 +127,12 @@ def check_photos(listing: Listing, *, workers: int, max_skipped: float) -> Check
 def write_skipped(path: Path, skipped: Sequence[Skipped]) -> None:
     """Write one JSON object a line, with `key` and `reason`, atomically."""
     write_json_lines(path, map(asdict, skipped))
+
+
+def read_skipped(path: Path) -> list[Skipped]:
+    """What `write_skipped` wrote; a `UserError` names a damaged line."""
+    lines = read_json_lines(path, kinds={"key": str, "reason": str})
+    return [Skipped(line["key"], line["reason"]) for line in lines]
 
 
 def describe(
@@ -143,6 +169,9 @@ def describe(
         "skipped": [asdict(item) for item in skipped],
         "reasons": dict(Counter(item.reason for item in skipped).most_common()),
         "duplicates": _duplicates(scans),
+        "remarks": _remarks(scans),
+        "passed_over": listing.passed_over,
+        "notes": listing.notes,
     }
 
 
@@ -192,23 +221,17 @@ class _Scan(NamedTuple):
 
     size: tuple[int, int]
     digest: bytes
-    bits: int  # for each pixel of a 9 x 8 thumbnail: brighter than its right neighbour?
-    thumbnail: bytes  # 16 x 16 grey
+    thumbnail: Thumbnail
+    remarks: list[str]
 
 
 def _scan(photo: Photo) -> _Scan | str:
     """Read a photograph; the reason if it cannot be read."""
     try:
         data = photo.read()
-        grey = decode(data, at_least=64).convert("L")
-        small = np.asarray(grey.resize((9, 8), Image.Resampling.BOX)).astype(np.int16)
-        bits = int.from_bytes(np.packbits(small[:, :-1] > small[:, 1:]).tobytes())
-        return _Scan(
-            dimensions(data),
-            blake2b(data, digest_size=16).digest(),
-            bits,
-            grey.resize((16, 16), Image.Resampling.BOX).tobytes(),
-        )
+        image, size, remarks = examine(data, at_least=64)
+        digest = blake2b(data, digest_size=16).digest()
+        return _Scan(size, digest, thumbnail(image), remarks)
     except Unreadable as error:
         return str(error)
 
@@ -230,11 +253,16 @@ def _sizes(sizes: list[tuple[int, int]]) -> dict[str, tuple[int, int]]:
     )
 
 
-def _duplicates(scans: Sequence[tuple[Photo, _Scan]]) -> Duplicates:
-    """Equal files inside a split (`within`), in both (`across`), and nearly equal pairs (`near`).
+def _remarks(scans: Sequence[tuple[Photo, _Scan]]) -> dict[str, list[str]]:
+    """Keys by remark, the most frequent remark first."""
+    keys: dict[str, list[str]] = defaultdict(list)
+    for photo, scan in scans:
+        for remark in scan.remarks:
+            keys[remark].append(photo.key)
+    return dict(sorted(keys.items(), key=lambda item: (-len(item[1]), item[0])))
 
-    A pair is a test photograph and the train photograph that is most like it.
-    """
+
+def _duplicates(scans: Sequence[tuple[Photo, _Scan]]) -> Duplicates:
     equal: dict[bytes, dict[str | None, list[str]]] = defaultdict(lambda: defaultdict(list))
     for photo, scan in scans:
         equal[scan.digest][photo.split].append(photo.key)
@@ -243,51 +271,67 @@ def _duplicates(scans: Sequence[tuple[Photo, _Scan]]) -> Duplicates:
         [*by_split["train"], *by_split["test"]] for by_split in equal.values() if len(by_split) > 1
     ]
     equal_keys = {key for keys in across for key in keys}
-    train = [(photo, scan) for photo, scan in scans if photo.split == "train"]
-    test = [
-        (photo, scan)
-        for photo, scan in scans
-        if photo.split == "test" and photo.key not in equal_keys
-    ]
-    return {"within": sorted(within), "across": sorted(across), "near": _near(train, test)}
+    by_split: dict[str | None, list[tuple[Photo, _Scan]]] = defaultdict(list)
+    for photo, scan in scans:
+        by_split[photo.split].append((photo, scan))
+    test = [(photo, scan) for photo, scan in by_split["test"] if photo.key not in equal_keys]
+    twins = [pair for members in by_split.values() for pair in _near_within(members)]
+    return {
+        "within": sorted(within),
+        "across": sorted(across),
+        "near": _near(by_split["train"], test),
+        "near_within": sorted(twins, key=lambda pair: -pair["likeness"]),
+        "labelled_apart": _labelled_apart(scans),
+    }
 
 
 def _near(
-    train: Sequence[tuple[Photo, _Scan]],
-    test: Sequence[tuple[Photo, _Scan]],
-    *,
-    block: int = 1024,
+    train: Sequence[tuple[Photo, _Scan]], test: Sequence[tuple[Photo, _Scan]]
 ) -> list[AlikePair]:
-    if not train or not test:
-        return []
-    pairs: list[AlikePair] = []
-    train_TD, bits_T = _thumbnails(train)
-    for first in range(0, len(test), block):
-        test_SD, bits_S = _thumbnails(test[first : first + block])
-        likeness_ST = test_SD @ train_TD.T
-        rows, columns = np.nonzero(likeness_ST >= LIKENESS)
-        apart = np.bitwise_count(bits_S[rows] ^ bits_T[columns]) > MOST_BITS_APART
-        likeness_ST[rows[apart], columns[apart]] = 0
-        for row, column in enumerate(likeness_ST.argmax(1)):
-            if (likeness := float(likeness_ST[row, column])) >= LIKENESS:
-                pairs.append(
-                    {
-                        "train": train[column][0].key,
-                        "test": test[first + row][0].key,
-                        "likeness": round(likeness, 4),
-                    }
-                )
+    """A pair is a test photograph and the train photograph that is most like it."""
+    alike = most_alike([scan.thumbnail for _, scan in test], [scan.thumbnail for _, scan in train])
+    pairs = [
+        AlikePair(train=train[other][0].key, test=test[query][0].key, likeness=round(likeness, 4))
+        for query, other, likeness in alike
+    ]
     return sorted(pairs, key=lambda pair: -pair["likeness"])
 
 
-def _thumbnails(scans: Sequence[tuple[Photo, _Scan]]) -> tuple[np.ndarray, np.ndarray]:
-    """Thumbnails [N, D] of mean 0 and length 1, and their bits [N].
+def _near_within(scans: Sequence[tuple[Photo, _Scan]]) -> list[TwinPair]:
+    likenesses = _unlike_pairs(scans, [scan.digest for _, scan in scans])
+    return [
+        TwinPair(first=scans[row][0].key, second=scans[other][0].key, likeness=likeness)
+        for (row, other), likeness in likenesses.items()
+    ]
 
-    Products of thumbnails are correlations; a thumbnail of one grey correlates with nothing.
-    """
-    pixels_ND = np.stack([np.frombuffer(scan.thumbnail, np.uint8) for _, scan in scans])
-    pixels_ND = pixels_ND.astype(np.float32)
-    pixels_ND -= pixels_ND.mean(1, keepdims=True)
-    length_N1 = np.linalg.norm(pixels_ND, axis=1, keepdims=True)
-    bits_N = np.array([scan.bits for _, scan in scans], np.uint64)
-    return pixels_ND / np.maximum(length_N1, 1e-6), bits_N
+
+def _labelled_apart(scans: Sequence[tuple[Photo, _Scan]]) -> list[list[LabelledKey]]:
+    labelled = [(photo, scan) for photo, scan in scans if photo.label is not None]
+    copies: dict[bytes, list[Photo]] = defaultdict(list)
+    for photo, scan in labelled:
+        copies[scan.digest].append(photo)
+    sets = [photos for photos in copies.values() if len({photo.label for photo in photos}) > 1]
+    sets += [
+        [labelled[row][0], labelled[other][0]]
+        for row, other in _unlike_pairs(labelled, [photo.label for photo, _ in labelled])
+        if labelled[row][1].digest != labelled[other][1].digest
+    ]
+    return sorted(
+        ([LabelledKey(key=photo.key, label=photo.label) for photo in photos] for photos in sets),
+        key=lambda photos: photos[0]["key"],
+    )
+
+
+def _unlike_pairs(
+    scans: Sequence[tuple[Photo, _Scan]], kinds: Sequence[Hashable]
+) -> dict[tuple[int, int], float]:
+    """The likeness of each photograph and the one of another kind most like it, by their rows."""
+    numbers = {kind: number for number, kind in enumerate(dict.fromkeys(kinds))}
+    kind_of_row = [numbers[kind] for kind in kinds]
+    thumbnails = [scan.thumbnail for _, scan in scans]
+    return {
+        (min(row, other), max(row, other)): round(likeness, 4)
+        for row, other, likeness in most_alike(
+            thumbnails, thumbnails, unlike=(kind_of_row, kind_of_row)
+        )
+    }

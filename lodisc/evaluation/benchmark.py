@@ -5,10 +5,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 
+from lodisc.config import Fit
 from lodisc.data.photo import Photo, Skipped
 from lodisc.data.sources import find_photos, log_passed_over, split_photos
 from lodisc.errors import UserError
@@ -17,6 +18,7 @@ from lodisc.evaluation.features import Arm, FeatureMaker, Features, extract_arm
 from lodisc.evaluation.fewshot import fewshot
 from lodisc.evaluation.interval import Estimate
 from lodisc.evaluation.knn import knn
+from lodisc.evaluation.leaks import Leaks, leaks
 from lodisc.evaluation.linear import linear
 from lodisc.evaluation.linear_paper import linear_paper
 from lodisc.evaluation.result import ArmMetrics, Evaluation, EvaluationSettings
@@ -82,6 +84,7 @@ def evaluate(
     train_split: float | None = None,
     encoder: str | None = None,
     image_size: int | None = None,
+    fit: Fit | None = None,
     seed: int = 0,
     batch_size: int = 64,
     workers: int = 2,
@@ -100,11 +103,17 @@ def evaluate(
     `max_skipped` of the photographs is unreadable.
     """
     _check_protocols(protocols)
-    run = _run(source, momentum=momentum, encoder=encoder, image_size=image_size)
+    run = _run(source, momentum=momentum, encoder=encoder, image_size=image_size, fit=fit)
     listing = find_photos(data)
     log_passed_over(data, listing)
     photos = divide(listing.photos, data, train_split=train_split, run=run, seed=seed)
-    student = load(source, momentum=momentum, encoder=encoder, image_size=image_size, device=device)
+    choice: dict[str, Any] = {
+        "encoder": encoder,
+        "image_size": image_size,
+        "fit": fit,
+        "device": device,
+    }
+    student = load(source, momentum=momentum, **choice)
     arms = {"run": student}
     if run:
         arms |= _starts(run, device=device)
@@ -148,7 +157,12 @@ def _starts(run: Run, *, device: str) -> dict[str, PhotoEncoder]:
 
 
 def _run(
-    source: str | Path, *, momentum: bool, encoder: str | None, image_size: int | None
+    source: str | Path,
+    *,
+    momentum: bool,
+    encoder: str | None,
+    image_size: int | None,
+    fit: Fit | None,
 ) -> Run | None:
     """The run that `source` names, if it does; `UserError` for options that do not fit it."""
     run = Run(Path(source))
@@ -158,10 +172,10 @@ def _run(
                 f"{source} is not a run, so it has no momentum encoder; leave --momentum out"
             )
         return None
-    if encoder or image_size:
+    if encoder or image_size or fit:
         raise UserError(
-            f"{source} is a run and has its own encoder and image size; "
-            "leave --encoder and --image-size out"
+            f"{source} is a run and has its own encoder, image size and fit; "
+            "leave --encoder, --image-size and --fit out"
         )
     return run
 
@@ -200,11 +214,20 @@ def measure(
         skipped=0,
         unlabelled=sum(photo.label is None for photo in photos),
         unseen=0,
+        leaks=Leaks(in_train=0, in_test=0, labelled_apart=0),
+        class_names=classes,
         arms={},
     )
     for name, encoder in arms.items():
         arm = extract_arm(
-            name, encoder, train, test, classes=classes, batch_size=batch_size, workers=workers
+            name,
+            encoder,
+            train,
+            test,
+            classes=classes,
+            batch_size=batch_size,
+            workers=workers,
+            with_thumbnails=not result["arms"],
         )
         unreadable = [*skipped, *arm.train.skipped, *arm.test.skipped]
         total = len(skipped) + len(train) + len(test)
@@ -218,6 +241,8 @@ def measure(
         result["train"], result["test"] = len(arm.train), len(arm.test)
         result["skipped"] = len(unreadable)
         result["unseen"] = int((~seen_N).sum()) if train else 0
+        if not result["arms"]:
+            result["leaks"] = leaks(arm.train, arm.test)
         logger.info(f"{name}: {', '.join(protocols)}")
         result["arms"][name] = _metrics(arm, seen_N, protocols, seed)
     return result

@@ -4,16 +4,18 @@ Axes: N photographs, D features, B batch, S side in pixels.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from lodisc.config import Fit
 from lodisc.console import progress_bar
-from lodisc.data.loader import batches_of, evaluation_batches
+from lodisc.data.loader import batches_of, evaluation_batches, means_of
 from lodisc.data.photo import Photo, Skipped
+from lodisc.data.thumbnails import Thumbnail
 from lodisc.photo_encoder import require_finite
 
 
@@ -22,6 +24,8 @@ class FeatureMaker(Protocol):
 
     @property
     def image_size(self) -> int: ...
+    @property
+    def fit(self) -> Fit: ...
     def features(self, images: Tensor, /) -> Tensor: ...
 
 
@@ -29,6 +33,7 @@ class Pixels:
     """The raw pixels as features, `32 x 32 x 3` in 0..1: a baseline for learnt features."""
 
     side = 32
+    fit: Fit = "crop"
 
     def __init__(self, image_size: int = 128) -> None:
         self.image_size = image_size
@@ -53,6 +58,10 @@ class Features:
     classes: list[str]
     photos: list[Photo]
     skipped: list[Skipped]
+    digests: list[str] = field(default_factory=list)
+    """Of the bytes of each photograph's file, where they were read."""
+    thumbnails: list[Thumbnail] = field(default_factory=list)
+    """Of each whole photograph, where they were asked for."""
 
     def __len__(self) -> int:
         return len(self.photos)
@@ -82,6 +91,7 @@ def extract_arm(
     classes: Sequence[str],
     batch_size: int = 64,
     workers: int = 2,
+    with_thumbnails: bool = False,
 ) -> Arm:
     """The features of an encoder on train and test; raises as `extract`."""
     train_features, test_features = (
@@ -92,6 +102,7 @@ def extract_arm(
             batch_size=batch_size,
             workers=workers,
             description=f"{name}: {split} photographs",
+            with_thumbnails=with_thumbnails,
         )
         for split, photos in (("training", train), ("test", test))
     )
@@ -106,24 +117,34 @@ def extract(
     description: str,
     batch_size: int = 64,
     workers: int = 2,
+    with_thumbnails: bool = False,
 ) -> Features:
     """Features of the centre views of all readable photographs, in the given order.
 
     The others are in `skipped`. Raises `UserError` when a feature is not finite.
     """
     vectors: list[Tensor] = []
+    digests: list[str] = []
+    thumbnails: list[Thumbnail] = []
     readable: list[Photo] = []
     skipped: list[Skipped] = []
     with progress_bar() as progress:
         task = progress.add_task(description, total=len(photos), note="")
         for batch in evaluation_batches(
-            batches_of(photos, batch_size), image_size=encoder.image_size, workers=workers
+            batches_of(photos, batch_size),
+            image_size=encoder.image_size,
+            fit=encoder.fit,
+            workers=workers,
+            thumbnails=with_thumbnails,
         ):
             skipped += batch.skipped
             if batch.photos:
-                vectors.append(encoder.features(batch.views).float().cpu())
+                features = encoder.features(batch.views).float().cpu()
+                vectors.append(means_of(features, batch.counts))
                 require_finite(vectors[-1], [photo.key for photo in batch.photos])
                 readable += batch.photos
+                digests += batch.digests
+                thumbnails += batch.thumbnails
             progress.update(task, advance=len(batch.photos) + len(batch.skipped))
     position = {name: index for index, name in enumerate(classes)}
     labels = [position.get(photo.label or "", -1) for photo in readable]
@@ -133,4 +154,6 @@ def extract(
         classes=list(classes),
         photos=readable,
         skipped=skipped,
+        digests=digests,
+        thumbnails=thumbnails,
     )

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from lodisc.data.decode import Unreadable, decode
 from lodisc.data.photo import Photo, printable
-from lodisc.data.views import centre_view
+from lodisc.data.views import whole_view
 from lodisc.errors import UserError
 from lodisc.evaluation.interval import Estimate, mean_estimates
 from lodisc.method.masking import pivotal_region
@@ -84,7 +84,7 @@ def _attention_and_areas(
                 image = decode(photo.read())
             except Unreadable:
                 continue
-            views.append(centre_view(image, image_size=encoder.image_size))
+            views.append(whole_view(image, image_size=encoder.image_size, fit=encoder.fit))
             areas.append(_areas(_read_mask(photo, masks), encoder))
         attention.append(encoder.attention(views, fusion=fusion).flatten(1))
     if not areas:
@@ -106,5 +106,5 @@ def _areas(mask: Image.Image, encoder: PhotoEncoder) -> Tensor:
         mask.point([255 * (value >= least) for value in range(256)]) for least in (OBJECT, PART)
     ]
     image = Image.merge("RGB", [*layers, layers[0]])
-    view_KSS = centre_view(image, image_size=encoder.image_size)[:2]
+    view_KSS = whole_view(image, image_size=encoder.image_size, fit=encoder.fit)[:2]
     return F.adaptive_avg_pool2d(view_KSS.float() / 255, encoder.encoder.grid).flatten(1)

@@ -1,8 +1,11 @@
 """The format of `evaluation.json`, which is also what `evaluate` and `measure` return."""
 
-from typing import NotRequired, TypedDict
+from typing import NotRequired, TypedDict, cast
 
 from lodisc.evaluation.interval import EstimateEntry
+from lodisc.evaluation.leaks import Leaks
+from lodisc.files import read_json
+from lodisc.run import Run
 
 ArmMetrics = dict[str, dict[str, EstimateEntry]]
 """Metrics of an arm by protocol and name: `["retrieval"]["rank1"]`."""
@@ -42,6 +45,10 @@ class Evaluation(TypedDict):
     """Number of photographs without a label; they are not measured."""
     unseen: int
     """Number of test photographs of classes that train lacks."""
+    leaks: Leaks
+    """Photographs that are nearly the same as others."""
+    class_names: list[str]
+    """The classes, sorted."""
     arms: dict[str, ArmMetrics]
     """By arm: `run` is what was measured, and `start` the untouched start of a run.
 
@@ -52,3 +59,11 @@ class Evaluation(TypedDict):
     """Of lodisc, Python and the libraries that a result depends on."""
     date: NotRequired[str]
     """When it was measured, in UTC, as in ISO 8601."""
+
+
+def read_evaluation(run: Run) -> Evaluation | None:
+    """What `lodisc evaluate` found; None when it was not run, `UserError` for a damaged file."""
+    if not run.evaluation_file.exists():
+        return None
+    kinds = {"arms": dict[str, ArmMetrics], "test": int, "classes": int}
+    return cast(Evaluation, read_json(run.evaluation_file, kinds=kinds))

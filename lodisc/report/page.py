@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from jinja2 import PackageLoader
 from markupsafe import Markup
@@ -14,11 +14,13 @@ from lodisc.config import RECIPES, TrainConfig, settled
 from lodisc.data.decode import decode
 from lodisc.data.loader import decode_for
 from lodisc.data.photo import Photo, printable
+from lodisc.data.views import whole_square
 from lodisc.encoders import training_size
 from lodisc.errors import UserError
 from lodisc.evaluation.benchmark import OWN_SIZE
-from lodisc.evaluation.result import Evaluation
-from lodisc.explanation.overlay import tiles, view_square
+from lodisc.evaluation.leaks import in_words
+from lodisc.evaluation.result import Evaluation, read_evaluation
+from lodisc.explanation.overlay import tiles
 from lodisc.files import replacing
 from lodisc.html import html_environment
 from lodisc.photo_encoder import PhotoEncoder, load, load_start
@@ -48,7 +50,7 @@ def write_report(run: str | Path, *, data: str | Path | None = None, device: str
             f"{printable(run)} is not a run; name the folder that  lodisc train  wrote with --out"
         )
     config, log = folder.config, folder.log()
-    evaluation = cast(Evaluation | None, folder.evaluation())
+    evaluation = read_evaluation(folder)
     page = {
         "name": folder.path.resolve().name,
         "data": "/".join(Path(config["data"]["path"]).parts[-2:]).lstrip("/"),
@@ -58,6 +60,7 @@ def write_report(run: str | Path, *, data: str | Path | None = None, device: str
         "facts": _facts(config, log, evaluation),
         "tables": evaluation_tables(evaluation) if evaluation else None,
         "focus": focus_table(evaluation) if evaluation else None,
+        "leaks": _leaks(evaluation) if evaluation else "",
         "evaluation": evaluation,
         "evaluate": f"lodisc evaluate {run} {config['data']['path']}",
         "curves": training_curves(config, log),
@@ -77,6 +80,14 @@ def write_report(run: str | Path, *, data: str | Path | None = None, device: str
     return folder.report_file
 
 
+def _leaks(evaluation: Evaluation) -> str:
+    """What is said of photographs that are nearly the same; files of older versions have none."""
+    if "leaks" not in evaluation:
+        return ""
+    words = in_words(evaluation["leaks"], test=evaluation["test"], data=evaluation["data"])
+    return printable(f"Note: {words}.") if words else ""
+
+
 def _breakable(name: str) -> Markup:
     """A name that may continue on the next line after an underscore or a slash."""
     return Markup(str(Markup.escape(printable(name))).replace("_", "_<wbr>").replace("/", "/<wbr>"))
@@ -89,7 +100,7 @@ def _flags(text: str) -> Markup:
 
 def _thumbnail(photo: Photo) -> str:
     image = decode_for(photo, image_size=THUMBNAIL)
-    return picture_uri(view_square(image, image_size=THUMBNAIL, side=THUMBNAIL))
+    return picture_uri(whole_square(image, image_size=THUMBNAIL, side=THUMBNAIL))
 
 
 def _pictures(run: Run, *, data: str | Path | None, device: str) -> dict[str, Any]:
@@ -193,7 +204,7 @@ def _verdict(log: Log) -> dict[str, str]:
     """Word, style and advice of the last health check."""
     if not log:
         return {"word": "not started", "advice": "Nothing has been logged yet.", "style": "open"}
-    word, advice = log[-1]["health"], log[-1]["advice"]
+    word, advice = log[-1].get("health") or "unknown", log[-1].get("advice") or "no verdict"
     style = {"healthy": "good", "starting": "open"}.get(word, "bad")
     return {"word": word, "advice": f"{advice[:1].upper()}{advice[1:]}.", "style": style}
 
@@ -222,7 +233,7 @@ def _duration(batch_size: int, log: Log) -> str:
     """The time that the logged steps took, from their speed."""
     seconds, last_step = 0.0, 0
     for entry in log:
-        speed = max(entry["images_per_second"] or math.inf, 1e-9)
+        speed = max(entry.get("images_per_second") or math.inf, 1e-9)
         seconds += (entry["step"] - last_step) * batch_size / speed
         last_step = entry["step"]
     if seconds < 90:
