@@ -1,10 +1,12 @@
 """Near-duplicates and outliers, held to plain loops and to what was planted."""
 
+import math
+
 import numpy as np
 import pytest
 
 from lodisc.vectors import duplicates as module
-from lodisc.vectors.duplicates import duplicates, outliers
+from lodisc.vectors.duplicates import duplicates, has_twin_elsewhere, least_alike, outliers
 from lodisc.vectors.nearest import unit_rows
 
 
@@ -31,6 +33,41 @@ def by_loops(vectors_ND: np.ndarray, digests: list[str], threshold: float) -> li
         if len(reached) > 1:
             sets.append(sorted(reached))
     return sorted(sets, key=lambda rows: (-len(rows), rows))
+
+
+@pytest.mark.parametrize("block", [3, 4096])
+def test_the_least_alike_of_a_set_are_those_of_plain_loops(
+    block: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_BLOCK_ROWS", block)
+    every, rows = vectors(20), [1, 2, 5, 7, 11, 13, 17]
+    expected = min(float(every[a] @ every[b]) for a in rows for b in rows)
+    assert least_alike(every, rows) == pytest.approx(expected, abs=1e-6)
+    degrees = np.radians([0, 10, 20])  # a chain, whose ends are 20 degrees apart
+    chain = np.stack([np.cos(degrees), np.sin(degrees)], axis=1).astype(np.float32)
+    assert least_alike(chain, [0, 1]) == pytest.approx(math.cos(math.radians(10)), abs=1e-6)
+    assert least_alike(chain, [0, 1, 2]) == pytest.approx(math.cos(math.radians(20)), abs=1e-6)
+
+
+@pytest.mark.parametrize("block", [7, 4096])
+def test_twins_in_other_parts_are_those_of_plain_loops(
+    block: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_BLOCK_ROWS", block)
+    rng = np.random.default_rng(1)
+    originals = vectors(20)
+    near = unit_rows(originals + 0.03 * rng.standard_normal(originals.shape).astype(np.float32))
+    every, part_N = np.concatenate([originals, near]), rng.integers(0, 3, 40)
+    class_N = rng.integers(0, 2, 40)
+    expected = [
+        any(
+            part_N[a] != part_N[b] and class_N[a] == class_N[b] and every[a] @ every[b] >= 0.95
+            for b in range(40)
+        )
+        for a in range(40)
+    ]
+    assert has_twin_elsewhere(every, part_N, class_N).tolist() == expected
+    assert 0 < sum(expected) < 40
 
 
 @pytest.mark.parametrize("block", [7, 4096])

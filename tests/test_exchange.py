@@ -2,6 +2,7 @@
 
 import csv
 import io
+import os
 from pathlib import Path
 from typing import Any
 
@@ -117,7 +118,7 @@ def test_out_and_in_again_changes_nothing_and_loses_nothing(
         for cell in row
     )
     done = import_csv(birds, tmp_path / "out.csv")
-    assert done == {"rows": 23, "changed": 0, "unknown": 0, "unknown_keys": []}
+    assert done == {"rows": 23, "changed": 0, "unknown": 0, "unknown_keys": [], "notes": []}
     birds.labels.set(list(before), None)
     assert import_csv(birds, tmp_path / "out.csv")["changed"] == len(before)
     assert birds.labels.current() == before
@@ -138,7 +139,8 @@ def test_as_spreadsheets_write_it(
         ["Fink", "finch/0.jpg", ""],
     ]
     path = save(tmp_path / "in.csv", line.join(separator.join(row) for row in rows), encoding)
-    assert import_csv(birds, path) == {"rows": 3, "changed": 2, "unknown": 0, "unknown_keys": []}
+    done = import_csv(birds, path)
+    assert (done["rows"], done["changed"], done["unknown"], done["notes"]) == (3, 2, 0, [])
     assert birds.labels.current() == {"wren/0.jpg": "Zaunkönig", "finch/0.jpg": "Fink"}
     birds.labels.undo()
     assert birds.labels.current() == {}
@@ -170,8 +172,33 @@ def test_by_path_and_photographs_that_are_not_there(birds: Collection, photos: P
         "changed": 3,
         "unknown": 2,
         "unknown_keys": ["photos/gone.jpg", str(photos)],
+        "notes": [],
     }
     assert birds.labels.current() == {f"wren/{number}.jpg": "wren" for number in range(3)}
+
+
+def test_where_the_key_is_unknown_the_path_tells(birds: Collection, photos: Path) -> None:
+    lines = [
+        "key,path,label",
+        "17,photos/wren/0.jpg,wren",
+        "wren/gone.jpg,wren/1.jpg,wren",
+        "wren/2.jpg,photos/finch/0.jpg,wren",
+        "18,photos/gone.jpg,wren",
+    ]
+    done = import_csv(birds, save(photos.parent / "in.csv", "\n".join(lines)))
+    assert (done["changed"], done["unknown_keys"]) == (3, ["18"])
+    assert birds.labels.current() == {f"wren/{number}.jpg": "wren" for number in range(3)}
+
+
+def test_keys_and_labels_that_may_be_slips_are_said(birds: Collection, tmp_path: Path) -> None:
+    lines = ["key,label", "wren/0.jpg,Wren", "wren/1.jpg,wren", "Wren/2.JPG,wren", "x,wren"]
+    lines.append("WREN/3.jpg,wren")
+    done = import_csv(birds, save(tmp_path / "in.csv", "\n".join(lines)))
+    assert (done["changed"], done["unknown"]) == (2, 3)
+    assert done["notes"] == [
+        "Wren/2.JPG is unknown, but wren/2.jpg differs in case alone, and so for 1 more",
+        "labels that differ in case or blanks alone are different: Wren, wren",
+    ]
 
 
 def test_of_many_unknown_photographs_the_first_are_named(birds: Collection, tmp_path: Path) -> None:
@@ -220,6 +247,22 @@ def test_files_that_can_not_be_read(birds: Collection, tmp_path: Path) -> None:
         import_csv(birds, tmp_path / "gone.csv")
     with pytest.raises(ValueError, match="is a directory"):
         import_csv(birds, tmp_path)
+    os.mkfifo(tmp_path / "pipe.csv")
+    for path in (tmp_path / "pipe.csv", Path("/dev/zero")):
+        with pytest.raises(ValueError, match="not a file"):
+            import_csv(birds, path)
+
+
+def test_damaged_groups_do_not_keep_labels_from_their_export(
+    birds: Collection, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "lodisc")
+    birds.labels.set(["wren/0.jpg"], "owl")
+    birds.files.groups.write_text("{}")
+    export_csv(birds, tmp_path / "out.csv")
+    assert "owl" in (tmp_path / "out.csv").read_text()
+    assert "groups.json is damaged" in caplog.text
+    birds.files.groups.unlink()
 
 
 def test_a_file_is_replaced_whole_or_not_at_all(

@@ -1,8 +1,10 @@
 """Groups: planted ones are found and counted, formulas equal plain loops, odd input is harmless."""
 
+import base64
 import json
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,8 +12,16 @@ from numpy.typing import NDArray
 
 from lodisc.collection.describe import describe_grouping
 from lodisc.collection.groups_file import load_groups, save_groups
+from lodisc.errors import UserError
 from lodisc.vectors import clusters
-from lodisc.vectors.clusters import assign, choose_k, find_groups, held_out_likelihoods, list_groups
+from lodisc.vectors.clusters import (
+    assign,
+    choose_k,
+    find_groups,
+    held_out_likelihoods,
+    list_groups,
+    with_numbers_of,
+)
 from lodisc.vectors.components import principal_components
 from lodisc.vectors.nearest import unit_rows
 
@@ -229,6 +239,130 @@ def test_a_grouping_is_kept_and_a_damaged_one_is_named(tmp_path: Path) -> None:
     )
 
 
+def test_a_folder_in_place_of_the_file_is_to_be_deleted(tmp_path: Path) -> None:
+    pytest.importorskip("lancedb", reason="lancedb is not installed")
+    from stored import stored
+
+    from lodisc.collection.describe import group_and_describe
+
+    vectors_ND, _ = clouds(3, dim=8)
+    collection = stored(tmp_path, vectors_ND)
+    photos = collection.photos()
+    collection.files.groups.mkdir()
+    made = find_groups(photos.vectors, k=3, fingerprint=photos.fingerprint)
+    for act in (
+        lambda: load_groups(collection),
+        lambda: group_and_describe(collection, k=3, seed=0),
+        lambda: save_groups(made, collection),
+    ):
+        with pytest.raises(UserError, match=r"groups\.json is a folder; delete it, and run"):
+            act()
+    collection.files.groups.rmdir()
+    group_and_describe(collection, k=3, seed=0)
+    assert load_groups(collection) is not None
+
+
+def changed(content: dict[str, Any], **values: Any) -> str:
+    """The file of groups as an older version would have written it, with other values."""
+    older = {name: value for name, value in content.items() if name != "digest"}
+    return json.dumps({**older, **values})
+
+
+def floats(*values: float) -> str:
+    return base64.b64encode(np.array(values, "<f4").tobytes()).decode()
+
+
+def test_what_cannot_be_believed_is_damaged_and_is_made_anew(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    pytest.importorskip("lancedb", reason="lancedb is not installed")
+    from stored import stored
+
+    from lodisc.collection.describe import group_and_describe
+
+    caplog.set_level("INFO", "lodisc")
+    vectors_ND, _ = clouds(3, dim=8)
+    collection = stored(tmp_path, vectors_ND)
+    group_and_describe(collection, k=3, seed=0)
+    path = collection.files.groups
+    whole = json.loads(path.read_text())
+    path.write_text(changed(whole))
+    assert load_groups(collection) is not None, "older files have no digest"
+    nan, one = float("nan"), [1.0] + [0.0] * 7
+    for text in (
+        json.dumps({**whole, "seed": 9}),
+        json.dumps({**whole, "smoothed": not whole["smoothed"]}),
+        json.dumps({**whole, "numbers": [1, 2, 4]}),
+        changed(whole, features=4, groups=6, numbers=[1, 2, 3, 4, 5, 6]),
+        changed(whole, features=12, groups=2, numbers=[1, 2]),
+        changed(whole, groups=0, numbers=[], centroids=""),
+        changed(whole, groups=-3, features=-8),
+        changed(whole, groups=3.0),
+        changed(whole, groups=True),
+        changed(whole, groups=1, numbers=[1], centroids=floats(nan, *one[1:])),
+        changed(whole, groups=1, numbers=[1], centroids=floats(1e30, *one[1:])),
+        changed(whole, groups=1, numbers=[1], centroids=floats(math.inf, *one[1:])),
+        changed(whole, numbers=[1.5, 2, 3]),
+        changed(whole, numbers=[-1, 2, 3]),
+        changed(whole, numbers=[0, 2, 3]),
+        changed(whole, numbers=[1, 2, 2]),
+        changed(whole, numbers=[1, 2, 10**30]),
+        changed(whole, numbers=[1, 2]),
+        changed(whole, numbers="123"),
+        changed(whole, smoothed="no"),
+        changed(whole, tried={"x": [1.0, 2.0]}),
+        changed(whole, tried={"1": [1.0, "2"]}),
+        changed(whole, fingerprint=7),
+        changed(whole, photographs="?"),
+        changed(whole, photographs=[1]),
+    ):
+        path.write_text(text)
+        with pytest.raises(
+            UserError, match=r"groups\.json is damaged \(.*\); run {2}lodisc group {2}again"
+        ):
+            load_groups(collection)
+        caplog.clear()
+        assert [one["group"] for one in group_and_describe(collection, k=3, seed=0)["groups"]]
+        assert "groups.json is damaged" in caplog.text, text
+        assert "the numbers of groups begin afresh" in caplog.text
+        assert json.loads(path.read_text()) == whole
+
+
+@pytest.mark.parametrize("keeps_photographs", [True, False])
+def test_newcomers_take_no_number_from_a_group_that_stays(
+    tmp_path: Path, keeps_photographs: bool
+) -> None:
+    pytest.importorskip("lancedb", reason="lancedb is not installed")
+    from stored import stored
+
+    axes = np.eye(8, dtype=np.float32)
+
+    def near(axis: int, count: int, other: int, share: float) -> Vectors:
+        noise = 0.02 * np.random.default_rng(axis).standard_normal((count, 8))
+        return unit_rows(axes[axis] + share * axes[other] + noise)
+
+    old_ND = np.concatenate([near(0, 30, 7, 0.0), near(1, 20, 7, 0.0)])
+    collection = stored(tmp_path, old_ND)
+    photos = collection.photos()
+    save_groups(find_groups(photos.vectors, k=2, fingerprint=photos.fingerprint), collection)
+    path = collection.files.groups
+    if not keeps_photographs:
+        path.write_text(changed(json.loads(path.read_text()), photographs=None))
+    # A new kind, nearer to the second one than to the first, and larger than both
+    collection = stored(tmp_path, np.concatenate([old_ND, near(2, 100, 1, 0.6)]))
+    photos = collection.photos()
+    made = find_groups(photos.vectors, k=3, fingerprint=photos.fingerprint)
+    saved = save_groups(made, collection)
+    numbers_N = assign(photos.vectors, saved)[0]
+    assert len(saved) == 3 and set(numbers_N[:30]) == {1}
+    assert set(numbers_N[30:50]) == ({2} if keeps_photographs else {3})
+    assert set(numbers_N[50:]) == ({3} if keeps_photographs else {2})
+    # All are others
+    collection = stored(tmp_path, -old_ND[:40])
+    table = collection.photos()
+    assert set(assign(table.vectors, save_groups(made, collection))[0]) <= {1, 2, 3}
+
+
 def test_a_group_has_its_most_frequent_label_and_the_count_of_it() -> None:
     vectors_ND, cloud_N = clouds(2)
     grouping = find_groups(vectors_ND, k=2)
@@ -250,3 +384,29 @@ def test_a_group_has_its_most_frequent_label_and_the_count_of_it() -> None:
         grouping, list_groups(vectors_ND, grouping), cloud_N + 1, labels
     )
     assert {(one.label, one.label_count) for one in description.groups} == {(None, 0)}
+
+
+def test_groups_keep_their_numbers_as_long_as_most_members_stay() -> None:
+    vectors_ND, cloud_N = clouds(6, noise=0.2)
+    before = find_groups(vectors_ND, k=6)
+    # The fifth kind grows, the second goes, and a seventh comes.
+    rng = np.random.default_rng(1)
+    grown = vectors_ND[cloud_N == 4][rng.integers(0, 30, 80)]
+    new = unit_rows(rng.standard_normal((1, 16)) + 0.1 * rng.standard_normal((25, 16)))
+    later_ND = np.concatenate([vectors_ND[cloud_N != 1], grown, new]).astype(np.float32)
+    after = find_groups(later_ND, k=6)
+    group_N = assign(later_ND, after)[0]
+    before_N = assign(later_ND, before)[0]
+    named = with_numbers_of(before, after, before_N=before_N, group_N=group_N)
+    kept_N = assign(later_ND, named)[0]
+    old = (cloud_N != 1).sum()
+    np.testing.assert_array_equal(kept_N[:old], before_N[:old])
+    assert set(kept_N[-25:]) == {2}, "the lowest number that is free"
+    assert [group.group for group in list_groups(later_ND, named)] == [1, 2, 3, 4, 5, 6]
+    fewer = find_groups(later_ND[kept_N > 3], k=3)
+    left_ND = later_ND[kept_N > 3]
+    again = with_numbers_of(
+        named, fewer, before_N=kept_N[kept_N > 3], group_N=assign(left_ND, fewer)[0]
+    )
+    assert again.numbers_G.tolist() == [4, 5, 6]
+    np.testing.assert_array_equal(assign(left_ND, again)[0], kept_N[kept_N > 3])

@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 from photos import ODD_NAMES, collection, encoded, tar, texture, write
 from runs import TINY, run_command
+from stored import write_settings
 
 import lodisc
 from lodisc.collection.collection import Collection, photo_id
@@ -34,24 +35,31 @@ def photos(tmp_path: Path) -> Path:
     return collection(tmp_path / "photos", per_label=5)
 
 
-def indexed(run: Path, photos: Path) -> Path:
+def indexed(run: Path, photos: Path, *, remove: bool = False) -> Path:
     """The collection of these photographs, beside them; again, brought up to date."""
     vectors, folder = photos.parent / "vectors", photos.parent / "birds"
-    embed(run, photos, out=vectors, workers=0)
+    embed(run, photos, out=vectors, workers=0, remove=remove)
     index(vectors, collection=folder)
     return folder
 
 
 def synthetic(
-    folder: Path, *, rows: int, dim: int = 8, parts: int = 1, seed: int = 0, digests: str = ""
+    folder: Path,
+    *,
+    rows: int,
+    dim: int = 8,
+    parts: int = 1,
+    seed: int = 0,
+    digests: str = "",
+    burst: int = 1,
 ) -> Path:
-    """An embedding of random vectors without photographs."""
+    """An embedding of random vectors without photographs; those of a burst are nearly the same."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "_encoder").mkdir(exist_ok=True)
-    Embedding(folder).settings_file.write_text(
-        json.dumps({"encoder": "none", "fingerprint": "f" * 64, "dim": dim, "dtype": "float32"})
-    )
-    vectors = np.random.default_rng(seed).standard_normal((rows, dim), np.float32)
+    write_settings(folder, dim=dim)
+    rng = np.random.default_rng(seed)
+    vectors = np.repeat(rng.standard_normal((rows // burst, dim), np.float32), burst, axis=0)
+    vectors += 0.01 * rng.standard_normal((rows, dim), np.float32) * (burst > 1)
     for part, chosen in enumerate(np.array_split(np.arange(rows), parts)):
         keys = [f"{number:06}.jpg" for number in chosen]
         pq.write_table(
@@ -143,7 +151,7 @@ def test_it_mirrors_what_comes_changes_and_goes(run: Path, photos: Path) -> None
     write(photos / "wren" / "new.jpg", encoded(texture(77)))
     write(photos / "wren" / "0.jpg", encoded(texture(78)))
     (photos / "finch" / "1.jpg").unlink()
-    indexed(run, photos)
+    indexed(run, photos, remove=True)
     after = opened.photos()
     assert set(after.keys) == (set(before.keys) | {"wren/new.jpg"}) - {"finch/1.jpg"}
     changed = {
@@ -163,7 +171,7 @@ def test_labels_follow_a_renamed_photograph_and_wait_for_one_that_comes_back(
     opened.labels.set(["wren/0.jpg", "wren/1.jpg"], "house wren")
     (photos / "wren" / "0.jpg").rename(photos / "wren" / "first.jpg")
     away = (photos / "wren" / "1.jpg").rename(photos.parent / "away.jpg")
-    indexed(run, photos)
+    indexed(run, photos, remove=True)
     assert opened.labels.current()["wren/first.jpg"] == "house wren"
     assert "wren/1.jpg" not in opened.photos().position
     away.rename(photos / "wren" / "1.jpg")
@@ -379,6 +387,12 @@ def not_finite(folder: Path) -> None:
     )
 
 
+def doubled(folder: Path) -> None:
+    part = folder / "part-00000.parquet"
+    rows = pq.read_table(part)
+    pq.write_table(pa.concat_tables([rows, rows.slice(5, 1)]), part)
+
+
 def no_longer_there(folder: Path) -> None:
     Embedding(folder).settings_file.unlink()
 
@@ -390,6 +404,7 @@ def no_longer_there(folder: Path) -> None:
         (of_another_encoder, "made by another encoder"),
         (twice, "in another part too"),
         (not_finite, "not finite"),
+        (doubled, r"part-00000.parquet is damaged \(it names a photograph twice\)"),
         (no_longer_there, "holds no embedding"),
     ],
 )
@@ -484,3 +499,26 @@ def test_two_processes_index_while_a_third_reads(tmp_path: Path) -> None:
             time.sleep(0.02)
         assert [process.returncode for process in processes] == [0, 0]
     assert seen == set(expected)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"version": "1", "moved": {"a.jpg": 3}}',
+        '{"version": "1", "moved": ["a.jpg"]}',
+        '{"version": 1, "moved": {}}',
+        '{"version": "1", "mo',
+    ],
+)
+def test_a_damaged_list_of_renamed_photographs_says_what_is_lost(tmp_path: Path, text: str) -> None:
+    folder = tmp_path / "c"
+    index(synthetic(tmp_path / "vectors", rows=20), collection=folder)
+    Collection(folder).labels.set(["000003.jpg"], "wren")
+    (folder / "renamed.json").write_text(text)
+    with pytest.raises(
+        UserError, match=r"renamed\.json is damaged \(.*\); delete it: .* no other is lost"
+    ):
+        index(tmp_path / "vectors", collection=folder)
+    (folder / "renamed.json").unlink()
+    index(tmp_path / "vectors", collection=folder)
+    assert Collection(folder).labels.current() == {"000003.jpg": "wren"}

@@ -170,6 +170,7 @@ def test_odd_labels_and_keys(labels: Labels, label: str) -> None:
 def test_the_same_letters_are_the_same_label(labels: Labels) -> None:
     labels.set(["a"], "pe\N{COMBINING ACUTE ACCENT}trel")
     assert labels.set(["a"], "p\N{LATIN SMALL LETTER E WITH ACUTE}trel") == 0
+    assert labels.set(["a"], "\ufeffp\N{LATIN SMALL LETTER E WITH ACUTE}trel\u200b ") == 0
 
 
 @pytest.mark.parametrize(
@@ -177,6 +178,7 @@ def test_the_same_letters_are_the_same_label(labels: Labels) -> None:
     [
         ("", "a label is empty"),
         (" \t\n", "a label is empty"),
+        ("\u200b\ufeff \u200e", "a label is empty"),
         ("x" * 201, "201 characters"),
         ("a\nb", r"label a\\nb has line breaks"),
         ("a\x00b", "control characters"),

@@ -7,12 +7,14 @@ import sqlite3
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from lodisc.collection.labels import Labels
+from lodisc.collection.labels import Busy, Labels
+from lodisc.errors import UserError
 
 
 @pytest.fixture
@@ -170,8 +172,98 @@ def test_a_damaged_file_is_said_to_be_damaged(labels: Labels) -> None:
     data = bytearray(labels.path.read_bytes())
     data[4096:] = os.urandom(len(data) - 4096)
     labels.path.write_bytes(data)
-    with pytest.raises(ValueError, match="is damaged; restore a copy of it"):
+    with pytest.raises(ValueError, match=r"is damaged \(.*\); restore a copy of it"):
         labels.current()
+
+
+def without_version(database: sqlite3.Connection) -> None:
+    database.execute("DELETE FROM version")
+
+
+def two_versions(database: sqlite3.Connection) -> None:
+    database.execute("INSERT INTO version VALUES (7)")
+
+
+def version_of_text(database: sqlite3.Connection) -> None:
+    database.execute("UPDATE version SET number = 'x'")
+
+
+def without_labels(database: sqlite3.Connection) -> None:
+    database.execute("DROP TABLE labels")
+
+
+def without_changes(database: sqlite3.Connection) -> None:
+    database.execute("DROP TABLE changes")
+
+
+def label_of_bytes(database: sqlite3.Connection) -> None:
+    database.execute("UPDATE labels SET label = x'00ff'")
+
+
+def label_that_is_not_utf8(database: sqlite3.Connection) -> None:
+    database.execute("UPDATE labels SET label = CAST(x'ff' AS TEXT)")
+
+
+def key_of_bytes(database: sqlite3.Connection) -> None:
+    database.execute("UPDATE labels SET key = x'00ff'")
+
+
+def action_of_bytes(database: sqlite3.Connection) -> None:
+    database.execute("UPDATE actions SET label = x'00ff', count = 'many'")
+
+
+def change_to_bytes(database: sqlite3.Connection) -> None:
+    database.execute("UPDATE changes SET before = x'00ff'")
+
+
+@pytest.mark.parametrize(
+    ("harm", "uses"),
+    [
+        (without_version, ["current", "set", "undo", "history"]),
+        (two_versions, ["current", "set"]),
+        (version_of_text, ["current", "set"]),
+        (without_labels, ["current", "set", "undo"]),
+        (without_changes, ["set", "undo"]),
+        (label_of_bytes, ["current", "set", "undo"]),
+        (label_that_is_not_utf8, ["current", "set", "undo"]),
+        (key_of_bytes, ["current"]),
+        (action_of_bytes, ["history", "undo"]),
+        (change_to_bytes, ["undo"]),
+    ],
+)
+def test_no_label_vanishes_from_a_damaged_table(
+    labels: Labels, harm: Callable[[sqlite3.Connection], None], uses: list[str]
+) -> None:
+    labels.set(["a"], "wren")
+    with sqlite3.connect(labels.path) as database:
+        harm(database)
+    database.close()
+    before = labels.path.read_bytes()
+    fresh = Labels(labels.path)
+    calls: dict[str, Callable[[], Any]] = {
+        "current": fresh.current,
+        "set": lambda: fresh.set(["a"], "owl"),
+        "undo": fresh.undo,
+        "history": fresh.history,
+    }
+    for use in uses:
+        with pytest.raises(
+            UserError, match=r"labels\.sqlite is damaged \(.*\); restore a copy of it"
+        ) as caught:
+            calls[use]()
+        assert "\n" not in str(caught.value)
+    assert labels.path.read_bytes() == before
+
+
+def test_another_file_of_the_same_version_has_another_stamp(labels: Labels) -> None:
+    assert labels.stamp == Labels(labels.path).stamp == (0, 0, 0, 0)
+    labels.set(["a"], "wren")
+    other = Labels(labels.path.with_name("other.sqlite"))
+    other.set(["a"], "owl")
+    assert labels.version == other.version and labels.stamp != other.stamp
+    stamp = labels.stamp
+    other.path.replace(labels.path)
+    assert labels.stamp != stamp and labels.current() == {"a": "owl"}
 
 
 FULL = """
@@ -253,15 +345,17 @@ def test_a_folder_that_is_missing_is_named(tmp_path: Path) -> None:
         labels.set(["a"], "wren")
 
 
-def test_a_program_that_keeps_it_busy_is_waited_for_and_then_named(
-    labels: Labels, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("lodisc.collection.labels.PATIENCE", 0.2)
+def test_a_program_that_keeps_it_busy_is_waited_for_and_then_named(tmp_path: Path) -> None:
+    labels = Labels(tmp_path / "labels.sqlite", patience=0.2)
     labels.set(["a"], "wren")
     other = sqlite3.connect(labels.path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     assert labels.current() == {"a": "wren"}
-    with pytest.raises(OSError, match="another program has kept it busy"):
+    with pytest.raises(Busy, match=r"nothing was changed: .* has kept it busy for 0\.2 seconds"):
         labels.set(["a"], "owl")
+    other.execute("ROLLBACK")
+    other.execute("BEGIN EXCLUSIVE")
+    with pytest.raises(Busy, match=r"sqlite: another program has kept it busy for 0\.1 seconds"):
+        Labels(labels.path, read_patience=0.1).current()
     other.close()
     assert labels.set(["a"], "owl") == 1

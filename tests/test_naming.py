@@ -100,6 +100,20 @@ def test_twice_gives_the_same_and_memory_in_blocks_too(monkeypatch: pytest.Monke
     np.testing.assert_allclose(pieces.confidence, first.confidence, atol=1e-5)
 
 
+def test_folds_tell_what_a_photograph_was_predicted_without() -> None:
+    vectors, truth = overlapping(classes=3, each=20)
+    labels = some_labels(truth, each=7)
+    labels[labels.index(None)] = "the only one"
+    fold_N = predict_labels(vectors, labels).fold_N
+    for row, label in enumerate(labels):
+        if label is None:
+            assert fold_N[row] == -1
+        else:
+            assert (fold_N[row] == classifier.FOLDS) == (label == "the only one")
+    assert np.bincount(fold_N[fold_N >= 0]).tolist() == [6, 6, 3, 3, 3, 1]
+    assert (predict_labels(vectors, [None] * len(truth)).fold_N == -1).all()
+
+
 def test_the_length_of_vectors_does_not_matter() -> None:
     vectors, truth = overlapping(each=40)
     labels = some_labels(truth, each=5)

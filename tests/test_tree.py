@@ -1,9 +1,12 @@
 """Labels as folders of links: out, sorted by hand, in again, and brought up to date."""
 
+import errno
 import json
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from photos import ODD_NAMES, collection, encoded, tar, texture, write
@@ -67,6 +70,7 @@ def test_a_folder_for_each_label(birds: Collection, made: Path, tmp_path: Path) 
         "added": 4,
         "removed": 0,
         "unreadable": [],
+        "left": [],
     }
     found = links(tmp_path / "out")
     photos = made / "photos"
@@ -175,7 +179,8 @@ def test_a_second_export_brings_the_tree_up_to_date(birds: Collection, tmp_path:
     birds.labels.set(["wren/0.jpg", "wren/1.jpg", "wren/2.jpg"], "wren")
     export_tree(birds, out)
     times = {place: (out / place).lstat().st_mtime_ns for place in links(out)}
-    assert export_tree(birds, out) == {"photographs": 3, "added": 0, "removed": 0, "unreadable": []}
+    nothing = {"photographs": 3, "added": 0, "removed": 0, "unreadable": [], "left": []}
+    assert export_tree(birds, out) == nothing
     assert {place: (out / place).lstat().st_mtime_ns for place in links(out)} == times
     birds.labels.set(["wren/0.jpg"], None)
     birds.labels.set(["wren/1.jpg", "finch/0.jpg"], "owl")
@@ -217,6 +222,114 @@ def test_what_it_did_not_write_is_left_alone(birds: Collection, tmp_path: Path) 
     (out / "finch" / "1.jpg").symlink_to(tmp_path / "elsewhere.jpg")
     with pytest.raises(ValueError, match="in the way"):
         export_tree(birds, out)
+
+
+@pytest.mark.parametrize(
+    "number", [errno.EACCES, errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EPERM]
+)
+def test_a_file_system_without_links_gets_copies(
+    birds: Collection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def refused(*_: Any, **__: Any) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "symlink", refused)
+    out = tmp_path / "out"
+    birds.labels.set(["wren/0.jpg", "wren/1.jpg"], "wren")
+    assert export_tree(birds, out)["added"] == 2 and links(out) == {}
+    photos = birds.photos()
+    for key in ("wren/0.jpg", "wren/1.jpg"):
+        assert (out / key).read_bytes() == photos.photo(photos.position[key]).read()
+    monkeypatch.setattr(os, "symlink", failing_disk)
+    with pytest.raises(OSError, match="Input/output"):
+        export_tree(birds, tmp_path / "other")
+
+
+@pytest.fixture
+def originals(birds: Collection) -> Iterator[list[Path]]:
+    """The files of the photographs wren/0.jpg and finch/0.jpg, which are back after the test."""
+    photos = birds.photos()
+    files = [Path(photos.path(photos.position[f"{name}/0.jpg"])) for name in ("wren", "finch")]
+    contents = [file.read_bytes() for file in files]
+    yield files
+    for file, content in zip(files, contents, strict=True):
+        file.unlink(missing_ok=True)
+        write(file, content)
+
+
+@pytest.fixture
+def without_links(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: Any, **__: Any) -> None:
+        raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+
+    monkeypatch.setattr(os, "symlink", refused)
+
+
+def files_of(out: Path) -> dict[str, bytes]:
+    """The photographs of a tree that are files, by their place."""
+    return {
+        path.relative_to(out).as_posix(): path.read_bytes()
+        for path in out.rglob("*.jpg")
+        if not path.is_symlink()
+    }
+
+
+def test_an_original_that_was_moved_over_its_link_is_never_removed(
+    birds: Collection, originals: list[Path], tmp_path: Path
+) -> None:
+    out, content = tmp_path / "out", originals[0].read_bytes()
+    birds.labels.set(["wren/0.jpg"], "wren")
+    export_tree(birds, out)
+    originals[0].replace(out / "wren" / "0.jpg")
+    birds.labels.set(["wren/0.jpg"], "owl")
+    assert export_tree(birds, out)["removed"] == 1
+    assert files_of(out) == {"owl/0.jpg": content} and not (out / "wren").exists()
+    assert import_tree(birds, out)["changed"] == 0
+    birds.labels.set(["wren/0.jpg"], None)
+    birds.labels.set(["finch/0.jpg"], "owl")  # whose place this is now
+    for _ in range(2):
+        done = export_tree(birds, out)
+        assert (done["left"], done["added"]) == (["owl/0.jpg"], 0)
+        assert files_of(out) == {"owl/0.jpg": content}
+    originals[0].symlink_to(out / "owl" / "0.jpg")  # the collection reads this very file
+    assert export_tree(birds, out)["left"] == ["owl/0.jpg"]
+    originals[0].unlink()
+    write(originals[0], b"other content")
+    assert export_tree(birds, out)["left"] == ["owl/0.jpg"]
+    write(originals[0], content)
+    done = export_tree(birds, out)
+    assert (done["left"], done["removed"]) == ([], 1) and files_of(out) == {}
+    assert links(out) == {"owl/0.jpg": str(originals[1])}
+
+
+def test_copies_follow_their_labels_while_the_originals_are_away(
+    birds: Collection, originals: list[Path], tmp_path: Path, without_links: None
+) -> None:
+    out, contents = tmp_path / "out", [file.read_bytes() for file in originals]
+    birds.labels.set(["wren/0.jpg"], "wren")
+    birds.labels.set(["finch/0.jpg"], "finch")
+    export_tree(birds, out)
+    for file in originals:
+        file.unlink()
+    birds.labels.set(["finch/0.jpg"], "owl")
+    birds.labels.set(["wren/0.jpg"], "finch")  # the place of the other one, which goes first
+    done = export_tree(birds, out)
+    assert done["left"] == done["unreadable"] == [] and (done["added"], done["removed"]) == (2, 2)
+    assert files_of(out) == {"finch/0.jpg": contents[0], "owl/0.jpg": contents[1]}
+    birds.labels.set(["finch/0.jpg"], "finch")
+    birds.labels.set(["wren/0.jpg"], "owl")  # each has the place of the other one
+    done = export_tree(birds, out)
+    assert done["left"] == ["finch/0.jpg", "owl/0.jpg"] and done["removed"] == 0
+    for file, content in zip(originals, contents, strict=True):
+        write(file, content)
+    assert export_tree(birds, out)["left"] == []
+    assert files_of(out) == {"owl/0.jpg": contents[0], "finch/0.jpg": contents[1]}
+    birds.labels.set(["wren/0.jpg", "finch/0.jpg"], None)
+    assert export_tree(birds, out)["removed"] == 2 and files_of(out) == {}
+
+
+def failing_disk(*_: Any, **__: Any) -> None:
+    raise OSError(errno.EIO, os.strerror(errno.EIO))
 
 
 def test_a_link_to_a_photograph_that_has_gone_is_removed(birds: Collection, tmp_path: Path) -> None:
@@ -323,6 +436,15 @@ def test_a_tar_that_has_gone_is_said(packed: Collection, made: Path, tmp_path: P
         (made / "away.tar").rename(made / "packed.tar")
     assert done["added"] == 0 and done["unreadable"] == packed.photos().keys
     assert export_tree(packed, tmp_path / "out")["added"] == len(done["unreadable"])
+    contents = sorted(files_of(tmp_path / "out").values())
+    packed.labels.set(packed.photos().keys, "owl")
+    (made / "packed.tar").rename(made / "away.tar")
+    try:
+        assert export_tree(packed, tmp_path / "out")["unreadable"] == []
+    finally:
+        (made / "away.tar").rename(made / "packed.tar")
+    assert [path.name for path in sorted((tmp_path / "out").iterdir())] == ["_labels.json", "owl"]
+    assert sorted(files_of(tmp_path / "out").values()) == contents
 
 
 def test_with_the_names_that_the_probe_gives(birds: Collection, tmp_path: Path) -> None:
@@ -376,6 +498,12 @@ def test_names_are_safe_anywhere(text: str) -> None:
         and not set(name) & set('/\\:*?"<>|')
         and name.lower() not in ("nul", "com1.jpg")
     )
+
+
+@pytest.mark.parametrize("text", ["CLOCK$", "clock$.jpg", "CONIN$", "con", "LPT¹.txt", "aux .jpg"])
+def test_names_that_windows_takes_itself_are_changed(text: str) -> None:
+    assert safe_name(text) == f"_{text}"
+    assert safe_name(f"my {text}") == f"my {text}"
 
 
 def test_names_differ_and_keep_their_endings() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -18,13 +17,14 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from lodisc.collection.files import CollectionFiles
-from lodisc.collection.labels import Labels
+from lodisc.collection.labels import PATIENCE, Labels
 from lodisc.collection.store import Store
+from lodisc.data.check import read_skipped
 from lodisc.data.photo import Photo, Skipped, printable
-from lodisc.embedding.embedding import EmbeddingSettings
+from lodisc.embedding.embedding import SETTING_KINDS, EmbeddingSettings
 from lodisc.embedding.parts import FINGERPRINT, vectors_of
 from lodisc.errors import UserError
-from lodisc.files import read_json_lines
+from lodisc.files import read_json
 from lodisc.vectors.nearest import unit_rows
 
 if TYPE_CHECKING:
@@ -114,10 +114,13 @@ class Photos:
 class Collection:
     """An open collection; threads may share it.
 
-    Raises `UserError` if the folder does not hold a collection.
+    `patience` and `read_patience` are those of its `Labels`, in seconds. Raises `UserError` if the
+    folder does not hold a collection.
     """
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(
+        self, path: str | Path, *, patience: float = PATIENCE, read_patience: float = PATIENCE
+    ) -> None:
         self.path = Path(path)
         self.files = CollectionFiles(self.path)
         name = printable(path)
@@ -130,7 +133,7 @@ class Collection:
             raise UserError(
                 f"{name} was not finished; run  lodisc index DIR --collection {name}  again"
             )
-        self.labels = Labels(self.files.labels)
+        self.labels = Labels(self.files.labels, patience=patience, read_patience=read_patience)
         self._photos: Photos | None = None
         self._encoder: tuple[tuple[str, str], PhotoEncoder] | None = None
         self._photos_lock, self._encoder_lock = threading.Lock(), threading.Lock()
@@ -147,11 +150,9 @@ class Collection:
         """What made the vectors."""
         path = self.files.embedding_settings(self.photos().fingerprint)
         try:
-            return cast(CollectionSettings, json.loads(path.read_text()))
-        except (OSError, ValueError) as error:
-            raise UserError(
-                f"{printable(path)} is damaged ({error}); run  lodisc index  again"
-            ) from None
+            return cast(CollectionSettings, read_json(path, kinds=SETTING_KINDS))
+        except (OSError, UserError) as error:
+            raise UserError(f"{printable(str(error))}; run  lodisc index  again") from None
 
     def encoder(self, *, device: str = "auto") -> PhotoEncoder:
         """The encoder that made the vectors, on this device.
@@ -171,7 +172,7 @@ class Collection:
 
     def skipped(self) -> list[Skipped]:
         """The photographs that could not be read when they were embedded, and why."""
-        return [Skipped(**entry) for entry in read_json_lines(self.files.skipped)]
+        return read_skipped(self.files.skipped)
 
 
 def _smoothed(vectors_ND: NDArray[np.float32]) -> NDArray[np.float32]:

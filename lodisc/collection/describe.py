@@ -22,7 +22,7 @@ from lodisc.vectors.clusters import CRITERION, Group, Grouping, assign, list_gro
 
 if TYPE_CHECKING:
     from lodisc.collection.collection import Collection, Photos
-    from lodisc.vectors.classifier import Accuracy
+    from lodisc.vectors.classifier import Accuracy, Predictions
 
 LAST = 5  # actions in the history of labels
 
@@ -54,6 +54,8 @@ class AccuracyEntry(TypedDict):
     low: float
     high: float
     n: int
+    near_duplicates: int
+    """How many of the `n` have a near-duplicate among those that the classifier learnt from."""
 
 
 class ActionEntry(TypedDict):
@@ -113,6 +115,8 @@ class DuplicatesResult(TypedDict):
     total: int
     sets: list[list[PhotoEntry]]
     """Largest set first."""
+    least_alike: list[float]
+    """The lowest cosine between any two photographs of each set."""
 
 
 class OutliersResult(TypedDict):
@@ -230,11 +234,12 @@ def describe_labels(collection: Collection) -> LabelsResult:
     counts = Counter(label for label in labels if label is not None)
     predictions = predict_labels(photos.smoothed, labels)
     accuracy = predictions.accuracy
+    twins = near_duplicates_learnt_from(photos, labels, predictions)
     return LabelsResult(
         photographs=len(photos),
         labelled=counts.total(),
         labels=dict(sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))),
-        accuracy=_accuracy_entry(accuracy) if accuracy else None,
+        accuracy=_accuracy_entry(accuracy, twins) if accuracy else None,
         reason=predictions.reason,
         next=[photos.keys[row] for row in predictions.proposals],
         history=[
@@ -244,18 +249,35 @@ def describe_labels(collection: Collection) -> LabelsResult:
     )
 
 
-def _accuracy_entry(accuracy: Accuracy) -> AccuracyEntry:
+def near_duplicates_learnt_from(
+    photos: Photos, labels: Sequence[str | None], predictions: Predictions
+) -> int:
+    """How many held-out photographs have a near-duplicate among those learnt from meanwhile.
+
+    It has the same label: another one gives nothing away.
+    """
+    from lodisc.vectors.classifier import FOLDS
+    from lodisc.vectors.duplicates import has_twin_elsewhere
+
+    rows = np.flatnonzero(predictions.fold_N >= 0)
+    folds = predictions.fold_N[rows]
+    _, class_N = np.unique([labels[row] or "" for row in rows.tolist()], return_inverse=True)
+    return int(has_twin_elsewhere(photos.vectors[rows], folds, class_N)[folds < FOLDS].sum())
+
+
+def _accuracy_entry(accuracy: Accuracy, twins: int) -> AccuracyEntry:
     return AccuracyEntry(
         value=round(accuracy.value, 3),
         low=round(accuracy.low, 3),
         high=round(accuracy.high, 3),
         n=accuracy.n,
+        near_duplicates=twins,
     )
 
 
 def describe_duplicates(collection: Collection) -> DuplicatesResult:
     """Sets of photographs that are nearly the same."""
-    from lodisc.vectors.duplicates import duplicates
+    from lodisc.vectors.duplicates import duplicates, least_alike
 
     photos, labels = collection.photos(), collection.labels.current()
     with progress_bar() as progress:
@@ -266,6 +288,7 @@ def describe_duplicates(collection: Collection) -> DuplicatesResult:
         photographs=len(photos),
         total=len(sets),
         sets=[[_entry(photos, labels, row) for row in rows] for rows in sets],
+        least_alike=[round(least_alike(photos.vectors, rows), 4) for rows in sets],
     )
 
 

@@ -3,7 +3,7 @@
 C/
   photos.lance/   the photographs and their vectors, in LanceDB (`store.py`)
   labels.sqlite   what people typed, with its history (`labels.py`)
-  groups.json     the last grouping (`grouping.py`)
+  groups.json     the last grouping (`groups_file.py`)
   recall.json     how many exact answers the index finds, if there is one (`lookalikes.py`)
   renamed.json    labels that follow renamed photographs, only while `index` runs (`index.py`)
   skipped.jsonl   photographs that could not be read, and why

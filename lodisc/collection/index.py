@@ -11,7 +11,6 @@ from typing import TypedDict
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from lodisc.collection.collection import Collection, CollectionSettings
 from lodisc.collection.files import CollectionFiles
@@ -22,7 +21,7 @@ from lodisc.console import progress_bar
 from lodisc.data.check import write_skipped
 from lodisc.data.photo import printable
 from lodisc.embedding.embedding import SETTINGS, Embedding, EmbeddingSettings
-from lodisc.embedding.parts import FINGERPRINT, vectors_of
+from lodisc.embedding.parts import FINGERPRINT, DamagedPart, fingerprint_of, read_table
 from lodisc.errors import UserError
 from lodisc.files import locked, read_json, write_json
 
@@ -115,22 +114,15 @@ def _digests(parts: Sequence[Path], fingerprint: str) -> dict[str, str]:
 
 
 def _read_sound(path: Path, fingerprint: str) -> pa.Table:
-    """key, digest and vector of a part."""
     try:
-        rows = pq.read_table(path.absolute(), columns=["key", "digest", "vector"])
-    except (OSError, pa.ArrowInvalid) as error:
-        reason = str(error).splitlines()[0]
+        rows = read_table(path)
+    except DamagedPart as error:
         raise UserError(
-            f"{printable(path)} is damaged ({reason}); run  lodisc embed  again"
+            f"{printable(path)} is damaged ({error}); run  lodisc embed  again"
         ) from None
-    if (rows.schema.metadata or {}).get(FINGERPRINT) != fingerprint.encode():
+    if fingerprint_of(rows) != fingerprint:
         raise UserError(
             f"{printable(path)} was made by another encoder than {SETTINGS} says; "
-            "delete it and run  lodisc embed  again"
-        )
-    if len(rows) and not np.isfinite(vectors_of(rows)).all():
-        raise UserError(
-            f"{printable(path)} holds vectors that are not finite; "
             "delete it and run  lodisc embed  again"
         )
     return rows
@@ -182,7 +174,7 @@ def _batches(
     """
     schema = _schema(settings)
     for path in parts:
-        rows = pq.read_table(path.absolute())
+        rows = read_table(path)
         rows = rows.rename_columns(
             ["folder" if name == "label" else name for name in rows.column_names]
         )
@@ -253,7 +245,13 @@ def _carry_labels(files: CollectionFiles, labels: Labels, store: Store) -> int:
     """
     if not files.renamed.exists():
         return 0
-    renamed = read_json(files.renamed)
+    try:
+        renamed = read_json(files.renamed, kinds={"version": str | None, "moved": dict[str, str]})
+    except UserError as error:
+        raise UserError(
+            f"{printable(str(error))}; delete it: labels of photographs that were being renamed "
+            "then stay under their old names, and no other is lost"
+        ) from None
     has_changed = store.exists and store.version != renamed["version"]
     carried = labels.carry(renamed["moved"]) if has_changed else 0
     files.renamed.unlink()

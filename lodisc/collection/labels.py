@@ -8,7 +8,7 @@ processes can share it, and a file that was restored from a backup is noticed.
 import os
 import sqlite3
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -40,8 +40,24 @@ INSERT INTO version VALUES (0);
 PRAGMA application_id = {_APPLICATION};
 PRAGMA user_version = {FORMAT}
 """
+_DAMAGED = {
+    0,  # text that is not UTF-8, which Python notices
+    sqlite3.SQLITE_CORRUPT,
+    sqlite3.SQLITE_ERROR,  # a table or column is missing
+    sqlite3.SQLITE_CONSTRAINT,
+    sqlite3.SQLITE_MISMATCH,
+}
+"""Codes of errors that a file of this format cannot cause."""
 # The states of an action: `done`, `undone`, `dropped` (undone, then something else was done),
 # `fixed` (done, and can't be undone)
+
+
+Stamp = tuple[int, int, int, int]
+"""Version, device, inode and time of change of a file of labels."""
+
+
+class Busy(OSError):
+    """Another program has locked the file for too long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,12 +90,17 @@ class Labels:
 
     Several threads and processes may use it. When a call returns, its change is on the disk. Every
     call raises `UserError` for a file that is not a database of labels, and `OSError` for one that
-    can't be read or written; neither changes the file.
+    can't be read or written; neither changes the file. Another program that has locked the file is
+    waited for, `patience` seconds to write and `read_patience` seconds to read; then `Busy`.
     """
 
-    def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
-        self._cache: tuple[tuple[int, int, int], dict[str, str]] = ((0, 0, 0), {})
+    def __init__(
+        self, path: str | Path, *, patience: float = PATIENCE, read_patience: float = PATIENCE
+    ) -> None:
+        self.path, self.patience, self.read_patience = Path(path), patience, read_patience
+        self.last_write = object()
+        """Another object after every write through these `Labels`."""
+        self._cache: tuple[Stamp, dict[str, str]] = ((0, 0, 0, 0), {})
 
     @property
     def version(self) -> int:
@@ -87,14 +108,20 @@ class Labels:
         rows = self._read("SELECT number FROM version")
         return int(rows[0][0]) if rows else 0
 
+    @property
+    def stamp(self) -> Stamp:
+        """Differs after every change, and for another file in this place, such as a backup."""
+        version = self.version
+        status = self.path.stat() if version else None
+        return (version, status.st_dev, status.st_ino, status.st_mtime_ns) if status else (0,) * 4
+
     def current(self) -> dict[str, str]:
         """The label of every photograph that has one, by key."""
-        version = self.version
-        # A file that was restored from a backup counts its versions from an earlier one
-        status = self.path.stat() if version else None
-        state = (version, status.st_ino, status.st_mtime_ns) if status else (0, 0, 0)
-        if self._cache[0] != state:
-            self._cache = (state, dict(self._read("SELECT key, label FROM labels ORDER BY key")))
+        stamp = self.stamp
+        if self._cache[0] != stamp:
+            rows = self._read("SELECT key, label FROM labels ORDER BY key")
+            self._require_texts(cell for row in rows for cell in row)
+            self._cache = (stamp, dict(rows))
         return dict(self._cache[1])
 
     def set(self, keys: Sequence[str], label: str | None, *, how: str = "typed") -> int:
@@ -120,7 +147,7 @@ class Labels:
         }
         targets = {_plain_key(key): plain[label] for key, label in labels.items()}
         with self._writing() as database:
-            rows = [(key, _label_of(database, key), label) for key, label in targets.items()]
+            rows = [(key, self._label_of(database, key), label) for key, label in targets.items()]
             changes = [
                 (key, before, after)
                 for key, before, after in rows
@@ -143,15 +170,17 @@ class Labels:
             renamed = {
                 _plain_key(old): _plain_key(new)
                 for old, new in moved.items()
-                if new in moved or _label_of(database, new) is None
+                if new in moved or self._label_of(database, new) is None
             }
             carried = {
                 new: label
                 for old, new in renamed.items()
-                if (label := _label_of(database, old)) is not None
+                if (label := self._label_of(database, old)) is not None
             }
             targets = dict.fromkeys(renamed) | carried
-            changes = [(key, _label_of(database, key), label) for key, label in targets.items()]
+            changes = [
+                (key, self._label_of(database, key), label) for key, label in targets.items()
+            ]
             _rename_in_history(database, renamed)
             if carried:
                 _record(database, changes, how="renamed", state="fixed", count=len(carried))
@@ -176,11 +205,28 @@ class Labels:
     def history(self, *, limit: int = 100) -> list[Action]:
         """The last actions, newest first, including those that were undone."""
         sql = f"SELECT {_COLUMNS} FROM actions ORDER BY number DESC LIMIT ?"
-        return [_action(row) for row in self._read(sql, max(0, limit))]
+        return [self._action(row) for row in self._read(sql, max(0, limit))]
 
     def _first(self, condition: str) -> Action | None:
         rows = self._read(f"SELECT {_COLUMNS} FROM actions {condition} LIMIT 1")
-        return _action(rows[0]) if rows else None
+        return self._action(rows[0]) if rows else None
+
+    def _action(self, row: tuple[Any, ...]) -> Action:
+        number, time, how, label, count, state = row
+        self._require_texts([time, how, label, state])
+        if not isinstance(count, int):
+            raise self._damaged("a count is not a number")
+        return Action(number, time, how, label, count, undone=state in ("undone", "dropped"))
+
+    def _label_of(self, database: sqlite3.Connection, key: str) -> str | None:
+        row = database.execute("SELECT label FROM labels WHERE key = ?", (key,)).fetchone()
+        label: str | None = None if row is None else row[0]
+        self._require_texts([label])
+        return label
+
+    def _require_texts(self, values: Iterable[Any]) -> None:
+        if not all(isinstance(value, str | None) for value in values):
+            raise self._damaged("it holds what is not text")
 
     def _step(self, state: str, next_state: str, *, order: str, columns: str) -> Action | None:
         with self._writing() as database:
@@ -190,53 +236,115 @@ class Labels:
                 return None
             sql = f"SELECT {columns} FROM changes WHERE action = ?"
             changes = database.execute(sql, (row[0],)).fetchall()
+            self._require_texts(cell for change in changes for cell in change)
             # A photograph that got the name of another one (`carry`) has the changes of both:
             # those that don't fit belong to the other one
             own_changes = [
                 (key, label)
                 for key, expected, label in changes
-                if _label_of(database, key) == expected
+                if self._label_of(database, key) == expected
             ]
+            action = self._action((*row[:-1], next_state))
             _apply(database, own_changes)
             database.execute("UPDATE actions SET state = ? WHERE number = ?", (next_state, row[0]))
             _count_up(database)
-        return _action((*row[:-1], next_state))
+        return action
 
     def _read(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
         """The rows of a query; an empty list if nothing was typed yet."""
         if not self.path.exists():
             return []
-        with self._open("rw") as database:
+        with self._open("rw", patience=self.read_patience) as database:
             database.execute("BEGIN")  # so that `_is_ours` and the query see the same file
-            return database.execute(sql, values).fetchall() if _is_ours(database, self.path) else []
+            return database.execute(sql, values).fetchall() if self._is_ours(database) else []
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
         """One transaction: on the disk when the block ends, or rolled back."""
-        with self._open("rwc") as database:
+        with self._open("rwc", patience=self.patience) as database:
             database.execute("BEGIN IMMEDIATE")
-            if not _is_ours(database, self.path):
+            if not self._is_ours(database):
                 for statement in _SCHEMA.split(";"):
                     database.execute(statement)
             yield database
             database.execute("COMMIT")
+        self.last_write = object()
 
     @contextmanager
-    def _open(self, mode: str) -> Iterator[sqlite3.Connection]:
+    def _open(self, mode: str, *, patience: float) -> Iterator[sqlite3.Connection]:
         address = f"file:{quote(os.fsencode(self.path))}?mode={mode}"
         try:
             with closing(
-                sqlite3.connect(address, uri=True, timeout=PATIENCE, isolation_level=None)
+                sqlite3.connect(address, uri=True, timeout=patience, isolation_level=None)
             ) as database:
                 database.execute("PRAGMA synchronous = EXTRA")
                 yield database
         except sqlite3.Error as error:
-            raise _explained(error, self.path) from None
+            words = "" if mode == "rw" else "nothing was changed: "
+            raise self._explained(error, words=words, patience=patience) from None
+
+    def _is_ours(self, database: sqlite3.Connection) -> bool:
+        """Whether the file is a database of labels.
+
+        An empty file is not; raises `UserError` for anything else.
+        """
+        application, format = (
+            database.execute(f"PRAGMA {name}").fetchone()[0]
+            for name in ("application_id", "user_version")
+        )
+        if application == _APPLICATION and format <= FORMAT:
+            if database.execute("SELECT typeof(number) FROM version").fetchall() != [("integer",)]:
+                raise self._damaged("it has no version")
+            return True
+        if application == _APPLICATION:
+            raise UserError(
+                f"{printable(self.path)} was written by a newer lodisc (format {format}); "
+                "update lodisc to read it"
+            )
+        if database.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+            raise UserError(
+                f"{printable(self.path)} is a database of another program; "
+                "move it away, it is not overwritten"
+            )
+        return False
+
+    def _damaged(self, reason: str) -> UserError:
+        return UserError(
+            f"{printable(self.path)} is damaged ({reason}); restore a copy of it, "
+            "or rescue the rows with `sqlite3 FILE .recover`"
+        )
+
+    def _explained(self, error: sqlite3.Error, *, words: str, patience: float) -> Exception:
+        """What SQLite's error means, and what to do."""
+        where, code = printable(self.path), getattr(error, "sqlite_errorcode", 0) & 0xFF
+        if code == sqlite3.SQLITE_NOTADB:
+            return UserError(
+                f"{where} is not a database of labels; move it away, it is not overwritten"
+            )
+        if code in _DAMAGED:
+            return self._damaged(str(error))
+        kind = Busy if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED) else OSError
+        advice = {
+            sqlite3.SQLITE_FULL: "the disk is full; free some space and try again",
+            sqlite3.SQLITE_READONLY: "the file or its folder is read-only",
+            sqlite3.SQLITE_CANTOPEN: (
+                "the file can't be opened or created; "
+                "check that its folder exists and that you may write to it"
+            ),
+            sqlite3.SQLITE_BUSY: (
+                f"another program has kept it busy for {patience:g} seconds; "
+                "end that program and try again"
+            ),
+        }.get(code, f"{error}; check whether the disk is full or failing")
+        return kind(f"{where}: {words}{advice}")
 
 
 def plain_label(label: str) -> str:
-    """A label as it is stored: stripped and composed. Raises `UserError` as `Labels.set` does."""
-    plain = unicodedata.normalize("NFC", label.strip())
+    """A label as it is stored: without what is invisible at its ends, and composed.
+
+    Raises `UserError` as `Labels.set` does.
+    """
+    plain = unicodedata.normalize("NFC", _stripped(label))
     if not plain:
         raise UserError("a label is empty; type a name, or remove the label")
     if len(plain) > LONGEST:
@@ -251,12 +359,17 @@ def plain_label(label: str) -> str:
     return plain
 
 
+def _stripped(label: str) -> str:
+    """A label without blanks and invisible marks, such as that of byte order, at its ends."""
+    seen = [
+        place
+        for place, letter in enumerate(label)
+        if not letter.isspace() and unicodedata.category(letter) != "Cf"
+    ]
+    return label[seen[0] : seen[-1] + 1] if seen else ""
+
+
 _COLUMNS = "number, time, how, label, count, state"
-
-
-def _action(row: tuple[Any, ...]) -> Action:
-    number, time, how, label, count, state = row
-    return Action(number, time, how, label, count, undone=state in ("undone", "dropped"))
 
 
 def _plain_key(key: str) -> str:
@@ -267,11 +380,6 @@ def _plain_key(key: str) -> str:
             f"{printable(key)} is not the key of a photograph: it is not UTF-8"
         ) from None
     return key
-
-
-def _label_of(database: sqlite3.Connection, key: str) -> str | None:
-    row = database.execute("SELECT label FROM labels WHERE key = ?", (key,)).fetchone()
-    return None if row is None else str(row[0])
 
 
 def _record(
@@ -319,54 +427,3 @@ def _apply(database: sqlite3.Connection, labels: Sequence[tuple[str, str | None]
 
 def _count_up(database: sqlite3.Connection) -> None:
     database.execute("UPDATE version SET number = number + 1")
-
-
-def _is_ours(database: sqlite3.Connection, path: Path) -> bool:
-    """Whether the file is a database of labels.
-
-    An empty file is not; raises `UserError` for anything else.
-    """
-    application, format = (
-        database.execute(f"PRAGMA {name}").fetchone()[0]
-        for name in ("application_id", "user_version")
-    )
-    if application == _APPLICATION and format <= FORMAT:
-        return True
-    if application == _APPLICATION:
-        raise UserError(
-            f"{printable(path)} was written by a newer lodisc (format {format}); "
-            "update lodisc to read it"
-        )
-    if database.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
-        raise UserError(
-            f"{printable(path)} is a database of another program; "
-            "move it away, it is not overwritten"
-        )
-    return False
-
-
-def _explained(error: sqlite3.Error, path: Path) -> Exception:
-    """What SQLite's error means, and what to do."""
-    where, code = printable(path), getattr(error, "sqlite_errorcode", 0) & 0xFF
-    if code == sqlite3.SQLITE_NOTADB:
-        return UserError(
-            f"{where} is not a database of labels; move it away, it is not overwritten"
-        )
-    if code == sqlite3.SQLITE_CORRUPT:
-        return UserError(
-            f"{where} is damaged; restore a copy of it, "
-            "or rescue the rows with `sqlite3 FILE .recover`"
-        )
-    advice = {
-        sqlite3.SQLITE_FULL: "the disk is full; free some space and try again",
-        sqlite3.SQLITE_READONLY: "the file or its folder is read-only",
-        sqlite3.SQLITE_CANTOPEN: (
-            "the file can't be opened or created; "
-            "check that its folder exists and that you may write to it"
-        ),
-        sqlite3.SQLITE_BUSY: (
-            f"another program has kept it busy for {PATIENCE:.0f} seconds; "
-            "end that program and try again"
-        ),
-    }.get(code, f"{error}; check whether the disk is full or failing")
-    return OSError(f"{where}: nothing was changed: {advice}")

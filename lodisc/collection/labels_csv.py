@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import csv
-import io
 import logging
 import os
-from collections.abc import Callable, Iterator
+import posixpath
+from collections.abc import Callable, Iterable, Iterator
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, TypedDict
 
 from lodisc.collection.labels import plain_label
-from lodisc.data.photo import printable, reason_of
+from lodisc.data.layout import odd_labels
+from lodisc.data.lists import spellings
+from lodisc.data.photo import printable
+from lodisc.data.tables import guarded, read_table
 from lodisc.errors import UserError
 from lodisc.files import replacing
 
@@ -23,8 +27,6 @@ logger = logging.getLogger("lodisc")
 
 COLUMNS = ("key", "path", "folder", "label", "name", "confidence", "group")
 FEW = 10  # unknown keys in the result
-_SEPARATORS = ",;\t"
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what makes a cell a formula in a spreadsheet
 
 
 class CsvImportResult(TypedDict):
@@ -37,6 +39,8 @@ class CsvImportResult(TypedDict):
     """Rows that name no photograph of the collection or, by a path, several."""
     unknown_keys: list[str]
     """The first few of those."""
+    notes: list[str]
+    """What to look at: labels and keys that may be slips."""
 
 
 def export_csv(
@@ -46,7 +50,8 @@ def export_csv(
 
     The columns are key, path, folder, label, predicted name and confidence, group. RFC 4180 in
     UTF-8 with a byte order mark, which Excel needs. A text that a spreadsheet would take for a
-    formula begins with ', which `import_csv` removes. The file at `path` is replaced atomically.
+    formula begins with ', which `import_csv` removes. Commas stand between cells, in a .tsv file
+    tabs. The file at `path` is replaced atomically.
     `learn` takes the place of `predict_labels`, for a caller with a cache. Raises `UserError` if
     the folder does not exist.
     """
@@ -57,9 +62,10 @@ def export_csv(
         replacing(destination) as draft,
         draft.open("w", encoding="utf-8-sig", newline="") as stream,
     ):
-        writer = csv.writer(stream)
+        separator = "\t" if destination.suffix.lower() == ".tsv" else ","
+        writer = csv.writer(stream, delimiter=separator)
         writer.writerow(COLUMNS)
-        writer.writerows([_guarded(cell) for cell in row] for row in _rows(collection, learn))
+        writer.writerows([guarded(cell) for cell in row] for row in _rows(collection, learn))
     return len(collection.photos())
 
 
@@ -67,25 +73,22 @@ def import_csv(collection: Collection, path: str | Path, *, clear: bool = False)
     """Take labels over from the columns `key` (or `path`) and `label`, as one action.
 
     A relative path is relative to the folder of the file. An empty label leaves a photograph as it
-    is, so that a table from yesterday removes nothing; with `clear` it removes the label. UTF-8,
-    with commas, semicolons or tabs between the cells; other columns are ignored. Raises
-    `UserError`, and changes nothing, for other columns, a label that is not valid, or two labels
-    for one photograph.
+    is, so that a table from yesterday removes nothing; with `clear` it removes the label. UTF-8 or
+    UTF-16, with commas, semicolons or tabs between the cells; `file`, `image`, `species` and other
+    usual names of these columns will do, and other columns are ignored. Raises `UserError`, and
+    changes nothing, without these columns, for a label that is not valid, or for two labels of one
+    photograph.
     """
-    photos = collection.photos()
+    photos = _PhotosByName(collection.photos(), Path(path).parent)
     labels: dict[str, str | None] = {}
     unknown: list[str] = []
     rows = 0
-    by_path: dict[str, str | None] = {}
-    for line, row in _read(Path(path)):
+    for line, row in read_table(Path(path), needed=[{"key", "path"}, {"label"}]):
         rows += 1
-        key, label = row.get("key", ""), row["label"].strip() or None
-        if not key and row.get("path"):
-            by_path = by_path or _keys_by_path(photos)
-            file = os.path.abspath(Path(path).parent / row["path"])  # noqa: PTH100 - keeps links
-            key = by_path.get(file) or row["path"]
-        if key not in photos.position:
-            unknown.append(key)
+        label = row["label"].strip() or None
+        key = photos.key_of(row.get("key", ""), row.get("path", ""))
+        if key is None:
+            unknown.append(row.get("key") or row.get("path", ""))
             continue
         if label is None and not clear:
             continue
@@ -99,8 +102,13 @@ def import_csv(collection: Collection, path: str | Path, *, clear: bool = False)
                 "leave one of them"
             )
     changed = collection.labels.set_each(labels, how="imported from a table")
+    notes = odd_labels({*labels.values(), *collection.labels.current().values()})
     return CsvImportResult(
-        rows=rows, changed=changed, unknown=len(unknown), unknown_keys=unknown[:FEW]
+        rows=rows,
+        changed=changed,
+        unknown=len(unknown),
+        unknown_keys=unknown[:FEW],
+        notes=[*photos.notes(unknown), *notes],
     )
 
 
@@ -136,7 +144,11 @@ def _rows(
     photos, current = collection.photos(), collection.labels.current()
     labels = [current.get(key) for key in photos.keys]
     predictions = (learn or predict_labels)(photos.smoothed, labels)
-    grouping = load_groups(collection)
+    try:
+        grouping = load_groups(collection)
+    except UserError as error:
+        logger.info(f"note: {error}; until then the column group is empty.")
+        grouping = None
     groups = (
         assign(photos.grouped(grouping), grouping)[0].tolist()
         if grouping is not None
@@ -159,56 +171,48 @@ def _rows(
         yield tuple("" if cell is None else str(cell) for cell in row)
 
 
-def _read(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
-    """Line number and cells by column of every row; raises `UserError` for any other file."""
-    try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except OSError as error:
-        raise UserError(f"{printable(path)}: {reason_of(error)}") from None
-    except UnicodeDecodeError:
-        raise UserError(f"{printable(path)} is not UTF-8; save it as “CSV UTF-8”") from None
-    for separator in _SEPARATORS:
-        reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
-        try:
-            columns = [name.strip().lower() for name in next(reader, [])]
-            if "label" in columns and {"key", "path"} & set(columns):
-                yield from _cells(reader, columns, path)
-                return
-        except csv.Error as error:
-            raise UserError(
-                f"{printable(path)}, line {reader.line_num}: {error}; is it a table?"
-            ) from None
-    raise UserError(
-        f"{printable(path)}: the first line must name its columns: key or path, and label"
-    )
+class _PhotosByName:
+    """The photographs of a collection, as tables name them; paths are relative to `folder`."""
 
+    def __init__(self, photos: Photos, folder: Path) -> None:
+        self.photos, self.folder = photos, folder
 
-def _cells(reader: Any, columns: list[str], path: Path) -> Iterator[tuple[int, dict[str, str]]]:
-    repeated = next((name for name in ("key", "path", "label") if columns.count(name) > 1), None)
-    if repeated:
-        raise UserError(f"{printable(path)}: the column {repeated} is there twice; leave one")
-    for row in reader:
-        if any(row[len(columns) :]):
-            raise UserError(
-                f"{printable(path)}, line {reader.line_num}: more cells than columns; "
-                "is a text with a comma in quotes?"
-            )
-        if any(row):
-            cells = [_unguarded(cell) for cell in row] + [""] * (len(columns) - len(row))
-            yield reader.line_num, dict(zip(columns, cells, strict=False))
+    def key_of(self, key: str, path: str) -> str | None:
+        """The key of a row's photograph: by its key, else by its path; None if it has none."""
+        return self._of_key(key) or self._at_path(path) or self._of_key(path)
 
+    def notes(self, unknown: Iterable[str]) -> list[str]:
+        """A note on unknown keys that differ from known ones in case alone, if there are any."""
+        pairs = [(name, key) for name in unknown if (key := self._by_folded.get(name.casefold()))]
+        if not pairs:
+            return []
+        name, key = pairs[0]
+        more = f", and so for {len(pairs) - 1:,} more" if len(pairs) > 1 else ""
+        return [f"{printable(name)} is unknown, but {printable(key)} differs in case alone{more}"]
 
-def _keys_by_path(photos: Photos) -> dict[str, str | None]:
-    """The key of the photograph in a file; None for a tar, which holds several."""
-    keys: dict[str, str | None] = {}
-    for key, path in zip(photos.keys, photos.table["path"].to_pylist(), strict=True):
-        keys[path] = None if path in keys else key
-    return keys
+    def _of_key(self, name: str) -> str | None:
+        if name in self.photos.position:
+            return name
+        places = map(posixpath.normpath, spellings(name))
+        return next((place for place in places if place in self.photos.position), None)
 
+    def _at_path(self, name: str) -> str | None:
+        """The key of the photograph in a file, as any system would write its path."""
+        for spelling in spellings(name):
+            file = os.path.abspath(self.folder / spelling)  # noqa: PTH100 - keeps links
+            if key := self._by_path.get(file):
+                return key
+        return None
 
-def _guarded(cell: str) -> str:
-    return f"'{cell}" if cell.lstrip("'").startswith(_FORMULA) else cell
+    @cached_property
+    def _by_folded(self) -> dict[str, str]:
+        return {key.casefold(): key for key in self.photos.keys}
 
-
-def _unguarded(cell: str) -> str:
-    return cell[1:] if cell.startswith("'") and cell.lstrip("'").startswith(_FORMULA) else cell
+    @cached_property
+    def _by_path(self) -> dict[str, str | None]:
+        """The key of the photograph in a file; None for a tar, which holds several."""
+        keys: dict[str, str | None] = {}
+        paths = self.photos.table["path"].to_pylist()
+        for key, path in zip(self.photos.keys, paths, strict=True):
+            keys[path] = None if path in keys else key
+        return keys

@@ -1,6 +1,7 @@
 """A collection's labels as a tree of links, to browse and to sort in a file manager.
 
-OUT/wren/0001.jpg   a link to a photograph with the label wren, or its file if it lies in a tar
+OUT/wren/0001.jpg   a link to a photograph with the label wren; a copy of it if it lies in a tar,
+                    or if the file system has no links
 OUT/_labels.json    the label of each folder and the key of each link, when they were written
 """
 
@@ -17,9 +18,10 @@ from typing import TYPE_CHECKING, NotRequired, TypedDict, cast
 
 from lodisc.collection.labels import plain_label
 from lodisc.data.decode import Unreadable
-from lodisc.data.photo import is_photo, printable, reason_of
+from lodisc.data.endings import is_photo
+from lodisc.data.photo import printable, read_file, reason_of
 from lodisc.errors import UserError
-from lodisc.files import read_json, replacing, write_json
+from lodisc.files import LACKING, read_json, replacing, write_json
 
 if TYPE_CHECKING:
     from lodisc.collection.collection import Collection, Photos
@@ -30,7 +32,9 @@ FEW = 10  # unknown files in the result
 _LONGEST = 180  # bytes of a name; leaves room for what distinguishes it from others
 _LONGEST_SUFFIX = 20
 _UNSAFE = re.compile(r'[/\\:*?"<>|]')
-_TAKEN = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)  # by Windows
+_TAKEN = re.compile(  # by Windows
+    r"(con|conin\$|conout\$|clock\$|prn|aux|nul|(com|lpt)[\d¹²³]) *(\..*)?", re.IGNORECASE
+)
 
 
 class TreeIndex(TypedDict):
@@ -51,7 +55,9 @@ class TreeExportResult(TypedDict):
     added: int
     removed: int
     unreadable: list[str]
-    """Keys of photographs in tars that can't be read."""
+    """Keys of photographs that can't be copied, as they can't be read."""
+    left: list[str]
+    """Places of files that stay in their old folder, as there may be no other copy."""
 
 
 class TreeImportResult(TypedDict):
@@ -72,7 +78,8 @@ def export_tree(
     """Link every labelled photograph into the folder of its label.
 
     With `named`, also link photographs whose predicted label has at least this confidence (0..1).
-    A second export brings the tree up to date and leaves alone what it did not write. Raises
+    A second export brings the tree up to date and leaves alone what it did not write. A file that
+    may be the only copy of a photograph moves to its new folder, or stays. Raises
     `UserError`, and changes nothing, for a folder that holds something else, and for a tree in
     which photographs were moved by hand and not imported since.
     """
@@ -91,14 +98,26 @@ def export_tree(
     for place in new:
         if place not in stale and os.path.lexists(folder / place):
             raise UserError(f"{printable(folder / place)} is in the way; move it out of the tree")
-    _remove(folder, stale)
-    _write_index(folder, TreeIndex(format=FORMAT, folders=folders, links=links))
+    only_copies = {
+        place: key
+        for place in stale
+        if (key := present[place]) and _is_only_copy(folder / place, photos, key)
+    }
+    _remove(folder, set(stale) - set(only_copies))
+    new_places = {key: place for place, key in links.items()}
+    left = _move(folder, {place: new_places.get(key) for place, key in only_copies.items()})
+    for place in left:  # the next export tries again
+        folders.setdefault(place.split("/")[0], _label_of(place, index, folder))
+    written = links | {place: only_copies[place] for place in left}
+    _write_index(folder, TreeIndex(format=FORMAT, folders=folders, links=written))
+    new = [place for place in new if place not in left]
     unreadable = [links[place] for place in new if not _put(folder / place, photos, links[place])]
     return TreeExportResult(
         photographs=len(links),
         added=len(new) - len(unreadable),
-        removed=len(stale),
+        removed=len(stale) - len(left),
         unreadable=unreadable,
+        left=left,
     )
 
 
@@ -296,7 +315,11 @@ def _stale_places(
         for place, key in present.items()
         if (links.get(place) != key if key else place in index["links"])
     }
-    return [place for place, key in others.items() if _is_ours(folder / place, photos, key)]
+    return [
+        place
+        for place, key in others.items()
+        if _is_ours(folder / place, photos, key, written=index["links"].get(place))
+    ]
 
 
 def _remove(folder: Path, places: Iterable[str]) -> None:
@@ -304,38 +327,81 @@ def _remove(folder: Path, places: Iterable[str]) -> None:
     paths = [folder / place for place in places]
     for path in paths:
         path.unlink()
-    for parent in {path.parent for path in paths}:
-        if not any(parent.iterdir()):
-            parent.rmdir()
+    _remove_empty({path.parent for path in paths})
 
 
-def _is_ours(path: Path, photos: Photos, key: str | None) -> bool:
-    """Whether it may be removed: a link, or a file that can be read from its tar again."""
+def _remove_empty(folders: Iterable[Path]) -> None:
+    for folder in folders:
+        if not any(folder.iterdir()):
+            folder.rmdir()
+
+
+def _move(folder: Path, moves: Mapping[str, str | None]) -> list[str]:
+    """Move files of the tree; returns those that have no new place, or whose new one is taken."""
+    left = dict(moves)
+    while free := {
+        old: new for old, new in left.items() if new and not os.path.lexists(folder / new)
+    }:
+        for old, new in free.items():
+            (folder / new).parent.mkdir(exist_ok=True)
+            (folder / old).rename(folder / new)
+            del left[old]
+        _remove_empty({(folder / old).parent for old in free})
+    return list(left)
+
+
+def _is_only_copy(path: Path, photos: Photos, key: str) -> bool:
+    """Whether this is a file whose photograph the collection can't read elsewhere."""
+    if path.is_symlink():
+        return False
+    photo = photos.photo(photos.position[key])
+    try:
+        return photo.path.samefile(path) or photo.read() != read_file(path)
+    except (OSError, Unreadable):
+        return True
+
+
+def _is_ours(path: Path, photos: Photos, key: str | None, *, written: str | None) -> bool:
+    """Whether exports put it here: a link, what was `written` here, or a file from a tar."""
     return path.is_symlink() or (
-        key is not None and photos.photo(photos.position[key]).size is not None
+        key is not None and (key == written or photos.photo(photos.position[key]).size is not None)
     )
 
 
 def _put(path: Path, photos: Photos, key: str) -> bool:
-    """Put a photograph at a place in the tree; False if it can't be read."""
+    """Put a photograph at a place in the tree, unless it is there; False if it can't be read.
+
+    A file system without links, as that of a memory card, gets a copy.
+    """
+    if os.path.lexists(path):  # `_move` has moved it here
+        return True
     photo = photos.photo(photos.position[key])
     path.parent.mkdir(exist_ok=True)
     try:
         with replacing(path, alone=True, durable=False) as draft:
-            if photo.size is None:
-                draft.symlink_to(photo.path)
-            else:
+            if photo.size is not None or not _link(draft, photo.path):
                 draft.write_bytes(photo.read())
     except Unreadable:
         return False
     return True
 
 
+def _link(path: Path, target: Path) -> bool:
+    """Whether there is now a link; False on a file system that has none."""
+    try:
+        path.symlink_to(target)
+    except OSError as error:
+        if error.errno in LACKING:
+            return False
+        raise
+    return True
+
+
 def _digest(path: Path) -> str:
     """The digest as in the collection; "" for a file that can't be read."""
     try:
-        return blake2b(path.read_bytes(), digest_size=16).hexdigest()
-    except OSError:
+        return blake2b(read_file(path), digest_size=16).hexdigest()
+    except Unreadable:
         return ""
 
 

@@ -7,14 +7,13 @@ Axes: N photographs, D features, Q queries, K answers of a query.
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, TypedDict, cast
+from typing import TYPE_CHECKING, TypedDict, cast, get_type_hints
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lodisc.files import write_json
+from lodisc.files import read_json, write_json
 from lodisc.vectors.nearest import nearest, rank
 
 if TYPE_CHECKING:
@@ -86,7 +85,7 @@ def measured_recall(collection: Collection, photos: Photos) -> Recall | None:
     if len(photos) <= EXACT_UP_TO:
         return None
     try:
-        recall = Recall(**json.loads(collection.files.recall.read_bytes()))
+        recall = Recall(**read_json(collection.files.recall, kinds=get_type_hints(RecallEntry)))
     except (OSError, ValueError, TypeError):
         return None
     current = (photos.fingerprint, len(photos))

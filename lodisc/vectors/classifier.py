@@ -64,6 +64,9 @@ class Predictions:
     """Why there is no accuracy, or which classes it does not cover, in plain words."""
     proposals: list[int]
     """Rows to label next, best first."""
+    fold_N: NDArray[np.int64]
+    """The fold in which each photograph was held out; `FOLDS` if it never was, -1 if the classifier
+    did not learn from it."""
 
 
 def predict_labels(
@@ -85,8 +88,13 @@ def predict_labels(
         proposals = propose(vectors_ND, targets_N >= 0, seed=seed)
         confidence_N = np.zeros(len(labels), np.float32)
         reason = _too_few_classes(classes)
-        return Predictions(classes, [None] * len(labels), confidence_N, None, reason, proposals)
-    best_N, confidence_N, margin_N, accuracy = _predict(vectors_ND, targets_N, classes, seed=seed)
+        fold_N = np.full(len(labels), -1)
+        return Predictions(
+            classes, [None] * len(labels), confidence_N, None, reason, proposals, fold_N
+        )
+    best_N, confidence_N, margin_N, accuracy, fold_N = _predict(
+        vectors_ND, targets_N, classes, seed=seed
+    )
     return Predictions(
         classes,
         [classes[index] for index in best_N],
@@ -94,13 +102,20 @@ def predict_labels(
         accuracy,
         _unmeasured_classes(classes, targets_N),
         propose(vectors_ND, targets_N >= 0, doubt_N=1 - margin_N, seed=seed),
+        fold_N,
     )
 
 
 def _predict(
     vectors_ND: NDArray[Any], targets_N: NDArray[np.int64], classes: Sequence[str], *, seed: int
-) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.float32], Accuracy | None]:
-    """Class, confidence and margin [N] of every photograph, and the accuracy."""
+) -> tuple[
+    NDArray[np.int64],
+    NDArray[np.float32],
+    NDArray[np.float32],
+    Accuracy | None,
+    NDArray[np.int64],
+]:
+    """Class, confidence and margin [N] of every photograph, the accuracy, and the folds [N]."""
     rows_L = _training_rows(targets_N, seed=seed)
     vectors_LD = unit(torch.from_numpy(vectors_ND[rows_L]))
     targets_L = torch.from_numpy(targets_N[rows_L])
@@ -120,7 +135,9 @@ def _predict(
     )
     best_N[rows_L], confidence_N[rows_L], margin_N[rows_L] = _summary(scale * scores_LC)
     hits = int((best_N == targets_N)[rows_L][measured_L.numpy()].sum())
-    return best_N, confidence_N, margin_N, _accuracy(hits, count)
+    fold_N = np.full(len(targets_N), -1)
+    fold_N[rows_L] = torch.where(measured_L, folds_L, FOLDS).numpy()
+    return best_N, confidence_N, margin_N, _accuracy(hits, count), fold_N
 
 
 def _require_sound(vectors_ND: NDArray[Any], labels: Sequence[str | None]) -> None:
@@ -265,7 +282,8 @@ def _accuracy(hits: int, measured: int) -> Accuracy | None:
         / (1 + z * z / measured)
         * math.sqrt(share * (1 - share) / measured + (z / (2 * measured)) ** 2)
     )
-    return Accuracy(100 * share, 100 * (middle - half), 100 * (middle + half), measured)
+    low, high = max(0.0, middle - half), min(1.0, middle + half)
+    return Accuracy(100 * share, 100 * low, 100 * high, measured)
 
 
 def _too_few_classes(classes: Sequence[str]) -> str:

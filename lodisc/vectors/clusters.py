@@ -7,11 +7,12 @@ Axes: N photographs, D features, P components, G groups, M held-out photographs,
 
 from __future__ import annotations
 
+import itertools
 import math
 import warnings
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -38,11 +39,11 @@ _BLOCK_SIMILARITIES = 1 << 22
 class Grouping:
     """Groups by their centroids: a photograph belongs to the group with the nearest centroid.
 
-    Groups are numbered from 1, largest first.
+    New groups are numbered from 1, largest first.
     """
 
     centroids: NDArray[np.float32]
-    """[G, D], of length 1; group 1 is the first row."""
+    """[G, D], of length 1, in the order of their numbers."""
     seed: int
     fingerprint: str
     """That of the encoder whose vectors were grouped."""
@@ -54,8 +55,15 @@ class Grouping:
     The standard error is that of the difference to the best. Empty when the number was given.
     """
 
+    numbers: NDArray[np.int64] | None = None
+    """The number of each group [G], ascending; by default 1..G."""
+
     def __len__(self) -> int:
         return len(self.centroids)
+
+    @property
+    def numbers_G(self) -> NDArray[np.int64]:
+        return np.arange(1, len(self) + 1) if self.numbers is None else self.numbers
 
 
 class Group(NamedTuple):
@@ -153,20 +161,46 @@ def held_out_likelihoods(
 def assign(
     vectors_ND: NDArray[np.float32], grouping: Grouping
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """The group (1..G) [N] of every photograph, and its doubt [N] in 0..1.
+    """The number of the group [N] of every photograph, and its doubt [N] in 0..1.
 
     doubt = distance to its centroid / distance to the second nearest centroid. A doubt of 1 is on
     the border of two groups. With a single group, the doubt is 0.
     """
     first_N, near_N, second_N = _nearest_two(vectors_ND, grouping.centroids)
+    group_N = grouping.numbers_G[first_N]
     if len(grouping) == 1:
-        return first_N + 1, np.zeros(len(vectors_ND), np.float32)
+        return group_N, np.zeros(len(vectors_ND), np.float32)
     distance_N, further_N = (
         np.sqrt(np.maximum(2 - 2 * similarity_N, 0)) for similarity_N in (near_N, second_N)
     )
-    return first_N + 1, np.divide(
+    return group_N, np.divide(
         distance_N, further_N, out=np.ones_like(distance_N), where=further_N > 0
     )
+
+
+def with_numbers_of(
+    before: Grouping, grouping: Grouping, *, before_N: NDArray[np.int64], group_N: NDArray[np.int64]
+) -> Grouping:
+    """The grouping with the numbers of an earlier one, where most of a group's members stay.
+
+    `before_N` and `group_N` are the groups of the same photographs in both. All others get the
+    lowest numbers that are free, largest first.
+    """
+    numbers: dict[int, int] = {}
+    sizes = dict(zip(*np.unique(before_N, return_counts=True), strict=True))
+    pairs, shared_P = np.unique(np.stack([before_N, group_N], 1), axis=0, return_counts=True)
+    order_P = np.argsort(-shared_P, kind="stable")
+    for (old, new), shared in zip(pairs[order_P].tolist(), shared_P[order_P], strict=True):
+        if new not in numbers and 2 * shared > sizes[old]:
+            numbers[new] = old
+    kept = set(numbers.values())
+    free = (number for number in itertools.count(1) if number not in kept)
+    for new in grouping.numbers_G.tolist():
+        if new not in numbers:
+            numbers[new] = next(free)
+    numbers_G = np.array([numbers[new] for new in grouping.numbers_G.tolist()])
+    order_G = np.argsort(numbers_G)
+    return replace(grouping, centroids=grouping.centroids[order_G], numbers=numbers_G[order_G])
 
 
 def typicality(
@@ -174,7 +208,9 @@ def typicality(
 ) -> NDArray[np.float32]:
     """How near each row lies to the middle of its group: the cosine [N] with its centroid."""
     cosine_N: NDArray[np.float32] = np.einsum(
-        "nd,nd->n", vectors_ND, grouping.centroids[group_N - 1]
+        "nd,nd->n",
+        vectors_ND,
+        grouping.centroids[np.searchsorted(grouping.numbers_G, group_N)],
     )
     return cosine_N
 
@@ -186,7 +222,7 @@ def list_groups(
     group_N, doubt_N = assign(vectors_ND, grouping)
     typicality_N = typicality(vectors_ND, grouping, group_N)
     groups = []
-    for group in range(1, len(grouping) + 1):
+    for group in grouping.numbers_G.tolist():
         rows = np.flatnonzero(group_N == group)
         if len(rows):
             representative = int(rows[np.argmax(typicality_N[rows])])

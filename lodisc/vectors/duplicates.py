@@ -50,6 +50,35 @@ def duplicates(
     )
 
 
+def has_twin_elsewhere(
+    vectors_ND: NDArray[np.float32],
+    part_N: NDArray[np.int64],
+    class_N: NDArray[np.int64],
+    *,
+    threshold: float = ALIKE,
+) -> NDArray[np.bool_]:
+    """Whether each row [N] has a near-duplicate of its class in another part.
+
+    Vectors have length 1.
+    """
+    has_twin_N = np.zeros(len(vectors_ND), np.bool_)
+    for first in range(0, len(vectors_ND), _BLOCK_ROWS):
+        block = slice(first, first + _BLOCK_ROWS)
+        is_twin_BN = vectors_ND[block] @ vectors_ND.T >= threshold
+        is_twin_BN &= class_N[block, None] == class_N
+        has_twin_N[block] = (is_twin_BN & (part_N[block, None] != part_N)).any(1)
+    return has_twin_N
+
+
+def least_alike(vectors_ND: NDArray[np.float32], rows: Sequence[int]) -> float:
+    """The lowest cosine between any two of these rows: low where a chain joins unlike ends."""
+    chosen_RD = vectors_ND[list(rows)]
+    lowest = 1.0
+    for first in range(0, len(chosen_RD), _BLOCK_ROWS):
+        lowest = min(lowest, float((chosen_RD[first : first + _BLOCK_ROWS] @ chosen_RD.T).min()))
+    return lowest
+
+
 def _fewest_pairs(pairs_P2: NDArray[np.int64]) -> NDArray[np.int64]:
     """The fewest pairs [R, 2] that join the same rows: (first row of its set, row) for each row."""
     from scipy.sparse import coo_array
