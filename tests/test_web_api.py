@@ -1,6 +1,7 @@
 """Listings, photographs and their pictures, the map, and what to check: against the library."""
 
 import io
+import os
 import time
 from pathlib import Path
 
@@ -156,6 +157,28 @@ def test_thumbnails_are_small_upright_and_kept(client: TestClient, folder: Path,
         headers={"If-None-Match": f'"{digest}-160"'},
     )
     assert again.status_code == 304 and again.content == b""
+    whole = kept.read_bytes()
+    webp = client.get(f"/api/photos/{photos['large.jpg'].id}/thumbnail").content
+    assert kept.read_bytes() == whole and whole.startswith(webp)
+    half = len(webp) // 2
+    for harm in (
+        b"",
+        bytes(len(whole)),
+        whole[:-1],
+        whole[:9],
+        whole + b"x",
+        webp,
+        webp[:half] + bytes(len(whole) - half),  # torn: the end never reached the disk
+        webp[:half] + bytes(len(webp) - half) + whole[len(webp) :],
+        webp + bytes(len(whole) - len(webp)),
+    ):
+        assert harm != whole
+        kept.write_bytes(harm)
+        answer = client.get(f"/api/photos/{photos['large.jpg'].id}/thumbnail")
+        assert answer.content == webp and kept.read_bytes() == whole
+    kept.unlink()
+    os.mkfifo(kept)
+    assert client.get(f"/api/photos/{photos['large.jpg'].id}/thumbnail").content == webp
     assert not list((folder / "C" / "cache").rglob(".*"))
 
 
@@ -192,6 +215,8 @@ def test_photographs_that_are_gone_changed_or_broken(
         if data is None:
             break
     index_again(folder, run)
+    assert client.get(f"/api/photos/{id}").status_code == 200, "it may come back"
+    index_again(folder, run, remove=True)
     assert client.get(f"/api/photos/{id}").status_code == 404
 
 

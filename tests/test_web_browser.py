@@ -4,6 +4,7 @@ import csv
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 import web
 from web import Server, notice, open_labelling, settled, type_name, until
 
@@ -194,34 +195,30 @@ def test_label_with_keys_undo_and_reload(server: Server, open_page: Callable[...
         found: str = page.locator(".about .key").inner_text()
         return found
 
-    for kind in (
-        "wren",
-        "uria",
-        "finch",
-    ):  # `u` alone undoes, as the first letter of a name it does not
+    for kind in ("wren", "Uria", "finch"):  # letters are never anything but letters
         given[key()] = kind
         page.keyboard.type(kind)
         page.keyboard.press("Enter")
-    assert page.locator(".choices .text").all_inner_texts() == ["wren", "uria", "finch"]
+    assert page.locator(".choices .text").all_inner_texts() == ["wren", "Uria", "finch"]
     for digit in "132":
-        given[key()] = {"1": "wren", "2": "uria", "3": "finch"}[digit]
+        given[key()] = {"1": "wren", "2": "Uria", "3": "finch"}[digit]
         page.keyboard.press(digit)
     until(lambda: sorted(server.labels.values()) == sorted(given.values()))
     settled(page)
     page.keyboard.press("Backspace")
     until(lambda: len(server.labels) == 5)
-    page.keyboard.press("u")
+    page.keyboard.press("Control+Z")
     until(lambda: len(server.labels) == 4)
-    page.keyboard.press("U")
+    page.keyboard.press("Control+Shift+Z")
     until(lambda: len(server.labels) == 5)
     page.locator(".past .undone").first.wait_for()
     page.reload()
     page.locator(".choices .text").nth(2).wait_for()
-    assert page.locator(".choices .text").all_inner_texts() == ["wren", "uria", "finch"], (
+    assert page.locator(".choices .text").all_inner_texts() == ["wren", "Uria", "finch"], (
         "digits stay with their names"
     )
     assert page.locator(".past li").count() == 6
-    assert set(server.labels.values()) == {"wren", "uria", "finch"}
+    assert set(server.labels.values()) == {"wren", "Uria", "finch"}
 
 
 def test_an_undo_button_goes_when_something_else_is_labelled(
@@ -250,7 +247,7 @@ def test_what_was_undone_is_next_without_a_label(
     page.locator(".strip .label").first.wait_for(state="detached")
     page.keyboard.press("ArrowRight")
     assert page.locator(".about .key").inner_text() == key and server.labels == {}
-    page.keyboard.press("U")
+    page.keyboard.press("Control+Shift+Z")
     page.locator(".strip .current .label", has_text="wren").wait_for()
 
 
@@ -300,3 +297,51 @@ def test_the_slider_takes_the_arrow_keys(server: Server, open_page: Callable[...
     page.locator("#confidence:enabled").focus()
     page.keyboard.press("ArrowLeft")
     assert page.locator("#confidence").input_value() == "85"
+
+
+@pytest.mark.parametrize(
+    "modifiers", [{"modifierAltGraph": True}, {"altKey": True}, {"ctrlKey": True, "altKey": True}]
+)
+def test_letters_that_need_a_modifier_are_typed(
+    open_page: Callable[..., Any], modifiers: dict[str, bool]
+) -> None:
+    """AltGr as the event has it on Linux, Option on a Mac, and AltGr on Windows."""
+    page = open_page("/label")
+    assert press(page, key="ł", **modifiers) == "goes on"
+    assert page.evaluate("document.activeElement.tagName") == "INPUT"
+
+
+@pytest.mark.parametrize("path", ["/label", "/map"])
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {"key": "k", "ctrlKey": True},
+        {"key": "k", "metaKey": True},
+        {"key": "ArrowLeft", "altKey": True},
+        {"key": "ArrowLeft", "metaKey": True},
+        {"key": "?", "altKey": True},
+    ],
+)
+def test_shortcuts_of_the_browser_stay_its_own(
+    open_page: Callable[..., Any], path: str, keys: dict[str, Any]
+) -> None:
+    page = open_page(path)
+    until(lambda: press(page, key="ArrowLeft") == "handled")  # the page is ready
+    assert press(page, **keys) == "goes on"
+    assert page.evaluate("document.activeElement.tagName") != "INPUT"
+    assert press(page, key="?") == "handled"
+
+
+def press(page: Any, **init: Any) -> str:
+    """Send a key, with modifiers that keyboards of other systems have, to what has the focus."""
+    return str(
+        page.evaluate(
+            """(init) => {
+              const settings = { bubbles: true, cancelable: true, ...init };
+              const target = document.querySelector("canvas") ?? document.activeElement;
+              const goesOn = target.dispatchEvent(new KeyboardEvent("keydown", settings));
+              return goesOn ? "goes on" : "handled";
+            }""",
+            init,
+        )
+    )

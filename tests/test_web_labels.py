@@ -3,6 +3,8 @@
 import csv
 import io
 import json
+import resource
+import sqlite3
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -23,6 +25,7 @@ from web import (
 )
 
 from lodisc.collection.collection import Collection
+from lodisc.collection.labels import Labels
 from lodisc.collection.labels_csv import export_csv
 
 
@@ -229,9 +232,30 @@ def test_labels_go_out_and_come_back(client: TestClient) -> None:
         files={"file": ("x.csv", b"key,label\nno/such.jpg,x\nfinch/7.jpg,y\n")},
     ).json()
     assert done["changed"] == 1 and done["unknown"] == 1 and done["unknown_keys"] == ["no/such.jpg"]
+    done = client.post(
+        "/api/labels/import",
+        files={"file": ("x.csv", "key,species\nfinch/7.jpg,n/a\n".encode("utf-16"))},
+    ).json()
+    assert done["notes"] == ["n/a is taken for a label; leave the cell empty for none"]
     for bad in (b"", b"\xff\xfe\x00", b"a,b\n1,2\n", b"key,label\nfinch/7.jpg,\x01\n"):
         answer = client.post("/api/labels/import", files={"file": ("x.csv", bad)})
         assert answer.status_code == 422 and "/tmp" not in answer.text, answer.text
+
+
+def test_a_label_that_finds_no_room_on_the_disk_is_refused_in_one_line(
+    client: TestClient, folder: Path
+) -> None:
+    label(client, FINCHES, "finch")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (512, limits[1]))
+    try:
+        answer = client.post("/api/labels", json={"ids": [FIRST], "label": "wren"})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert answer.status_code == 503
+    assert "nothing was changed" in answer.json()["detail"]
+    assert by_key(client)[FINCHES[0]].label == "finch"
+    assert label(client, FINCHES[:1], "wren")["changed"] == 1
 
 
 def test_labels_that_are_damaged_are_said_in_one_line(client: TestClient, folder: Path) -> None:
@@ -282,6 +306,9 @@ def test_what_is_sent_twice_is_done_once(client: TestClient) -> None:
     assert client.get("/api/labels").json()["labels"] == [], (
         "what came late does not undo the undoing"
     )
+    assert send("/api/labels", {**labelling, "label": "wren"}, "one")[0] == 422, (
+        "another request with the same key is a mistake"
+    )
     assert send("/api/labels", {**labelling, "label": ""}, "two")[0] == 422
     assert send("/api/labels", labelling, "two")[1]["changed"] == 1, (
         "what was refused may be tried again"
@@ -291,3 +318,143 @@ def test_what_is_sent_twice_is_done_once(client: TestClient) -> None:
     client.post("/api/labels/undo")
     assert send("/api/names/accept", {"confidence": 0.0}, "three") == named
     assert client.get("/api/collection").json()["labelled"] == 2
+
+
+def test_undo_redo_and_import_sent_twice_are_done_once(client: TestClient) -> None:
+    def send(path: str, key: str, **content: Any) -> Any:
+        return client.post(f"/api/labels{path}", headers={"Idempotency-Key": key}, **content)
+
+    for number, name in enumerate(("one", "two", "three")):
+        label(client, FINCHES[number : number + 1], name)
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(lambda _: send("/undo", "a").json(), range(4)))
+    assert [answer["undone"] for answer in answers] == [answers[0]["undone"]] * 4
+    assert "three" in answers[0]["undone"]
+    assert [entry["label"] for entry in answers[0]["labels"]] == ["one", "two"]
+    assert "two" in send("/undo", "b").json()["undone"], "another key undoes another action"
+    assert send("/redo", "b").status_code == 422, "the key of an undo is none of a redo"
+    for _ in range(2):
+        assert "two" in send("/redo", "c").json()["undone"]
+    assert client.get("/api/labels").json()["redo"], "the third is still undone"
+
+    def table(name: str) -> dict[str, Any]:
+        return {"file": ("labels.csv", f"key,label\n{FINCHES[5]},{name}\n".encode())}
+
+    first = send("/import", "d", files=table("jay")).json()
+    client.post("/api/labels/undo")
+    assert send("/import", "d", files=table("jay")).json() == first
+    assert "jay" not in str(client.get("/api/labels").json()["labels"])
+    assert send("/import", "d", files=table("owl")).status_code == 422
+    before = client.get("/api/labels").json()
+    for path in ("", "/undo", "/redo"):
+        assert send(path, "", json={"ids": [FIRST], "label": "x"}).status_code == 422
+    assert send("/import", "", files=table("owl")).status_code == 422
+    assert client.get("/api/labels").json() == before, "an empty key is refused"
+
+
+def test_while_another_program_locks_the_labels_the_last_ones_are_shown(
+    client: TestClient, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    label(client, FINCHES[:1], "finch")
+    shown = client.get("/api/labels").json()
+    labels = client.app.state.collection.labels  # type: ignore[attr-defined]
+    monkeypatch.setattr(labels, "patience", 0.1)
+    fresh = client_of(folder / "C")
+    other = sqlite3.connect(folder / "C" / "labels.sqlite", isolation_level=None)
+    other.execute("BEGIN EXCLUSIVE")
+    assert client.get("/api/labels").json() == shown
+    assert by_key(client)[FINCHES[0]].label == "finch"
+    for path in ("/", "/label", "/groups", "/api/map", "/api/names", "/api/collection"):
+        assert client.get(path).status_code == 200, path
+    refused = client.post("/api/labels", json={"ids": [FIRST], "label": "wren"})
+    assert refused.status_code == 503 and "kept it busy" in refused.json()["detail"]
+    # Nothing is known yet, but photographs need no labels
+    assert fresh.get("/api/labels").status_code == 503
+    for what in ("thumbnail", "picture", "look"):
+        assert fresh.get(f"/api/photos/{FIRST}/{what}").status_code == 200, what
+    other.close()
+    assert fresh.get("/api/labels").json() == shown
+    label(client, FINCHES[:1], "wren")
+    assert [entry["label"] for entry in fresh.get("/api/labels").json()["labels"]] == ["wren"]
+
+
+def test_after_a_lock_a_client_reads_what_it_has_written(
+    client: TestClient, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    label(client, FINCHES[:1], "finch")
+    client.get("/api/labels")
+    other = sqlite3.connect(folder / "C" / "labels.sqlite", isolation_level=None)
+    other.execute("BEGIN EXCLUSIVE")
+    client.get("/api/labels")
+    other.close()
+    reads, goes_on = threading.Event(), threading.Event()
+    stamp = Labels.stamp.fget  # type: ignore[attr-defined]
+
+    def slow_stamp(labels: Labels) -> Any:
+        if not reads.is_set():
+            reads.set()
+            goes_on.wait(60)
+        return stamp(labels)
+
+    monkeypatch.setattr(Labels, "stamp", property(slow_stamp))
+    another = threading.Thread(target=client.get, args=["/api/labels"])
+    another.start()
+    assert reads.wait(60)
+    try:
+        answer = client.post(
+            "/api/labels",
+            json={"ids": [FIRST], "label": "owl"},
+            headers={"Idempotency-Key": "after a lock"},
+        )
+        assert answer.json()["undo"] == "“owl” on 1 photograph (typed)"
+        assert client.get("/api/labels").json()["labels"] == [{"label": "owl", "count": 1}]
+        assert by_key(client)[FINCHES[0]].label == "owl"
+        undone = client.post("/api/labels/undo").json()
+        assert undone["labels"] == [{"label": "finch", "count": 1}]
+    finally:
+        goes_on.set()
+        another.join()
+
+
+def test_labels_that_are_replaced_while_the_server_runs_are_seen(
+    client: TestClient, folder: Path
+) -> None:
+    label(client, FINCHES[:1], "finch")
+    versions = {client.get("/api/collection").json()["version"]}
+    path = folder / "C" / "labels.sqlite"
+    other = Labels(path.with_name("other.sqlite"))
+    other.set(FINCHES[:2], "owl")
+    other.path.replace(path)
+    assert client.get("/api/labels").json()["labels"] == [{"label": "owl", "count": 2}]
+    assert by_key(client)[FINCHES[1]].label == "owl"
+    versions.add(client.get("/api/collection").json()["version"])
+    assert len(versions) == 2, "pages that are open are told"
+    with sqlite3.connect(path) as database:
+        database.execute("DELETE FROM version")
+    database.close()
+    answer = client.get("/api/labels")
+    assert answer.status_code == 503 and "labels.sqlite is damaged" in answer.json()["detail"]
+
+
+def test_damaged_groups_are_none_until_they_are_made_anew(client: TestClient, folder: Path) -> None:
+    whole = client.post("/api/groups", json={"k": 2}).json()
+    path = folder / "C" / "groups.json"
+    content = json.loads(path.read_text())
+    for text in (
+        json.dumps({**content, "numbers": [5, 6]}),
+        json.dumps({**content, "digest": None, "features": 1, "groups": content["features"] * 2}),
+        "{}",
+        "",
+    ):
+        path.write_text(text)
+        assert client.get("/api/groups").json()["groups"] == []
+        for page in ("/", "/groups", "/progress", "/api/photos", "/api/labels/export"):
+            assert client.get(page).status_code == 200, (page, text)
+        assert "The groups are damaged" in client.get("/progress").text
+        assert client.post("/api/groups", json={"k": 2}).json() == whole
+    path.unlink()
+    path.mkdir()
+    assert client.get("/progress").status_code == 200
+    refused = client.post("/api/groups", json={"k": 2})
+    assert refused.status_code == 503 and "is a folder; delete it" in refused.json()["detail"]
+    path.rmdir()

@@ -4,10 +4,13 @@ import json
 import os
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
 from web import client_of, make_odd_collection, without_labels
+
+from lodisc.config import TrainConfig
 
 
 @pytest.fixture(scope="module")
@@ -24,14 +27,16 @@ def client(folder: Path) -> TestClient:
 def running(run: Path, *, data: Path, steps: int, done: int, quiet: float = 0) -> None:
     """A run as a training leaves it on its way."""
     (run / "start").mkdir(parents=True)
-    settings = {"batch_size": 4, "log_every": 1, "seed": 0}
+    settings = {**TrainConfig().to_dict(), "batch_size": 4, "log_every": 1}
+    about = {"path": str(data.resolve()), "photos": 100, "fingerprint": "0"}
     (run / "config.json").write_text(
-        json.dumps({"settings": settings, "steps": steps, "data": {"path": str(data.resolve())}})
+        json.dumps({"settings": settings, "steps": steps, "data": about})
     )
     with (run / "log.jsonl").open("w") as log:
         for step in range(1, done + 1):
             entry = {
                 "step": step,
+                "epoch": step / 25,
                 "loss": None if step == 2 else 4 - step / 100,
                 "images_per_second": 8.0,
                 "health": "healthy",
@@ -50,7 +55,9 @@ def test_progress_of_trainings_and_embeddings(client: TestClient, folder: Path) 
     (folder / "damaged" / "config.json").write_text("{")
     parts = folder / "other parts"
     parts.mkdir()
-    (parts / "_embedding.json").write_text(json.dumps({"data": str(folder / "photos")}))
+    made_by: dict[str, Any] = {"encoder": "run", "fingerprint": "0", "dtype": "float16", "dim": 4}
+    made_by |= {"data": str(folder / "photos"), "image_size": 32, "slices": 1}
+    (parts / "_embedding.json").write_text(json.dumps(made_by))
     now = time.time()
     (parts / "_progress.json").write_text(
         json.dumps(

@@ -1,10 +1,12 @@
 """Who may ask the server, and what a browser may do with the answer."""
 
+import asyncio
 import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx2 as httpx
 import pytest
 from fastapi.testclient import TestClient
 from web import ask, by_key, client_of, make_collection
@@ -147,7 +149,69 @@ def test_a_page_of_another_site_may_link_here_but_not_ask(client: TestClient) ->
     assert answer.status_code == 200 and "access-control-allow-origin" not in answer.headers
 
 
-def test_without_the_token_there_is_nothing(closed: TestClient) -> None:
+def test_a_wrong_token_is_answered_late(
+    closed: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits: list[float] = []
+
+    async def wait(seconds: float) -> None:
+        waits.append(seconds)
+
+    monkeypatch.setattr("lodisc.web.security.asyncio.sleep", wait)
+    assert closed.get("/api/photos", headers={"Authorization": "Bearer x"}).status_code == 401
+    assert closed.get("/", params={"token": "x"}).status_code == 401
+    assert closed.get("/api/photos", headers={"Authorization": f"Bearer {TOKEN}"}).is_success
+    assert waits == [0.5, 0.5]
+    cookie = {"Cookie": f"{cookie_name(TOKEN)}=x"}
+    assert closed.get("/api/photos", headers=cookie).status_code == 401
+    assert waits == [0.5] * 3
+
+
+def test_a_first_visit_without_a_token_does_not_wait(
+    closed: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lodisc.web.security.asyncio.sleep", None)
+    for headers in ({}, {"Cookie": "lodisc-other=x"}, {"Authorization": "Basic x"}):
+        for path in ("/", "/api/photos"):
+            assert closed.get(path, headers=headers).status_code == 401
+
+
+def test_wrong_tokens_wait_for_one_another_and_the_right_one_does_not(
+    made: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app, waits = create_app(made, token=TOKEN), []
+    all_wait = asyncio.Event()
+    sleep = asyncio.sleep
+
+    async def wait(seconds: float) -> None:
+        waits.append(seconds)
+        await all_wait.wait()
+
+    async def status_of(token: str) -> int:
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+            headers = {"Authorization": f"Bearer {token}"}
+            return (await client.get("/api/labels", headers=headers)).status_code
+
+    async def attack() -> tuple[list[int], int]:
+        wrong = [asyncio.create_task(status_of(f"{number}")) for number in range(5)]
+        while len(waits) < 5:
+            await sleep(0)
+        right = await status_of(TOKEN)
+        all_wait.set()
+        return await asyncio.gather(*wrong), right
+
+    monkeypatch.setattr("lodisc.web.security.MOST_REFUSALS", 3)
+    monkeypatch.setattr("lodisc.web.security.asyncio.sleep", wait)
+    assert asyncio.run(attack()) == ([401] * 5, 200)
+    assert waits == [0.5, 1.0, 1.5, 1.5, 1.5]
+    assert asyncio.run(status_of("x")) == 401 and waits[-1] == 0.5
+
+
+def test_without_the_token_there_is_nothing(
+    closed: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lodisc.web.security.REFUSAL_SECONDS", 0.0)
     paths = [
         "/",
         "/label",

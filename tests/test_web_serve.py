@@ -5,6 +5,7 @@ import signal
 import socket
 import sys
 from pathlib import Path
+from random import Random
 
 import httpx2 as httpx
 import pytest
@@ -76,13 +77,50 @@ def test_what_cannot_be_served_is_refused_in_one_line(
     for host in ("192.0.2.7", "no.such.host.invalid", "", "a" * 70):
         with pytest.raises(ValueError, match="--host"):
             serve(collection, host=host, port=0)
-    for token in ("short", "with a space in it", "ünïcödé-token"):
+    for token in (
+        "short",
+        "with a space in it",
+        "ünïcödé-token",
+        "elevenchars",
+        "a" * 40,
+        "abababababababab",
+        "123456789012",
+        "1234567890123456",
+        "password1234",
+        "password12345678",
+        "abcdefabcdef",
+        "passwordpassword",
+        "PasswordPassword",
+        "qwertyuiop12",
+        "Qwertyuiop-8h3k2",
+        "12345678-8h3k2xZ",
+        "AbcDefGhiJklMno_",
+        "3h8Dk9xZ3h8Dk9xZ",
+        "lodisc-3h8Dk9xZq",
+    ):
         monkeypatch.setenv("LODISC_TOKEN", token)
-        with pytest.raises(ValueError, match="a token has at least 8"):
+        with pytest.raises(
+            ValueError, match=r"a token has at least 16 .* leave it out to get a new one"
+        ):
             serve(collection, port=0)
+    for token in ("7f3a9c04e1b85d62", "correct-horse-b4ttery", "Xk9~pL2.vQ7_mN4-"):
+        monkeypatch.setenv("LODISC_TOKEN", token)
+        with (
+            socket.create_server(("127.0.0.1", 0)) as taken,
+            pytest.raises(ValueError, match=r"--port \d+ is taken"),
+        ):
+            serve(collection, port=taken.getsockname()[1])
     monkeypatch.setitem(sys.modules, "uvicorn", None)
     with pytest.raises(ValueError, match=r'pip install "lodisc\[web\]"'):
         serve(collection, port=0)
+
+
+def test_random_tokens_are_never_refused(collection: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    random = Random(0)
+    for _ in range(20_000):
+        monkeypatch.setenv("LODISC_TOKEN", random.randbytes(16).hex())
+        with pytest.raises(ValueError, match="--port -1 is out of range"):
+            serve(collection, port=-1)
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.1.2.3", "::1", "localhost", "LOCALHOST"])

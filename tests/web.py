@@ -28,6 +28,7 @@ from lodisc.collection.collection import Collection, photo_id
 from lodisc.collection.index import index
 from lodisc.embedding.embed import embed
 from lodisc.web.app import create_app
+from lodisc.web.connections import BoundedProtocol
 from lodisc.web.models import PhotoOut
 
 FINCHES = [f"finch/{number}.jpg" for number in range(8)]
@@ -72,9 +73,9 @@ def without_labels(collection: Path) -> Path:
     return collection
 
 
-def index_again(folder: Path, run: Path) -> Path:
+def index_again(folder: Path, run: Path, *, remove: bool = False) -> Path:
     """Embed and index what is in FOLDER/photos now."""
-    embed(run, folder / "photos", out=folder / "parts", workers=0)
+    embed(run, folder / "photos", out=folder / "parts", workers=0, remove=remove)
     index(folder / "parts", collection=folder / "C")
     return folder / "C"
 
@@ -181,6 +182,7 @@ class Server:
         self.port = listening.getsockname()[1]
         config = uvicorn.Config(
             create_app(self.folder),
+            http=BoundedProtocol,
             log_level="error",
             ws="none",
             lifespan="off",
@@ -200,6 +202,11 @@ class Server:
     @property
     def address(self) -> str:
         return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def connections(self) -> int:
+        """How many are open."""
+        return len(self._server.server_state.connections)
 
     @property
     def labels(self) -> dict[str, str]:

@@ -12,12 +12,13 @@ from starlette.exceptions import HTTPException
 from lodisc.data.decode import Unreadable
 from lodisc.errors import UserError
 from lodisc.web.rendering import error_page
-from lodisc.web.state.errors import CollectionUnreadable, NotFound, UploadUnreadable
+from lodisc.web.state.errors import CollectionUnreadable, IdUsed, NotFound, UploadUnreadable
 from lodisc.web.text import one_line
 
 STATUSES: dict[type[Exception], HTTPStatus] = {
     NotFound: HTTPStatus.NOT_FOUND,
     UploadUnreadable: HTTPStatus.UNPROCESSABLE_ENTITY,
+    IdUsed: HTTPStatus.UNPROCESSABLE_ENTITY,
     CollectionUnreadable: HTTPStatus.SERVICE_UNAVAILABLE,
 }
 

@@ -69,6 +69,7 @@ class ImportOut(ChangeOut):
     """The effect of an import."""
 
     unknown_keys: list[str] = Field(description="The first keys that are not in the collection")
+    notes: list[str] = Field(description="What to look at: labels and keys that may be slips")
 
 
 class AccuracyOut(Model):
@@ -78,6 +79,9 @@ class AccuracyOut(Model):
     low: Share = Field(description="Lower end of its 95 % interval")
     high: Share = Field(description="Upper end of its 95 % interval")
     n: int = Field(description="Number of photographs it was measured on")
+    near_duplicates: int = Field(
+        description="How many of these have a near-duplicate among those learnt from"
+    )
 
 
 class ThresholdOut(Model):

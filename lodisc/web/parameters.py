@@ -12,6 +12,7 @@ ActionId = Annotated[
     str | None,
     Header(
         alias="Idempotency-Key",
+        min_length=1,
         max_length=200,
         description="A request that is repeated with the same key acts only once",
     ),

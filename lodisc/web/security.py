@@ -3,6 +3,7 @@
 Checks the host, origin and token of every request and the size of its body.
 """
 
+import asyncio
 import hmac
 import ipaddress
 import re
@@ -26,8 +27,10 @@ LOOPBACK = ("localhost", "127.0.0.1", "::1")
 ANY_ADDRESS = "*"
 SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
 UPLOADS = {"/api/similar", "/api/labels/import"}
+REFUSAL_SECONDS, MOST_REFUSALS = 0.5, 120  # for each wrong token that waits; so many count
 MOST_BODY = 8 * 2**20  # bytes of a request that is not an upload
 FRAMING = 2**16  # bytes that a multipart form may add to its file
+MOST_RECEIVED = 2**28  # bytes of all bodies at a time
 
 HEADERS = {
     "Content-Security-Policy": (
@@ -45,6 +48,7 @@ ASK_PERSON = (
     "if you have just done that, open the page without it"
 )
 ASK_PROGRAM = "This collection asks for its token: send the header  Authorization: Bearer TOKEN"
+CROWDED = "The server is receiving other files; try again in a moment"
 BROKEN = "Something went wrong here; the terminal of lodisc serve says what"
 
 
@@ -64,6 +68,8 @@ class Guard:
 
     def __init__(self, app: ASGIApp, *, hosts: Sequence[str], token: str | None) -> None:
         self.app, self.hosts, self.token = app, {host.lower() for host in hosts}, token
+        self._refusals = 0  # that wait
+        self.received = 0  # bytes of bodies that are in memory
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -86,15 +92,28 @@ class Guard:
 
         response = self._respond(scope)
         if response is not None:
+            if response.status_code == HTTPStatus.UNAUTHORIZED and self._tokens(scope):
+                await self._wait_for_refusals()
             await response(scope, receive, send_guarded)
             return
+        body = _Body(self, receive, most=most_bytes(scope["path"]))
         try:
-            await self.app(scope, _bounded(receive, most=most_bytes(scope["path"])), send_guarded)
+            await self.app(scope, body.receive, send_guarded)
         except Exception:
             if not started:
                 response = error_response(scope["path"], HTTPStatus.INTERNAL_SERVER_ERROR, BROKEN)
                 await response(scope, receive, send_guarded)
             raise
+        finally:
+            self.received -= body.length
+
+    async def _wait_for_refusals(self) -> None:
+        """Wait longer the more wrong tokens wait, so that tokens are not tried in masses."""
+        self._refusals += 1
+        try:
+            await asyncio.sleep(REFUSAL_SECONDS * min(self._refusals, MOST_REFUSALS))
+        finally:
+            self._refusals -= 1
 
     def _respond(self, scope: Scope) -> Response | None:
         """The response to a request that does not reach the application: refused, or admitted."""
@@ -105,30 +124,33 @@ class Guard:
             return error_response(path, refusal.status, refusal.detail)
         if self.token is None or is_static(path):
             return None
-        query = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
-        tokens = [value for name, value in query if name == "token"]
+        tokens = _address_tokens(scope)
         if tokens and scope["method"] == "GET" and self._is_token(tokens[-1]):
-            return self._admit(scope, [(name, value) for name, value in query if name != "token"])
-        if self._has_token(headers):
+            return self._admit(scope)
+        if any(map(self._is_token, self._header_tokens(headers))):
             return None
         ask = ASK_PROGRAM if path.startswith("/api/") else ASK_PERSON
         return error_response(
             path, HTTPStatus.UNAUTHORIZED, ask, headers={"WWW-Authenticate": "Bearer"}
         )
 
-    def _has_token(self, headers: Headers) -> bool:
-        """Whether a request carries the token, in a header or in its cookie."""
+    def _tokens(self, scope: Scope) -> list[str]:
+        """The tokens that a request carries, right or wrong."""
+        return [*_address_tokens(scope), *self._header_tokens(Headers(scope=scope))]
+
+    def _header_tokens(self, headers: Headers) -> list[str]:
+        """Those in the header Authorization and in the cookie."""
         assert self.token is not None
         authorization = headers.get("authorization", "").strip()
         bearer = re.fullmatch(r"bearer +(\S+)", authorization, re.IGNORECASE)
         cookie = cookie_parser(headers.get("cookie", "")).get(cookie_name(self.token))
-        tokens = [bearer[1] if bearer else None, cookie]
-        return any(token is not None and self._is_token(token) for token in tokens)
+        return [token for token in (bearer and bearer[1], cookie) if token is not None]
 
-    def _admit(self, scope: Scope, query: list[tuple[str, str]]) -> Response:
+    def _admit(self, scope: Scope) -> Response:
         """Move the token from the address to a cookie that no script can read."""
         assert self.token is not None
         path = "/" + scope["path"].lstrip("/\\")  # so that it can't name another host
+        query = [(name, value) for name, value in _query(scope) if name != "token"]
         address = path + (f"?{urlencode(query)}" if query else "")
         response = RedirectResponse(address, HTTPStatus.SEE_OTHER)
         response.set_cookie(
@@ -201,6 +223,14 @@ def most_bytes(path: str) -> int:
     return MOST_UPLOAD + FRAMING if path in UPLOADS else MOST_BODY
 
 
+def _query(scope: Scope) -> list[tuple[str, str]]:
+    return parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
+
+
+def _address_tokens(scope: Scope) -> list[str]:
+    return [value for name, value in _query(scope) if name == "token"]
+
+
 def _is_address(host: str) -> bool:
     try:
         ipaddress.ip_address(host)
@@ -221,16 +251,19 @@ def _refuse_length(headers: Headers, path: str) -> Refusal | None:
     return None
 
 
-def _bounded(receive: Receive, *, most: int) -> Receive:
-    """Limit the bytes of a body as they arrive, whatever its headers say."""
-    received = 0
+class _Body:
+    """The body of a request, whose bytes are bounded as they arrive, whatever its headers say."""
 
-    async def receive_bounded() -> Message:
-        nonlocal received
-        message = await receive()
-        received += len(message.get("body", b""))
-        if received > most:
-            raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, too_large(most))
+    def __init__(self, guard: Guard, receive: Receive, *, most: int) -> None:
+        self.guard, self.receive_more, self.most, self.length = guard, receive, most, 0
+
+    async def receive(self) -> Message:
+        message = await self.receive_more()
+        size = len(message.get("body", b""))
+        self.length += size
+        self.guard.received += size
+        if self.length > self.most:
+            raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, too_large(self.most))
+        if self.guard.received > MOST_RECEIVED:
+            raise HTTPException(HTTPStatus.SERVICE_UNAVAILABLE, CROWDED, {"Retry-After": "10"})
         return message
-
-    return receive_bounded

@@ -22,6 +22,9 @@ from lodisc.errors import UserError
 
 PORT = 8765
 TOKEN = "LODISC_TOKEN"
+# Of a token that a person chose. Random ones pass, even if they are hexadecimal
+SHORTEST, DIFFERENT = 16, 6  # letters
+GUESSABLE = ("password", "qwerty", "12345678", "abcdefgh", "lodisc")
 GRACE = 3  # seconds for running requests when the server is stopped
 # Names of the threads that answer requests, or prepare answers
 WORKERS = ("AnyIO worker thread", "layout", "warm-up")
@@ -54,21 +57,23 @@ def serve(
         import uvicorn
 
         from lodisc.web.app import create_app
+        from lodisc.web.connections import BoundedProtocol
         from lodisc.web.security import ANY_ADDRESS, LOOPBACK
     except ImportError as error:
         if (error.name or "").split(".")[0] == "lodisc":
             raise
         raise UserError(WITHOUT_WEB) from None
     token = token or os.environ.get(TOKEN) or None
+    if token is not None:
+        _require_strong(token)
     hosts: tuple[str, ...] = (*LOOPBACK, host)
     if not is_loopback(host):
         token = token or secrets.token_urlsafe()
         hosts = (*hosts, *_own_names(), ANY_ADDRESS)
-    _require_token_syntax(token)
     with _listen(host, port) as listener:
         app = create_app(collection, token=token, hosts=hosts)
         address = _address(host, listener.getsockname()[1], token)
-        server = uvicorn.Server(uvicorn.Config(app, **SERVER_SETTINGS))
+        server = uvicorn.Server(uvicorn.Config(app, http=BoundedProtocol, **SERVER_SETTINGS))
         # Requests that are cut off when the server stops are not errors
         logging.getLogger("uvicorn.error").addFilter(lambda record: not server.should_exit)
         stdout.print(f"{address}   Ctrl-C stops it", markup=False, soft_wrap=True)
@@ -101,11 +106,17 @@ def _end_busy_process() -> None:
         os._exit(130)
 
 
-def _require_token_syntax(token: str | None) -> None:
-    if token is not None and not re.fullmatch(r"[A-Za-z0-9_.~-]{8,}", token):
+def _require_strong(token: str) -> None:
+    if (
+        not re.fullmatch(rf"[A-Za-z0-9_.~-]{{{SHORTEST},}}", token)
+        or len(set(token)) < DIFFERENT
+        or token in (token + token)[1:-1]
+        or any(word in token.lower() for word in GUESSABLE)
+    ):
         raise UserError(
-            "a token has at least 8 letters, digits, - or _ and nothing else; "
-            "leave it out to get a new one"
+            f"a token has at least {SHORTEST} letters, digits or - _ . ~ and nothing else, "
+            f"{DIFFERENT} of them different; it does not repeat itself, and has none of "
+            f"{', '.join(GUESSABLE)}; leave it out to get a new one"
         )
 
 

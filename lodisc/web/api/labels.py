@@ -1,7 +1,9 @@
 """Labels that people gave, with undo, history, export and import."""
 
 import tempfile
+from collections.abc import Callable
 from dataclasses import asdict
+from hashlib import blake2b
 from http import HTTPStatus
 from pathlib import Path
 from typing import Annotated
@@ -12,6 +14,7 @@ from fastapi.responses import Response
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
+from lodisc.collection.labels import Action
 from lodisc.collection.labels_csv import export_csv, import_csv
 from lodisc.data.photo import printable
 from lodisc.errors import UserError
@@ -26,7 +29,11 @@ from lodisc.web.state.state import State
 from lodisc.web.text import one_line
 
 router = APIRouter(prefix="/labels", tags=["labels"])
-CSV_FILE = {"type": "string", "format": "binary", "description": "CSV as the export writes it"}
+CSV_FILE = {
+    "type": "string",
+    "format": "binary",
+    "description": "Columns key or path, and label; UTF-8 or UTF-16; commas, semicolons or tabs",
+}
 
 
 @router.get("")
@@ -40,27 +47,19 @@ def label(
     opened: Opened, label_in: label_models.LabelIn, id: ActionId = None
 ) -> label_models.ChangeOut:
     """Label photographs, or remove their labels, as one action that can be undone."""
-    return opened.once(id, lambda: _label(opened, label_in))
+    return opened.once(id, label_in.model_dump_json(), lambda: _label(opened, label_in))
 
 
 @router.post("/undo")
-def undo(opened: Opened) -> label_models.UndoOut:
+def undo(opened: Opened, id: ActionId = None) -> label_models.UndoOut:
     """Undo the last action."""
-    with reading():
-        action = opened.collection.labels.undo()
-    return label_models.UndoOut(
-        undone=action.words if action else None, **describe_labels(opened).model_dump()
-    )
+    return _step(opened, id, "undo", opened.collection.labels.undo)
 
 
 @router.post("/redo")
-def redo(opened: Opened) -> label_models.UndoOut:
+def redo(opened: Opened, id: ActionId = None) -> label_models.UndoOut:
     """Redo the action that was undone last."""
-    with reading():
-        action = opened.collection.labels.redo()
-    return label_models.UndoOut(
-        undone=action.words if action else None, **describe_labels(opened).model_dump()
-    )
+    return _step(opened, id, "redo", opened.collection.labels.redo)
 
 
 @router.get("/history")
@@ -88,10 +87,26 @@ def export(opened: Opened) -> Response:
 
 
 @router.post("/import", openapi_extra=form_schema({"file": CSV_FILE}))
-async def import_(opened: Opened, request: Request) -> label_models.ImportOut:
+async def import_(opened: Opened, request: Request, id: ActionId = None) -> label_models.ImportOut:
     """Import labels from a CSV file, as one action that can be undone."""
     form = await read_form(request, fields=set())
-    return await run_in_threadpool(_import, opened, form)
+    content = f"import {blake2b(form.data).hexdigest()}"
+    return await run_in_threadpool(opened.once, id, content, lambda: _import(opened, form))
+
+
+def _step(
+    state: State, id: str | None, name: str, step: Callable[[], Action | None]
+) -> label_models.UndoOut:
+    """Undo or redo; answers what that did, and the labels as they are now."""
+
+    def act() -> Action | None:
+        with reading():
+            return step()
+
+    action = state.once(id, name, act)
+    return label_models.UndoOut(
+        undone=action.words if action else None, **describe_labels(state).model_dump()
+    )
 
 
 def _label(state: State, label_in: label_models.LabelIn) -> label_models.ChangeOut:
@@ -140,4 +155,5 @@ def _import(state: State, form: Form) -> label_models.ImportOut:
         undo=undo_text(state),
         unknown=result["unknown"],
         unknown_keys=[one_line(key) for key in result["unknown_keys"]],
+        notes=result["notes"],
     )

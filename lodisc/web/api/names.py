@@ -15,7 +15,7 @@ from lodisc.web.state.snapshot import Snapshot
 from lodisc.web.state.state import State
 
 if TYPE_CHECKING:
-    from lodisc.vectors.classifier import Accuracy
+    from lodisc.vectors.classifier import Predictions
 
 router = APIRouter(prefix="/names", tags=["names"])
 THRESHOLDS = tuple(percent / 100 for percent in (*range(50, 100, 5), 99))
@@ -36,7 +36,8 @@ def accept(
 
     It is one action that can be undone.
     """
-    return opened.once(id, lambda: _accept(opened, accepted))
+    request = accepted.model_dump_json()
+    return opened.once(id, request, lambda: _accept(opened, accepted))
 
 
 def describe_names(state: State) -> label_models.NamesOut:
@@ -45,7 +46,7 @@ def describe_names(state: State) -> label_models.NamesOut:
     return label_models.NamesOut(
         trained=len(predictions.classes) > 1,
         reason=predictions.reason,
-        accuracy=_as_share(predictions.accuracy),
+        accuracy=_accuracy(state, snapshot, predictions),
         classes=predictions.classes,
         proposals=[snapshot.photo(row) for row in predictions.proposals[:MOST_PROPOSED]],
         above=_above(snapshot, predictions.confidence),
@@ -66,11 +67,18 @@ def _accept(state: State, accepted: label_models.AcceptIn) -> label_models.Chang
     return label_models.ChangeOut(changed=changed, undo=undo_text(state))
 
 
-def _as_share(percent: Accuracy | None) -> label_models.AccuracyOut | None:
+def _accuracy(
+    state: State, snapshot: Snapshot, predictions: Predictions
+) -> label_models.AccuracyOut | None:
+    percent = predictions.accuracy
     if percent is None:
         return None
     return label_models.AccuracyOut(
-        value=percent.value / 100, low=percent.low / 100, high=percent.high / 100, n=percent.n
+        value=percent.value / 100,
+        low=percent.low / 100,
+        high=percent.high / 100,
+        n=percent.n,
+        near_duplicates=state.near_duplicates(snapshot, predictions),
     )
 
 

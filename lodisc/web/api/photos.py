@@ -15,7 +15,7 @@ from lodisc.data.decode import Unreadable, decode, dimensions
 from lodisc.web import models
 from lodisc.web.parameters import Limit, Offset, Opened
 from lodisc.web.state.listing import ListingQuery, list_photos
-from lodisc.web.state.requested import RequestedPhoto, find
+from lodisc.web.state.requested import RequestedPhoto, find, find_picture
 from lodisc.web.state.thumbnails import picture, thumbnail
 
 router = APIRouter(tags=["photographs"])
@@ -70,7 +70,7 @@ def thumbnail_of(
 
     Its longer side has at most three times that; the rest is cut off.
     """
-    requested = find(opened, id)
+    requested = find_picture(opened, id)
     tag = f'"{requested.digest}-{size}"'
     if request.headers.get("if-none-match") == tag:
         return Response(status_code=HTTPStatus.NOT_MODIFIED, headers={**REVALIDATED, "ETag": tag})
@@ -78,7 +78,7 @@ def thumbnail_of(
         with opened.decoding_slots:
             webp = thumbnail(requested.read(), size=size)
     else:
-        file = requested.snapshot.photos.photo(requested.row)
+        file = requested.photos.photo(requested.row)
         webp = opened.thumbnails.get(file, digest=requested.digest, size=size)
     return Response(webp, media_type="image/webp", headers={**REVALIDATED, "ETag": tag})
 
@@ -90,7 +90,7 @@ def thumbnail_of(
 )
 def picture_of(opened: Opened, request: Request, id: models.PhotoId) -> Response:
     """The picture, upright, without metadata, at most 1600 pixels wide and high."""
-    requested = find(opened, id)
+    requested = find_picture(opened, id)
     tag = f'"{requested.digest}-picture"'
     if request.headers.get("if-none-match") == tag:
         return Response(status_code=HTTPStatus.NOT_MODIFIED, headers={**REVALIDATED, "ETag": tag})
@@ -103,7 +103,7 @@ def picture_of(opened: Opened, request: Request, id: models.PhotoId) -> Response
 def _detail(requested: RequestedPhoto) -> models.PhotoDetailOut:
     fields: dict[str, Any] = requested.photo.model_dump()
     if requested.row is not None:
-        table = requested.snapshot.photos.table
+        table = requested.photos.table
         modified = datetime.fromtimestamp(table["modified"][requested.row].as_py() / 1e9, UTC)
         fields |= {
             "bytes": table["bytes"][requested.row].as_py(),

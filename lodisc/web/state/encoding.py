@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from lodisc.collection.collection import Collection
-from lodisc.config import TrainConfig
+from lodisc.config import Fit, TrainConfig
 from lodisc.data.decode import decode
 from lodisc.data.loader import most_pixels
-from lodisc.data.views import centre_box
+from lodisc.data.views import whole_box
 from lodisc.web import models
 from lodisc.web.state.memo import LruCache
 
@@ -91,7 +91,7 @@ class SharedEncoder:
             columns=columns,
             attention=share_RC.astype(float).round(3).tolist(),
             pivotal=areas.pivotal.tolist(),
-            box=view_box(*image.size, image_size=encoder.image_size),
+            box=view_box(*image.size, image_size=encoder.image_size, fit=encoder.fit),
         )
         return EncodedPhoto(attention, patches_RCD.reshape(rows * columns, -1))
 
@@ -100,9 +100,9 @@ class SharedEncoder:
             return decode(data, at_least=most_pixels(self.collection.settings["image_size"]))
 
 
-def view_box(width: int, height: int, *, image_size: int) -> list[float]:
-    """Left, top, right, bottom of the encoder's centre view, as shares of the picture."""
-    left, top, right, bottom = centre_box(width, height, image_size=image_size)
+def view_box(width: int, height: int, *, image_size: int, fit: Fit = "crop") -> list[float]:
+    """Left, top, right, bottom of what the encoder sees, as shares of the picture."""
+    left, top, right, bottom = whole_box(width, height, image_size=image_size, fit=fit)
     return [left / width, top / height, right / width, bottom / height]
 
 

@@ -14,6 +14,10 @@ class UploadUnreadable(UserError):
     """An upload is not a photograph, or is too large."""
 
 
+class IdUsed(UserError):
+    """The id of a request is that of an earlier, different one."""
+
+
 class CollectionUnreadable(UserError):
     """The collection or its labels can't be read or written; no request can mend that."""
 

@@ -3,15 +3,13 @@
 from collections import Counter
 
 from lodisc.web import label_models, models
-from lodisc.web.state.errors import reading
 from lodisc.web.state.snapshot import Snapshot
 from lodisc.web.state.state import State
 
 
 def describe_labels(state: State) -> label_models.LabelsOut:
     """All labels in use, most frequent first, and what undo and redo would do."""
-    with reading():
-        redoable = state.collection.labels.redoable()
+    redoable = state.labelling().redoable
     return label_models.LabelsOut(
         labels=count_labels(state.snapshot()),
         undo=undo_text(state),
@@ -30,6 +28,5 @@ def count_labels(snapshot: Snapshot) -> list[models.CountOut]:
 
 def undo_text(state: State) -> str | None:
     """What undo would take back, in words."""
-    with reading():
-        action = state.collection.labels.undoable()
+    action = state.labelling().undoable
     return action.words if action else None

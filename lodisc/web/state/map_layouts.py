@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lodisc.collection.collection import Photos
+from lodisc.files import read_bytes
 from lodisc.vectors.projection import Method, project
 from lodisc.web.state.cache import write_cache
 from lodisc.web.state.memo import Memo
@@ -102,7 +103,7 @@ def better_method() -> Method:
 def _read(path: Path, count: int) -> NDArray[np.float32] | None:
     """A cached layout; None if there is none, or a damaged one."""
     try:
-        places_N2 = np.load(path, allow_pickle=False)
+        places_N2 = np.load(BytesIO(read_bytes(path)), allow_pickle=False)
     except (OSError, ValueError, EOFError):
         return None
     sound = (

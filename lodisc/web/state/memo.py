@@ -15,6 +15,12 @@ class Memo(Generic[T]):
         self._computing = Lock()
         self._last: tuple[Hashable, T] | None = None
 
+    @property
+    def last(self) -> T | None:
+        """The last result, for whatever key."""
+        last = self._last
+        return None if last is None else last[1]
+
     def get(self, key: Hashable, compute: Callable[[], T]) -> T:
         """The result for this key, computed unless it is the last one."""
         last = self._last

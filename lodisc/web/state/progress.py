@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from lodisc.data.photo import printable
-from lodisc.embedding.embedding import Embedding
+from lodisc.embedding.embedding import PROGRESS_KINDS, Embedding
 from lodisc.files import read_json
 from lodisc.run import Run
 from lodisc.web import models
@@ -97,9 +97,9 @@ def _embedding(folder: Path, *, data: str | None) -> Iterator[tuple[float, model
     embedding = Embedding(folder)
     if data is None or not embedding.progress_file.is_file():
         return
-    if read_json(embedding.settings_file).get("data") != data:
+    if embedding.settings()["data"] != data:
         return
-    progress = read_json(embedding.progress_file)
+    progress = read_json(embedding.progress_file, kinds=PROGRESS_KINDS)
     updated, done, total = progress["updated"], progress["done"], progress["total"]
     seconds = updated - progress["started"]
     speed = done / seconds if seconds > 0 else 0.0

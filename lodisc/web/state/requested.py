@@ -5,8 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from lodisc.collection.collection import Photos
 from lodisc.web import models
-from lodisc.web.state.errors import NotFound
+from lodisc.web.state.errors import NotFound, reading
 from lodisc.web.state.snapshot import Snapshot
 from lodisc.web.state.state import State
 from lodisc.web.state.uploads import Upload
@@ -15,13 +16,48 @@ UPLOADED = "upload-"
 
 
 @dataclass(frozen=True, eq=False)
-class RequestedPhoto:
-    """A photograph that a request names: a row of the collection, or an upload."""
+class RequestedPicture:
+    """What a request names, without its labels: a row of the collection, or an upload."""
 
     state: State
-    snapshot: Snapshot
+    photos: Photos
     row: int | None
     upload: Upload | None
+
+    @property
+    def vector(self) -> NDArray[np.float32]:
+        """Its vector [D]."""
+        return self._upload.vector if self.row is None else self.photos.vectors[self.row]
+
+    @property
+    def digest(self) -> str:
+        """Differs for other bytes."""
+        if self.row is None:
+            return self._upload.id
+        return str(self.photos.table["digest"][self.row].as_py())
+
+    @property
+    def name(self) -> str:
+        """Differs for other bytes or another encoder."""
+        return f"{self.photos.fingerprint}-{self.digest}"
+
+    def read(self) -> bytes:
+        """The bytes of its file; raises `Unreadable`."""
+        if self.row is None:
+            return self._upload.picture
+        return self.photos.photo(self.row).read()
+
+    @property
+    def _upload(self) -> Upload:
+        assert self.upload is not None
+        return self.upload
+
+
+@dataclass(frozen=True, eq=False)
+class RequestedPhoto(RequestedPicture):
+    """The same with its labels, groups and names."""
+
+    snapshot: Snapshot
 
     @property
     def photo(self) -> models.PhotoOut:
@@ -30,44 +66,28 @@ class RequestedPhoto:
             return models.PhotoOut.model_validate({"id": self._upload.id, "key": self._upload.name})
         return self.snapshot.photo(self.row)
 
-    @property
-    def vector(self) -> NDArray[np.float32]:
-        """Its vector [D]."""
-        return self._upload.vector if self.row is None else self.snapshot.photos.vectors[self.row]
-
-    @property
-    def digest(self) -> str:
-        """Differs for other bytes."""
-        if self.row is None:
-            return self._upload.id
-        return str(self.snapshot.photos.table["digest"][self.row].as_py())
-
-    @property
-    def name(self) -> str:
-        """Differs for other bytes or another encoder."""
-        return f"{self.snapshot.photos.fingerprint}-{self.digest}"
-
-    def read(self) -> bytes:
-        """The bytes of its file; raises `Unreadable`."""
-        if self.row is None:
-            return self._upload.picture
-        return self.snapshot.photos.photo(self.row).read()
-
-    @property
-    def _upload(self) -> Upload:
-        assert self.upload is not None
-        return self.upload
-
 
 def find(state: State, id: str) -> RequestedPhoto:
     """The photograph with this id; raises `NotFound`."""
     snapshot = state.snapshot()
+    return RequestedPhoto(state, snapshot.photos, *_find(state, id, snapshot.photos), snapshot)
+
+
+def find_picture(state: State, id: str) -> RequestedPicture:
+    """The same, but it needs no file of labels; raises `NotFound`."""
+    with reading():
+        photos = state.collection.photos()
+    return RequestedPicture(state, photos, *_find(state, id, photos))
+
+
+def _find(state: State, id: str, photos: Photos) -> tuple[int | None, Upload | None]:
+    """The row with this id, or the upload."""
     if id.startswith(UPLOADED):
         upload = state.uploads.get(id)
-        if upload is None or upload.fingerprint != snapshot.photos.fingerprint:
+        if upload is None or upload.fingerprint != photos.fingerprint:
             raise NotFound("That upload has expired; upload it again")
-        return RequestedPhoto(state, snapshot, None, upload)
-    row = snapshot.photos.by_id.get(id)
+        return None, upload
+    row = photos.by_id.get(id)
     if row is None:
         raise NotFound("No photograph of the collection has that id")
-    return RequestedPhoto(state, snapshot, row, None)
+    return row, None

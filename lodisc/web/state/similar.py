@@ -17,7 +17,7 @@ MOST_PIXELS = 64_000_000  # of an upload
 
 def look_alikes(requested: RequestedPhoto, *, top: int) -> models.SimilarOut:
     """The `top` photographs most similar to another, which is not among them itself."""
-    snapshot, photos = requested.snapshot, requested.snapshot.photos
+    snapshot, photos = requested.snapshot, requested.photos
     query_QD = requested.vector[None]
     nearest_QK = nearest_in_collection(
         requested.state.collection, photos, query_QD, top=min(top + 1, len(photos))
@@ -49,7 +49,7 @@ def add_upload(state: State, data: bytes, *, name: str) -> RequestedPhoto:
         except Unreadable as error:
             raise UploadUnreadable(f"The upload can't be read as a photograph: {error}") from None
         state.uploads.put(upload)
-    return RequestedPhoto(state, snapshot, None, upload)
+    return RequestedPhoto(state, snapshot.photos, None, upload, snapshot)
 
 
 def _require_size(data: bytes) -> None:

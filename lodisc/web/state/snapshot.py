@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lodisc.collection.collection import Photos
+from lodisc.collection.labels import Stamp
 from lodisc.vectors.clusters import Group, Grouping, typicality
 from lodisc.web import models
 
@@ -40,7 +41,7 @@ class Snapshot:
 
     version: str
     photos: Photos
-    labels_version: int
+    labels_stamp: Stamp
     labels_by_key: dict[str, str]
     """The labels that people gave."""
     groups: Groups | None = None

@@ -6,21 +6,23 @@ import logging
 import os
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from functools import partial
 from hashlib import blake2b
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lodisc.collection.collection import Collection, Photos
+from lodisc.collection.describe import near_duplicates_learnt_from
 from lodisc.collection.groups_file import load_groups
+from lodisc.collection.labels import Action, Busy, Stamp
 from lodisc.errors import UserError
 from lodisc.vectors.clusters import assign, list_groups
-from lodisc.web.label_models import ChangeOut
 from lodisc.web.state.encoding import SharedEncoder
-from lodisc.web.state.errors import reading
+from lodisc.web.state.errors import IdUsed, reading
 from lodisc.web.state.map_layouts import Layouts
 from lodisc.web.state.memo import LruCache, Memo
 from lodisc.web.state.snapshot import Groups, Snapshot
@@ -32,10 +34,32 @@ if TYPE_CHECKING:
     from lodisc.vectors.classifier import Predictions
 
 MOST_DOUBTFUL = 12  # listed of each group
+# Seconds that a request waits for another program that has locked the labels
+PATIENCE, READ_PATIENCE = 3.0, 0.25
 MOST_ACTIONS = 1000  # whose answers are remembered, in case a request is repeated
 # Photographs decoded at a time; each may need half a gigabyte
 MOST_DECODED = max(1, min(4, os.cpu_count() or 1))
+T = TypeVar("T")
 log = logging.getLogger("lodisc.web")
+
+
+@dataclass(frozen=True)
+class Labelling:
+    """The labels at one moment, and what undo and redo would do."""
+
+    stamp: Stamp
+    by_key: dict[str, str]
+    undoable: Action | None
+    redoable: Action | None
+
+
+@dataclass
+class _Answered:
+    """The answer to a request with an id; none while it has only been refused."""
+
+    answering: threading.Lock = field(default_factory=threading.Lock)
+    request: str | None = None
+    answer: Any = None
 
 
 class State:
@@ -46,7 +70,7 @@ class State:
 
     def __init__(self, path: Path) -> None:
         self.name = path.resolve().name
-        self.collection = Collection(path)
+        self.collection = Collection(path, patience=PATIENCE, read_patience=READ_PATIENCE)
         self.decoding_slots = threading.Semaphore(MOST_DECODED)
         files = self.collection.files
         self.thumbnails = Thumbnails(files.thumbnails, self.decoding_slots)
@@ -56,13 +80,16 @@ class State:
         self.regroup_lock, self._naming_lock = threading.Lock(), threading.Lock()
         self.trouble: str | None = None
         self._snapshot: Memo[Snapshot] = Memo()
-        self._labels: Memo[dict[str, str]] = Memo()
+        self._labels: Memo[Labelling] = Memo()
+        self._locked_out_since: object = None  # the last write before another program's lock
+        self._trying = threading.Lock()
         self._groups: Memo[Groups | None] = Memo()
         self._names: Memo[Predictions] = Memo()
         self._last_names: tuple[Photos, Predictions] | None = None
+        self._near_duplicates: Memo[int] = Memo()
         self._duplicates: Memo[list[list[int]]] = Memo()
         self._oddness: Memo[NDArray[np.float32]] = Memo()
-        self._answers: LruCache[Memo[ChangeOut]] = LruCache(MOST_ACTIONS)
+        self._answers: LruCache[_Answered] = LruCache(MOST_ACTIONS)
 
     def warm_up(self) -> None:
         """Prepare in the background what would delay the first requests.
@@ -81,19 +108,52 @@ class State:
 
         threading.Thread(target=work, name="warm-up", daemon=True).start()
 
+    def labelling(self) -> Labelling:
+        """The labels, or while another program locks them, those that were read last.
+
+        Then a single request at a time tries to read them, until one of this process has written
+        them. Raises `CollectionUnreadable`.
+        """
+        last, last_write = self._labels.last, self.collection.labels.last_write
+        tries = self._locked_out_since is last_write and last is not None
+        if tries and not self._trying.acquire(blocking=False):
+            assert last is not None
+            return last
+        try:
+            labelling = self._read_labels()
+            self._locked_out_since = None
+        except Busy:
+            self._locked_out_since = last_write
+            if last is None:
+                raise
+            return last
+        finally:
+            if tries:
+                self._trying.release()
+        return labelling
+
+    def _read_labels(self) -> Labelling:
+        labels = self.collection.labels
+        with reading():
+            stamp = labels.stamp
+            return self._labels.get(
+                stamp,
+                lambda: Labelling(stamp, labels.current(), labels.undoable(), labels.redoable()),
+            )
+
     def snapshot(self) -> Snapshot:
         """The photographs, labels, groups and names at this moment.
 
         Raises `CollectionUnreadable`.
         """
         with reading():
-            photos, labels_version = self.collection.photos(), self.collection.labels.version
+            photos, labels = self.collection.photos(), self.labelling()
             stamp = _stamp(self.collection.files.groups)
             last = self._last_names
             names = last[1] if last is not None and last[0] is photos else None
             return self._snapshot.get(
-                (photos, labels_version, stamp, names),
-                lambda: self._join(photos, labels_version, stamp, names),
+                (photos, labels.stamp, stamp, names),
+                lambda: self._join(photos, labels, stamp, names),
             )
 
     def names(self) -> tuple[Snapshot, Predictions]:
@@ -104,7 +164,7 @@ class State:
             with self._naming_lock:  # whoever waited learns from the labels given meanwhile
                 snapshot = self.snapshot()
                 names = self._names.get(
-                    (snapshot.photos, snapshot.labels_version),
+                    (snapshot.photos, snapshot.labels_stamp),
                     partial(predict_labels, snapshot.photos.smoothed, snapshot.labels),
                 )
                 self._last_names = (snapshot.photos, names) if len(names.classes) > 1 else None
@@ -121,6 +181,12 @@ class State:
             return names
         return predict_labels(vectors_ND, labels)
 
+    def near_duplicates(self, snapshot: Snapshot, names: Predictions) -> int:
+        """`near_duplicates_learnt_from`, once for the same names."""
+        return self._near_duplicates.get(
+            names, lambda: near_duplicates_learnt_from(snapshot.photos, snapshot.labels, names)
+        )
+
     def duplicates(self, snapshot: Snapshot) -> list[list[int]]:
         """Rows of photographs that are nearly the same, largest set first."""
         from lodisc.vectors.duplicates import duplicates
@@ -136,21 +202,32 @@ class State:
         photos = snapshot.photos
         return self._oddness.get(photos, lambda: outliers(photos.vectors))
 
-    def once(self, id: str | None, act: Callable[[], ChangeOut]) -> ChangeOut:
-        """The answer of `act`; for an id that was used before, the answer it got then."""
-        return act() if id is None else self._answers.get(id, Memo).get(id, act)
+    def once(self, id: str | None, request: str, act: Callable[[], T]) -> T:
+        """The answer of `act`; for an id that was used before, the answer it got then.
+
+        Raises `IdUsed` if that was for another request.
+        """
+        if id is None:
+            return act()
+        answered = self._answers.get(id, _Answered)
+        with answered.answering:
+            if answered.request is None:
+                answered.answer, answered.request = act(), request
+            elif answered.request != request:
+                raise IdUsed("That Idempotency-Key was used for another request; send a new one")
+            return cast(T, answered.answer)
 
     def _join(
         self,
         photos: Photos,
-        labels_version: int,
+        labels: Labelling,
         stamp: tuple[int, int] | None,
         names: Predictions | None,
     ) -> Snapshot:
-        labels_by_key = self._labels.get(labels_version, self.collection.labels.current)
         groups = self._groups.get((photos, stamp), lambda: self._read_groups(photos))
-        version = f"{photos.version}-{labels_version}-{stamp[0] if stamp else 0}"
-        return Snapshot(version, photos, labels_version, labels_by_key, groups, names)
+        label_version = ".".join(map(str, labels.stamp))
+        version = f"{photos.version}-{label_version}-{stamp[0] if stamp else 0}"
+        return Snapshot(version, photos, labels.stamp, labels.by_key, groups, names)
 
     def _read_groups(self, photos: Photos) -> Groups | None:
         try:

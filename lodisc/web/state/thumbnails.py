@@ -1,8 +1,9 @@
 """Small pictures of the photographs, made on demand and cached by the digest of the file.
 
-C/cache/thumbnails/<2 hex>/<digest>-<size>.webp
+C/cache/thumbnails/<2 hex>/<digest>-<size>.webp   with a checksum of 16 bytes after its end
 """
 
+import contextlib
 import re
 from hashlib import blake2b
 from io import BytesIO
@@ -13,10 +14,12 @@ from PIL import Image
 
 from lodisc.data.decode import decode
 from lodisc.data.photo import Photo
+from lodisc.files import read_bytes
 from lodisc.web.state.cache import write_cache
 
 MOST_ELONGATED = 3  # longer side over shorter side; more is cut off
 PICTURE_SIDE = 1600
+CHECKSUM_BYTES = 16
 
 
 class Thumbnails:
@@ -33,21 +36,26 @@ class Thumbnails:
         """A WebP whose shorter side has `size` pixels; raises `Unreadable`."""
         path = self._path(digest, size)
         if path is not None:
-            try:
-                return path.read_bytes()
-            except OSError:
-                pass
+            with contextlib.suppress(OSError):
+                content = read_bytes(path)
+                webp = content[:-CHECKSUM_BYTES]
+                if content == webp + _checksum(webp):  # else a power cut left zeros, or less
+                    return webp
         with self._decoding_slots:
             data = photo.read()
             webp = thumbnail(data, size=size)
         if path is not None and blake2b(data, digest_size=16).hexdigest() == digest:
-            write_cache(webp, path)
+            write_cache(webp + _checksum(webp), path)
         return webp
 
     def _path(self, digest: str, size: int) -> Path | None:
         if not re.fullmatch(r"[0-9a-f]{8,128}", digest):
             return None
         return self.folder / digest[:2] / f"{digest}-{size}.webp"
+
+
+def _checksum(webp: bytes) -> bytes:
+    return blake2b(webp, digest_size=CHECKSUM_BYTES).digest()
 
 
 def thumbnail(data: bytes, *, size: int) -> bytes:

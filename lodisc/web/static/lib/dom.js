@@ -96,6 +96,14 @@ export const takesKeys = (target) =>
   target instanceof Element &&
   target.closest("input:not([type=range]):not([type=checkbox]), select, textarea, dialog") !== null;
 
+/**
+ * Whether a key is a shortcut of the browser or the system. AltGr is none: it reaches the third
+ * sign of a key, and on Windows it counts as Ctrl and Alt, too.
+ * @param {KeyboardEvent} event
+ */
+export const isShortcut = (event) =>
+  (event.ctrlKey || event.metaKey || event.altKey) && !event.getModifierState("AltGraph");
+
 let calls = 0;
 let newestCall = 0;
 

@@ -14,7 +14,10 @@
 /** @typedef {{ label: string, count: number }} LabelCount */
 /** @typedef {{ labels: LabelCount[], undo: string | null, redo: string | null }} Labels */
 /** @typedef {{ time: string, text: string, undone: boolean }} HistoryEntry */
-/** @typedef {{ value: number, low: number, high: number, n: number }} Accuracy shares of 1 */
+/**
+ * Shares of 1, of `n` photographs; of these `near_duplicates` are given away by others.
+ * @typedef {{ value: number, low: number, high: number, n: number, near_duplicates: number }} Accuracy
+ */
 /** @typedef {{ confidence: number, count: number }} CountAbove */
 
 /**

@@ -1,6 +1,6 @@
 // The browse page: a view of the collection as a grid, its place in the address, and actions on a
 // selection.
-import { find, findAll, findOptional, refresh } from "../lib/dom.js";
+import { find, findAll, findOptional, isShortcut, refresh } from "../lib/dom.js";
 import { messageOf, notifyError, pin } from "../lib/notices.js";
 import { number } from "../lib/text.js";
 import { similarPage } from "../parts/addresses.js";
@@ -116,7 +116,7 @@ class BrowsePage {
     find("#clear").addEventListener("click", () => this.selection.clear());
     find("#all").addEventListener("click", () => this.selection.all());
     this.list.addEventListener("keydown", (event) => {
-      if (event.key !== "l" || event.ctrlKey || event.metaKey || event.altKey) return;
+      if (event.key.toLowerCase() !== "l" || isShortcut(event)) return;
       if (this.selection.ids.size === 0) return;
       event.preventDefault();
       field.focus();

@@ -1,7 +1,7 @@
 // The labelling page: keys first. Every action goes through the outbox, and the queue follows what
 // the features learn.
 import { Refusal, get, upload } from "../lib/api.js";
-import { closest, find, takesKeys } from "../lib/dom.js";
+import { closest, find, isShortcut, takesKeys } from "../lib/dom.js";
 import { messageOf, notify, notifyError, pin } from "../lib/notices.js";
 import { countUnsent } from "../lib/outbox.js";
 import { fileName, number, oneLine, photographs } from "../lib/text.js";
@@ -19,7 +19,6 @@ import { loadAhead, showOnStage } from "../parts/stage.js";
 
 const REST = 700; // milliseconds without a change before the page asks for new names
 const RETRY = 4000;
-const LETTER_WAIT = 400; // before `u` alone undoes
 const MOST_TYPICAL = 60; // photographs, while the features propose none
 
 /** The queue, with the labels and the accuracy beside it. */
@@ -215,8 +214,6 @@ async function fetchAll(photos) {
 
 /** The keys of the page. */
 class Keys {
-  #undoTimer = 0;
-
   /** @param {LabelPage} page */
   constructor(page) {
     this.page = page;
@@ -232,9 +229,14 @@ class Keys {
 
   /** @param {KeyboardEvent} event */
   #press(event) {
-    if (takesKeys(event.target) || event.target instanceof HTMLInputElement || event.altKey) return;
-    if (event.ctrlKey || event.metaKey) {
-      if (event.key.toLowerCase() !== "z") return;
+    if (takesKeys(event.target) || event.target instanceof HTMLInputElement) return;
+    const isTyped = !isShortcut(event) || (event.altKey && !event.metaKey); // by Option, on a Mac
+    if (isTyped && /^\p{L}$/u.test(event.key)) {
+      this.page.field.focus(); // and it is typed there
+      return;
+    }
+    if (isShortcut(event)) {
+      if (event.key.toLowerCase() !== "z" || event.altKey) return;
       event.preventDefault();
       if (event.shiftKey) redo();
       else undo();
@@ -244,7 +246,7 @@ class Keys {
     if (act) {
       act();
       event.preventDefault();
-    } else if (/^\p{L}$/u.test(event.key)) this.#type(event);
+    }
   }
 
   /**
@@ -273,29 +275,8 @@ class Keys {
       "+": () => page.toggleScope(),
       0: () => page.giveName(),
       Backspace: undo,
-      U: redo,
     };
     return actions[event.key];
-  }
-
-  /**
-   * A letter starts a name; `u` alone undoes.
-   * @param {KeyboardEvent} event
-   */
-  #type(event) {
-    if (event.key === "u" && !this.#undoTimer) {
-      event.preventDefault();
-      this.#undoTimer = setTimeout(() => {
-        this.#undoTimer = 0;
-        undo();
-      }, LETTER_WAIT);
-      return;
-    }
-    const { field } = this.page;
-    if (this.#undoTimer) field.value += "u";
-    clearTimeout(this.#undoTimer);
-    this.#undoTimer = 0;
-    field.focus();
   }
 }
 
@@ -306,12 +287,15 @@ class Keys {
  */
 async function importCsv(file, page) {
   try {
-    const { changed, unknown, unknown_keys } = await upload("/api/labels/import", file);
+    const { changed, unknown, unknown_keys, notes } = await upload("/api/labels/import", file);
     const example = unknown ? `, such as ${oneLine(unknown_keys[0])}` : "";
     const rest = unknown
       ? ` The collection lacks ${photographs(unknown)} of the file${example}.`
       : "";
-    const text = `${photographs(changed)} labelled from ${fileName(file.name)}.${rest}`;
+    /** @param {string} note */
+    const remark = (note) => ` Note: ${note}.`;
+    const did = `${photographs(changed)} labelled from ${fileName(file.name)}.`;
+    const text = `${did}${rest}${notes.map(remark).join("")}`;
     notify(text, { actions: [["Undo", undo]] });
     page.distrust(0);
   } catch (error) {

@@ -1,5 +1,5 @@
 // What every page has: search by upload, the outbox, and the list of keys.
-import { find, findOptional, takesKeys } from "../lib/dom.js";
+import { find, findOptional, isShortcut, takesKeys } from "../lib/dom.js";
 import "../lib/outbox.js";
 import "../parts/upload.js";
 
@@ -9,7 +9,7 @@ findOptional(".help")?.addEventListener("click", () => help.showModal());
 find("#help-close").addEventListener("click", () => help.close());
 help.addEventListener("click", (event) => event.target === help && help.close());
 addEventListener("keydown", (event) => {
-  if (event.key === "?" && !takesKeys(event.target) && !event.ctrlKey && !event.metaKey) {
+  if (event.key === "?" && !takesKeys(event.target) && !isShortcut(event)) {
     event.preventDefault();
     help.showModal();
   }

@@ -1,7 +1,7 @@
 // The look-alikes page: a look-alike beside the photograph, the pivotal region of both, and the
 // patches of one that answer a patch of the other.
 import { get } from "../lib/api.js";
-import { find, findAll, findOptional, takesKeys } from "../lib/dom.js";
+import { find, findAll, findOptional, isShortcut, takesKeys } from "../lib/dom.js";
 import { notifyError } from "../lib/notices.js";
 import { browserStorage } from "../lib/storage.js";
 import { attentionOf, pairOf, pictureOf } from "../parts/addresses.js";
@@ -79,7 +79,7 @@ class SimilarPage {
     this.#bindTiles();
     toggle.addEventListener("click", () => this.#switch(!this.#isOn));
     addEventListener("keydown", (event) => {
-      if (event.key !== "w" || takesKeys(event.target) || event.ctrlKey || event.metaKey) return;
+      if (event.key.toLowerCase() !== "w" || takesKeys(event.target) || isShortcut(event)) return;
       this.#switch(!this.#isOn);
     });
     addEventListener("resize", () => this.#draw());

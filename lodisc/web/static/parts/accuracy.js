@@ -17,13 +17,16 @@ export function showAccuracy({ accuracy, reason }) {
   find(".reason", HTMLElement, card).textContent = accuracy ? "" : (reason ?? NO_REASON);
   find(".reason", HTMLElement, card).hidden = Boolean(accuracy);
   if (!accuracy) return;
-  const { value, low, high, n } = accuracy;
+  const { value, low, high, n, near_duplicates: twins } = accuracy;
   /** @param {number} share */
   const end = (share) => (high - low < 0.02 ? `${(100 * share).toFixed(1)}%` : percent(share));
   find(".value span", HTMLElement, card).textContent = `${(100 * value).toFixed(0)}%`;
   const interval = `Between ${end(low)} and ${end(high)} with 95% confidence`;
+  const caution = twins
+    ? ` Near-duplicates with the same label give ${photographs(twins)} away: the percentage may be too high.`
+    : "";
   find(".interval-words", HTMLElement, card).textContent =
-    `${interval}, cross-validated on ${photographs(n)} with a label.`;
+    `${interval}, cross-validated on ${photographs(n)} with a label.${caution}`;
   find("svg", SVGElement, card).replaceChildren(
     svg("line", { class: "rail", x1: "0%", x2: "100%", y1: MIDDLE, y2: MIDDLE }),
     svg("line", {

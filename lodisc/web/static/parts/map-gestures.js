@@ -1,4 +1,5 @@
 // Pointers, fingers, wheel and keys that move a map and open its photographs.
+import { isShortcut } from "../lib/dom.js";
 
 /** @import { MapView } from "./map-view.js" */
 
@@ -147,7 +148,7 @@ export class MapGestures {
       Enter: () => this.#open(view.nearMiddle()),
     };
     const act = actions[event.key];
-    if (!act || event.ctrlKey || event.metaKey || view.isEmpty) return;
+    if (!act || isShortcut(event) || view.isEmpty) return;
     event.preventDefault();
     view.scene.hasCross = true;
     act();

@@ -1,5 +1,5 @@
 // Which photographs of a view are selected, and the keys and clicks that select them.
-import { closest, takesKeys } from "../lib/dom.js";
+import { closest, isShortcut, takesKeys } from "../lib/dom.js";
 import { notifyError } from "../lib/notices.js";
 
 /** @import { WindowedGrid } from "./grid.js" */
@@ -139,7 +139,7 @@ export class Selection {
 
   /** @param {KeyboardEvent} event */
   #key(event) {
-    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    if (isShortcut(event)) return;
     const step = this.#stepOf(event.key);
     if (step !== undefined) {
       const isRow = event.key === "ArrowUp" || event.key === "ArrowDown";
