@@ -9,7 +9,7 @@ from lodisc import __version__
 from lodisc.commands import COMMANDS
 from lodisc.commands.learn import REGISTRY, with_recipe
 from lodisc.commands.printing import print_line
-from lodisc.console import log_as_notes, note, stdout
+from lodisc.console import log_as_notes, note, replace_what_cannot_be_shown, stdout
 from lodisc.errors import Stopped, UserError
 
 GROUPS = {command.split()[0] for command in COMMANDS if " " in command}
@@ -22,6 +22,7 @@ def main(argv: list[str] | None = None) -> int:
     A mistake that a person can mend is one line; LODISC_DEBUG=1 shows its traceback. Any other
     exception is a bug and keeps its traceback.
     """
+    replace_what_cannot_be_shown()
     argv = sys.argv[1:] if argv is None else argv
     words = 2 if argv[:1] and argv[0] in GROUPS else 1
     name, rest = " ".join(argv[:words]), argv[words:]

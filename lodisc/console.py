@@ -1,8 +1,12 @@
 """What people see on the terminal: results and tables on stdout, notes and progress on stderr."""
 
+import codecs
 import logging
+import os
+import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from io import TextIOWrapper
 from typing import TypeVar
 
 from rich.console import Console
@@ -28,6 +32,35 @@ class _Console(Console):
 
 stdout = _Console(highlight=False, emoji=False)
 stderr = _Console(stderr=True, highlight=False, emoji=False)
+
+
+_PLAIN = {
+    **dict.fromkeys("–—·", "-"),
+    **dict.fromkeys("“”", '"'),
+    "’": "'",
+    "…": "...",
+    "×": "x",
+    "ρ": "rho",
+}
+
+
+def replace_what_cannot_be_shown() -> None:
+    """Print a plain sign, or ?, for each that the encoding of the terminal lacks.
+
+    A handler of errors that the environment names in PYTHONIOENCODING stays.
+    """
+    if os.environ.get("PYTHONIOENCODING", "").partition(":")[2]:
+        return
+    codecs.register_error("plain", _plain)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="plain")
+
+
+def _plain(error: UnicodeError) -> tuple[str, int]:
+    assert isinstance(error, UnicodeEncodeError)
+    signs = error.object[error.start : error.end]
+    return "".join(_PLAIN.get(sign, "?") for sign in signs), error.end
 
 
 def note(message: str) -> None:

@@ -1,12 +1,16 @@
 """How a command ends: exit status, one line for what a person can mend, a traceback for a bug."""
 
+import json
 import logging
+import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
+from photos import collection
 
 from lodisc import cli
 from lodisc.commands import COMMANDS
@@ -90,3 +94,34 @@ def test_the_log_is_printed_while_a_command_runs(capsys: pytest.CaptureFixture[s
         logger.debug("Detail.")
     logger.info("Nobody reads this.")
     assert capsys.readouterr() == ("", "Reading [a] file.\nSlow.\n")
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "ascii", "utf-8", "ascii:backslashreplace"])
+def test_signs_that_the_terminal_lacks_are_replaced(tmp_path: Path, encoding: str) -> None:
+    def lodisc(*words: str | Path) -> tuple[int, str, str]:
+        ended = subprocess.run(
+            [sys.executable, "-m", "lodisc", *words],
+            capture_output=True,
+            encoding=encoding.split(":")[0],
+            env={**os.environ, "PYTHONIOENCODING": encoding},
+        )
+        return ended.returncode, ended.stdout, ended.stderr
+
+    photos = collection(tmp_path / "\N{BIRD}", labels=("tau", "ρ×…"))
+    bird, rho, signs = {
+        "utf-8": ("\N{BIRD}", "ρ", "ρ×…"),
+        "cp1252": ("?", "rho", "rho×…"),
+        "ascii": ("?", "rho", "rhox..."),
+        "ascii:backslashreplace": ("\\U0001f426", "\\u03c1", "\\u03c1\\xd7\\u2026"),
+    }[encoding]
+    status, printed, _ = lodisc("data", "check", photos)
+    assert status == 0 and printed.startswith(f"{tmp_path / bird}\n")
+    assert "\ntau " in printed and f"\n{signs} " in printed
+    status, printed, _ = lodisc("data", "check", photos, "--json")
+    assert status == 0 and json.loads(printed)["classes"].keys() == {"tau", "ρ×…"}
+    status, _, messages = lodisc("data", "check", photos / "none")
+    assert status == 1 and messages.startswith(f"lodisc data check: {tmp_path / bird / 'none'}")
+    status, printed, messages = lodisc("train", "--help")
+    assert (status, messages) == (0, "") and f"Share {rho} of the patches" in printed
+    status, printed, messages = lodisc("labels")
+    assert (status, messages) == (0, "") and "usage: lodisc COMMAND" in printed

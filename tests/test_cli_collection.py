@@ -74,12 +74,79 @@ def test_labels_go_out_as_folders_and_come_back(
     assert "10 of 10 photographs have a label." in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(("burst", "given_away"), [(1, 0), (6, 48)])
+def test_near_duplicates_are_said_beside_the_accuracy(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], burst: int, given_away: int
+) -> None:
+    from starlette.testclient import TestClient
+
+    from lodisc.web.app import create_app
+
+    vectors, birds = synthetic(tmp_path / "vectors", rows=60, dim=64, burst=burst), tmp_path / "c"
+    index(vectors, collection=birds)
+    labels = {f"{row:06}.jpg": ("wren", "finch")[row // 6 % 2] for row in range(48)}
+    Collection(birds).labels.set_each(labels, how="by lot")
+    accuracy = lodisc_json(capsys, "labels", "show", birds)["accuracy"]
+    assert (accuracy["n"], accuracy["near_duplicates"]) == (48, given_away)
+    assert (accuracy["value"] == 100) == (burst > 1)
+    assert cli.main(["labels", "show", str(birds)]) == 0
+    words = f"give {given_away} of these away: the percentage may be too high."
+    assert (words in capsys.readouterr().out.replace("\n", " ")) == (burst > 1)
+    with TestClient(create_app(birds), base_url="http://127.0.0.1") as client:
+        assert client.get("/api/names").json()["accuracy"]["near_duplicates"] == given_away
+
+
+def test_near_duplicates_with_another_label_give_nothing_away(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from starlette.testclient import TestClient
+
+    from lodisc.vectors import duplicates
+    from lodisc.web.app import create_app
+
+    vectors, birds = synthetic(tmp_path / "vectors", rows=40, dim=64, burst=2), tmp_path / "c"
+    index(vectors, collection=birds)
+    labels = {f"{row:06}.jpg": ("wren", "finch")[row % 2] for row in range(40)}
+    Collection(birds).labels.set_each(labels, how="each of a pair by its own label")
+    assert lodisc_json(capsys, "labels", "show", birds)["accuracy"]["near_duplicates"] == 0
+    with TestClient(create_app(birds), base_url="http://127.0.0.1") as client:
+        first = client.get("/api/names").json()
+        assert first["accuracy"]["near_duplicates"] == 0
+        monkeypatch.setattr(duplicates, "has_twin_elsewhere", None)
+        assert client.get("/api/names").json() == first, "it is not computed again"
+
+
 def test_labels_are_shown_as_they_were_typed(
     birds: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     Collection(birds).labels.set(["finch/0.jpg"], "[red]wren[/red] \N{BIRD}")
     assert cli.main(["labels", "show", str(birds)]) == 0
     assert "[red]wren[/red] \N{BIRD}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "name", ["l.csv.gz", "l.tab", "l.html", "l.numbers", "l.md", "l.db", "l.XLSX", "l.7z"]
+)
+def test_an_ending_that_no_export_has_is_refused(
+    birds: Path, tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Collection(birds).labels.set(["finch/1.jpg"], "finch")
+    out = tmp_path / name
+    assert cli.main(["labels", "export", str(birds), str(out)]) == 1
+    message = f"{out}: lodisc writes .csv and .tsv, which spreadsheets open, and folders; name one"
+    assert capsys.readouterr().err.startswith(f"lodisc labels export: {message}")
+    assert not out.exists()
+    out.mkdir()
+    assert lodisc_json(capsys, "labels", "export", birds, out)["photographs"] == 1
+
+
+@pytest.mark.parametrize("name", ["birds v1.2", "birds.v2", "Mt. Everest", "2026.07.28"])
+def test_a_folder_may_have_a_dot_in_its_name(
+    birds: Path, tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Collection(birds).labels.set(["finch/1.jpg"], "finch")
+    assert lodisc_json(capsys, "labels", "export", birds, tmp_path / name)["photographs"] == 1
+    assert (tmp_path / name / "finch" / "1.jpg").is_symlink()
 
 
 @pytest.mark.parametrize(
@@ -188,6 +255,27 @@ def test_groups_duplicates_and_outliers(birds: Path, capsys: pytest.CaptureFixtu
     assert in_first == lodisc_json(capsys, "group", birds)["groups"][0]["size"]
     assert lodisc_json(capsys, "search", birds, "--duplicates")["photographs"] == 10
     assert len(lodisc_json(capsys, "search", birds, "--outliers", "--top", 3)["outliers"]) == 3
+
+
+def test_near_duplicates_are_shown_with_labels_that_differ(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    vectors, birds = synthetic(tmp_path / "vectors", rows=6, dim=64, burst=2), tmp_path / "c"
+    index(vectors, collection=birds)
+    labels = Collection(birds).labels
+    labels.set(["000000.jpg", "000002.jpg", "000003.jpg", "000004.jpg"], "wren")
+    labels.set(["000001.jpg"], "finch")
+    vectors_ND = Collection(birds).photos().vectors
+    cosines = [float(vectors_ND[row] @ vectors_ND[row + 1]) for row in (0, 2, 4)]
+    found = lodisc_json(capsys, "search", birds, "--duplicates")
+    assert found["least_alike"] == pytest.approx(cosines, abs=1e-4)
+    assert cli.main(["search", str(birds), "--duplicates"]) == 0
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert lines[-3:] == [
+        ["000000.jpg", "2", f"{cosines[0]:.3f}", "finch,", "wren", "000001.jpg"],
+        ["000002.jpg", "2", f"{cosines[1]:.3f}", "000003.jpg"],
+        ["000004.jpg", "2", f"{cosines[2]:.3f}", "000005.jpg"],
+    ]
 
 
 def test_groups_are_described_as_by_the_api(

@@ -107,7 +107,10 @@ def test_finches_are_drawn(tmp_path: Path, capsys: Printed) -> None:
         "32",
     )
     assert drawn == {"data": str(tmp_path / "a"), "species": 2, "train": 4, "test": 2}
-    assert as_json(capsys, "check", tmp_path / "a")["splits"] == {"train": 4, "test": 2}
+    assert main(["data", "check", str(tmp_path / "a"), "--json"]) == 0
+    out, err = capsys.readouterr()
+    assert json.loads(out)["splits"] == {"train": 4, "test": 2}
+    assert "masks/ (6): masks of other photographs" in err
 
 
 def test_what_can_not_be_done_is_one_line(tmp_path: Path, capsys: Printed) -> None:

@@ -19,9 +19,11 @@ def embed(
     momentum: bool = False,
     encoder: str | None = None,
     image_size: int | None = None,
+    fit: Literal["crop", "pad", "squeeze", "tiles"] | None = None,
     dtype: Literal["float16", "float32"] = "float16",
     workers: int = 2,
     device: str = "auto",
+    remove: bool = False,
     json: bool = False,
 ) -> None:
     """Turn photographs into vectors in Parquet files; a second run adds what is new or changed.
@@ -33,9 +35,12 @@ def embed(
         momentum: Use the momentum encoder of the run instead of the student.
         encoder: timm name of the model whose weights the file holds.
         image_size: Side of the view, for timm:NAME and weights files.
+        fit: How photographs become square: crop their middle, pad or squeeze them, or average over
+            tiles of those longer than 3 to 2; by default as OUT or the run has it, else tiles.
         dtype: Number type of the vectors.
         workers: Processes that read photographs.
         device: auto, cpu, cuda or cuda:N.
+        remove: Forget the vectors of photographs that are not there any more.
         json: Print the counts as JSON.
     """
     from lodisc.commands.tables_collection import print_embedding
@@ -48,9 +53,11 @@ def embed(
         momentum=momentum,
         encoder=encoder,
         image_size=image_size,
+        fit=fit,
         dtype=dtype,
         workers=workers,
         device=device,
+        remove=remove,
     )
     print_result(result, json=json, people=print_embedding)
 

@@ -1,12 +1,17 @@
 """`lodisc labels …`: the labels that people gave, into and out of a collection."""
 
+import re
 from pathlib import Path
 from typing import Any
 
 from tyro.conf import Positional
 
 from lodisc.commands.printing import print_line, print_result
+from lodisc.console import note
 from lodisc.errors import UserError
+
+FILE_ENDING = re.compile(r"\.(?!v\d)([a-z][a-z0-9]{0,7}|7z)", re.IGNORECASE)
+"""What looks like the ending of a file; folders are called birds.v2 and birds 1.2, too."""
 
 
 def labels_show(collection: Positional[Path], /, *, json: bool = False) -> None:
@@ -32,11 +37,11 @@ def labels_export(
     named: float | None = None,
     json: bool = False,
 ) -> None:
-    """Write labels as a table (OUT.csv) or as folders of links to the photographs (any other OUT).
+    """Write labels as a table (OUT.csv) or as folders of links to the photographs (OUT).
 
     Args:
         collection: Folder of the collection.
-        out: A .csv file, or a folder.
+        out: A .csv or .tsv file, or a folder.
         named: Link photographs without a label, too, if their prediction has this confidence.
         json: Print the counts as JSON.
     """
@@ -45,7 +50,14 @@ def labels_export(
 
     result: Any
     unreadable: list[str] = []
-    if out.suffix.lower() == ".csv":
+    left: list[str] = []
+    kind = out.suffix.lower()
+    if kind not in (".csv", ".tsv") and FILE_ENDING.fullmatch(kind) and not out.is_dir():
+        raise UserError(
+            f"{printable(out)}: lodisc writes .csv and .tsv, which spreadsheets open, and folders; "
+            f"name one of these, without {kind}"
+        )
+    if kind in (".csv", ".tsv"):
         from lodisc.collection.labels_csv import export_csv
 
         if named is not None:
@@ -58,10 +70,16 @@ def labels_export(
         from lodisc.collection.labels_tree import export_tree
 
         result = export_tree(Collection(collection), out, named=named)
-        unreadable = result["unreadable"]
+        unreadable, left = result["unreadable"], result["left"]
     words = f"{printable(out)}: {result['photographs']:,} photographs"
     if unreadable:
         words += f"; {len(unreadable):,} could not be read, such as {printable(unreadable[0])}"
+    if left:
+        words += (
+            f"; {len(left):,} files stay in their old folder, such as {printable(left[0])}, "
+            "because there may be no other copy: see that their photographs can be read, "
+            "and export again"
+        )
     print_result({"out": str(out), **result}, json=json, people=lambda _: print_line(words))
 
 
@@ -98,6 +116,8 @@ def labels_import(
 
         result = import_csv(Collection(collection), source, clear=clear)
         unknown = result["unknown_keys"]
+        for text in result["notes"]:
+            note(f"note: {text}")
     words = f"{result['changed']:,} labels changed"
     if result["unknown"]:
         words += (

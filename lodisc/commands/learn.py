@@ -6,7 +6,7 @@ from dataclasses import fields
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from tyro.conf import OmitArgPrefixes, Positional, arg
 from tyro.constructors import (
@@ -105,6 +105,7 @@ def evaluate(
     train_split: float | None = None,
     encoder: str | None = None,
     image_size: int | None = None,
+    fit: Literal["crop", "pad", "squeeze", "tiles"] | None = None,
     seed: int = 0,
     workers: int = 2,
     device: str = "auto",
@@ -122,6 +123,8 @@ def evaluate(
         train_split: Share of each class to learn from, for data without train/ and test/.
         encoder: timm name of the model whose weights the file holds.
         image_size: Side of the view, for timm:NAME and weights files.
+        fit: How photographs become square, for timm:NAME and weights files: crop their middle, pad
+            or squeeze them, or average over tiles of those longer than 3 to 2.
         seed: Fixes splits, samples and intervals.
         workers: Processes that read photographs.
         device: auto, cpu, cuda or cuda:N.
@@ -140,6 +143,7 @@ def evaluate(
         train_split=train_split,
         encoder=encoder,
         image_size=image_size,
+        fit=fit,
         seed=seed,
         workers=workers,
         device=device,

@@ -32,6 +32,10 @@ def print_embedding(result: EmbedResult) -> None:
     if result["skipped"]:
         words.append(f", {result['skipped']:,} could not be read (listed in its _*.jsonl)")
     print_line("".join([*words, f"; {result['parts']} parts"]))
+    if absent := result["absent"]:
+        print_line(
+            f"{absent:,} photographs are not there now; their vectors stay (--remove forgets them)"
+        )
 
 
 def print_indexing(result: IndexResult) -> None:
@@ -86,6 +90,11 @@ def print_labels(summary: LabelsResult) -> None:
             f"They name {accuracy['value']:.0f} % of those left out rightly "
             f"({interval}, of {accuracy['n']:,})."
         )
+        if twins := accuracy["near_duplicates"]:
+            print_line(
+                f"Near-duplicates with the same label give {twins:,} of these away: "
+                "the percentage may be too high."
+            )
     if summary["reason"]:
         print_line(f"{summary['reason']}.")
     for action in summary["history"]:
@@ -118,11 +127,25 @@ def print_duplicates(summary: DuplicatesResult) -> None:
     """Print a table of the sets of near-duplicates."""
     sets = summary["sets"]
     rows = [
-        [printable(photos[0]["key"]), f"{len(photos):,}", _first_few(photos[1:])]
-        for photos in sets[:MOST_ROWS]
+        [
+            printable(photos[0]["key"]),
+            f"{len(photos):,}",
+            f"{least:.3f}",
+            ", ".join(_different_labels(photos)),
+            ", ".join(printable(photo["key"]) for photo in photos[1:3]) + " …" * (len(photos) > 3),
+        ]
+        for photos, least in list(zip(sets, summary["least_alike"], strict=True))[:MOST_ROWS]
     ]
-    table(f"{len(sets):,} sets of near-duplicates", ["photograph", "in the set", "others"], rows)
+    title = f"{len(sets):,} sets of near-duplicates"
+    columns = ["photograph", "in the set", "least alike", "labels that differ", "others"]
+    table(title, columns, rows)
     _print_rest(sets)
+
+
+def _different_labels(photos: list[PhotoEntry]) -> list[str]:
+    """The labels in a set of near-duplicates, if there is more than one."""
+    labels = sorted({printable(photo["label"]) for photo in photos if photo["label"]})
+    return labels if len(labels) > 1 else []
 
 
 def print_outliers(summary: OutliersResult) -> None:

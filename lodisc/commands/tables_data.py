@@ -33,7 +33,16 @@ def print_check(about: CheckResult) -> None:
     _print_rows("classes", ["class", *columns], classes)
     skipped = [[photo["key"], photo["reason"]] for photo in about["skipped"]]
     _print_rows("skipped", ["photograph", "reason"], skipped)
+    remarks = [
+        [remark, f"{len(keys):,}", ", ".join(keys[:2])] for remark, keys in about["remarks"].items()
+    ]
+    _print_rows("unusual, but read", ["what", "photographs", "such as"], remarks)
     duplicates = about["duplicates"]
+    apart = [
+        [", ".join(f"{photo['label']}: {photo['key']}" for photo in photos)]
+        for photos in duplicates["labelled_apart"]
+    ]
+    _print_rows("copies with different labels", ["labels and photographs"], apart)
     for title, sets in {
         "equal files": duplicates["within"],
         "equal in train and test": duplicates["across"],
@@ -43,6 +52,12 @@ def print_check(about: CheckResult) -> None:
         [pair["train"], pair["test"], f"{pair['likeness']:.3f}"] for pair in duplicates["near"]
     ]
     _print_rows("alike in train and test", ["train", "test", "likeness"], alike)
+    twins = [
+        [pair["first"], pair["second"], f"{pair['likeness']:.3f}"]
+        for pair in duplicates["near_within"]
+    ]
+    title = "alike inside a split" if about["splits"] else "alike"
+    _print_rows(title, ["first", "second", "likeness"], twins)
 
 
 def _summary(about: CheckResult) -> dict[str, list[str]]:
@@ -61,6 +76,7 @@ def _summary(about: CheckResult) -> dict[str, list[str]]:
         "classes": [f"{len(about['classes']):,}"],
         "pixels": [],
         "equal files": [f"{len(duplicates['within']):,} groups" + " inside a split" * bool(splits)],
+        "alike": [f"{len(duplicates['near_within']):,} pairs" + " inside a split" * bool(splits)],
         "across the split": [],
     }
     if about["unlabelled"]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from lodisc.commands.printing import print_line
 from lodisc.console import table
+from lodisc.data.photo import printable
 
 if TYPE_CHECKING:
     from lodisc.demo import DemoResult
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 def print_evaluation(result: Evaluation) -> None:
     """Print a row for each metric and a column for each arm, with intervals, and the run's gain."""
     from lodisc.evaluation.benchmark import OWN_SIZE, TITLES  # loads torch
+    from lodisc.evaluation.leaks import in_words
 
     arms = result["arms"]
     start = OWN_SIZE if OWN_SIZE in arms else "start"
@@ -41,15 +43,23 @@ def print_evaluation(result: Evaluation) -> None:
             if gain:
                 row.append(f"{estimates['run']['value'] - estimates[start]['value']:+.1f}")
             rows.append(row)
+    print_line(f"{result['classes']} classes: {_first_few(result['class_names'])}")
     print_line(
-        f"{result['classes']} classes, {result['train']:,} training and {result['test']:,} "
-        "test photographs; percent, 95 % intervals"
+        f"{result['train']:,} training and {result['test']:,} test photographs; "
+        "percent, 95 % intervals"
     )
     table("", ["", *names, *gain], rows)
+    if words := in_words(result["leaks"], test=result["test"], data=result["data"]):
+        print_line(f"note: {printable(words)}")
     if start == OWN_SIZE:
         print_line(
             f"gain: over the untouched start at {sizes[OWN_SIZE]} pixels, the size it was made for"
         )
+
+
+def _first_few(names: list[str]) -> str:
+    few = ", ".join(printable(name)[:20] for name in names[:3])
+    return few + ", …" * (len(names) > 3)
 
 
 def _with_interval(estimate: EstimateEntry) -> str:
