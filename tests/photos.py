@@ -180,3 +180,9 @@ ODD_NAMES = [
     os.fsdecode(b"latin-\xe9.jpg"),
     "UPPER.JPG",
 ]
+
+
+def put_pipe(path: Path) -> None:
+    """Put a pipe in the place of a file; whoever reads it waits for ever."""
+    path.unlink()
+    os.mkfifo(path)

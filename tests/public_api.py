@@ -6,7 +6,7 @@ from typing import Any, assert_type
 from torch import Tensor
 
 import lodisc
-from lodisc.data.sources import Listing
+from lodisc.data.layout import Listing
 from lodisc.photo_encoder import PhotoEncoder
 
 

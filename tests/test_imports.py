@@ -29,7 +29,7 @@ LAYERS: list[list[set[str]]] = [
     [{"encoders"}],
     [{"data"}, {"finches"}, {"method"}, {"run"}],
     [{"vectors"}],
-    [{"files"}],
+    [{"files"}, {"tensors"}, {"weight_names"}],
     [{"config", "console", "device", "errors"}],
 ]
 # What these may import besides themselves: of other packages, and of lodisc.
