@@ -19,6 +19,7 @@ from tyro.constructors import (
 from lodisc.commands.printing import print_line, print_result
 from lodisc.commands.ranges import check_seed
 from lodisc.config import GROUPS, RECIPES, TrainConfig, adapt, require_new_names
+from lodisc.console import note
 from lodisc.errors import UserError
 
 Config = OmitArgPrefixes[Annotated[TrainConfig, arg(name="")]]
@@ -133,7 +134,9 @@ def evaluate(
     """
     check_seed(seed)
     from lodisc.commands.tables_learn import print_evaluation
+    from lodisc.data.photo import printable
     from lodisc.evaluation.benchmark import evaluate as run_evaluation
+    from lodisc.evaluation.leaks import in_words
 
     result = run_evaluation(
         source,
@@ -149,6 +152,9 @@ def evaluate(
         device=device,
         max_skipped=max_skipped,
     )
+    words = in_words(result["leaks"], test=result["test"], data=result["data"])
+    if words and json:  # the table has it too
+        note(f"note: {printable(words)}")
     print_result(result, json=json, people=print_evaluation)
 
 

@@ -20,7 +20,7 @@ FROM_YIQ = np.linalg.inv(TO_YIQ)
 BICUBIC = Image.Resampling.BICUBIC
 CENTRE_SCALE = 1.14
 """Short side of the photograph from which the centre view is cut, in sides of the view."""
-ELONGATED, MOST_TILES = 1.5, 8
+ELONGATED, MOST_TILES = 1.5, 4
 """Long side in short sides from which on there are tiles, and how many at most."""
 Box = tuple[float, float, float, float]
 """Left, top, right, bottom."""
