@@ -274,10 +274,13 @@ def test_a_damaged_part_is_made_again(run: Path, photos: Path, tmp_path: Path) -
     whole = parts(out)
     path = out / "part-00000.parquet"
     table = pq.read_table(path)
+    no_text = pa.array([b"\xe5%d" % row for row in range(10)]).view(pa.string())
     for harm in (
         lambda: path.write_bytes(path.read_bytes()[:300]),
         lambda: pq.write_table(pa.concat_tables([table, table.slice(3, 1)]), path),
         lambda: pq.write_table(pa.concat_tables([table, table]), path),
+        lambda: path.write_bytes(path.read_bytes().replace(b"digest", b"dig\xe5st")),
+        lambda: pq.write_table(table.set_column(0, table.field(0), no_text), path),
         lambda: put_pipe(path),
     ):
         harm()

@@ -75,8 +75,20 @@ def read_table(path: Path) -> pa.Table:
     _require_file(path)
     try:
         table = pq.read_table(path.absolute(), page_checksum_verification=True)
+        _require_rows(table)
+    except DamagedPart:
+        raise
     except (OSError, ValueError, pa.ArrowException) as error:
         raise DamagedPart(str(error).splitlines()[0]) from None
+    return table
+
+
+def _require_rows(table: pa.Table) -> None:
+    """Raise `DamagedPart` unless the columns are those of `Row`, each photograph once.
+
+    Raises `ValueError` for texts that are not UTF-8.
+    """
+    table.validate(full=True)
     kind = table.schema.field("vector").type if "vector" in table.column_names else pa.null()
     if not pa.types.is_fixed_size_list(kind) or not pa.types.is_floating(kind.value_type):
         raise DamagedPart("it has no vectors")
@@ -89,7 +101,6 @@ def read_table(path: Path) -> pa.Table:
         raise DamagedPart("it names a photograph twice")
     if not np.isfinite(vectors_of(table)).all():
         raise DamagedPart("it holds vectors that are not finite")
-    return table
 
 
 def keys_of(path: Path) -> list[str]:
