@@ -15,7 +15,8 @@ from runs import TINY
 import lodisc
 from lodisc.collection.collection import Collection
 from lodisc.collection.index import index
-from lodisc.collection.labels_tree import export_tree, import_tree, safe_name, unlike_names
+from lodisc.collection.labels_tree import export_tree, import_tree
+from lodisc.collection.names import safe_name, unlike_names
 from lodisc.embedding.embed import embed
 
 pytest.importorskip("lancedb", reason="lancedb is not installed")

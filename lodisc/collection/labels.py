@@ -7,7 +7,6 @@ processes can share it, and a file that was restored from a backup is noticed.
 
 import os
 import sqlite3
-import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -16,12 +15,13 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from lodisc.collection.names import plain_label
 from lodisc.data.photo import printable
 from lodisc.errors import UserError
 
 FORMAT = 1
-LONGEST = 200
 PATIENCE = 30.0  # seconds to wait for another process that writes
+_COLUMNS = "number, time, how, label, count, state"  # of an action
 _APPLICATION = 0x6C6F6469  # "lodi", which tells this file from other databases
 _SCHEMA = f"""
 CREATE TABLE labels (key TEXT PRIMARY KEY, label TEXT NOT NULL) WITHOUT ROWID;
@@ -337,39 +337,6 @@ class Labels:
             ),
         }.get(code, f"{error}; check whether the disk is full or failing")
         return kind(f"{where}: {words}{advice}")
-
-
-def plain_label(label: str) -> str:
-    """A label as it is stored: without what is invisible at its ends, and composed.
-
-    Raises `UserError` as `Labels.set` does.
-    """
-    plain = unicodedata.normalize("NFC", _stripped(label))
-    if not plain:
-        raise UserError("a label is empty; type a name, or remove the label")
-    if len(plain) > LONGEST:
-        raise UserError(
-            f"a label has {len(plain)} characters ({plain[:20]}…); {LONGEST} are the most"
-        )
-    if any(unicodedata.category(letter) in ("Cc", "Cs", "Zl", "Zp") for letter in plain):
-        raise UserError(
-            f"the label {printable(plain)} has line breaks, control characters or stray bytes; "
-            "leave them out"
-        )
-    return plain
-
-
-def _stripped(label: str) -> str:
-    """A label without blanks and invisible marks, such as that of byte order, at its ends."""
-    seen = [
-        place
-        for place, letter in enumerate(label)
-        if not letter.isspace() and unicodedata.category(letter) != "Cf"
-    ]
-    return label[seen[0] : seen[-1] + 1] if seen else ""
-
-
-_COLUMNS = "number, time, how, label, count, state"
 
 
 def _plain_key(key: str) -> str:

@@ -11,7 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
 
-from lodisc.collection.labels import plain_label
+from lodisc.collection.names import plain_label
 from lodisc.data.layout import odd_labels
 from lodisc.data.lists import spellings
 from lodisc.data.photo import printable

@@ -8,18 +8,15 @@ OUT/_labels.json    the label of each folder and the key of each link, when they
 from __future__ import annotations
 
 import os
-import re
-import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, NotRequired, TypedDict, cast
 
-from lodisc.collection.labels import plain_label
+from lodisc.collection.names import plain_label, safe_name, unlike_names
 from lodisc.data.decode import Unreadable
 from lodisc.data.endings import is_photo
-from lodisc.data.photo import printable, read_file, reason_of
+from lodisc.data.photo import digest_of, printable, read_file, reason_of
 from lodisc.errors import UserError
 from lodisc.files import LACKING, read_json, replacing, write_json
 
@@ -29,12 +26,6 @@ if TYPE_CHECKING:
 INDEX = "_labels.json"
 FORMAT = 1
 FEW = 10  # unknown files in the result
-_LONGEST = 180  # bytes of a name; leaves room for what distinguishes it from others
-_LONGEST_SUFFIX = 20
-_UNSAFE = re.compile(r'[/\\:*?"<>|]')
-_TAKEN = re.compile(  # by Windows
-    r"(con|conin\$|conout\$|clock\$|prn|aux|nul|(com|lpt)[\d¹²³]) *(\..*)?", re.IGNORECASE
-)
 
 
 class TreeIndex(TypedDict):
@@ -155,46 +146,6 @@ def import_tree(collection: Collection, folder: str | Path) -> TreeImportResult:
         unknown=len(unknown),
         unknown_files=unknown[:FEW],
     )
-
-
-def safe_name(text: str) -> str:
-    """A name for a file or folder on any system.
-
-    It has no separators or control characters, and is not reserved, hidden or too long.
-    """
-    name = "".join(
-        "_" if unicodedata.category(letter) in ("Cc", "Cs", "Zl", "Zp") else letter
-        for letter in _UNSAFE.sub("_", text)
-    )
-    stem, suffix = os.path.splitext(name)  # noqa: PTH122 - "." is a name here
-    stem, suffix = (stem, suffix) if len(suffix.encode()) <= _LONGEST_SUFFIX else (name, "")
-    name = (
-        stem.encode()[: _LONGEST - len(suffix.encode())].decode(errors="ignore") + suffix
-    ).rstrip(" .")
-    return f"_{name}" if not name or name.startswith((".", " ")) or _TAKEN.fullmatch(name) else name
-
-
-def unlike_names(wishes: Mapping[str, str], *, taken: str = "") -> dict[str, str]:
-    """The wish of each key, with a suffix if another one has the same name.
-
-    Names that differ only in case or in how accents are encoded count as the same.
-    """
-    folded = {_folded(taken)}
-    names: dict[str, str] = {}
-    for key, wish in sorted(wishes.items()):
-        name, (stem, suffix) = wish, os.path.splitext(wish)  # noqa: PTH122 - "." is a name here
-        attempt = 0
-        while _folded(name) in folded:
-            digest = blake2b(f"{attempt}{key}".encode(), digest_size=4).hexdigest()
-            name = f"{stem}~{digest}{suffix}"
-            attempt += 1
-        folded.add(_folded(name))
-        names[key] = name
-    return names
-
-
-def _folded(name: str) -> str:
-    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
 
 
 def _labels_to_export(
@@ -400,7 +351,7 @@ def _link(path: Path, target: Path) -> bool:
 def _digest(path: Path) -> str:
     """The digest as in the collection; "" for a file that can't be read."""
     try:
-        return blake2b(read_file(path), digest_size=16).hexdigest()
+        return digest_of(read_file(path))
     except Unreadable:
         return ""
 

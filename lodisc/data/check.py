@@ -7,14 +7,13 @@ from collections.abc import Callable, Hashable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass
-from hashlib import blake2b
 from pathlib import Path
 from typing import NamedTuple, TypedDict, TypeVar
 
 from lodisc import console
 from lodisc.data.decode import Unreadable, decode, examine
 from lodisc.data.layout import Listing
-from lodisc.data.photo import Photo, Skipped, printable
+from lodisc.data.photo import Photo, Skipped, digest_of, printable
 from lodisc.data.sources import find_photos, log_passed_over, split_photos
 from lodisc.data.thumbnails import Thumbnail, most_alike, thumbnail
 from lodisc.errors import UserError
@@ -220,7 +219,7 @@ class _Scan(NamedTuple):
     """The size of a photograph, and what its duplicates have in common with it."""
 
     size: tuple[int, int]
-    digest: bytes
+    digest: str
     thumbnail: Thumbnail
     remarks: list[str]
 
@@ -230,8 +229,7 @@ def _scan(photo: Photo) -> _Scan | str:
     try:
         data = photo.read()
         image, size, remarks = examine(data, at_least=64)
-        digest = blake2b(data, digest_size=16).digest()
-        return _Scan(size, digest, thumbnail(image), remarks)
+        return _Scan(size, digest_of(data), thumbnail(image), remarks)
     except Unreadable as error:
         return str(error)
 
@@ -263,7 +261,7 @@ def _remarks(scans: Sequence[tuple[Photo, _Scan]]) -> dict[str, list[str]]:
 
 
 def _duplicates(scans: Sequence[tuple[Photo, _Scan]]) -> Duplicates:
-    equal: dict[bytes, dict[str | None, list[str]]] = defaultdict(lambda: defaultdict(list))
+    equal: dict[str, dict[str | None, list[str]]] = defaultdict(lambda: defaultdict(list))
     for photo, scan in scans:
         equal[scan.digest][photo.split].append(photo.key)
     within = [keys for by_split in equal.values() for keys in by_split.values() if len(keys) > 1]
@@ -307,7 +305,7 @@ def _near_within(scans: Sequence[tuple[Photo, _Scan]]) -> list[TwinPair]:
 
 def _labelled_apart(scans: Sequence[tuple[Photo, _Scan]]) -> list[list[LabelledKey]]:
     labelled = [(photo, scan) for photo, scan in scans if photo.label is not None]
-    copies: dict[bytes, list[Photo]] = defaultdict(list)
+    copies: dict[str, list[Photo]] = defaultdict(list)
     for photo, scan in labelled:
         copies[scan.digest].append(photo)
     sets = [photos for photos in copies.values() if len({photo.label for photo in photos}) > 1]

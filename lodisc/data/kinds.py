@@ -25,7 +25,7 @@ _STARTS = (
 
 
 def kind_of(data: bytes) -> str | None:
-    """What these bytes are, if they are no image that lodisc decodes; None if that is not known."""
+    """What these bytes are, if lodisc cannot decode them; None if that is not known."""
     for start, kind in _STARTS:
         if data.startswith(start):
             return kind

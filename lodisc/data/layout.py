@@ -34,7 +34,7 @@ OF_SYSTEMS = {
 }
 """Folders that systems put among photographs, in lower case."""
 _SYSTEM_ENDINGS = (".photoslibrary/resources", ".lrdata")
-_UNNAMED = {"images", "jpegimages"}  # folders whose name is no label
+_UNNAMED = {"images", "jpegimages"}  # folders whose name is not a label
 _OF_MASKS = {
     *("mask", "masks", "annotations", "labels", "gt", "ground_truth", "groundtruth"),
     *("segmentation", "segmentations", "segmentationclass", "segmentationobject"),

@@ -9,7 +9,6 @@ import signal
 import threading
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from functools import lru_cache
-from hashlib import blake2b
 from itertools import chain, islice
 from typing import Any, NamedTuple, TypeVar, cast
 
@@ -22,7 +21,7 @@ from torch.utils.data import DataLoader, Dataset, get_worker_info
 
 from lodisc.config import Fit
 from lodisc.data.decode import Unreadable, decode
-from lodisc.data.photo import Photo, Skipped
+from lodisc.data.photo import Photo, Skipped, digest_of
 from lodisc.data.thumbnails import Thumbnail, thumbnail
 from lodisc.data.views import CENTRE_SCALE, two_views, whole_views
 from lodisc.errors import UserError
@@ -253,11 +252,6 @@ class _WholeViews(Dataset["_Read"]):
             return Skipped(photo.key, str(error))
         views = whole_views(image, image_size=self.image_size, fit=self.fit)
         return views, photo, digest, [thumbnail(image)] if self.thumbnails else []
-
-
-def digest_of(data: bytes) -> str:
-    """What a photograph is known by: blake2b of the bytes of its file, in hexadecimal."""
-    return blake2b(data, digest_size=16).hexdigest()
 
 
 def decode_for(photo: Photo, *, image_size: int, min_crop: float = 1.0) -> Image.Image:

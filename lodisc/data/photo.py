@@ -2,6 +2,7 @@
 
 import os
 from dataclasses import dataclass
+from hashlib import blake2b
 from pathlib import Path
 from typing import Literal
 
@@ -60,6 +61,11 @@ def read_file(path: Path, *, offset: int = 0, size: int | None = None) -> bytes:
             return start + stream.read(-1 if size is None else size - len(start))
     except (OSError, ValueError) as error:
         raise Unreadable(reason_of(error)) from None
+
+
+def digest_of(data: bytes) -> str:
+    """What a photograph is known by: blake2b of the bytes of its file, in hexadecimal."""
+    return blake2b(data, digest_size=16).hexdigest()
 
 
 def reason_of(error: Exception) -> str:

@@ -137,11 +137,6 @@ def to_bytes(image: Image.Image) -> torch.Tensor:
     return torch.from_numpy(np.array(image)).permute(2, 0, 1).contiguous()
 
 
-def to_image(view: torch.Tensor) -> Image.Image:
-    """The image of a view, bytes [3, H, W]."""
-    return Image.fromarray(view.permute(1, 2, 0).contiguous().numpy())
-
-
 def crop_box(width: int, height: int, rng: np.random.Generator, *, min_crop: float) -> Box:
     """A random crop of `min_crop` to 1 of the area, with an aspect ratio from 3:4 to 4:3."""
     for _ in range(10):

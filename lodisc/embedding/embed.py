@@ -8,8 +8,8 @@ import math
 import os
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Mapping, Sequence, Set
-from contextlib import contextmanager, nullcontext, suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -20,12 +20,12 @@ import torch
 from lodisc.config import Fit
 from lodisc.console import progress_bar
 from lodisc.data.check import write_skipped
-from lodisc.data.decode import Unreadable
-from lodisc.data.loader import Seen, batches_of, digest_of, evaluation_batches, means_of
+from lodisc.data.loader import Seen, batches_of, evaluation_batches, means_of
 from lodisc.data.photo import Photo, Skipped
 from lodisc.data.sources import find_photos, log_passed_over
 from lodisc.embedding.embedding import Embedding, EmbeddingSettings, EmbedProgress, Encoding
-from lodisc.embedding.parts import Row, read_part, write_part
+from lodisc.embedding.moves import forget_moved, has_one_of
+from lodisc.embedding.parts import Row
 from lodisc.embedding.shards import Shard, ShardCounts, divide_into_shards
 from lodisc.encoders import fit_of, save_encoder
 from lodisc.errors import UserError
@@ -88,9 +88,9 @@ def embed(
     job = plan(source, data, out=embedding.path, dtype=dtype, writes=is_first, **choice)
     parts = {embedding.part(name): photos for name, photos in list(job.shards.items())[rank::world]}
     total = sum(map(len, parts.values()))
-    fingerprint = job.settings["fingerprint"]
-    elsewhere = embedding.elsewhere(job.keys, fingerprint=fingerprint)
-    known = embedding.keys() if embedding.is_finished else set()
+    fingerprint, keys = job.settings["fingerprint"], job.keys
+    elsewhere = embedding.elsewhere(keys, fingerprint=fingerprint)
+    known = embedding.keys() if elsewhere and embedding.is_finished else set()
     with (
         locked(embedding.path) if is_first else nullcontext(),
         _progress(embedding, total=total, writes=is_first) as advance,
@@ -105,19 +105,19 @@ def embed(
             others={row.digest: row for rows in elsewhere.values() for row in rows},
             remove=remove,
         )
-        own = {
-            path: rows
-            for path, rows in elsewhere.items()
-            if path in parts or (is_first and embedding.shard(path) not in job.shards)
-        }
-        if own and not remove:
-            _forget_moved(embedding, own, job, known=known)
+        if not remove:
+            mine = {
+                path: rows
+                for path, rows in elsewhere.items()
+                if path in parts or (is_first and embedding.shard(path) not in keys)
+            }
+            forget_moved(embedding, mine, shards=keys, known=known, settings=job.settings)
         if is_first:
             if remove:
-                embedding.remove_other_parts(job.shards, fingerprint=fingerprint)
+                embedding.remove_other_parts(keys, fingerprint=fingerprint)
             write_skipped(embedding.skipped_file, job.skipped)
             counts["skipped"] += len(job.skipped)
-    left = embedding.elsewhere(job.keys, fingerprint=fingerprint) if elsewhere and is_first else {}
+    left = embedding.elsewhere(keys, fingerprint=fingerprint) if elsewhere and is_first else {}
     return EmbedResult(
         out=str(embedding.path), parts=len(parts), absent=sum(map(len, left.values())), **counts
     )
@@ -229,35 +229,6 @@ def embed_shards(
     return cast(ShardCounts, dict(counts))
 
 
-def _forget_moved(
-    embedding: Embedding, elsewhere: Mapping[Path, Sequence[Row]], job: Job, *, known: Set[str]
-) -> None:
-    """Drop the rows of photographs that are now under another name, or in another shard.
-
-    A name is another one if it was not `known` before: a copy that was there all along is not what
-    became of a photograph that has gone.
-    """
-    fingerprint, dtype = job.settings["fingerprint"], job.settings["dtype"]
-    shards = job.keys
-    keys, digests = set(), set()
-    for path in embedding.parts():
-        here = shards.get(embedding.shard(path), set())
-        for row in read_part(path, fingerprint=fingerprint):
-            if row.key in here:
-                keys.add(row.key)
-                if row.key not in known:
-                    digests.add(row.digest)
-    for path, rows in elsewhere.items():
-        moved = {row.key for row in rows if row.key in keys or row.digest in digests}
-        if not moved:
-            continue
-        left = [row for row in read_part(path, fingerprint=fingerprint) if row.key not in moved]
-        if left or embedding.shard(path) in shards:
-            write_part(path, left, dim=job.encoder.dim, dtype=dtype, fingerprint=fingerprint)
-        else:
-            embedding.remove_part(path)
-
-
 def fingerprint_of(encoder: PhotoEncoder) -> str:
     """A digest of all that a vector depends on besides the photograph.
 
@@ -356,7 +327,7 @@ def _follow_moves(
     if settings["data"] != encoding["data"]:
         keys = embedding.keys()
         is_other = keys and not keys & {photo.key for photo in photos}
-        if is_other and not _has_one_of(embedding.digests(), photos[:FEW]):
+        if is_other and not has_one_of(embedding.digests(), photos[:FEW]):
             raise UserError(
                 f"{embedding.path} holds the vectors of {len(keys):,} other photographs; "
                 "choose another --out"
@@ -365,14 +336,6 @@ def _follow_moves(
     if present != settings:
         embedding.write_settings(present)
     return present
-
-
-def _has_one_of(digests: Set[str], photos: Sequence[Photo]) -> bool:
-    for photo in photos:
-        with suppress(Unreadable):
-            if digest_of(photo.read()) in digests:
-                return True
-    return False
 
 
 @contextmanager

@@ -104,12 +104,12 @@ def _require_rows(table: pa.Table) -> None:
 
 
 def keys_of(path: Path) -> list[str]:
-    """The keys in a part; an empty list if it is damaged or is no part."""
+    """The keys in a part; an empty list if it is damaged or not a part."""
     return column_of(path, "key")
 
 
 def column_of(path: Path, name: str) -> list[str]:
-    """A column of a part; an empty list if it is damaged or is no part."""
+    """A column of a part; an empty list if it is damaged or not a part."""
     try:
         _require_file(path)
         values: list[str] = pq.read_table(path.absolute(), columns=[name])[name].to_pylist()

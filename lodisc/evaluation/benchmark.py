@@ -205,19 +205,7 @@ def measure(
     )
     if all(name in WITHOUT_TRAIN for name in protocols):
         train = []
-    result = Evaluation(
-        data=str(data),
-        classes=len(classes),
-        seed=seed,
-        train=0,
-        test=0,
-        skipped=0,
-        unlabelled=sum(photo.label is None for photo in photos),
-        unseen=0,
-        leaks=Leaks(in_train=0, in_test=0, labelled_apart=0),
-        class_names=classes,
-        arms={},
-    )
+    result = _without_arms(data, photos, classes=classes, seed=seed)
     for name, encoder in arms.items():
         arm = extract_arm(
             name,
@@ -246,6 +234,25 @@ def measure(
         logger.info(f"{name}: {', '.join(protocols)}")
         result["arms"][name] = _metrics(arm, seen_N, protocols, seed)
     return result
+
+
+def _without_arms(
+    data: str | Path, photos: Sequence[Photo], *, classes: list[str], seed: int
+) -> Evaluation:
+    """The result before anything is read."""
+    return Evaluation(
+        data=str(data),
+        classes=len(classes),
+        seed=seed,
+        train=0,
+        test=0,
+        skipped=0,
+        unlabelled=sum(photo.label is None for photo in photos),
+        unseen=0,
+        leaks=Leaks(in_train=0, in_test=0, labelled_apart=0),
+        class_names=classes,
+        arms={},
+    )
 
 
 def _metrics(arm: Arm, seen_N: torch.Tensor, protocols: Iterable[str], seed: int) -> ArmMetrics:

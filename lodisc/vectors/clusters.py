@@ -193,8 +193,8 @@ def with_numbers_of(
     for (old, new), shared in zip(pairs[order_P].tolist(), shared_P[order_P], strict=True):
         if new not in numbers and 2 * shared > sizes[old]:
             numbers[new] = old
-    kept = set(numbers.values())
-    free = (number for number in itertools.count(1) if number not in kept)
+    previous = set(numbers.values())
+    free = (number for number in itertools.count(1) if number not in previous)
     for new in grouping.numbers_G.tolist():
         if new not in numbers:
             numbers[new] = next(free)

@@ -72,10 +72,10 @@ def has_twin_elsewhere(
 
 def least_alike(vectors_ND: NDArray[np.float32], rows: Sequence[int]) -> float:
     """The lowest cosine between any two of these rows: low where a chain joins unlike ends."""
-    chosen_RD = vectors_ND[list(rows)]
+    vectors_RD = vectors_ND[list(rows)]
     lowest = 1.0
-    for first in range(0, len(chosen_RD), _BLOCK_ROWS):
-        lowest = min(lowest, float((chosen_RD[first : first + _BLOCK_ROWS] @ chosen_RD.T).min()))
+    for first in range(0, len(vectors_RD), _BLOCK_ROWS):
+        lowest = min(lowest, float((vectors_RD[first : first + _BLOCK_ROWS] @ vectors_RD.T).min()))
     return lowest
 
 

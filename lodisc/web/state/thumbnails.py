@@ -13,7 +13,7 @@ from threading import Semaphore
 from PIL import Image
 
 from lodisc.data.decode import decode
-from lodisc.data.photo import Photo
+from lodisc.data.photo import Photo, digest_of
 from lodisc.files import read_bytes
 from lodisc.web.state.cache import write_cache
 
@@ -44,7 +44,7 @@ class Thumbnails:
         with self._decoding_slots:
             data = photo.read()
             webp = thumbnail(data, size=size)
-        if path is not None and blake2b(data, digest_size=16).hexdigest() == digest:
+        if path is not None and digest_of(data) == digest:
             write_cache(webp + _checksum(webp), path)
         return webp
 
