@@ -117,7 +117,8 @@ def evaluation(**arms: float) -> Any:
 
 def test_a_report_stands_alone_and_shows_everything(run: Path) -> None:
     leaks = {"in_train": 3, "in_test": 0, "labelled_apart": 2}
-    measured = evaluation(run=65.2, start=51.6) | {"leaks": leaks}
+    names = ["finch", "linnet", "serin", "wren"]
+    measured = evaluation(run=65.2, start=51.6) | {"leaks": leaks, "class_names": names}
     (run / "evaluation.json").write_text(json.dumps(measured))
     path = write_report(run, device="cpu")
     page = Page(path)
@@ -147,6 +148,7 @@ def test_a_report_stands_alone_and_shows_everything(run: Path) -> None:
         "51.6",
         "+13.6",
         "63.2–67.2",
+        "12 test photographs, with 95% intervals; 4 classes: finch, linnet, serin, …",
         "of 12 test photographs 3 are nearly the same as a training one",
         "2 photographs are nearly the same as one of another class",
         "lodisc data check birds lists them",

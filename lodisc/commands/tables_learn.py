@@ -22,6 +22,7 @@ def print_evaluation(result: Evaluation) -> None:
     """Print a row for each metric and a column for each arm, with intervals, and the run's gain."""
     from lodisc.evaluation.benchmark import OWN_SIZE, TITLES  # loads torch
     from lodisc.evaluation.leaks import in_words
+    from lodisc.evaluation.result import classes_in_words
 
     arms = result["arms"]
     start = OWN_SIZE if OWN_SIZE in arms else "start"
@@ -43,7 +44,7 @@ def print_evaluation(result: Evaluation) -> None:
             if gain:
                 row.append(f"{estimates['run']['value'] - estimates[start]['value']:+.1f}")
             rows.append(row)
-    print_line(f"{result['classes']} classes: {_first_few(result['class_names'])}")
+    print_line(classes_in_words(result["class_names"]))
     print_line(
         f"{result['train']:,} training and {result['test']:,} test photographs; "
         "percent, 95 % intervals"
@@ -55,11 +56,6 @@ def print_evaluation(result: Evaluation) -> None:
         print_line(
             f"gain: over the untouched start at {sizes[OWN_SIZE]} pixels, the size it was made for"
         )
-
-
-def _first_few(names: list[str]) -> str:
-    few = ", ".join(printable(name)[:20] for name in names[:3])
-    return few + ", …" * (len(names) > 3)
 
 
 def _with_interval(estimate: EstimateEntry) -> str:

@@ -1,12 +1,15 @@
 """The format of `evaluation.json`, which is also what `evaluate` and `measure` return."""
 
+from collections.abc import Sequence
 from typing import NotRequired, TypedDict, cast
 
+from lodisc.data.photo import printable
 from lodisc.evaluation.interval import EstimateEntry
 from lodisc.evaluation.leaks import Leaks
 from lodisc.files import read_json
 from lodisc.run import Run
 
+FEW = 3  # classes that are named beside metrics
 ArmMetrics = dict[str, dict[str, EstimateEntry]]
 """Metrics of an arm by protocol and name: `["retrieval"]["rank1"]`."""
 
@@ -59,6 +62,12 @@ class Evaluation(TypedDict):
     """Of lodisc, Python and the libraries that a result depends on."""
     date: NotRequired[str]
     """When it was measured, in UTC, as in ISO 8601."""
+
+
+def classes_in_words(names: Sequence[str]) -> str:
+    """How many classes there are, and the first of them."""
+    first = ", ".join(printable(name)[:20] for name in names[:FEW])
+    return f"{len(names)} classes: {first}{', …' * (len(names) > FEW)}"
 
 
 def read_evaluation(run: Run) -> Evaluation | None:

@@ -19,7 +19,7 @@ from lodisc.encoders import training_size
 from lodisc.errors import UserError
 from lodisc.evaluation.benchmark import OWN_SIZE
 from lodisc.evaluation.leaks import in_words
-from lodisc.evaluation.result import Evaluation, read_evaluation
+from lodisc.evaluation.result import Evaluation, classes_in_words, read_evaluation
 from lodisc.explanation.overlay import tiles
 from lodisc.files import replacing
 from lodisc.html import html_environment
@@ -62,6 +62,7 @@ def write_report(run: str | Path, *, data: str | Path | None = None, device: str
         "focus": focus_table(evaluation) if evaluation else None,
         "leaks": _leaks(evaluation) if evaluation else "",
         "evaluation": evaluation,
+        "classes": _classes(evaluation) if evaluation else "",
         "evaluate": f"lodisc evaluate {run} {config['data']['path']}",
         "curves": training_curves(config, log),
         "settings": _settings(config["settings"]),
@@ -78,6 +79,12 @@ def write_report(run: str | Path, *, data: str | Path | None = None, device: str
     with replacing(folder.report_file) as draft:
         draft.write_text(environment.get_template("page.html").render(page), encoding="utf-8")
     return folder.report_file
+
+
+def _classes(evaluation: Evaluation) -> str:
+    """Of what classes the metrics are; files of older versions do not name them."""
+    names = evaluation.get("class_names")
+    return classes_in_words(names) if names else f"{evaluation['classes']} classes"
 
 
 def _leaks(evaluation: Evaluation) -> str:

@@ -14,6 +14,7 @@ from lodisc.encoders import WeightsUnavailable, native_size, training_size
 from lodisc.errors import UserError
 from lodisc.evaluation.interval import EstimateEntry
 from lodisc.evaluation.paired import difference, mean_metric, stacked
+from lodisc.evaluation.result import classes_in_words
 from lodisc.files import read_json, write_json
 from lodisc.study.compute import of_equal_compute
 from lodisc.study.design import BASELINE, Arms, Study, global_only
@@ -49,6 +50,7 @@ def study(
     _check(name, base, seeds)
     question = STUDIES[name]
     runs = Runs(data, out, base, metrics=question.metrics)
+    logger.info(classes_in_words(runs.classes))
     _check_photographs(out / f"{name}.json", data, runs.fingerprint)
     size = base.image_size or training_size(base.encoder, base.encoder_args)
     base = replace(base, image_size=size)
