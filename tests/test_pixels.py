@@ -11,6 +11,7 @@ import pytest
 from numpy.typing import NDArray
 from photos import encoded, quarters, texture, write
 from PIL import Image, ImageCms
+from PIL.PngImagePlugin import PngInfo
 
 from lodisc.data.decode import Unreadable, decode, dimensions, examine
 from lodisc.data.photo import Photo
@@ -193,6 +194,29 @@ def test_a_colour_profile_is_followed() -> None:
         assert np.asarray(decode(broken))[8, 8, 0] > 190
 
 
+@pytest.mark.parametrize("mode", ["RGB", "L", "P", "RGBA", "I;16"])
+def test_the_gamma_of_a_png_is_followed(mode: str) -> None:
+    """Values in proportion to light, whose half is 188 in sRGB."""
+    pixels: NDArray[Any] = np.full((16, 16), 128, np.uint8)
+    grey = Image.fromarray(pixels)
+    deep = Image.fromarray(pixels.astype(np.uint16) * 257)
+    image = deep if mode == "I;16" else grey.convert(mode)
+
+    def value(*chunks: tuple[bytes, bytes]) -> int:
+        info = PngInfo()
+        for name, data in chunks:
+            info.add(name, data)
+        return int(np.asarray(decode(encoded(image, "PNG", pnginfo=info)))[8, 8, 0])
+
+    def gamma(times: int) -> tuple[bytes, bytes]:
+        return b"gAMA", struct.pack(">I", times)
+
+    assert value(gamma(100_000)) == pytest.approx(188, abs=1)
+    assert value(gamma(55_556)) == pytest.approx(255 * (128 / 255) ** (1.8 / 2.2), abs=2)
+    assert value((b"sRGB", b"\0"), gamma(100_000)) == value() == 128
+    assert {value(gamma(times)) for times in (0, 45_455, 2**31)} == {128}
+
+
 def test_adobe_rgb_that_only_exif_tells_is_remarked() -> None:
     exif = Image.Exif()
     exif[0x8769] = {0xA005: {1: "R03"}}
@@ -351,6 +375,13 @@ def test_scans_without_end_are_refused_at_once() -> None:
     for read in (decode, dimensions):
         with pytest.raises(Unreadable, match="take too long to decode"):
             read(scans(300))
+
+
+def test_a_file_without_end_mark_is_decoded_twice_in_half_the_time_each() -> None:
+    data = scans(70)
+    dimensions(data)
+    with pytest.raises(Unreadable, match="take too long to decode"):
+        decode(data[:-2])
 
 
 def test_a_decoder_in_python_gets_small_pictures_only() -> None:

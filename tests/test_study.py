@@ -81,6 +81,10 @@ def test_a_study_from_the_command_line(photos: Path, tmp_path: Path) -> None:
     assert status == 0 and "run 1" not in messages, "nothing is trained twice"
     again = json.loads(out)
     assert again["arms"] == result["arms"]
+    assert again["leaks"] == result["leaks"] and result["leaks"]["in_train"] == len(
+        list((photos / "test").rglob("*.jpg"))
+    ), "both parts have the same photographs"
+    assert "are nearly the same as a training one" in again["findings"]
 
 
 @pytest.mark.parametrize(
@@ -510,18 +514,23 @@ def test_findings_say_what_the_intervals_say() -> None:
         "titles": {"rank1": "Rank-1", "map": "mAP"},
         "arms": arms,
         "left_out": {"d": "no weights"},
+        "photographs": 400,
+        "data": "birds",
+        "leaks": {"in_train": 0, "in_test": 0, "labelled_apart": 0},
     }
     text = findings(result)
     assert "Compared with global only at equal operations, 2 trainings of each arm: " in text
     gains = "higher for a (+2.0); lower for b (-2.0); not clearly different for c (+0.5)"
     assert f" Rank-1 is {gains}. mAP is {gains}." in text
     assert "The highest Rank-1 is 52.0 %, of a; its untouched start has 41.0 %." in text
-    assert "One in twenty of these 6 comparisons" in text and "d was left out: no weights." in text
+    assert "One in twenty of these 6 comparisons" in text
+    assert text.endswith("d was left out: no weights.")
     alone: Any = {
         "seeds": [0],
         "titles": {"rank1": "Rank-1"},
         "arms": {"start": arms["start"], "global": baseline},
         "left_out": {},
+        "leaks": None,
     }
     assert findings(alone) == (
         "The highest Rank-1 is 50.0 %, of global; its untouched start has 41.0 %. "

@@ -164,6 +164,25 @@ def test_a_path_that_leads_nowhere_says_why(photos: Path, name: str, reason: str
     assert re.search(reason, skipped.reason), skipped
 
 
+@pytest.mark.parametrize("between", [" ", "\t", "  ", ",", "; "])
+def test_a_label_may_follow_a_path(photos: Path, between: str) -> None:
+    """As in the lists of many training scripts."""
+    text = "".join(f"{name}{between}{number}\r\n" for number, name in enumerate(NAMES))
+    (photos / "list.txt").write_text(f"# path label\n{text}")
+    listing = find_photos(photos / "list.txt")
+    expected = {name: str(number) for number, name in enumerate(NAMES)}
+    assert labels(listing.photos) == expected and listing.skipped == []
+
+
+def test_a_name_with_blanks_has_no_label(photos: Path) -> None:
+    names = ["wren/0.jpg 2.jpg", "wren/0.jpg # blurred", "wren/0.jpg 0 1"]
+    write(photos / names[0], (photos / "wren/0.jpg").read_bytes())
+    (photos / "list.txt").write_text("\n".join([*names, '"wren/0.jpg" 7']))
+    listing = find_photos(photos / "list.txt")
+    assert labels(listing.photos) == {names[0]: None, "wren/0.jpg": "7"}
+    assert [skipped.key for skipped in listing.skipped] == names[1:]
+
+
 def test_lines_may_end_as_on_an_old_mac(photos: Path) -> None:
     (photos / "list.txt").write_bytes("\r".join(NAMES).encode())
     assert [photo.key for photo in find_photos(photos / "list.txt").photos] == NAMES

@@ -47,6 +47,12 @@ _SUBFILE, _DEPTHS, _PHOTOMETRIC, _PLANES, _DNG = 254, 258, 262, 284, 50706  # ta
 _INTEROPERABILITY = 0xA005
 _SCANS = "lodisc.scans"  # a key of `Image.info`
 _JPEG = b"\xff\xd8\xff"
+# How files of JPEG and JPEG 2000 begin, and what begins their last scan or part.
+_BEGINS = {
+    _JPEG: b"\xff\xda",
+    b"\xff\x4f\xff\x51": b"\xff\x90",
+    b"\0\0\0\x0cjP  \r\n\x87\n": b"\xff\x90",
+}
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -153,7 +159,9 @@ def _open(data: bytes) -> Image.Image:
     raise Unreadable(kind_of(data) or damage or "not an image")
 
 
-def _prepare(image: Any, data: bytes, at_least: int | None) -> None:
+def _prepare(
+    image: Any, data: bytes, at_least: int | None, *, seconds: float = MOST_SECONDS
+) -> None:
     """Have it decoded reduced where the format can; refuse what takes too much memory or time."""
     width, height = image.size
     pixels, bytes_a_pixel = width * height, _BYTES.get(image.mode, 5)
@@ -176,7 +184,7 @@ def _prepare(image: Any, data: bytes, at_least: int | None) -> None:
         nanoseconds = _IN_PYTHON if is_in_python else _NANOSECONDS.get(image.format, _OTHERS)
     if image.size[0] * image.size[1] * bytes_a_pixel > MOST_MEMORY:
         raise Unreadable(f"{width} x {height} pixels is too large")
-    if pixels * nanoseconds > MOST_SECONDS * 1e9:
+    if pixels * nanoseconds > seconds * 1e9:
         raise Unreadable(f"{width} x {height} pixels take too long to decode; save it anew")
 
 
@@ -213,23 +221,26 @@ def _decoded(data: bytes, at_least: int | None, remarks: list[str] | None = None
 
 def _loaded(data: bytes, at_least: int | None, remarks: list[str] | None) -> Image.Image:
     """The image as it is stored, even if its end mark is missing."""
-    try:
+    if not _lacks_end(data):
         return _load(data, at_least)
-    except Unreadable:
-        raise
-    except Exception:
-        if not (mended := _mended(data, at_least)):
-            raise
-        if remarks is not None:
-            remarks.append("no end mark")
-        return mended
+    if not (mended := _mended(data, at_least)):
+        raise Unreadable("truncated")
+    if remarks is not None:
+        remarks.append("no end mark")
+    return mended
 
 
-def _load(data: bytes, at_least: int | None) -> Image.Image:
+def _lacks_end(data: bytes) -> bool:
+    """Whether a JPEG or JPEG 2000 has no end mark behind its last scan or part."""
+    last = next((data.rfind(begin) for mark, begin in _BEGINS.items() if data.startswith(mark)), -1)
+    return last >= 0 and _END not in data[last:]
+
+
+def _load(data: bytes, at_least: int | None, *, seconds: float = MOST_SECONDS) -> Image.Image:
     image: Any = _open(data)
     if image.format == "TIFF":
         _require_photograph(image.tag_v2)
-    _prepare(image, data, at_least)
+    _prepare(image, data, at_least, seconds=seconds)
     is_deep = image.tile and ";16" in str(image.tile[0][3])
     if image.format == "TIFF" and image.mode not in ("1", "L"):  # those Pillow inverts itself
         image.info[MIN_IS_WHITE] = image.tag_v2.get(_PHOTOMETRIC) == 0
@@ -254,13 +265,15 @@ def _mended(data: bytes, at_least: int | None) -> Image.Image | None:
 
     Where a JPEG lacks more, its pixels depend on what is put in place of the rest.
     """
-    body = data.rstrip(b"\xff")
+    body, half = data.rstrip(b"\xff"), MOST_SECONDS / 2
     try:
-        image = _load(body + _END, at_least)
-        if image.format in ("JPEG", "MPO"):
-            filled = _load(body + _FILLER + _END, at_least)
-            return image if image.tobytes() == filled.tobytes() else None
-        return image if image.format == "JPEG2000" else None
+        image = _load(body + _END, at_least, seconds=half)
+        if image.format == "JPEG2000":
+            return image
+        filled = _load(body + _FILLER + _END, at_least, seconds=half)
+        return image if image.tobytes() == filled.tobytes() else None
+    except Unreadable:
+        raise
     except Exception:
         return None
 

@@ -1,7 +1,7 @@
 """Photographs in a list: a .txt with one path a line, or a .csv or .tsv with path, label and split.
 
 Paths are relative to the folder of the list. Without the columns `label` and `split`, both come
-from the folders in a path.
+from the folders in a path. A .txt may have a label behind each path, as `a.jpg 0`.
 """
 
 import os
@@ -32,6 +32,7 @@ def find_in_list(source: Path) -> Listing:
     rows = _with_splits(_rows(source))
     photos: list[Photo] = []
     skipped: list[Skipped] = []
+    has_labels = any("label" in row.cells for row in rows)
     labels: dict[str, str | None] = {}
     parts: dict[str, Part | None] = {}
     for row in rows:
@@ -48,7 +49,7 @@ def find_in_list(source: Path) -> Listing:
     listing = arrange(
         photos,
         parts=parts if any(row.cells.get("split", "").strip() for row in rows) else None,
-        labels=labels if rows and "label" in rows[0].cells else None,
+        labels=labels if has_labels else None,
     )
     outside = listing.passed_over.pop(NEITHER, [])
     skipped += [Skipped(key, "neither in train nor in test") for key in outside]
@@ -61,8 +62,17 @@ def _rows(source: Path) -> list[Row]:
     text = read_text(source, stray=True)
     lines = text.split("\n") if "\n" in text else text.split("\r")
     return [
-        Row(number, {"path": line.removesuffix("\r")}) for number, line in enumerate(lines, start=1)
+        Row(number, _cells(line.removesuffix("\r"))) for number, line in enumerate(lines, start=1)
     ]
+
+
+def _cells(line: str) -> dict[str, str]:
+    """The path in a line of a .txt, and the label if one follows it."""
+    for separator in "\t;, ":
+        path, _, label = line.strip(_MARKS).rpartition(separator)
+        if is_photo(path.strip(_MARKS + "\"'")) and not (label.startswith("#") or is_photo(label)):
+            return {"path": path, "label": label}
+    return {"path": line}
 
 
 def _with_splits(rows: list[Row]) -> list[Row]:

@@ -16,6 +16,7 @@ a few; whether 0 is white."""
 _FEW = 0.1  # percent of the pixels, at either end, that may be hot, dead or an overlay
 _SMALLER = {"L", "RGB", "RGBA", "LA", "CMYK", "YCbCr", "I", "F"}
 _LARGEST_PROFILE = 2**22  # bytes
+_GAMMAS = 0.2, 0.41, 0.5, 1.5  # of a PNG: the least, those that are that of sRGB, the greatest
 
 
 def measure(image: Image.Image, *, is_deep: bool) -> None:
@@ -51,7 +52,7 @@ def to_rgb(image: Image.Image) -> Image.Image:
     so is one of a TIFF that is a band of its own, such as infrared.
     """
     if image.mode in ("I", "F") or image.mode.startswith("I;16"):
-        return _grey(image).convert("RGB")
+        return _to_srgb(_like(image, _grey(image)))
     if image.mode == "LAB":
         return _lab().apply(image)
     if BITS in image.info:
@@ -161,12 +162,29 @@ def _like(image: Image.Image, changed: Image.Image) -> Image.Image:
 
 def _to_srgb(image: Image.Image) -> Image.Image:
     profile = image.info.get("icc_profile")
+    gamma = None if profile or "srgb" in image.info else image.info.get("gamma")
     if image.mode not in ("L", "RGB", "CMYK"):
         image, profile = image.convert("RGB"), profile if image.mode == "P" else None
     transform = _transform(profile, image.mode) if isinstance(profile, bytes) else None
     if transform is not None:
         return transform.apply(image)
+    if gamma and _has_other_gamma(gamma):
+        return image.convert("RGB").point(_gamma_table(gamma) * 3)
     return image if type(image) is Image.Image and image.mode == "RGB" else image.convert("RGB")
+
+
+def _has_other_gamma(gamma: float) -> bool:
+    """Whether it is not that of sRGB, and makes sense."""
+    least, low, high, most = _GAMMAS
+    return least <= gamma < low or high < gamma <= most
+
+
+@lru_cache(maxsize=16)
+def _gamma_table(gamma: float) -> list[int]:
+    """8-bit values as sRGB, of a picture whose values are light to the power of `gamma`."""
+    light = (np.arange(256) / 255) ** (1 / gamma)
+    values = np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
+    return [int(value) for value in np.rint(255 * values)]
 
 
 @lru_cache(maxsize=16)

@@ -3,6 +3,7 @@
 from typing import Any, NotRequired, TypedDict
 
 from lodisc.evaluation.interval import EstimateEntry
+from lodisc.evaluation.leaks import Leaks
 from lodisc.evaluation.paired import MeanEntry
 
 
@@ -48,6 +49,8 @@ class StudyResult(TypedDict):
     """The metrics, and their titles for people."""
     left_out: dict[str, str]
     """Arms that could not be trained, and the reason."""
+    leaks: Leaks | None
+    """Photographs that others give away; None where an older version measured all runs."""
     versions: dict[str, str]
     """Of lodisc, Python and the libraries that a result depends on."""
     rival: str | None

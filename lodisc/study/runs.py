@@ -5,6 +5,7 @@ OUT/runs/
     recognition.safetensors    the scores of every test photograph
   start-5e6f7a8b/
     recognition.safetensors    the scores of an untouched start
+  leaks-9c0d1e2f.json          test photographs that others give away
 """
 
 import hashlib
@@ -16,6 +17,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
@@ -34,6 +36,7 @@ from lodisc.errors import UserError
 from lodisc.evaluation.benchmark import check_skipped, divide, labelled
 from lodisc.evaluation.features import extract_arm
 from lodisc.evaluation.focus import focus_scores
+from lodisc.evaluation.leaks import Leaks, leaks
 from lodisc.evaluation.paired import photo_scores
 from lodisc.files import read_json, replacing, write_json
 from lodisc.photo_encoder import PhotoEncoder, load, load_start, load_start_at_own_size
@@ -76,6 +79,7 @@ class Runs:
         self.train, self.test, self.classes = labelled(photos, data, learns=["linear", "kNN"])
         self.training = training_photos(photos)
         self.fingerprint = fingerprint([*self.training, *self.test])
+        self._leaks_file = out / "runs" / f"leaks-{_digest(self.fingerprint)}.json"
         if max(Counter(photo.label for photo in self.test).values()) < 2:
             raise UserError(
                 f"{data}: no class has two test photographs, so retrieval has no matches; "
@@ -176,6 +180,13 @@ class Runs:
         folder.mkdir(parents=True, exist_ok=True)
         return folder
 
+    def leaks(self) -> Leaks | None:
+        """Test photographs that others give away; None where all was measured by older versions."""
+        if not self._leaks_file.is_file():
+            return None
+        kinds = dict.fromkeys(Leaks.__annotations__, int)
+        return cast(Leaks, read_json(self._leaks_file, kinds=kinds))
+
     def describe(self, config: TrainConfig, entry: ArmResult) -> None:
         """Add path, number of steps, time of a step and hardware of a finished run to its entry."""
         run = Run(self.folder(config))
@@ -227,6 +238,8 @@ class Runs:
             data=self.data,
             max_skipped=self.max_skipped,
         )
+        if not self._leaks_file.is_file():
+            write_json(self._leaks_file, leaks(arm.train, arm.test))
         scores = photo_scores(arm)
         if self.masks:
             scores |= focus_scores(encoder, arm.test.photos, self.masks, fusion=config.fusion)

@@ -60,6 +60,7 @@ def study(
     configs = of_equal_compute({BASELINE: global_only(base), **question.arms(base)}, base)
     configs = _choose_arms(runs, question, configs, arms, seeds)
     configs, left_out = _train(runs, question, configs, seeds)
+    measured = _measure(runs, question, configs, base, seeds)
     result = StudyResult(
         study=name,
         question=question.question,
@@ -70,9 +71,10 @@ def study(
         settings=base.to_dict(),
         titles=question.metrics,
         left_out=left_out,
+        leaks=runs.leaks(),
         versions=versions(),
         rival=question.rival if question.rival in configs else None,
-        arms=_measure(runs, question, configs, base, seeds),
+        arms=measured,
         findings="",
     )
     result["findings"] = findings(result)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from lodisc.evaluation.interval import EstimateEntry
+from lodisc.evaluation.leaks import in_words
 from lodisc.study.result import StudyResult
 
 Differences = Mapping[str, Mapping[str, EstimateEntry]]
@@ -41,6 +42,9 @@ def findings(result: StudyResult) -> str:
             "Another seed may change more than these intervals show: repeat the study with several."
         )
     sentences += [f"{arm} was left out: {reason}." for arm, reason in result["left_out"].items()]
+    if result["leaks"]:
+        words = in_words(result["leaks"], test=result["photographs"], data=result["data"])
+        sentences += [f"{words[0].upper()}{words[1:]}."] if words else []
     return " ".join(sentences)
 
 
