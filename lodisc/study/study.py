@@ -50,7 +50,6 @@ def study(
     _check(name, base, seeds)
     question = STUDIES[name]
     runs = Runs(data, out, base, metrics=question.metrics)
-    logger.info(classes_in_words(runs.classes))
     _check_photographs(out / f"{name}.json", data, runs.fingerprint)
     size = base.image_size or training_size(base.encoder, base.encoder_args)
     base = replace(base, image_size=size)
@@ -59,6 +58,7 @@ def study(
     base = replace(base, epochs=_epochs(base, len(runs.training)))
     configs = of_equal_compute({BASELINE: global_only(base), **question.arms(base)}, base)
     configs = _choose_arms(runs, question, configs, arms, seeds)
+    logger.info(classes_in_words(runs.classes))
     configs, left_out = _train(runs, question, configs, seeds)
     measured = _measure(runs, question, configs, base, seeds)
     result = StudyResult(
