@@ -172,6 +172,40 @@ def test_a_folder_that_was_packed_or_put_deeper_is_known(
     assert len(rows(out)) == 10
 
 
+def test_renumbered_and_copied_photographs_are_known(
+    run: Path, photos: Path, tmp_path: Path
+) -> None:
+    """Names that were there before, now of other photographs, and names of further copies."""
+    out, wren = tmp_path / "out", photos / "wren"
+    embed(run, photos, out=out, workers=0)
+    before = rows(out)
+    count = len(list(wren.iterdir()))
+    for number in reversed(range(count)):
+        (wren / f"{number}.jpg").rename(wren / f"{number + 1}.jpg")
+    shutil.copytree(photos / "finch", photos / "backup" / "finch")
+    done = embed(run, photos, out=out, workers=2)
+    assert (done["embedded"], done["absent"]) == (0, 0)
+    after = rows(out)
+    for number in range(count):
+        old, new = before[f"wren/{number}.jpg"], after[f"wren/{number + 1}.jpg"]
+        assert (old["digest"], old["vector"]) == (new["digest"], new["vector"])
+    assert after["backup/finch/1.jpg"]["vector"] == before["finch/1.jpg"]["vector"]
+    assert "wren/0.jpg" not in after
+    assert len(after) == len(before) + len(list((photos / "finch").iterdir()))
+
+
+def test_moved_photographs_are_known_among_many_new_ones(
+    run: Path, photos: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    embed(run, photos, out=out, workers=0)
+    for number in range(20):
+        write(tmp_path / "new" / "aaa" / f"{number}.jpg", encoded(texture(300 + number)))
+    shutil.copytree(photos, tmp_path / "new" / "birds")
+    done = embed(run, tmp_path / "new", out=out, workers=0)
+    assert (done["embedded"], done["kept"]) == (20, 10)
+
+
 def test_an_absent_photograph_is_not_what_became_of_its_copy(
     run: Path, photos: Path, tmp_path: Path
 ) -> None:

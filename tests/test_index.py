@@ -199,6 +199,26 @@ def test_labels_follow_photographs_that_changed_names_with_each_other(
     assert opened.labels.current() == {"wren/1.jpg": "bird 0", "wren/2.jpg": "bird 1"}
 
 
+def test_a_label_follows_a_photograph_that_took_the_name_of_another(
+    run: Path, photos: Path
+) -> None:
+    opened = Collection(indexed(run, photos))
+    for number in range(4):
+        opened.labels.set([f"wren/{number}.jpg"], f"bird {number}")
+    wren = photos / "wren"
+    (wren / "0.jpg").replace(wren / "1.jpg")
+    (wren / "3.jpg").replace(wren / "2.jpg")
+    (wren / "4.jpg").replace(wren / "3.jpg")  # has no label
+    embed(run, photos, out=photos.parent / "vectors", workers=0)
+    done = index(photos.parent / "vectors", collection=opened.path)
+    assert (done["labels_carried"], done["labels_of_edited"]) == (2, 0)
+    assert opened.labels.current() == {"wren/1.jpg": "bird 0", "wren/2.jpg": "bird 3"}
+    assert {"wren/0.jpg", "wren/4.jpg"}.isdisjoint(opened.photos().position)
+    for _ in range(2):
+        opened.labels.undo()  # the labels 3 and 2: the second one's photograph has gone
+    assert opened.labels.current() == {"wren/1.jpg": "bird 0"}
+
+
 def test_labels_of_copies_follow_each_to_its_own(run: Path, photos: Path) -> None:
     for name in ("a/1", "a/2"):
         write(photos / f"{name}.jpg", encoded(texture(500)))

@@ -38,6 +38,8 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("photos")
     for split in ("train", "test"):
         collection(folder / split, per_label=6)
+    for path in (folder / "test").rglob("*.jpg"):
+        path.write_bytes(path.read_bytes() + b" ")  # no equal file, but an equal picture
     return folder
 
 
@@ -81,9 +83,8 @@ def test_a_study_from_the_command_line(photos: Path, tmp_path: Path) -> None:
     assert status == 0 and "run 1" not in messages, "nothing is trained twice"
     again = json.loads(out)
     assert again["arms"] == result["arms"]
-    assert again["leaks"] == result["leaks"] and result["leaks"]["in_train"] == len(
-        list((photos / "test").rglob("*.jpg"))
-    ), "both parts have the same photographs"
+    copies = len(list((photos / "test").rglob("*.jpg")))  # in other files, with the same pixels
+    assert again["leaks"] == result["leaks"] and result["leaks"]["in_train"] == copies
     assert "are nearly the same as a training one" in again["findings"]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from pathlib import Path
 from typing import TypedDict
 
@@ -23,7 +23,7 @@ from lodisc.data.photo import printable
 from lodisc.embedding.embedding import SETTINGS, Embedding, EmbeddingSettings
 from lodisc.embedding.parts import FINGERPRINT, DamagedPart, fingerprint_of, read_table
 from lodisc.errors import UserError
-from lodisc.files import locked, read_json, write_json
+from lodisc.files import Kinds, locked, read_json, write_json
 
 _BATCH_ROWS = 8192
 
@@ -74,7 +74,10 @@ def index(source: str | Path, *, collection: str | Path) -> IndexResult:
         renamed = _renamed(labels, previous, digests)
         edited = _edited(labels, previous, digests) - renamed.keys()
         if renamed:
-            write_json(files.renamed, {"version": store.version, "moved": renamed})
+            replaced = _replaced(edited, renamed)
+            edited -= replaced.keys()
+            content = {"version": store.version, "moved": renamed, "replaced": replaced}
+            write_json(files.renamed, content)
         files.recall.unlink(missing_ok=True)
         change = _mirror(store, parts, settings, total=len(digests))
         carried = _carry_labels(files, labels, store)
@@ -232,6 +235,21 @@ def _renamed(
     }
 
 
+def _replaced(edited: Set[str], renamed: Mapping[str, str]) -> dict[str, str]:
+    """The names that renamed photographs took from others, which are nowhere now.
+
+    Each with the name that became free for it, so that histories stay apart.
+    """
+    former = {new: old for old, new in renamed.items()}
+    freed = {}
+    for new in former.keys() & edited:
+        old = new
+        while old in former:
+            old = former[old]
+        freed[new] = old
+    return freed
+
+
 def _edited(labels: Labels, previous: Mapping[str, str], digests: Mapping[str, str]) -> set[str]:
     """The keys of labelled photographs whose file has other content than before."""
     keys = labels.current().keys() & previous.keys() & digests.keys()
@@ -245,14 +263,17 @@ def _carry_labels(files: CollectionFiles, labels: Labels, store: Store) -> int:
     """
     if not files.renamed.exists():
         return 0
+    names = dict[str, str]
+    kinds: Kinds = {"version": str | None, "moved": names, "replaced": names | None}
     try:
-        renamed = read_json(files.renamed, kinds={"version": str | None, "moved": dict[str, str]})
+        renamed = read_json(files.renamed, kinds=kinds)
     except UserError as error:
         raise UserError(
             f"{printable(str(error))}; delete it: labels of photographs that were being renamed "
             "then stay under their old names, and no other is lost"
         ) from None
     has_changed = store.exists and store.version != renamed["version"]
-    carried = labels.carry(renamed["moved"]) if has_changed else 0
+    replaced = renamed.get("replaced") or {}  # earlier versions had none
+    carried = labels.carry(renamed["moved"], replaced=replaced) if has_changed else 0
     files.renamed.unlink()
     return carried

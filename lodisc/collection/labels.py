@@ -12,6 +12,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import quote
 
@@ -158,24 +159,27 @@ class Labels:
                 _record(database, changes, how=how, state="done", count=len(changes))
         return len(changes)
 
-    def carry(self, moved: Mapping[str, str]) -> int:
+    def carry(
+        self, moved: Mapping[str, str], *, replaced: Mapping[str, str] = MappingProxyType({})
+    ) -> int:
         """Let labels and their history follow photographs renamed from old to new keys.
 
         Returns the number of labels that moved. All move at once, so that names may be swapped. A
-        new key that already has a label keeps it. The keys change in earlier actions too, so that
-        undo reaches the photograph under its new name. The renaming itself is in the history and
-        can't be undone.
+        new key that already has a label keeps it, unless it is one of the `replaced`: those lose
+        their labels, and their history goes under the key that they are mapped to. The keys change
+        in earlier actions too, so that undo reaches the photograph under its new name. The renaming
+        itself is in the history and can't be undone.
         """
         with self._writing() as database:
             renamed = {
                 _plain_key(old): _plain_key(new)
-                for old, new in moved.items()
-                if new in moved or self._label_of(database, new) is None
+                for old, new in {**moved, **replaced}.items()
+                if new in moved or new in replaced or self._label_of(database, new) is None
             }
             carried = {
                 new: label
                 for old, new in renamed.items()
-                if (label := self._label_of(database, old)) is not None
+                if old not in replaced and (label := self._label_of(database, old)) is not None
             }
             targets = dict.fromkeys(renamed) | carried
             changes = [

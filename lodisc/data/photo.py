@@ -63,6 +63,16 @@ def read_file(path: Path, *, offset: int = 0, size: int | None = None) -> bytes:
         raise Unreadable(reason_of(error)) from None
 
 
+def size_of(photo: Photo) -> int:
+    """How many bytes its file has; zero if it has gone."""
+    if photo.size is not None:
+        return photo.size
+    try:
+        return photo.path.stat().st_size
+    except OSError:
+        return 0
+
+
 def digest_of(data: bytes) -> str:
     """What a photograph is known by: blake2b of the bytes of its file, in hexadecimal."""
     return blake2b(data, digest_size=16).hexdigest()

@@ -24,7 +24,7 @@ from lodisc.data.loader import Seen, batches_of, evaluation_batches, means_of
 from lodisc.data.photo import Photo, Skipped
 from lodisc.data.sources import find_photos, log_passed_over
 from lodisc.embedding.embedding import Embedding, EmbeddingSettings, EmbedProgress, Encoding
-from lodisc.embedding.moves import forget_moved, has_one_of
+from lodisc.embedding.moves import forget_moved, is_of, rows_under_other_names
 from lodisc.embedding.parts import Row
 from lodisc.embedding.shards import Shard, ShardCounts, divide_into_shards
 from lodisc.encoders import fit_of, save_encoder
@@ -33,7 +33,6 @@ from lodisc.files import locked
 from lodisc.photo_encoder import PhotoEncoder, load, require_finite
 from lodisc.run import Run
 
-FEW = 8  # photographs that are read to know them
 SLICE = 4096  # photographs in a slice of a folder, about
 PATIENCE = 300  # seconds that a process waits for the first one
 
@@ -90,7 +89,8 @@ def embed(
     total = sum(map(len, parts.values()))
     fingerprint, keys = job.settings["fingerprint"], job.keys
     elsewhere = embedding.elsewhere(keys, fingerprint=fingerprint)
-    known = embedding.keys() if elsewhere and embedding.is_finished else set()
+    known = embedding.digests() if elsewhere and embedding.is_finished else {}
+    others = rows_under_other_names(embedding, job.shards, fingerprint=fingerprint)
     with (
         locked(embedding.path) if is_first else nullcontext(),
         _progress(embedding, total=total, writes=is_first) as advance,
@@ -102,7 +102,7 @@ def embed(
             batch_size=batch_size,
             workers=workers,
             advance=advance,
-            others={row.digest: row for rows in elsewhere.values() for row in rows},
+            others=others,
             remove=remove,
         )
         if not remove:
@@ -190,7 +190,7 @@ def embed_shards(
     """Embed the shard of each part into it, as one stream.
 
     Vectors of files that have the same bytes as before stay, and so do those of `others`, rows by
-    digest, under their new names. A part that is up to date is not touched. `remove` drops the rows
+    digest, under further names. A part that is up to date is not touched. `remove` drops the rows
     of photographs that are not there.
     """
     shards: deque[Shard] = deque()  # those whose photographs are being read
@@ -325,11 +325,11 @@ def _follow_moves(
     Raises `UserError` if not one of the photographs is in the embedding.
     """
     if settings["data"] != encoding["data"]:
-        keys = embedding.keys()
-        is_other = keys and not keys & {photo.key for photo in photos}
-        if is_other and not has_one_of(embedding.digests(), photos[:FEW]):
+        known = embedding.digests()
+        is_other = known and known.keys().isdisjoint(photo.key for photo in photos)
+        if is_other and not is_of(embedding, photos):
             raise UserError(
-                f"{embedding.path} holds the vectors of {len(keys):,} other photographs; "
+                f"{embedding.path} holds the vectors of {len(known):,} other photographs; "
                 "choose another --out"
             )
     present = EmbeddingSettings(**{**settings, **encoding})

@@ -26,7 +26,6 @@ from lodisc.embedding.parts import (
     Row,
     column_of,
     is_of_other_encoder,
-    keys_of,
     read_part,
 )
 from lodisc.errors import UserError
@@ -162,13 +161,15 @@ class Embedding:
     def write_progress(self, progress: EmbedProgress) -> None:
         write_json(self.progress_file, progress)
 
-    def keys(self) -> set[str]:
-        """The keys of all photographs in parts that can be read."""
-        return {key for path in self.parts() for key in keys_of(path)}
+    def digests(self) -> dict[str, str]:
+        """The digests of all photographs in parts that can be read, by key."""
+        columns = [column_of(path, "digest") for path in self.parts()]
+        return {key: digest for column in columns for key, digest in column.items()}
 
-    def digests(self) -> set[str]:
-        """The digests of all photographs in parts that can be read."""
-        return {digest for path in self.parts() for digest in column_of(path, "digest")}
+    def sizes(self) -> dict[tuple[str, str], int]:
+        """How many bytes the file of each had, by shard and key."""
+        columns = {self.shard(path): column_of(path, "bytes") for path in self.parts()}
+        return {(name, key): size for name in columns for key, size in columns[name].items()}
 
     def skipped(self) -> list[Skipped]:
         """All photographs that could not be read, sorted by key."""
@@ -187,9 +188,18 @@ class Embedding:
         rows = {}
         for path in self.parts():
             keys = shards.get(self.shard(path), frozenset())
-            if not set(keys_of(path)) <= keys:
+            if not column_of(path, "key").keys() <= keys:
                 part = read_part(path, fingerprint=fingerprint)
                 rows[path] = [row for row in part if row.key not in keys]
+        return rows
+
+    def rows_of_size(self, sizes: Set[int], *, fingerprint: str) -> dict[str, Row]:
+        """The rows, by digest, of all files that had one of these sizes in bytes."""
+        rows = {}
+        for path in self.parts():
+            if not sizes.isdisjoint(column_of(path, "bytes").values()):
+                part = read_part(path, fingerprint=fingerprint)
+                rows.update({row.digest: row for row in part if row.bytes in sizes})
         return rows
 
     def remove_other_parts(self, shards: Collection[str], *, fingerprint: str) -> None:

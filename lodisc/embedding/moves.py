@@ -5,9 +5,11 @@ from contextlib import suppress
 from pathlib import Path
 
 from lodisc.data.decode import Unreadable
-from lodisc.data.photo import Photo, digest_of
+from lodisc.data.photo import Photo, digest_of, size_of
 from lodisc.embedding.embedding import Embedding, EmbeddingSettings
 from lodisc.embedding.parts import Row, read_part, write_part
+
+FEW = 64  # photographs that are read to know them
 
 
 def forget_moved(
@@ -15,13 +17,13 @@ def forget_moved(
     elsewhere: Mapping[Path, Sequence[Row]],
     *,
     shards: Mapping[str, Set[str]],
-    known: Set[str],
+    known: Mapping[str, str],
     settings: EmbeddingSettings,
 ) -> None:
     """Drop the rows of photographs that are now under another name, or in another shard.
 
-    `elsewhere` are rows by part, as `Embedding.elsewhere` gives them for the keys of `shards`. A
-    name is another one if it was not `known` before: a copy that was there all along is not what
+    `elsewhere` are rows by part, as `Embedding.elsewhere` gives them for the keys of `shards`.
+    `known` are the digests that names had before: a copy that was there all along is not what
     became of a photograph that has gone.
     """
     if not elsewhere:
@@ -33,7 +35,7 @@ def forget_moved(
         for row in read_part(path, fingerprint=fingerprint):
             if row.key in here:
                 keys.add(row.key)
-                if row.key not in known:
+                if known.get(row.key) != row.digest:
                     digests.add(row.digest)
     for path, rows in elsewhere.items():
         moved = {row.key for row in rows if row.key in keys or row.digest in digests}
@@ -47,9 +49,29 @@ def forget_moved(
             embedding.remove_part(path)
 
 
-def has_one_of(digests: Set[str], photos: Sequence[Photo]) -> bool:
-    """Whether the bytes of one of these photographs, which are read, have one of the digests."""
-    for photo in photos:
+def rows_under_other_names(
+    embedding: Embedding, shards: Mapping[str, Sequence[Photo]], *, fingerprint: str
+) -> dict[str, Row]:
+    """The rows, by digest, that may be of photographs with other names now, or of their copies.
+
+    Those have the size of a photograph whose name is new, or had a file of another size.
+    """
+    sizes = embedding.sizes()
+    present = {(name, photo.key): photo for name, photos in shards.items() for photo in photos}
+    if not sizes or sizes.keys() == present.keys():
+        return {}
+    new = {size for name, photo in present.items() if (size := size_of(photo)) != sizes.get(name)}
+    return embedding.rows_of_size(new, fingerprint=fingerprint)
+
+
+def is_of(embedding: Embedding, photos: Sequence[Photo]) -> bool:
+    """Whether one of these photographs is in the embedding by its bytes, under any name.
+
+    A few are read, of those whose size is that of a photograph there.
+    """
+    sizes, digests = set(embedding.sizes().values()), set(embedding.digests().values())
+    alike = [photo for photo in photos if size_of(photo) in sizes]
+    for photo in alike[:: max(1, len(alike) // FEW)]:
         with suppress(Unreadable):
             if digest_of(photo.read()) in digests:
                 return True

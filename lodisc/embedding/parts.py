@@ -103,19 +103,15 @@ def _require_rows(table: pa.Table) -> None:
         raise DamagedPart("it holds vectors that are not finite")
 
 
-def keys_of(path: Path) -> list[str]:
-    """The keys in a part; an empty list if it is damaged or not a part."""
-    return column_of(path, "key")
-
-
-def column_of(path: Path, name: str) -> list[str]:
-    """A column of a part; an empty list if it is damaged or not a part."""
+def column_of(path: Path, name: str) -> dict[str, Any]:
+    """A column of a part, by key; empty if it is damaged, missing or not a part."""
     try:
         _require_file(path)
-        values: list[str] = pq.read_table(path.absolute(), columns=[name])[name].to_pylist()
+        table = pq.read_table(path.absolute(), columns=list({"key", name}))
+        keys, values = table["key"].to_pylist(), table[name].to_pylist()
     except (OSError, ValueError, KeyError, pa.ArrowException):
-        return []
-    return values
+        return {}
+    return dict(zip(keys, values, strict=True))
 
 
 def fingerprint_of(table: pa.Table) -> str:

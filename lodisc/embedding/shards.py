@@ -112,7 +112,7 @@ class Shard:
     ) -> None:
         """Take over a batch of photographs and their vectors.
 
-        `others` are the rows by digest of photographs that are not there under their names.
+        `others` are rows by digest that may be of photographs with other names.
         """
         self.skipped += read.skipped
         for photo, digest, vector_D in zip(read.photos, read.digests, vectors_BD, strict=True):

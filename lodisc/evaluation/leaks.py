@@ -15,7 +15,7 @@ class Leaks(TypedDict):
     """How many photographs are, but for a few pixels, the same as another one."""
 
     in_train: int
-    """Test photographs, as a training photograph."""
+    """Test photographs, as a training photograph; 0 where no protocol reads those."""
     in_test: int
     """Test photographs, as another test photograph."""
     labelled_apart: int
@@ -48,14 +48,15 @@ def _labelled_apart(train: Features, test: Features) -> int:
 
 def in_words(leaks: Leaks, *, test: int, data: str) -> str:
     """What to say of leaks among this many test photographs, and how to list them; or ""."""
-    in_train, in_test = leaks["in_train"], leaks["in_test"]
+    places = {"a training one": leaks["in_train"], "another test one": leaks["in_test"]}
+    counts = [
+        f"{count:,} are nearly the same as {place}" for place, count in places.items() if count
+    ]
     apart = leaks.get("labelled_apart", 0)  # files of older versions lack it
     words: list[str] = []
-    if in_train or in_test:
-        words.append(
-            f"of {test:,} test photographs {in_train:,} are nearly the same as a training one and "
-            f"{in_test:,} as another test one, so metrics are too high"
-        )
+    if counts:
+        copies = " and ".join(counts)
+        words.append(f"of {test:,} test photographs {copies}, so metrics are too high")
     if apart:
         words.append(f"{apart:,} photographs are nearly the same as one of another class")
     if words:

@@ -223,7 +223,7 @@ class Runs:
         path = self._scores_file(folder, config)
         if (earlier := self._read_scores(path)) is not None:
             return earlier
-        encoder = load_encoder()
+        encoder, is_first = load_encoder(), not self._leaks_file.is_file()
         arm = extract_arm(
             encoder.name,
             encoder,
@@ -231,6 +231,7 @@ class Runs:
             self.test,
             classes=self.classes,
             workers=config.workers,
+            with_thumbnails=is_first,
         )
         check_skipped(
             [*arm.train.skipped, *arm.test.skipped],
@@ -238,7 +239,7 @@ class Runs:
             data=self.data,
             max_skipped=self.max_skipped,
         )
-        if not self._leaks_file.is_file():
+        if is_first:
             write_json(self._leaks_file, leaks(arm.train, arm.test))
         scores = photo_scores(arm)
         if self.masks:
