@@ -1,5 +1,6 @@
 """Arranging known data sets by their official split, from what people download by hand."""
 
+import logging
 import tarfile
 from pathlib import Path
 
@@ -137,3 +138,32 @@ def test_an_archive_cannot_write_outside(tmp_path: Path) -> None:
     path = tar(tmp_path / "evil.tar", dict.fromkeys(names, JPEG))
     assert prepare("caltech101", source=path, out=tmp_path / "out") == 2
     assert {path.name for path in tmp_path.iterdir()} == {"evil.tar", "out"}
+
+
+def test_hard_links_in_an_archive_are_unpacked(tmp_path: Path) -> None:
+    path = tar(tmp_path / "links.tar", {"train/wren/0.jpg": JPEG})
+    with tarfile.open(path, "a") as archive:
+        for name, target in (("1", "train/wren/0.jpg"), ("2", "/etc/hostname"), ("3", "later.jpg")):
+            member = tarfile.TarInfo(f"test/wren/{name}.jpg")
+            member.type, member.linkname = tarfile.LNKTYPE, target
+            archive.addfile(member)
+    assert prepare("caltech101", source=path, out=tmp_path / "out") == 2
+    assert (tmp_path / "out" / "test" / "wren" / "1.jpg").read_bytes() == JPEG
+
+
+def test_what_is_no_photograph_of_a_class_is_left_out_and_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, logger="lodisc")
+    divided(tmp_path / "cars")
+    for name in ("@eaDir/0.jpg", "wren/0_mask.png", "wren/deep/1.jpg", "loose.jpg"):
+        write(tmp_path / "cars" / "train" / name, JPEG)
+    (tmp_path / "cars" / "train" / "wren" / "gone.jpg").symlink_to("nowhere")
+    assert prepare("stanford_cars", source=tmp_path / "cars", out=tmp_path / "out") == 3
+    assert [photo.key for photo in find_photos(tmp_path / "out").photos] == [
+        "test/wren/0.jpg",
+        "train/wren/0.jpg",
+        "train/wren/1.jpg",
+    ]
+    for reason in ("put there by a system", "masks", "in no folder of a class", "no such file"):
+        assert any(f"train/ (1): {reason}" in message for message in caplog.messages)

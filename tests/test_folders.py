@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from photos import encoded, tar, texture, write
 
-from lodisc.data.layout import OF_SYSTEMS, Listing
+from lodisc.data.endings import OF_SYSTEMS
+from lodisc.data.layout import Listing
 from lodisc.data.sources import find_photos
 
 JPEG = encoded(texture(0))
@@ -51,6 +52,11 @@ def described(listing: Listing) -> set[tuple[str | None, str | None]]:
         ("training_set", "test_set"),
         ("train-images", "Test Images"),
         ("val", "test"),
+        ("images_train", "images_test"),
+        ("01_train", "02_test"),
+        ("train1", "test1"),
+        ("train (1)", "test (1)"),
+        ("birds-train-v2", "birds-val-v2"),
     ],
 )
 @pytest.mark.parametrize("around", ["", "birds/"])
@@ -65,7 +71,32 @@ def test_parts_of_a_data_set_by_any_usual_name(
     assert described(listing) == {
         (split, kind) for split in ("train", "test") for kind in ("finch", "wren")
     }
-    assert listing.passed_over == {} and len(listing.notes) == (test.lower().startswith("val"))
+    assert listing.passed_over == {} and len(listing.notes) == ("val" in test.lower())
+
+
+@pytest.mark.parametrize(
+    "part", ["training", "train_images", "Val", "birds/validation", "images_train", "train1"]
+)
+def test_a_part_alone_is_no_label(make: Make, tmp_path: Path, part: str) -> None:
+    names = [f"{part}/{kind}/0.jpg" for kind in ("finch", "wren")]
+    split = "train" if "train" in part else "test"
+    assert described(find_photos(make(tmp_path, names))) == {(split, "finch"), (split, "wren")}
+
+
+def test_a_folder_called_like_a_part_beside_most_photographs_is_a_label(
+    make: Make, tmp_path: Path
+) -> None:
+    names = ["test1/wren/0.jpg", *(f"{n}.jpg" for n in range(3))]
+    assert described(find_photos(make(tmp_path, names))) == {(None, "test1"), (None, None)}
+
+
+def test_folders_of_masks_hide_no_division(make: Make, tmp_path: Path) -> None:
+    photographs = [f"set1/images/{part}/{n}.jpg" for part in ("train", "test") for n in range(2)]
+    masks = [f"set1/labels/{part}/{n}.txt.png" for part in ("train", "test") for n in range(2)]
+    listing = find_photos(make(tmp_path, [*photographs, *masks]))
+    assert described(listing) == {("train", None), ("test", None)}
+    left_out = [key for keys in listing.passed_over.values() for key in keys]
+    assert left_out + [item.key for item in listing.skipped] == sorted(masks)
 
 
 @pytest.mark.parametrize("around", ["set/", "a/b/", "data/images/"])
@@ -87,6 +118,8 @@ def test_folders_around_the_parts_may_lie_in_one_another(
         (["test kitchen/0.jpg", "training shoes/0.jpg"], {"test kitchen", "training shoes"}),
         (["wren/train/0.jpg", "wren/test/1.jpg", "owl/train/2.jpg"], {"wren", "owl"}),
         (["validators/0.jpg", "trainers/1.jpg"], {"validators", "trainers"}),
+        (["steam train/0.jpg", "crash test/1.jpg"], {"steam train", "crash test"}),
+        (["train1/0.jpg", "train2/0.jpg", "tram/1.jpg"], {"train1", "train2", "tram"}),
     ],
 )
 def test_what_is_no_division_is_a_label(
@@ -94,19 +127,10 @@ def test_what_is_no_division_is_a_label(
 ) -> None:
     listing = find_photos(make(tmp_path, names))
     assert described(listing) == {(None, label) for label in labels}
-    has_parts = any(part in ("train", "test") for name in names for part in name.split("/"))
+    has_parts = any(
+        part in ("train", "test", "train1") for name in names for part in name.split("/")
+    )
     assert any("divide nothing" in note for note in listing.notes) == has_parts
-
-
-def test_tars_may_be_the_parts(tmp_path: Path) -> None:
-    for part in ("train-000", "train-001", "test-000"):
-        tar(tmp_path / "data" / f"{part}.tar", {f"wren/{part}.jpg": JPEG})
-    photos = find_photos(tmp_path / "data").photos
-    assert {photo.key: (photo.split, photo.label) for photo in photos} == {
-        "train/wren/train-000.jpg": ("train", "wren"),
-        "train/wren/train-001.jpg": ("train", "wren"),
-        "test/wren/test-000.jpg": ("test", "wren"),
-    }
 
 
 def test_validation_beside_test_is_passed_over_and_counted(make: Make, tmp_path: Path) -> None:
@@ -147,12 +171,32 @@ def test_kinds_that_are_called_like_parts_are_kinds(
         ["SegmentationClass/0.png", "SegmentationObject/1.png"],
         ["ground_truth/0.bmp", "gt/1.tif"],
         ["wren/0_mask_1.png", "wren/1_seg2.png"],
+        ["trimaps/0.png", "trimaps/1.png"],
+        ["segmentation_masks/0.png", "wren masks/1.png"],
+        ["wren/0_superpixels.png", "wren/1_labelIds.png"],
+        ["wren/0.mask.png", "wren/1.jpg.mask.png"],
+        ["wren/mask_0.png", "wren/seg-1.png"],
+        ["wren/0_label.png", "wren/1_annotation.png"],
     ],
 )
 def test_masks_are_no_photographs(make: Make, tmp_path: Path, masks: list[str]) -> None:
     listing = find_photos(make(tmp_path, ["wren/0.jpg", "wren/1.jpg", *masks]))
     assert [photo.key for photo in listing.photos] == ["wren/0.jpg", "wren/1.jpg"]
     assert listing.passed_over == {"masks of other photographs": sorted(masks)}
+
+
+@pytest.mark.parametrize("around", ["", "train/", "set/"])
+def test_masks_beside_images_may_be_of_any_kind(make: Make, tmp_path: Path, around: str) -> None:
+    names = [f"{around}{kind}/{n}.jpg" for kind in ("images", "masks") for n in range(2)]
+    listing = find_photos(make(tmp_path, names))
+    assert [photo.key.split("/")[-2] for photo in listing.photos] == ["images"] * 2
+    assert listing.passed_over == {"masks of other photographs": names[2:]}
+
+
+def test_photographs_whose_names_begin_like_masks_have_masks(make: Make, tmp_path: Path) -> None:
+    names = ["wren/label_0.jpg", "wren/gt_1.jpg", "masks/label_0.png", "masks/gt_1.png"]
+    listing = find_photos(make(tmp_path, names))
+    assert listing.passed_over == {"masks of other photographs": sorted(names[2:])}
 
 
 def test_kinds_that_are_called_like_masks_are_kinds(make: Make, tmp_path: Path) -> None:
@@ -167,12 +211,24 @@ def test_kinds_whose_photographs_are_numbered_alike_are_kinds(
     names = [
         f"{around}{kind}/{n:04}.jpg" for kind in ("masks", "helmets", "hats") for n in range(3)
     ]
-    assert len(find_photos(make(tmp_path, names)).photos) == 9
+    listing = find_photos(make(tmp_path, names))
+    assert len(listing.photos) == 9
+    assert [note for note in listing.notes if "masks" in note] == [
+        f"{around}masks is read as photographs, named as those beside it; if they are masks, move "
+        "them out"
+    ]
     names = [f"two/{around}{kind}/{n:04}.png" for kind in ("mask", "no_mask") for n in range(3)]
     assert len(find_photos(make(tmp_path / "two", names)).photos) == 6
+    names = [
+        f"{kind}/{n}.{end}" for kind, end in (("mask", "png"), ("no_mask", "jpg")) for n in "12"
+    ]
+    assert len(find_photos(make(tmp_path / "three", names)).photos) == 4
 
 
-@pytest.mark.parametrize("name", sorted(OF_SYSTEMS - {".trash", ".trashes"}))
+@pytest.mark.parametrize(
+    "name",
+    [*sorted(OF_SYSTEMS - {".trash", ".trashes"}), "found.000", "FOUND.017", "CaptureOne/Cache"],
+)
 def test_what_a_system_put_there_is_passed_over_and_counted(
     make: Make, tmp_path: Path, name: str
 ) -> None:
@@ -209,6 +265,8 @@ def test_libraries_of_programs_are_read_without_their_previews(make: Make, tmp_p
         "Photos.photoslibrary/originals/A/1.jpg",
         "Photos.photoslibrary/resources/derivatives/A/1_4_5005_c.jpg",
         "Lightroom Previews.lrdata/A/1.jpg",
+        "iPhoto.photolibrary/Thumbnails/1.jpg",
+        "Aperture.aplibrary/Previews/1.jpg",
     ]
     listing = find_photos(make(tmp_path, names))
     assert [photo.key for photo in listing.photos] == names[:1]
@@ -242,21 +300,6 @@ def test_what_is_not_named_like_a_photograph_is_counted(make: Make, tmp_path: Pa
     )
 
 
-def test_tars_called_like_parts_may_hold_a_folder_of_that_name(tmp_path: Path) -> None:
-    for part in ("train", "val"):
-        tar(tmp_path / "data" / f"{part}.tar", {f"{part}/robin/{part}.jpg": JPEG})
-    photos = find_photos(tmp_path / "data").photos
-    assert {photo.key: (photo.split, photo.label) for photo in photos} == {
-        "train/robin/train.jpg": ("train", "robin"),
-        "val/robin/val.jpg": ("test", "robin"),
-    }
-
-
-def test_tars_packed_on_windows(tmp_path: Path) -> None:
-    names = ["train\\wren\\0.jpg", "test\\wren\\1.jpg"]
-    assert described(find_photos(as_tar(tmp_path, names))) == {("train", "wren"), ("test", "wren")}
-
-
 def test_labels_that_may_mean_none_or_look_the_same_are_noted(tmp_path: Path) -> None:
     as_folder(tmp_path, [f"{n}.jpg" for n in range(6)])
     names = ("Great tit", "Great\u00a0tit", "Great  tit", "Great tit\u200b", "NA", "#N/A")
@@ -277,6 +320,29 @@ def test_what_is_hidden_is_counted(tmp_path: Path) -> None:
             "wren/.old/3.jpg",
         ]
     }
+
+
+def test_lists_name_hidden_files_and_those_of_systems_in_vain(tmp_path: Path) -> None:
+    """As `find` writes them."""
+    names = {
+        ".Trash-1000/0.jpg": "hidden",
+        "wren/.ipynb_checkpoints/0.jpg": "hidden",
+        "wren/._0.jpg": "hidden",
+        "wren/Thumbs.db": "put there by a system",
+        "wren/0.jpg:Zone.Identifier": "put there by a system",
+    }
+    source = as_list(tmp_path / ".home", ["wren/0.jpg", *names])
+    whole = tmp_path / ".home" / "data" / "@eaDir" / "0.jpg"
+    write(whole, JPEG)
+    elsewhere = write(
+        tmp_path / "lists" / "l.txt", f"{source.parent}/wren/0.jpg\n{whole}\n".encode()
+    )
+    listing = find_photos(source)
+    assert [photo.key for photo in listing.photos] == ["wren/0.jpg"] and listing.skipped == []
+    reasons = {key: reason for reason, keys in listing.passed_over.items() for key in keys}
+    assert reasons.keys() == names.keys()
+    assert all(reason.startswith(names[key]) for key, reason in reasons.items())
+    assert len(find_photos(elsewhere).photos) == 1
 
 
 def test_deeper_folders_and_twins_are_noted(make: Make, tmp_path: Path) -> None:

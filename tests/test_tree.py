@@ -2,6 +2,7 @@
 
 import errno
 import json
+import logging
 import os
 import shutil
 from collections.abc import Iterator
@@ -407,6 +408,31 @@ def test_a_tree_of_copies_is_told_by_content(birds: Collection, made: Path, tmp_
     )
     assert import_tree(birds, tmp_path / "sorted")["photographs"] == 4
     assert birds.labels.current() == {f"wren/{number}.jpg": "owl" for number in range(4)}
+
+
+def test_what_a_system_put_into_a_tree_is_no_label(
+    birds: Collection, made: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, logger="lodisc")
+    places = ("Wren/0.jpg", "#recycle/0.jpg", "$RECYCLE.BIN/S-1/1.jpg", "__MACOSX/2.jpg")
+    for place in (*places, "Wren/@eaDir/3.jpg", ".old/4.jpg"):
+        original = made / "photos" / "wren" / place.split("/")[-1]
+        write(tmp_path / "sorted" / place, original.read_bytes())
+    assert import_tree(birds, tmp_path / "sorted")["photographs"] == 1
+    assert birds.labels.current() == {"wren/0.jpg": "Wren"}
+    assert [message.split(": ", 2)[2] for message in caplog.messages] == [
+        "#recycle/ (1), $RECYCLE.BIN/ (1), Wren/ (1) and 1 more: put there by a system, not by you",
+        ".old/ (1): hidden, by a name that begins with a dot",
+    ]
+
+
+def test_a_label_may_have_the_name_of_a_folder_of_a_system(
+    birds: Collection, tmp_path: Path
+) -> None:
+    birds.labels.set(["wren/0.jpg"], "Lost+Found")
+    export_tree(birds, tmp_path / "out")
+    assert export_tree(birds, tmp_path / "out")["added"] == 0
+    assert import_tree(birds, tmp_path / "out")["photographs"] == 1
 
 
 def test_photographs_in_a_tar_are_written_out(packed: Collection, tmp_path: Path) -> None:

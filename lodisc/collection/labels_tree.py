@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING, NotRequired, TypedDict, cast
 
 from lodisc.collection.names import plain_label, safe_name, unlike_names
 from lodisc.data.decode import Unreadable
-from lodisc.data.endings import is_photo
+from lodisc.data.endings import is_photo, why_left_out
+from lodisc.data.layout import Listing, Passed
 from lodisc.data.photo import digest_of, printable, read_file, reason_of
+from lodisc.data.sources import log_passed_over
 from lodisc.errors import UserError
 from lodisc.files import LACKING, read_json, replacing, write_json
 
@@ -82,7 +84,7 @@ def export_tree(
         )
     folders, links = _plan(_labels_to_export(collection, photos, named))
     index = index or TreeIndex(folders={}, links={})
-    present = dict(_scan(folder, photos, index))
+    present = dict(_scan(folder, photos, index, defaultdict(list)))
     _require_imported(collection, folder, index, present)
     stale = _stale_places(folder, photos, index, present, links)
     new = [place for place, key in links.items() if present.get(place) != key]
@@ -116,8 +118,9 @@ def import_tree(collection: Collection, folder: str | Path) -> TreeImportResult:
     """Label each photograph in a tree of links, or of copies, by its folder, as one action.
 
     A link is recognised by its target, a file by its content. A photograph that is not in the tree
-    keeps its label; what lies in no folder is ignored. Raises `UserError`, and changes nothing,
-    for a photograph in two folders and for a name that cannot be a label.
+    keeps its label; what lies in no folder is ignored, and what a system put there. Raises
+    `UserError`, and changes nothing, for a photograph in two folders and for a name that cannot be
+    a label.
     """
     root, photos = Path(folder), collection.photos()
     if not root.is_dir():
@@ -128,7 +131,8 @@ def import_tree(collection: Collection, folder: str | Path) -> TreeImportResult:
     labels: dict[str, str] = {}
     places: dict[str, str] = {}
     unknown: list[str] = []
-    for place, key in _scan(root, photos, index):
+    passed_over: Passed = defaultdict(list)
+    for place, key in _scan(root, photos, index, passed_over):
         if key is None:
             unknown.append(place)
             continue
@@ -139,6 +143,7 @@ def import_tree(collection: Collection, folder: str | Path) -> TreeImportResult:
                 "photograph; remove one of them"
             )
         places[key] = place
+    log_passed_over(root, Listing([], [], passed_over, []))
     changed = collection.labels.set_each(labels, how="imported from folders")
     return TreeImportResult(
         photographs=len(labels),
@@ -183,16 +188,22 @@ def _plan(labels: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
     return {name: label for label, name in folders.items()}, links
 
 
-def _scan(root: Path, photos: Photos, index: TreeIndex) -> Iterator[tuple[str, str | None]]:
+def _scan(
+    root: Path, photos: Photos, index: TreeIndex, passed_over: Passed
+) -> Iterator[tuple[str, str | None]]:
     """The place and key of every link or photograph in a folder of the tree.
 
-    The key is None for what is not of the collection.
+    The key is None for what is not of the collection. Adds to `passed_over` what is hidden, and
+    what systems put there.
     """
     by_path, by_digest = _keys_by_path(photos), _keys_by_digest(photos)
     for path in _photographs(root):
         place = path.relative_to(root).as_posix()
         written = index["links"].get(place)
-        if path.is_symlink():
+        folder, _, inner = place.partition("/")
+        if reason := why_left_out(inner if folder in index["folders"] else place):
+            passed_over[reason].append(place)
+        elif path.is_symlink():
             target = os.path.abspath(path.parent / path.readlink())  # noqa: PTH100 - one link only
             yield place, by_path.get(target, written if written in photos.position else None)
         else:
@@ -201,14 +212,14 @@ def _scan(root: Path, photos: Photos, index: TreeIndex) -> Iterator[tuple[str, s
 
 
 def _photographs(root: Path) -> Iterator[Path]:
-    """Links and photographs in the sub-folders of a tree, in order, without hidden ones."""
+    """Links and photographs in the sub-folders of a tree, in order."""
     for directory, folders, names in os.walk(root):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        folders.sort()
         if Path(directory) == root:
             continue
         for name in sorted(names):
             path = Path(directory, name)
-            if not name.startswith(".") and (path.is_symlink() or is_photo(name)):
+            if path.is_symlink() or is_photo(name):
                 yield path
 
 

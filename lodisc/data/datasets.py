@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, TypedDict
 
-from lodisc.data.decode import extensions
 from lodisc.data.photo import printable
+from lodisc.data.sources import find_photos, log_passed_over
 from lodisc.errors import UserError
 
 _GIVE_DOWNLOAD = "give --from the archive as it comes, or its unpacked folder"
@@ -100,29 +100,33 @@ def prepare(name: str, *, source: Path, out: Path) -> int:
 def _unpack(source: Path, folder: Path) -> Path:
     """A folder as it is, or the files of a tar archive in `folder`.
 
-    Links, devices and paths that lead outside are not unpacked.
+    A hard link becomes a copy. Other links, devices and paths that lead outside are not unpacked.
     """
     if source.is_dir():
         return source
     try:
         with tarfile.open(source, encoding="utf-8") as tar:
             for member in tar:
-                name = posixpath.normpath(member.name)
-                if (
-                    member.isreg()
-                    and not name.startswith(("/", ".."))
-                    and (stream := tar.extractfile(member))
-                ):
-                    target = folder / name
-                    target.parent.mkdir(parents=True, exist_ok=True)
+                name, linked = map(posixpath.normpath, (member.name, member.linkname))
+                if not (member.isreg() or member.islnk()) or _is_outside(name):
+                    continue
+                target = folder / name
+                target.parent.mkdir(parents=True, exist_ok=True)
+                if stream := tar.extractfile(member) if member.isreg() else None:
                     with target.open("wb") as unpacked:
                         shutil.copyfileobj(stream, unpacked, 1 << 20)
+                elif linked != name and not _is_outside(linked) and (folder / linked).is_file():
+                    shutil.copyfile(folder / linked, target)
     except (tarfile.TarError, zlib.error, EOFError, ValueError) as error:
         raise UserError(
             f"{printable(source)} is not a readable tar archive ({error}); "
             "download it again, or unpack it yourself"
         ) from None
     return folder
+
+
+def _is_outside(name: str) -> bool:
+    return name.startswith(("/", ".."))
 
 
 def _folder_name(name: str) -> str:
@@ -140,9 +144,7 @@ def _link(source: Path, target: Path) -> None:
         )
     if target.exists():
         name, label = printable(target.name), printable(target.parent.name)
-        raise UserError(
-            f"two photographs of {label} have the name {name}; download the data set again"
-        )
+        raise UserError(f"two photographs of {label} have the name {name}; rename one of them")
     try:
         os.link(source.resolve(), target)
     except OSError:  # another file system, or one without links
@@ -234,10 +236,18 @@ def _with_split_folders(source: Path) -> Iterator[Placement]:
             "the download has no folders train/ and test/; "
             "put the photographs of each class into train/CLASS and test/CLASS"
         )
-    for split in ("train", "test"):
-        for path in sorted((tops[0] / split).glob("*/*")):
-            if path.suffix.lower() in extensions() and not path.name.startswith("."):
-                yield Placement(path, split, path.parent.name)
+    listing = find_photos(tops[0])
+    placements = [
+        Placement(photo.path, photo.split, photo.label)
+        for photo in listing.photos
+        if photo.split and photo.label and photo.size is None  # no tar
+    ]
+    if loose := [photo.key for photo in listing.photos if not photo.label]:
+        listing.passed_over["in no folder of a class"] = loose
+    for item in listing.skipped:
+        listing.passed_over.setdefault(item.reason, []).append(item.key)
+    log_passed_over(tops[0], listing)
+    yield from placements
 
 
 _PREPARED = "an archive or folder with train/CLASS and test/CLASS; there is no official one"

@@ -1,4 +1,4 @@
-"""What the names of files say: which are photographs, and why others are passed over."""
+"""What names say: which files are photographs, and why others are passed over."""
 
 import posixpath
 import re
@@ -6,6 +6,22 @@ import re
 from lodisc.data.decode import extensions
 
 HIDDEN = "hidden, by a name that begins with a dot"
+_BY_A_SYSTEM = "put there by a system, not by you"
+OF_SYSTEMS = {
+    *("@eadir", "#recycle", "#snapshot", "~snapshot", "@recycle", "@recently-snapshot", "@tmp"),
+    *("@synoresource", "@synoeastream", "@__thumb", "@transcode", "@sharebin"),
+    *("network trash folder", "temporary items"),
+    *("$recycle.bin", "system volume information", "recycler", "lost+found"),
+    *("__macosx", ".appledouble", ".thumbnails", ".trash", ".trashes", ".spotlight-v100"),
+    *("ipod photo cache", "thmbnl", "_gsdata_", "_vti_cnf"),
+    *("thumbs.db", "ehthumbs.db", "desktop.ini"),
+}
+"""What systems put among photographs, in lower case."""
+_OF_SYSTEMS = re.compile(
+    r"(^|/)found\.[0-9]{3}/|(:zone\.identifier|@synoeastream)$"
+    r"|(\.photoslibrary/resources|\.lrdata|captureone/cache)/"
+    r"|\.(photo|ap)library/(thumbnails|previews)/"
+)
 _HEIC = {".heic", ".heif", ".hif"}
 _NOT_DECODED = {
     # raw files of cameras
@@ -53,3 +69,24 @@ def why_passed_over(name: str) -> str | None:
     if _RENAMED.fullmatch(base) and base not in _TEXTS:
         return "without the ending of a photograph; rename them if they are photographs"
     return None
+
+
+def folders_of(key: str) -> tuple[str, ...]:
+    """The folders in a key inside the data."""
+    if is_elsewhere(key):
+        return ()
+    return tuple(part for part in key.split("/")[:-1] if part not in ("", ".", ".."))
+
+
+def is_elsewhere(key: str) -> bool:
+    """Whether a key, as of a list, leads out of the data."""
+    return key.startswith(("/", "../"))
+
+
+def why_left_out(key: str) -> str | None:
+    """Why a photograph is not of the data, by its name and the folders around it; None if it is."""
+    path = key.casefold()
+    if not OF_SYSTEMS.isdisjoint(path.split("/")) or _OF_SYSTEMS.search(path):
+        return _BY_A_SYSTEM
+    names = (*folders_of(key), posixpath.basename(key))
+    return HIDDEN if any(name.startswith(".") for name in names) else None

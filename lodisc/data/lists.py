@@ -14,8 +14,9 @@ from functools import lru_cache
 from pathlib import Path
 
 from lodisc.data.endings import is_photo
-from lodisc.data.layout import NEITHER, Listing, Part, arrange, split_named
+from lodisc.data.layout import NEITHER, Listing, arrange
 from lodisc.data.photo import Photo, Skipped, printable, reason_of
+from lodisc.data.splits import Part, split_named
 from lodisc.data.tables import Row, not_utf8, read_table, read_text
 from lodisc.errors import UserError
 

@@ -4,13 +4,14 @@ import posixpath
 import re
 import tarfile
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from lodisc.data.endings import HIDDEN, is_photo, why_passed_over
-from lodisc.data.layout import Listing, Passed, are_splits, arrange, split_named
-from lodisc.data.photo import Photo, Skipped, reason_of
+from lodisc.data.endings import HIDDEN, folders_of, is_photo, why_passed_over
+from lodisc.data.layout import Listing, Passed, arrange
+from lodisc.data.photo import Photo, Skipped, printable, reason_of
+from lodisc.data.splits import division, names_a_part, parts_among, split_named
 
 MOST_NAME = 2**20  # bytes of the headers that tell one name
 _NAME_HEADERS = {
@@ -23,29 +24,21 @@ _TAR_ERRORS = (tarfile.TarError, OSError, EOFError, ValueError, OverflowError, R
 def find_in_tars(tars: dict[str, Path]) -> Listing:
     """Index tars, given by their names in DATA.
 
-    Keys begin with the name of the tar where two tars hold the same path. Tars called train and
-    test are as folders of these names.
+    Keys begin with the name of the tar where two tars hold the same path. Tars that are called as
+    folders which divide a data set divide it too, unless folders in them do.
     """
-    photos: list[Photo] = []
-    skipped: list[Skipped] = []
     passed_over: Passed = defaultdict(list)
-    parts = {name: _part(name) for name in tars}
-    are_parts = len(set(parts.values())) > 1 and are_splits(parts.values())
+    skipped: list[Skipped] = []
+    tarred: dict[str, dict[str, Photo]] = {}
     for name, path in sorted(tars.items()):
-        folder = posixpath.dirname(name)
-        members: dict[str, Photo] = {}
+        tarred[name] = {}
         for entry in _index_tar(path, passed_over):
             if isinstance(entry, Skipped):
                 key = "/".join(filter(None, (name, entry.key))) or path.name
                 skipped.append(replace(entry, key=key))
             else:  # of two members with one name the later counts, as when unpacking
-                members[entry.key] = entry
-        wrapper = _wrapper(members)
-        if are_parts and not all(split_named(key.split("/")[0]) for key in members):
-            folder = posixpath.join(folder, parts[name])
-        for key, photo in members.items():
-            key = posixpath.join(folder, key.removeprefix(wrapper))
-            photos.append(replace(photo, key=key))
+                tarred[name][entry.key] = entry
+    photos = _unpacked(tarred)
     times = Counter(photo.key for photo in photos)
     names = {path: name for name, path in tars.items()}
     listing = arrange(photos)
@@ -55,19 +48,68 @@ def find_in_tars(tars: dict[str, Path]) -> Listing:
         replace(photo, key=f"{names[photo.path]}/{photo.key}") if times[photo.key] > 1 else photo
         for photo in listing.photos
     ]
+    idle = [name for name in sorted(tars) if names_a_part(_part(name))]
+    if idle and not any(photo.split for photo in placed):
+        listing.notes.append(
+            f"tars such as {printable(idle[0])} divide nothing; those do whose names differ in "
+            "train, test and numbers alone"
+        )
     return listing._replace(photos=placed, skipped=skipped, passed_over=passed_over)
+
+
+def _unpacked(tarred: Mapping[str, Mapping[str, Photo]]) -> list[Photo]:
+    """The photographs of each tar, with keys as if all were unpacked where they are."""
+    tops = {name: _top(members) for name, members in tarred.items()}
+    wrappers = {
+        top
+        for name, top in tops.items()
+        if any(key.startswith(f"{top}train/") for key in tarred[name])
+    }
+    photos = {
+        name: [
+            replace(photo, key=key.removeprefix(tops[name] if tops[name] in wrappers else ""))
+            for key, photo in members.items()
+        ]
+        for name, members in tarred.items()
+    }
+    inner = [
+        replace(photo, key=posixpath.join(posixpath.dirname(name), photo.key))
+        for name, members in photos.items()
+        for photo in members
+    ]
+    if not parts_among(map(_part, tarred)) or _are_divided(inner):
+        return inner
+    return [
+        replace(photo, key=posixpath.join(folder, photo.key))
+        for name, members in photos.items()
+        for folder in [_folder(name, members)]
+        for photo in members
+    ]
 
 
 def _part(name: str) -> str:
     """What a tar is called, without the number of a shard."""
-    return re.sub(r"[-_.]?[0-9]+$", "", posixpath.splitext(posixpath.basename(name))[0])
+    stem = posixpath.splitext(posixpath.basename(name))[0]
+    return re.sub(r"[-_.]?[0-9]+(-of-[0-9]+)?$", "", stem)
 
 
-def _wrapper(keys: Iterable[str]) -> str:
-    """The folder around `train/`, if everything in the tar is in one."""
+def _top(keys: Iterable[str]) -> str:
+    """The folder that everything in a tar is in, with its slash; "" if there is none."""
     tops = {key.split("/")[0] for key in keys}
-    top = f"{tops.pop()}/" if len(tops) == 1 else ""
-    return top if top and any(key.startswith(f"{top}train/") for key in keys) else ""
+    return f"{tops.pop()}/" if len(tops) == 1 else ""
+
+
+def _are_divided(photos: Iterable[Photo]) -> bool:
+    """Whether folders say of each photograph which part it is of."""
+    folders = [folders_of(photo.key) for photo in photos]
+    divided = division(folders)
+    return divided is not None and all(divided.part(path)[0] for path in folders)
+
+
+def _folder(name: str, photos: Iterable[Photo]) -> str:
+    """Where the photographs of a tar that is a part would be unpacked."""
+    has_parts = all(split_named(photo.key.split("/")[0]) for photo in photos)
+    return posixpath.join(posixpath.dirname(name), "" if has_parts else _part(name))
 
 
 class _Member(tarfile.TarInfo):
@@ -92,9 +134,13 @@ def _index_tar(path: Path, passed_over: Passed) -> Iterator[Photo | Skipped]:
         length = path.stat().st_size
         with tarfile.open(path, "r:", encoding="utf-8", tarinfo=_Member) as tar:
             end = -1
+            files: dict[str, Photo] = {}
             while (member := tar.next()) is not None:
                 tar.members = []  # type: ignore[attr-defined]  # otherwise it keeps all headers
                 key = _key(member.name)
+                entry = _member_photo(path, key, member, length, files)
+                if isinstance(entry, Photo):
+                    files[key] = entry
                 hidden = any(part.startswith(".") and part != ".." for part in key.split("/")[:-1])
                 reason = why_passed_over(key)
                 if member.isdir():
@@ -104,7 +150,7 @@ def _index_tar(path: Path, passed_over: Passed) -> Iterator[Photo | Skipped]:
                 elif reason and not hidden:
                     passed_over[reason].append(key)
                 elif is_photo(key) and not posixpath.basename(key).startswith("."):
-                    yield _member_photo(path, key, member, length)
+                    yield entry
                 if tar.offset <= end:
                     raise tarfile.ReadError("members that overlap")
                 end = tar.offset
@@ -129,7 +175,12 @@ def _key(name: str) -> str:
     return posixpath.join(*(part for part in ("", *name.split("/")) if part != "."))
 
 
-def _member_photo(path: Path, key: str, member: tarfile.TarInfo, length: int) -> Photo | Skipped:
+def _member_photo(
+    path: Path, key: str, member: tarfile.TarInfo, length: int, files: Mapping[str, Photo]
+) -> Photo | Skipped:
+    """A member as a photograph; a hard link has the bytes of the file before it that it names."""
+    if member.islnk() and (file := files.get(_key(member.linkname))):
+        return replace(file, key=key)
     if member.issym() or member.islnk():
         return Skipped(key, "link inside a tar")
     if not member.isreg() or member.issparse():
