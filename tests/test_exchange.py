@@ -3,6 +3,7 @@
 import csv
 import io
 import os
+import unicodedata
 from pathlib import Path
 from typing import Any
 
@@ -201,6 +202,30 @@ def test_keys_and_labels_that_may_be_slips_are_said(birds: Collection, tmp_path:
     ]
 
 
+def test_paths_and_species_as_other_programs_write_them(
+    birds: Collection, photos: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "link").symlink_to(photos.parent)
+    rows = "photos/wren/0.jpg,Uria,aalge\nphotos/wren/1.jpg,Larus,aalge\nphotos/wren/2.jpg,Uria,\n"
+    import_csv(birds, save(tmp_path / "link" / "in.csv", f"path,genus,species\n{rows}"))
+    assert birds.labels.current() == {"wren/0.jpg": "Uria aalge", "wren/1.jpg": "Larus aalge"}
+
+
+def test_folder_and_file_may_come_from_two_systems(run: Path, tmp_path: Path) -> None:
+    key = unicodedata.normalize("NFC", "Grün/") + unicodedata.normalize("NFD", "Zürich.jpg")
+    for number, name in enumerate((key, "wren/0.jpg")):
+        write(tmp_path / "photos" / name, encoded(texture(number)))
+    embed(run, tmp_path / "photos", out=tmp_path / "vectors", workers=0)
+    index(tmp_path / "vectors", collection=tmp_path / "collection")
+    collection = Collection(tmp_path / "collection")
+    names = ["Grün/Zürich.jpg", "Grün\\Zürich.jpg", "photos/Grün/Zürich.jpg"]
+    for number, name in enumerate([*names, unicodedata.normalize("NFD", names[0])]):
+        table = save(tmp_path / "in.csv", f"path,label\n{name},{number}\n")
+        assert import_csv(collection, table)["changed"] == 1
+    done = import_csv(collection, save(tmp_path / "in.csv", "key,label\ngrün/zürich.JPG,x\n"))
+    assert done["unknown"] == 1 and "differs in case alone" in done["notes"][0]
+
+
 def test_of_many_unknown_photographs_the_first_are_named(birds: Collection, tmp_path: Path) -> None:
     path = save(
         tmp_path / "in.csv", "key,label\n" + "".join(f"{number}.jpg,owl\n" for number in range(30))
@@ -228,6 +253,9 @@ def test_of_many_unknown_photographs_the_first_are_named(birds: Collection, tmp_
             "line 3: wren/1.jpg has another label further up",
         ),
         (f'key,label\nwren/1.jpg,"{"x" * 200_000}\n', "line 2: field larger than field limit"),
+        ('key,label\nwren/1.jpg,"a\nwren/0.jpg,b"\n', "line 2: the label a.* has line breaks"),
+        ('key,label\n"wren/1.jpg,a\nwren/0.jpg",b\n', "line 2: the path wren/1.jpg.* line break"),
+        ("PK\3\4 ...", "is a workbook"),
     ],
 )
 def test_what_is_no_such_table_is_refused_and_changes_nothing(

@@ -302,7 +302,7 @@ def test_what_is_not_named_like_a_photograph_is_counted(make: Make, tmp_path: Pa
 
 def test_labels_that_may_mean_none_or_look_the_same_are_noted(tmp_path: Path) -> None:
     as_folder(tmp_path, [f"{n}.jpg" for n in range(6)])
-    names = ("Great tit", "Great\u00a0tit", "Great  tit", "Great tit\u200b", "NA", "#N/A")
+    names = ("Great tit", "Great\u00a0tit", "Great  tit", "Great\u200b tit", "NA", "#N/A")
     table = "path,label\n" + "".join(f"{n}.jpg,{name}\n" for n, name in enumerate(names))
     twins, missing = find_photos(write(tmp_path / "data" / "t.csv", table.encode())).notes
     assert twins.count("tit") == 4 and "\\u200b" in twins

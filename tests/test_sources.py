@@ -240,9 +240,10 @@ def test_one_photograph_is_enough_and_none_is_one_line(tmp_path: Path) -> None:
 def test_a_text_list_is_relative_to_its_folder(tmp_path: Path) -> None:
     for name in ("wren/a b.jpg", "#1.jpg", "finch/no-ending", "outside/c.jpg"):
         write(tmp_path / "in" / name, JPEG)
+    write(tmp_path / "beside" / "owl" / "d.jpg", JPEG)
     absolute = tmp_path / "in" / "outside" / "c.jpg"
     lines = ["./wren/a b.jpg", "", "#1.jpg", "finch/no-ending", str(absolute), "../in/wren/a b.jpg"]
-    lines += ["wren/a b.jpg", "gone.jpg", "nul\0.jpg", "wren"]
+    lines += ["../beside/owl/d.jpg", "gone.jpg", "nul\0.jpg", "wren"]
     write(tmp_path / "in" / "list.txt", "\r\n".join(lines).encode())
     listing = find_photos(tmp_path / "in" / "list.txt")
     assert places(listing.photos) == {
@@ -250,7 +251,7 @@ def test_a_text_list_is_relative_to_its_folder(tmp_path: Path) -> None:
         "#1.jpg": (None, None),
         "finch/no-ending": (None, "finch"),
         "outside/c.jpg": (None, "outside"),
-        "../in/wren/a b.jpg": (None, None),
+        "../beside/owl/d.jpg": (None, None),
     }
     assert all(photo.read() == JPEG for photo in listing.photos)
     assert reasons(tmp_path / "in" / "list.txt") == {

@@ -5,6 +5,7 @@ import re
 import unicodedata
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from hypothesis import example, given
@@ -89,6 +90,11 @@ def test_a_name_on_disk_that_is_no_text_can_be_listed(tmp_path: Path) -> None:
         "#path,label\na.jpg,x\n",
         "# path\tlabel\na.jpg\tx\n",
         '"path";"label";"note"\n"a.jpg";"x";"5"" long, 2"\n',
+        "\ufeff\ufeffpath,label\na.jpg,x\n",
+        "\u202apath,\u00a0label\u2069\na.jpg,x\n",
+        "path,label\na.jpg,x, ,\n",
+        "path,label\na.jpg,x\n\x1a",
+        "path,label\r\na.jpg,x\r\n\0\0\0",
     ],
 )
 def test_what_stands_around_the_cells(tmp_path: Path, text: str) -> None:
@@ -101,10 +107,39 @@ def test_of_two_columns_for_one_thing_the_usual_one_counts(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(
+    ("genus", "species", "label"),
+    [
+        ("Uria", "aalge", "Uria aalge"),
+        ("Uria", "Uria aalge", "Uria aalge"),
+        (" larus ", "Larus argentatus", "Larus argentatus"),
+        ("", "aalge", "aalge"),
+        ("Uria", "", ""),
+    ],
+)
+def test_a_genus_belongs_to_its_species(
+    tmp_path: Path, genus: str, species: str, label: str
+) -> None:
+    text = f"file,genus,species\na.jpg,{genus},{species}\n"
+    assert rows_of(tmp_path / "t.csv", text) == [{"path": "a.jpg", "label": label}]
+
+
+def test_a_label_needs_no_genus(tmp_path: Path) -> None:
+    text = "path,genus,species,label\na.jpg,Uria,aalge,murre\n"
+    assert rows_of(tmp_path / "t.csv", text) == [{"path": "a.jpg", "label": "murre"}]
+
+
+def test_half_a_letter_is_no_other_encoding(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_bytes("path,label\na.jpg,é".encode("utf-16")[:-1])
+    with pytest.raises(UserError, match="is damaged UTF-16"):
+        list(read_table(tmp_path / "t.csv", needed=[{"path"}]))
+
+
+@pytest.mark.parametrize(
     ("text", "reason"),
     [
         ("path,path\na,b\n", "the column path is there twice"),
         ("path,label\na,b,c\n", "line 2: more cells than columns"),
+        ("PK\3\4 ...", "is a workbook; save it as “CSV UTF-8”"),
         ("RelativePath,File\na,b\n", "two columns, relativepath and file"),
         ("folder,file,label\na,b,c\n", "two columns, folder and file"),
         ("Directory;FileName\na;b\n", "two columns, directory and filename"),
@@ -132,6 +167,7 @@ def spelled(change: Callable[[str], str]) -> list[str]:
         lambda name: f'"{name}"',
         lambda name: f"  {name} ",
         lambda name: f"\u202a{name}\u202c",
+        lambda name: f"\u2068{name}\u2069\u00a0",
         lambda name: f"./{name}",
         lambda name: f".\\{name}".replace("/", "\\"),
         lambda name: unicodedata.normalize("NFD", name),
@@ -154,6 +190,15 @@ def test_paths_as_other_systems_write_them(photos: Path, change: Callable[[str],
         ("wren\\0.Jpg", "there is .*wren/0.jpg, in other case"),
         ("wren/9.jpg", "no such file or directory"),
         ("#1/missing.jpg", "no such file or directory"),
+        ("grünfink/0.JPG", "there is Grünfink/0.jpg, in other case"),
+        (unicodedata.normalize("NFD", "grünfink/0.jpg"), "there is Grünfink/0.jpg, in other case"),
+        ("wren/0.jpg great tit", "wren/0.jpg is there, but “great tit” follows it"),
+        ("wren/0.jpg 0 train", "wren/0.jpg is there, but “0 train” follows it"),
+        ("wren/0.jpg 0 # blurred", "wren/0.jpg is there, but “0 # blurred” follows it"),
+        ("wren/0.jpg\u00a00", "wren/0.jpg is there, but “0” follows it"),
+        ("wren/0.jpg|0", "wren/0.jpg is there, but “0” follows it"),
+        ("7 wren/0.jpg", "wren/0.jpg is there; put it before its label"),
+        ("0\t1.0\twren/0.jpg", "wren/0.jpg is there; put it before its label"),
     ],
 )
 def test_a_path_that_leads_nowhere_says_why(photos: Path, name: str, reason: str) -> None:
@@ -172,6 +217,73 @@ def test_a_label_may_follow_a_path(photos: Path, between: str) -> None:
     listing = find_photos(photos / "list.txt")
     expected = {name: str(number) for number, name in enumerate(NAMES)}
     assert labels(listing.photos) == expected and listing.skipped == []
+
+
+@pytest.mark.parametrize(
+    "line",
+    ['"{}";"great tit"', '"{}","great tit"', "'{}' 'great tit'", '{} "great tit"', "{};great tit;"],
+)
+def test_quotes_and_separators_around_a_label_are_none_of_it(photos: Path, line: str) -> None:
+    (photos / "list.txt").write_text("\n".join(map(line.format, NAMES)))
+    assert labels(find_photos(photos / "list.txt").photos) == dict.fromkeys(NAMES, "great tit")
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["{};", "{},", "{}, ", "{};;", '{} ""', "# as wren/9.jpg 0\n{}", "// see x.jpg 0\n{}", "#\n{}"],
+)
+def test_folders_are_the_labels_where_no_row_has_one(photos: Path, line: str) -> None:
+    (photos / "list.txt").write_text("\n".join(map(line.format, NAMES)))
+    assert labels(find_photos(photos / "list.txt").photos) == {
+        name: name.split("/")[0] for name in NAMES
+    }
+
+
+def test_rows_without_a_label_are_said(photos: Path) -> None:
+    rows = "\n".join(NAMES)
+    (photos / "list.txt").write_text(f"{rows} x")
+    listing = find_photos(photos / "list.txt")
+    assert labels(listing.photos) == {NAMES[0]: None, NAMES[1]: None, NAMES[2]: "x"}
+    assert listing.notes == ["2 of 3 have no label in the list, so that they have none"]
+    (photos / "list.csv").write_text(f"path,label\n{rows}\n")
+    listing = find_photos(photos / "list.csv")
+    assert {photo.label for photo in listing.photos} == {"Grünfink", "wren"}
+    assert listing.notes == ["no row of the list has a label, so that folders tell it"]
+
+
+def test_a_whole_line_may_be_a_path(photos: Path) -> None:
+    for name in ("wren/0.jpg 2", "wren/1.jpg;", "wren/raw"):
+        write(photos / name, JPEG)
+    (photos / "list.txt").write_text("wren/0.jpg 2\nwren/0.jpg\nwren/1.jpg;\n")
+    assert {photo.label for photo in find_photos(photos / "list.txt").photos} == {"wren"}
+    (photos / "list.txt").write_text("wren/raw 0")
+    assert labels(find_photos(photos / "list.txt").photos) == {"wren/raw": "0"}
+
+
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        ('wren/0.jpg,"wren\nGrünfink/0.jpg,finch"', "line 2: the label wren.* has line breaks"),
+        ('"wren/0.jpg,wren\nGrünfink/0.jpg",finch', "line 2: the path .* has a line break; is a"),
+        ("wren/0.jpg,w\0", "line 2: the label w.* has line breaks, control characters"),
+        ("wren/0.jpg," + 201 * "w", "line 2: a label has 201 characters"),
+    ],
+)
+def test_a_cell_that_swallows_lines_is_refused(photos: Path, row: str, reason: str) -> None:
+    (photos / "list.csv").write_text(f"path,label\n{row}\nGrünfink/1.jpg,finch\n")
+    with pytest.raises(UserError, match=reason) as refused:
+        find_photos(photos / "list.csv")
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+def test_folder_and_file_may_come_from_two_systems(
+    tmp_path: Path, form: Literal["NFC", "NFD"]
+) -> None:
+    name = unicodedata.normalize("NFC", "Grünfink/") + unicodedata.normalize("NFD", "Zürich.jpg")
+    write(tmp_path / name, JPEG)
+    (tmp_path / "list.csv").write_text(f"path\n{unicodedata.normalize(form, name)}\n")
+    assert [photo.key for photo in find_photos(tmp_path / "list.csv").photos] == [name]
 
 
 def test_a_name_with_blanks_has_no_label(photos: Path) -> None:
@@ -195,11 +307,75 @@ def test_a_whole_path_below_the_list_has_a_label(photos: Path) -> None:
     }
 
 
+def test_a_list_may_be_reached_by_a_link(
+    photos: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    link = tmp_path_factory.mktemp("links") / "birds"
+    link.symlink_to(photos)
+    (photos / "list.txt").write_text(f"{photos}/wren/0.jpg\n{link}/wren/0.jpg\nwren/0.jpg\n")
+    for source in (photos, link):
+        listing = find_photos(source / "list.txt")
+        assert labels(listing.photos) == {"wren/0.jpg": "wren"}
+        assert [skipped.reason for skipped in listing.skipped] == ["named twice"] * 2
+
+
+@pytest.mark.parametrize("name", ["all.txt", "all.csv"])
+@pytest.mark.parametrize("is_relative", [False, True])
+def test_a_list_may_lie_outside_the_data(tmp_path: Path, name: str, is_relative: bool) -> None:
+    keys = [f"{part}/{kind}/0.jpg" for part in ("test", "train") for kind in ("finch", "wren")]
+    for key in keys:
+        write(tmp_path / "data" / key, JPEG)
+    around = "../data" if is_relative else str(tmp_path / "data")
+    rows = [f"{around}/{key}" for key in keys]
+    write(tmp_path / "lists" / name, "\n".join(["path"] * name.endswith("csv") + rows).encode())
+    listing = find_photos(tmp_path / "lists" / name)
+    assert [(photo.key, f"{photo.split}/{photo.label}/0.jpg") for photo in listing.photos] == list(
+        zip(rows, keys, strict=True)
+    )
+
+
+def test_photographs_outside_beside_others_are_said(photos: Path) -> None:
+    write(photos / "beside/owl/0.jpg", JPEG)
+    write(photos / "in/wren/0.jpg", JPEG)
+    listing = find_photos(write(photos / "in/list.txt", b"wren/0.jpg\n../beside/owl/0.jpg\n"))
+    assert labels(listing.photos) == {"wren/0.jpg": "wren", "../beside/owl/0.jpg": None}
+    assert listing.notes == ["1 outside the folder of the list: their folders are not asked"]
+
+
 def test_a_column_called_set_divides_only_if_it_says_so(photos: Path) -> None:
     for names, splits in (("train", "val"), {"train", "test"}), (("Site 4", "train"), {None}):
         rows = "".join(f"{name},{value}\n" for name, value in zip(NAMES, names, strict=False))
         (photos / "list.csv").write_text(f"path,set\n{rows}")
-        assert {photo.split for photo in find_photos(photos / "list.csv").photos} == splits
+        listing = find_photos(photos / "list.csv")
+        assert {photo.split for photo in listing.photos} == splits
+        assert any("Site 4 beside train or test" in note for note in listing.notes) == (
+            splits == {None}
+        )
+
+
+@pytest.mark.parametrize(
+    "name", ["set", "subset", "fold", "Partition", "phase", "data split", "split,set"]
+)
+def test_a_split_by_any_usual_name(photos: Path, name: str) -> None:
+    empty = "," * name.count(",")
+    table = f"path,{name}\n{NAMES[0]},{empty}train\n{NAMES[2]},{empty}test\n"
+    listing = find_photos(write(photos / "list.csv", table.encode()))
+    assert [photo.split for photo in listing.photos] == ["train", "test"]
+
+
+def test_a_fold_that_is_a_number_divides_nothing(photos: Path) -> None:
+    table = f"path,fold\n{NAMES[0]},0\n{NAMES[2]},1\n"
+    listing = find_photos(write(photos / "list.csv", table.encode()))
+    assert {photo.split for photo in listing.photos} == {None} and listing.notes == []
+
+
+def test_a_photograph_in_two_parts_is_said(photos: Path) -> None:
+    rows = "wren/0.jpg,wren,train\nwren/0.jpg,wren,test\nwren/0.jpg,owl,test\n"
+    (photos / "list.csv").write_text(f"path,label,split\n{rows}")
+    assert [skipped.reason for skipped in find_photos(photos / "list.csv").skipped] == [
+        "named twice, with another label and another split",
+        "named twice, with another split",
+    ]
 
 
 def test_a_photograph_with_two_labels_is_said(photos: Path) -> None:

@@ -16,7 +16,7 @@ from types import MappingProxyType
 from typing import Any
 from urllib.parse import quote
 
-from lodisc.collection.names import plain_label
+from lodisc.data.labels import plain_label
 from lodisc.data.photo import printable
 from lodisc.errors import UserError
 

@@ -6,16 +6,16 @@ import csv
 import logging
 import os
 import posixpath
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
 
-from lodisc.collection.names import plain_label
+from lodisc.data.labels import label_in, plain_label
 from lodisc.data.layout import odd_labels
-from lodisc.data.lists import spellings
+from lodisc.data.paths import composed, folded, spellings
 from lodisc.data.photo import printable
-from lodisc.data.tables import guarded, read_table
+from lodisc.data.tables import guarded, read_table, refuse_line_break
 from lodisc.errors import UserError
 from lodisc.files import replacing
 
@@ -85,17 +85,17 @@ def import_csv(collection: Collection, path: str | Path, *, clear: bool = False)
     rows = 0
     for line, row in read_table(Path(path), needed=[{"key", "path"}, {"label"}]):
         rows += 1
-        label = row["label"].strip() or None
         key = photos.key_of(row.get("key", ""), row.get("path", ""))
         if key is None:
             unknown.append(row.get("key") or row.get("path", ""))
-            continue
-        if label is None and not clear:
+            refuse_line_break(unknown[-1], Path(path), line)
             continue
         try:
-            label = label and plain_label(label)
+            label = label_in(row["label"])
         except UserError as error:
             raise UserError(f"{printable(path)}, line {line}: {error}") from None
+        if label is None and not clear:
+            continue
         if labels.setdefault(key, label) != label:
             raise UserError(
                 f"{printable(path)}, line {line}: {printable(key)} has another label further up; "
@@ -175,7 +175,9 @@ class _PhotosByName:
     """The photographs of a collection, as tables name them; paths are relative to `folder`."""
 
     def __init__(self, photos: Photos, folder: Path) -> None:
-        self.photos, self.folder = photos, folder
+        self._keys = _Names(photos.keys, photos.keys)
+        self._paths = _Names(photos.table["path"].to_pylist(), photos.keys)
+        self._folders = dict.fromkeys((folder, folder.resolve()))
 
     def key_of(self, key: str, path: str) -> str | None:
         """The key of a row's photograph: by its key, else by its path; None if it has none."""
@@ -183,7 +185,7 @@ class _PhotosByName:
 
     def notes(self, unknown: Iterable[str]) -> list[str]:
         """A note on unknown keys that differ from known ones in case alone, if there are any."""
-        pairs = [(name, key) for name in unknown if (key := self._by_folded.get(name.casefold()))]
+        pairs = [(name, key) for name in unknown if (key := self._keys.twin(_as_keys(name)))]
         if not pairs:
             return []
         name, key = pairs[0]
@@ -191,28 +193,54 @@ class _PhotosByName:
         return [f"{printable(name)} is unknown, but {printable(key)} differs in case alone{more}"]
 
     def _of_key(self, name: str) -> str | None:
-        if name in self.photos.position:
-            return name
-        places = map(posixpath.normpath, spellings(name))
-        return next((place for place in places if place in self.photos.position), None)
+        return self._keys.key_of([name, *_as_keys(name)])
 
     def _at_path(self, name: str) -> str | None:
         """The key of the photograph in a file, as any system would write its path."""
-        for spelling in spellings(name):
-            file = os.path.abspath(self.folder / spelling)  # noqa: PTH100 - keeps links
-            if key := self._by_path.get(file):
-                return key
-        return None
+        return self._paths.key_of(
+            os.path.abspath(folder / spelling)  # noqa: PTH100 - keeps links
+            for folder in self._folders
+            for spelling in spellings(name)
+        )
+
+
+def _as_keys(name: str) -> list[str]:
+    return [posixpath.normpath(spelling) for spelling in spellings(name)]
+
+
+class _Names:
+    """The keys of photographs by another name of each; None by a name of several."""
+
+    def __init__(self, names: Sequence[str], keys: Sequence[str]) -> None:
+        self._names, self._keys = names, keys
+
+    def key_of(self, spellings: Iterable[str]) -> str | None:
+        """The key of the photograph with one of these names, however its accents are encoded."""
+        spellings = list(spellings)
+        return _first(self._exact, spellings) or _first(self._composed, map(composed, spellings))
+
+    def twin(self, spellings: Iterable[str]) -> str | None:
+        """The key of a photograph with one of these names in other case."""
+        return _first(self._folded, map(folded, spellings))
 
     @cached_property
-    def _by_folded(self) -> dict[str, str]:
-        return {key.casefold(): key for key in self.photos.keys}
+    def _exact(self) -> dict[str, str | None]:
+        return self._by(str)
 
     @cached_property
-    def _by_path(self) -> dict[str, str | None]:
-        """The key of the photograph in a file; None for a tar, which holds several."""
+    def _composed(self) -> dict[str, str | None]:
+        return self._by(composed)
+
+    @cached_property
+    def _folded(self) -> dict[str, str | None]:
+        return self._by(folded)
+
+    def _by(self, form: Callable[[str], str]) -> dict[str, str | None]:
         keys: dict[str, str | None] = {}
-        paths = self.photos.table["path"].to_pylist()
-        for key, path in zip(self.photos.keys, paths, strict=True):
-            keys[path] = None if path in keys else key
+        for name, key in zip(map(form, self._names), self._keys, strict=True):
+            keys[name] = None if name in keys else key
         return keys
+
+
+def _first(keys: Mapping[str, str | None], names: Iterable[str]) -> str | None:
+    return next((key for name in names if (key := keys.get(name))), None)

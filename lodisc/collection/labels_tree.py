@@ -13,9 +13,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, NotRequired, TypedDict, cast
 
-from lodisc.collection.names import plain_label, safe_name, unlike_names
+from lodisc.collection.names import safe_name, unlike_names
 from lodisc.data.decode import Unreadable
 from lodisc.data.endings import is_photo, why_left_out
+from lodisc.data.labels import plain_label
 from lodisc.data.layout import Listing, Passed
 from lodisc.data.photo import digest_of, printable, read_file, reason_of
 from lodisc.data.sources import log_passed_over

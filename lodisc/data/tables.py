@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from lodisc.data.paths import INVISIBLE, MARKS
 from lodisc.data.photo import printable, reason_of
 from lodisc.errors import UserError
 from lodisc.files import read_bytes
@@ -21,8 +22,9 @@ COLUMNS = {
     "key": ("key",),
     "path": ("path", "file", "file_name", "filename", "filepath", "file_path", "image"),
     "label": ("label", "species", "class"),
-    "split": ("split",),
-    "set": ("set", "subset"),
+    "genus": ("genus",),
+    "split": ("split", "data_split"),
+    "set": ("set", "subset", "partition", "phase", "fold"),
 }
 """The usual names of each column, in the order in which they are taken."""
 # Columns of which another one tells the folder, and those other ones.
@@ -33,7 +35,7 @@ _FOLDERS = {"relativepath", "relative_path", "folder", "directory", "dir", "subf
 _START = r"(?:[^\S\t\r\n]|['\"\u200b-\u200f\u2060\ufeff])*[=+\-@＝＋－＠\t\r]"
 _FORMULA = rf"(^|(?<=[;\t\r\n]))({_START})"
 _GUARDED = rf"(^|(?<=[;\t\r\n]))'({_START})"
-_MARKS = (
+_ENCODINGS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF32_LE, "utf-32"),
     (codecs.BOM_UTF32_BE, "utf-32"),
@@ -41,6 +43,8 @@ _MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 _SEPARATORS = ",;\t"
+_WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
+_AT_THE_END = "\0\x1a"  # where programs of DOS ended a text, or a disk its block
 
 
 class Row(NamedTuple):
@@ -77,20 +81,27 @@ def read_table(path: Path, *, needed: Sequence[set[str]], stray: bool = False) -
 def read_text(path: Path, *, stray: bool = False) -> str:
     """The text of a file in UTF-8 or UTF-16, by its mark or by its bytes.
 
-    Raises `UserError` for another encoding; with `stray`, bytes that are no UTF-8 stay as
-    surrogates instead, as they do in the names of files.
+    Raises `UserError` for a workbook and for another encoding; with `stray`, bytes that are no
+    UTF-8 stay as surrogates instead, as they do in the names of files.
     """
     try:
         data = read_bytes(path)
     except OSError as error:
         raise UserError(f"{printable(path)}: {reason_of(error)}") from None
-    encoding = next((name for mark, name in _MARKS if data.startswith(mark)), None)
+    if data.startswith(_WORKBOOKS):
+        raise UserError(f"{printable(path)} is a workbook; save it as “CSV UTF-8”")
+    encoding = next((name for mark, name in _ENCODINGS if data.startswith(mark)), None)
     if encoding is None and len(data) >= 4 and b"\0" in data[:4]:
         encoding = "utf-16-le" if data[1] == 0 else "utf-16-be"
     try:
-        return data.decode(encoding or "utf-8", "surrogateescape" if stray else "strict")
+        text = data.decode(encoding or "utf-8", "surrogateescape" if stray else "strict")
     except UnicodeError:
-        raise not_utf8(path) from None
+        if encoding in (None, "utf-8-sig"):
+            raise not_utf8(path) from None
+        raise UserError(
+            f"{printable(path)} is damaged {encoding[:6].upper()}; save it again, as “CSV UTF-8”"
+        ) from None
+    return text.lstrip(INVISIBLE).rstrip(_AT_THE_END)
 
 
 def not_utf8(path: Path, *, line: int | None = None) -> UserError:
@@ -100,9 +111,18 @@ def not_utf8(path: Path, *, line: int | None = None) -> UserError:
     return UserError(f"{printable(path)}{where} is not UTF-8; save it as {kind}")
 
 
+def refuse_line_break(name: str, path: Path, line: int) -> None:
+    """Raise `UserError` for a cell that leads nowhere and swallows the lines below it."""
+    if "\n" in name or "\r" in name:
+        raise UserError(
+            f"{printable(path)}, line {line}: the path {printable(name)} has a line break; "
+            "is a quote left open?"
+        )
+
+
 def _is_preamble(row: list[str]) -> bool:
     """Whether a line above the header says nothing: blank, a comment, or Excel's `sep=;`."""
-    first = row[0].strip().lower() if row else ""
+    first = row[0].strip(MARKS).lower() if row else ""
     is_header = first.lstrip("# ") in {name for names in COLUMNS.values() for name in names}
     is_comment = first.startswith("#") and not is_header
     return not any(cell.strip() for cell in row) or is_comment or first.startswith("sep=")
@@ -110,7 +130,7 @@ def _is_preamble(row: list[str]) -> bool:
 
 def _places(header: Sequence[str], path: Path) -> dict[str, int]:
     """Where each column of `COLUMNS` stands."""
-    names = [re.sub(r"[\s-]+", "_", name.strip("# ").lower()) for name in header]
+    names = [re.sub(r"[\s-]+", "_", name.strip(f"#{MARKS}").lower()) for name in header]
     places = {}
     for column, aliases in COLUMNS.items():
         name = next((alias for alias in aliases if alias in names), None)
@@ -124,6 +144,8 @@ def _places(header: Sequence[str], path: Path) -> dict[str, int]:
                 f"{printable(path)}: a path stands in two columns, {min(folders)} and {name}; "
                 "join them in one column, path"
             )
+    if "label" in places and names[places["label"]] != "species":
+        places.pop("genus", None)
     return places
 
 
@@ -139,14 +161,22 @@ def _rows(reader: "_csv.Reader", width: int, places: dict[str, int], path: Path)
             ) from None
         if row is None:
             return
-        if any(row[width:]):
+        if any(cell.strip() for cell in row[width:]):
             raise UserError(
                 f"{printable(path)}, line {line}: more cells than columns; is a text with a comma "
                 "in quotes, or are there row names (R: row.names = FALSE)?"
             )
         cells = [_unguarded(cell) for cell in row] + [""] * (width - len(row))
         if any(cell.strip() for cell in cells):
-            yield Row(line, {name: cells[place] for name, place in places.items()})
+            yield Row(line, _with_binomial({name: cells[at] for name, at in places.items()}))
+
+
+def _with_binomial(cells: dict[str, str]) -> dict[str, str]:
+    """The cells with the genus before the species, unless it stands there already."""
+    genus, species = cells.pop("genus", "").strip(), cells.get("label", "").strip()
+    if not genus or not species or species.split()[0].casefold() == genus.casefold():
+        return cells
+    return {**cells, "label": f"{genus} {species}"}
 
 
 def guarded(cell: str) -> str:
