@@ -68,9 +68,8 @@ def masks_among(keys: Sequence[str]) -> Masks:
             outside.append(key)
         else:
             inside[folders[: place + 1]].append(key)
-    photographs = _photographs(outside)
-    masks = _marked(keys)
-    doubtful = []
+    masks, doubtful = _marked(keys), []
+    photographs = _photographs(outside if inside else [])
     for folder, members in inside.items():
         if 2 * sum(_has_photo(key, len(folder), photographs) for key in members) >= len(members):
             masks.update(members)
@@ -95,12 +94,15 @@ def _photographs(keys: Sequence[str]) -> _Photographs:
 
 def _marked(keys: Sequence[str]) -> set[str]:
     """Keys that are named like another one, with a word for a mask."""
+    marked = [key for key in keys if _MARK.search(_stem(key))]
+    if not marked:
+        return set()
     endings = {posixpath.splitext(key)[0]: _ending(key) for key in keys}
     endings |= {key: _ending(key) for key in keys}  # a.jpg.mask.png
     masks = set()
-    for key in keys:
+    for key in marked:
         path = posixpath.join(posixpath.dirname(key), _name(key))
-        if _name(key) != _stem(key) and path in endings and _may_be_mask(key, [endings[path]]):
+        if path in endings and _may_be_mask(key, [endings[path]]):
             masks.add(key)
     return masks
 
