@@ -38,6 +38,16 @@ def test_this_machine_needs_no_token_and_ctrl_c_ends_it(collection: Path) -> Non
 
 
 @pytest.mark.slow
+def test_the_name_that_a_proxy_passes_on_demands_a_token(collection: Path) -> None:
+    with served(collection, name="Birds.example.org", port=0) as (_, address):
+        here, _, token = address.partition("?token=")
+        for host, status in (("birds.example.org", 200), ("other.example.org", 421)):
+            headers = {"Host": host, "Authorization": f"Bearer {token}"}
+            assert httpx.get(f"{here}api/collection", headers=headers).status_code == status
+        assert httpx.get(f"{here}api/collection").status_code == 401
+
+
+@pytest.mark.slow
 def test_other_addresses_demand_the_token_that_is_printed(collection: Path) -> None:
     with served(collection, host="0.0.0.0", port=0) as (_, address):
         found = re.fullmatch(r"http://([^/:]+):(\d+)/\?token=([\w-]{40,})", address)
@@ -77,6 +87,9 @@ def test_what_cannot_be_served_is_refused_in_one_line(
     for host in ("192.0.2.7", "no.such.host.invalid", "", "a" * 70):
         with pytest.raises(ValueError, match="--host"):
             serve(collection, host=host, port=0)
+    for name in ("https://birds.example.org", "birds.example.org:443", "bir ds", ""):
+        with pytest.raises(ValueError, match=f"--name {name} is not a host name"):
+            serve(collection, port=0, name=name)
     for token in (
         "short",
         "with a space in it",

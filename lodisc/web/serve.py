@@ -44,21 +44,23 @@ def serve(
     *,
     host: str = "127.0.0.1",
     port: int = PORT,
+    name: str | None = None,
     token: str | None = None,
     open_browser: bool = False,
 ) -> None:
     """Serve the pages of a collection until it is interrupted.
 
-    An address that other machines reach needs a token: `token`, that of the environment variable
-    LODISC_TOKEN, or a new one, which is printed. Raises `UserError` for a folder that does not
-    hold a collection, a port that is taken, or a missing FastAPI.
+    `name` is the host name under which a proxy passes requests on. An address or a name that other
+    machines reach needs a token: `token`, that of the environment variable LODISC_TOKEN, or a new
+    one, which is printed. Raises `UserError` for a folder that does not hold a collection, a port
+    that is taken, or a missing FastAPI.
     """
     try:
         import uvicorn
 
         from lodisc.web.app import create_app
         from lodisc.web.connections import BoundedProtocol
-        from lodisc.web.security import ANY_ADDRESS, LOOPBACK
+        from lodisc.web.security import ANY_ADDRESS, LOOPBACK, host_of
     except ImportError as error:
         if (error.name or "").split(".")[0] == "lodisc":
             raise
@@ -67,9 +69,14 @@ def serve(
     if token is not None:
         _require_strong(token)
     hosts: tuple[str, ...] = (*LOOPBACK, host)
+    if name is not None:
+        if host_of(name) != name.lower():
+            raise UserError(f"--name {name} is not a host name; leave out https:// and the port")
+        hosts = (*hosts, name)
     if not is_loopback(host):
-        token = token or secrets.token_urlsafe()
         hosts = (*hosts, *_own_names(), ANY_ADDRESS)
+    if name is not None or not is_loopback(host):
+        token = token or secrets.token_urlsafe()
     with _listen(host, port) as listener:
         app = create_app(collection, token=token, hosts=hosts)
         address = _address(host, listener.getsockname()[1], token)
