@@ -12,6 +12,7 @@ import pytest
 from web import make_collection, served
 
 from lodisc.web.serve import is_loopback, serve
+from lodisc.web.tokens import require_strong
 
 
 @pytest.fixture(scope="module")
@@ -110,12 +111,27 @@ def test_what_cannot_be_served_is_refused_in_one_line(
         "AbcDefGhiJklMno_",
         "3h8Dk9xZ3h8Dk9xZ",
         "lodisc-3h8Dk9xZq",
+        "9876543210987654",
+        "zyxwvutsrqponmlk",
+        "1q2w3e4r5t6y7u8i",
+        "qazwsxedcrfvtgby",
+        "a1b2c3d4e5f6g7h8",
+        "aaaaaaaaaabcdefg",
+        "changemechangeme1",
+        "admin-admin-2024",
+        "passw0rd-passw0rd1",
+        "iloveyou-iloveyou",
+        "Winter2025Winter2025",
+        "correcthorsebatterystaple",
     ):
         monkeypatch.setenv("LODISC_TOKEN", token)
         with pytest.raises(
             ValueError, match=r"a token has at least 16 .* leave it out to get a new one"
-        ):
+        ) as refused:
             serve(collection, port=0)
+        advised = re.search(r"[0-9a-f]{32}", str(refused.value))
+        assert advised
+        require_strong(advised[0])
     for token in ("7f3a9c04e1b85d62", "correct-horse-b4ttery", "Xk9~pL2.vQ7_mN4-"):
         monkeypatch.setenv("LODISC_TOKEN", token)
         with (

@@ -7,7 +7,6 @@ import errno
 import ipaddress
 import logging
 import os
-import re
 import secrets
 import socket
 import sys
@@ -19,12 +18,10 @@ from typing import Any
 
 from lodisc.console import note, stdout
 from lodisc.errors import UserError
+from lodisc.web.tokens import require_strong
 
 PORT = 8765
 TOKEN = "LODISC_TOKEN"
-# Of a token that a person chose. Random ones pass, even if they are hexadecimal
-SHORTEST, DIFFERENT = 16, 6  # letters
-GUESSABLE = ("password", "qwerty", "12345678", "abcdefgh", "lodisc")
 GRACE = 3  # seconds for running requests when the server is stopped
 # Names of the threads that answer requests, or prepare answers
 WORKERS = ("AnyIO worker thread", "layout", "warm-up")
@@ -67,7 +64,7 @@ def serve(
         raise UserError(WITHOUT_WEB) from None
     token = token or os.environ.get(TOKEN) or None
     if token is not None:
-        _require_strong(token)
+        require_strong(token)
     hosts: tuple[str, ...] = (*LOOPBACK, host)
     if name is not None:
         if host_of(name) != name.lower():
@@ -111,20 +108,6 @@ def _end_busy_process() -> None:
         note("lodisc: stopped")
         sys.stdout.flush()
         os._exit(130)
-
-
-def _require_strong(token: str) -> None:
-    if (
-        not re.fullmatch(rf"[A-Za-z0-9_.~-]{{{SHORTEST},}}", token)
-        or len(set(token)) < DIFFERENT
-        or token in (token + token)[1:-1]
-        or any(word in token.lower() for word in GUESSABLE)
-    ):
-        raise UserError(
-            f"a token has at least {SHORTEST} letters, digits or - _ . ~ and nothing else, "
-            f"{DIFFERENT} of them different; it does not repeat itself, and has none of "
-            f"{', '.join(GUESSABLE)}; leave it out to get a new one"
-        )
 
 
 def _listen(host: str, port: int) -> socket.socket:
