@@ -40,9 +40,12 @@ def read_weights(path: Path, *, model: str) -> dict[str, Tensor]:
     try:
         return load_tensors(path)
     except DamagedTensors as error:
-        cut = _has_header(_head(path))
-        advice = "; it was cut short or damaged: copy or download it again" if cut else ""
-        raise UserError(f"{path} is not a readable safetensors file ({error}){advice}") from None
+        advice = (
+            "it was cut short or damaged: copy or download it again"
+            if _has_header(_head(path))
+            else "give weights of PyTorch"
+        )
+        raise UserError(f"{path} is not a readable safetensors file ({error}); {advice}") from None
 
 
 def require_loadable(path: Path, *, model: str | None) -> None:
