@@ -1,7 +1,6 @@
 """Encoders by name, file or folder: built by timm, filled, saved as timm directories."""
 
 import re
-import shlex
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,7 +14,8 @@ from lodisc.config import Fit
 from lodisc.errors import UserError
 from lodisc.files import Kinds, is_of_kind, read_json, replacing, write_json
 from lodisc.method.encoder import Encoder
-from lodisc.tensors import DamagedTensors, load_tensors, save_tensors
+from lodisc.tensors import save_tensors
+from lodisc.weight_files import read_weights
 from lodisc.weight_names import as_timm
 
 CLASSIFIERS = ("head.", "head_dist.")
@@ -27,8 +27,6 @@ CROP_MODES = {
 }
 """What timm calls each way to make a photograph square; it has no tiles."""
 _KINDS: Kinds = {"architecture": str, "model_args": dict, "pretrained_cfg": dict}
-_PICKLED = (".pth", ".pt", ".bin", ".ckpt", ".pkl", ".pth.tar")
-_PIECE = re.compile(r"(.+)-\d+(-of-0*([1-9]\d*)\.safetensors)")
 
 
 class WeightsUnavailable(UserError):
@@ -220,72 +218,11 @@ def load_encoder(folder: Path) -> Encoder:
 
 def load_weights(encoder: Encoder, path: Path) -> None:
     """Fill an encoder from a safetensors file; a `UserError` names the file and what is wrong."""
-    if path.is_dir():
-        raise UserError(what_to_give(path))
-    if not path.is_file():
-        raise UserError(f"{path}: no such weights file")
-    require_loadable(path)
-    try:
-        tensors = load_tensors(path)
-    except DamagedTensors as error:
-        with path.open("rb") as file:
-            if file.read(2).startswith((b"PK", b"\x80")):  # a zip, as torch writes, or a pickle
-                raise UserError(_how_to_convert(path)) from None
-        raise UserError(
-            f"{path} is not a readable safetensors file ({error}); "
-            "pickled checkpoints are never loaded"
-        ) from None
+    tensors = read_weights(path, model=encoder.name)
     try:
         fill(encoder, as_timm(tensors))
     except ValueError as error:
         raise UserError(f"{path} does not fit the encoder: {error}") from None
-
-
-def require_loadable(path: Path) -> None:
-    """Raise a `UserError` for a pickled checkpoint and for a piece of weights, by their names."""
-    if path.name.lower().endswith(_PICKLED):
-        raise UserError(_how_to_convert(path))
-    piece = _PIECE.fullmatch(path.name)
-    if piece and int(piece[3]) > 1:
-        code = (
-            "import sys, safetensors.torch as s; "
-            "s.save_file({k: v for f in sys.argv[2:] for k, v in s.load_file(f).items()}, "
-            "sys.argv[1])"
-        )
-        first, joined = path.with_name(piece[1]), path.with_name(f"{piece[1]}.safetensors")
-        raise UserError(
-            f"{path} is one of {int(piece[3])} pieces; join them once:  "
-            f"{shlex.join([sys.executable, '-c', code, str(joined)])} "
-            f"{shlex.quote(str(first))}-*{piece[2]}"
-        )
-
-
-def what_to_give(folder: Path) -> str:
-    """What to say of a folder in the place of a weights file."""
-    first = min(folder.glob("*.safetensors"), default=None)
-    name = f": {first}" if first else ""
-    return f"{folder} is a folder; give the .safetensors file in it{name}"
-
-
-def _how_to_convert(path: Path) -> str:
-    """What to say of a pickled checkpoint."""
-    stem = re.sub(r"(\.pth)?\.\w+$", "", path.name)
-    new = path.with_name(f"{stem}.safetensors")
-    if new == path:
-        new = path.with_name(f"{stem}-converted.safetensors")
-    code = (
-        "import argparse, functools, sys, torch, safetensors.torch as s; "
-        "torch.serialization.add_safe_globals([argparse.Namespace]); "
-        'd = torch.load(open(sys.argv[1], "rb"), map_location="cpu", weights_only=True); '
-        "d = functools.reduce(lambda d, k: d[k] if isinstance(d.get(k), dict) else d, "
-        '"teacher student model state_dict module".split(), d); '
-        "s.save_file({k: v.contiguous().clone() for k, v in d.items() if torch.is_tensor(v)}, "
-        "sys.argv[2])"
-    )
-    return (
-        f"{path} is pickled, which may run code, so lodisc does not load it; convert it once:  "
-        + shlex.join([sys.executable, "-c", code, str(path), str(new)])
-    )
 
 
 def _why_not_downloaded(name: str, error: Exception) -> str:

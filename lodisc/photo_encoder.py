@@ -25,13 +25,12 @@ from lodisc.encoders import (
     load_encoder,
     load_weights,
     native_size,
-    require_loadable,
-    what_to_give,
 )
 from lodisc.errors import UserError
 from lodisc.method.encoder import Encoder
 from lodisc.method.masking import attention_map
 from lodisc.run import Run
+from lodisc.weight_files import require_loadable, what_to_give
 
 Photograph = str | Path | Image.Image | np.ndarray[Any, Any] | Tensor
 """A path, a PIL image, bytes [H, W, 3] or [H, W] as an array, or bytes [3, S, S] as a tensor."""
@@ -199,10 +198,10 @@ def _load(
         model.fit = DEFAULT_FIT
         return PhotoEncoder(model, name=path.stem, device=device)
     if path.is_file():
-        require_loadable(path)
+        require_loadable(path, model=encoder)
     run = Run(path)
-    if not run.exists and any(path.glob("*.safetensors")):
-        raise UserError(what_to_give(path))
+    if not run.exists and (advice := what_to_give(path)):
+        raise UserError(advice)
     if not run.exists:
         raise UserError(f"{source} is neither a run, a .safetensors file nor timm:NAME")
     folder = run.momentum if momentum else run.encoder

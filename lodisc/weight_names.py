@@ -27,8 +27,47 @@ _LIBRARIES = (
     _Library(
         "timm",
         "patch_embed.proj.weight",
-        ((r"(.+)", r"\1"),),
-        ("decoder_",),  # of a masked autoencoder
+        (
+            (r"blocks\.\d+\.(\d+\..+)", r"blocks.\1"),  # in chunks, as DINOv2 trains
+            (r"(.+)", r"\1"),
+        ),
+        # Of masked autoencoders, of iBOT, and of classifiers
+        ("decoder_", "masked_embed", "fc.", "classifier.", "pre_logits."),
+    ),
+    _Library(
+        "mmpretrain",
+        "patch_embed.projection.weight",
+        (
+            (r"(cls_token|pos_embed)", r"\1"),
+            (r"patch_embed\.projection\.(.+)", r"patch_embed.proj.\1"),
+            (r"layers\.(\d+)\.(?:ln|norm)([12])\.(.+)", r"blocks.\1.norm\2.\3"),
+            (r"layers\.(\d+)\.attn\.(qkv|proj)\.(.+)", r"blocks.\1.attn.\2.\3"),
+            (r"layers\.(\d+)\.ffn\.layers\.0\.0\.(.+)", r"blocks.\1.mlp.fc1.\2"),
+            (r"layers\.(\d+)\.ffn\.layers\.1\.(.+)", r"blocks.\1.mlp.fc2.\2"),
+            (r"layers\.(\d+)\.attn\.gamma1\.weight", r"blocks.\1.ls1.gamma"),
+            (r"layers\.(\d+)\.ffn\.gamma2\.weight", r"blocks.\1.ls2.gamma"),
+            (r"(?:ln|norm)1\.(.+)", r"norm.\1"),
+        ),
+        ("head.",),
+    ),
+    _Library(
+        "transformers, of CLIP",
+        "embeddings.patch_embedding.weight",
+        (
+            (r"embeddings\.class_embedding", "cls_token"),
+            (r"embeddings\.position_embedding\.weight", "pos_embed"),
+            (r"embeddings\.patch_embedding\.(.+)", r"patch_embed.proj.\1"),
+            (r"pre_layrnorm\.(.+)", r"norm_pre.\1"),  # sic
+            (
+                r"encoder\.layers\.(\d+)\.self_attn\.([qkv])_proj\.(.+)",
+                r"blocks.\1.attn.\2.\3",
+            ),
+            (r"encoder\.layers\.(\d+)\.self_attn\.out_proj\.(.+)", r"blocks.\1.attn.proj.\2"),
+            (r"encoder\.layers\.(\d+)\.layer_norm([12])\.(.+)", r"blocks.\1.norm\2.\3"),
+            (r"encoder\.layers\.(\d+)\.mlp\.(fc[12])\.(.+)", r"blocks.\1.mlp.\2.\3"),
+            (r"post_layernorm\.(.+)", r"norm.\1"),
+        ),
+        ("embeddings.position_ids",),
     ),
     _Library(  # a vision transformer, DeiT or DINOv2
         "transformers",
@@ -40,8 +79,8 @@ _LIBRARIES = (
             (r"embeddings\.position_embeddings", "pos_embed"),
             (r"embeddings\.patch_embeddings\.projection\.(.+)", r"patch_embed.proj.\1"),
             (
-                r"encoder\.layer\.(\d+)\.attention\.attention\.(query|key|value)\.(.+)",
-                r"blocks.\1.\2.\3",
+                r"encoder\.layer\.(\d+)\.attention\.attention\.([qkv])(?:uery|ey|alue)\.(.+)",
+                r"blocks.\1.attn.\2.\3",
             ),
             (r"encoder\.layer\.(\d+)\.attention\.output\.dense\.(.+)", r"blocks.\1.attn.proj.\2"),
             (r"encoder\.layer\.(\d+)\.(?:layernorm_before|norm1)\.(.+)", r"blocks.\1.norm1.\2"),
@@ -94,9 +133,14 @@ def as_timm(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The tensors of one vision transformer, by timm's names.
 
     They may lie under a prefix, as `module.` or `student.backbone.`, and have the names of the
-    libraries transformers and torchvision. Tensors of any other kind come back as they are. Raises
-    `UserError` for several encoders in a file.
+    libraries transformers, torchvision and mmpretrain. Tensors of any other kind come back as they
+    are. Raises `UserError` for several encoders in a file, and for an adapter beside the weights.
     """
+    if adapter := next((name for name in tensors if ".lora_" in name), None):
+        raise UserError(
+            f"it has an adapter beside the weights ({adapter}); "
+            "save what merge_and_unload() of peft returns"
+        )
     for library in _LIBRARIES:
         marker = library.marker
         prefixes = sorted(name.removesuffix(marker) for name in tensors if name.endswith(marker))
@@ -127,13 +171,15 @@ def _renamed(tensors: Mapping[str, Tensor], library: _Library) -> dict[str, Tens
             raise UserError(
                 f"it has the names of the library {library.title}, but {name} is none of them"
             )
-        if part := re.fullmatch(r"(blocks\.\d+)\.(query|key|value)\.(.+)", new):
-            parts[f"{part[1]}.attn.qkv.{part[3]}"][part[2]] = tensor
+        if part := re.fullmatch(r"(blocks\.\d+\.attn)\.([qkv])\.(.+)", new):
+            parts[f"{part[1]}.qkv.{part[3]}"][part[2]] = tensor
+        elif new in ("cls_token", "pos_embed") and tensor.ndim < 3:  # without the axes of 1
+            renamed[new] = tensor.reshape(1, -1, tensor.shape[-1])
         else:
             renamed[new] = tensor
     for name, queries_keys_values in parts.items():
         try:
-            ordered = [queries_keys_values[part] for part in ("query", "key", "value")]
+            ordered = [queries_keys_values[part] for part in "qkv"]
         except KeyError as error:
             raise UserError(
                 f"it has the names of the library {library.title}, "

@@ -3,6 +3,8 @@
 import os
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -69,3 +71,11 @@ def last_state(run: Path) -> dict[str, Any]:
 def logged_steps(run: Path) -> list[int]:
     """The steps in the log."""
     return [entry["step"] for entry in read_json_lines(run / "log.jsonl")]
+
+
+def until(holds: Callable[[], object], *, seconds: float = 90) -> None:
+    """Wait for what another process or thread does."""
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(0.05)

@@ -329,6 +329,29 @@ def test_a_collection_of_one_photograph(tmp_path: Path, run: Path) -> None:
     assert client.get("/api/groups").json()["groups"][0]["size"] == 1
 
 
+@pytest.mark.parametrize("damage", ["NULs", "no folder"])
+def test_what_the_collection_cannot_say_of_its_encoder_is_one_line(
+    tmp_path: Path, run: Path, damage: str
+) -> None:
+    collection = make_collection(tmp_path, run, per_label=1)
+    client = client_of(collection)
+    photo = by_key(client)[FINCHES[0]].id
+    (encoder,) = (collection / "encoders").iterdir()
+    if damage == "NULs":
+        (encoder / "embedding.json").write_bytes(bytes(300))
+    else:
+        encoder.rename(tmp_path / "away")
+    for path in ("collection", "progress", "health", f"photos/{photo}/look"):
+        answer = client.get(f"/api/{path}")
+        assert answer.status_code == 503, path
+        assert answer.json()["detail"].endswith("run lodisc index again"), path
+    for path in ("/", "/label", "/progress"):
+        answer = client.get(path)
+        assert answer.status_code == 503 and "lodisc index" in answer.text, path
+    assert client.get("/api/photos").status_code == 200
+    assert client.get(f"/api/photos/{photo}/thumbnail").status_code == 200
+
+
 def test_the_api_describes_itself(client: TestClient) -> None:
     described = client.get("/api/openapi.json").json()
     calls = [(method, path) for path, methods in described["paths"].items() for method in methods]

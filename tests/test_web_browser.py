@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 import web
-from web import Server, notice, open_labelling, settled, type_name, until
+from runs import until
+from web import Server, notice, open_labelling, settled, type_name
 
 from lodisc.collection.collection import Collection
 

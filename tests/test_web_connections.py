@@ -10,9 +10,10 @@ import httpx2 as httpx
 import pytest
 import uvicorn
 import web
+from runs import until
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
-from web import Server, make_collection, until
+from web import Server, make_collection
 
 from lodisc.web import connections, security
 from lodisc.web.connections import BoundedProtocol

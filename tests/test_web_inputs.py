@@ -112,6 +112,18 @@ def test_uploads_are_bounded_in_bytes_and_pixels(client: TestClient) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    "body", [b"", b"--X", b"--X\r\nConte\0nt: a\r\n\r\nb", b"--X\r\nContent-Disposition: form"]
+)
+def test_half_a_form_is_answered_and_prints_nothing(
+    client: TestClient, caplog: pytest.LogCaptureFixture, body: bytes
+) -> None:
+    headers = {"Content-Type": "multipart/form-data; boundary=X"}
+    for path in ("/api/similar", "/api/labels/import"):
+        assert 400 <= client.post(path, content=body, headers=headers).status_code < 500
+    assert [record for record in caplog.records if "multipart" in record.name] == []
+
+
 def test_uploads_touch_neither_disk_nor_collection(
     client: TestClient, made: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -370,10 +370,17 @@ def test_while_another_program_locks_the_labels_the_last_ones_are_shown(
     assert refused.status_code == 503 and "kept it busy" in refused.json()["detail"]
     # Nothing is known yet, but photographs need no labels
     assert fresh.get("/api/labels").status_code == 503
+    for path in ("/", "/label", "/groups", "/progress", "/api/map", "/api/names"):
+        assert fresh.get(path).status_code == 200, path
+    assert by_key(fresh)[FINCHES[0]].label is None
+    for path in ("/", "/progress", "/api/collection", "/api/health"):
+        assert "Another program has locked labels.sqlite" in fresh.get(path).text, path
     for what in ("thumbnail", "picture", "look"):
         assert fresh.get(f"/api/photos/{FIRST}/{what}").status_code == 200, what
     other.close()
     assert fresh.get("/api/labels").json() == shown
+    assert by_key(fresh)[FINCHES[0]].label == "finch"
+    assert fresh.get("/api/collection").json()["note"] is None
     label(client, FINCHES[:1], "wren")
     assert [entry["label"] for entry in fresh.get("/api/labels").json()["labels"]] == ["wren"]
 

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 import web
 from photos import ODD_NAMES, encoded, texture, write
-from web import FIRST, Server, index_again, key_of, make_collection, notice, until
+from runs import until
+from web import FIRST, Server, index_again, key_of, make_collection, notice
 
 from lodisc.collection.collection import Collection, photo_id
 from lodisc.vectors.projection import project

@@ -99,6 +99,19 @@ def test_a_server_on_all_addresses_goes_by_figures_and_its_own_names(made: Path)
     }
 
 
+def test_a_proxy_is_told_what_to_set(made: Path, client: TestClient) -> None:
+    # As Caddy passes requests on, and nginx without more settings
+    kept = {"Host": "birds.example.org", "Origin": "https://birds.example.org"}
+    replaced = {"Host": "127.0.0.1:8765", "Origin": "https://birds.example.org"}
+    named = client_of(made, hosts=(*LOOPBACK, "birds.example.org"))
+    refused = client.post("/api/labels/undo", headers=kept)
+    assert refused.status_code == 421 and "--name NAME" in refused.json()["detail"]
+    assert "--name NAME" in client.get("/", headers=kept).text
+    assert named.post("/api/labels/undo", headers=kept).status_code == 200
+    refused = named.post("/api/labels/undo", headers=replaced)
+    assert refused.status_code == 403 and "proxy_set_header Host" in refused.json()["detail"]
+
+
 @pytest.mark.parametrize(
     ("headers", "allowed"),
     [

@@ -12,6 +12,7 @@ import pytest
 from web import make_collection, served
 
 from lodisc.web.serve import is_loopback, serve
+from lodisc.web.tokens import require_strong
 
 
 @pytest.fixture(scope="module")
@@ -35,6 +36,16 @@ def test_this_machine_needs_no_token_and_ctrl_c_ends_it(collection: Path) -> Non
         "lodisc: stopped",
     )
     assert process.returncode in (130, -signal.SIGINT)
+
+
+@pytest.mark.slow
+def test_the_name_that_a_proxy_passes_on_demands_a_token(collection: Path) -> None:
+    with served(collection, name="Birds.example.org", port=0) as (_, address):
+        here, _, token = address.partition("?token=")
+        for host, status in (("birds.example.org", 200), ("other.example.org", 421)):
+            headers = {"Host": host, "Authorization": f"Bearer {token}"}
+            assert httpx.get(f"{here}api/collection", headers=headers).status_code == status
+        assert httpx.get(f"{here}api/collection").status_code == 401
 
 
 @pytest.mark.slow
@@ -77,6 +88,9 @@ def test_what_cannot_be_served_is_refused_in_one_line(
     for host in ("192.0.2.7", "no.such.host.invalid", "", "a" * 70):
         with pytest.raises(ValueError, match="--host"):
             serve(collection, host=host, port=0)
+    for name in ("https://birds.example.org", "birds.example.org:443", "bir ds", ""):
+        with pytest.raises(ValueError, match=f"--name {name} is not a host name"):
+            serve(collection, port=0, name=name)
     for token in (
         "short",
         "with a space in it",
@@ -97,12 +111,27 @@ def test_what_cannot_be_served_is_refused_in_one_line(
         "AbcDefGhiJklMno_",
         "3h8Dk9xZ3h8Dk9xZ",
         "lodisc-3h8Dk9xZq",
+        "9876543210987654",
+        "zyxwvutsrqponmlk",
+        "1q2w3e4r5t6y7u8i",
+        "qazwsxedcrfvtgby",
+        "a1b2c3d4e5f6g7h8",
+        "aaaaaaaaaabcdefg",
+        "changemechangeme1",
+        "admin-admin-2024",
+        "passw0rd-passw0rd1",
+        "iloveyou-iloveyou",
+        "Winter2025Winter2025",
+        "correcthorsebatterystaple",
     ):
         monkeypatch.setenv("LODISC_TOKEN", token)
         with pytest.raises(
             ValueError, match=r"a token has at least 16 .* leave it out to get a new one"
-        ):
+        ) as refused:
             serve(collection, port=0)
+        advised = re.search(r"[0-9a-f]{32}", str(refused.value))
+        assert advised
+        require_strong(advised[0])
     for token in ("7f3a9c04e1b85d62", "correct-horse-b4ttery", "Xk9~pL2.vQ7_mN4-"):
         monkeypatch.setenv("LODISC_TOKEN", token)
         with (

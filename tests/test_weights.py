@@ -1,6 +1,7 @@
 """Weights from other programs and hubs: what is read, and what is said of the rest."""
 
 import argparse
+import gzip
 import shlex
 import socket
 import subprocess
@@ -10,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import timm
 import torch
@@ -22,6 +24,7 @@ from lodisc.encoders import build_encoder, load_weights
 from lodisc.errors import UserError
 from lodisc.method.encoder import Encoder
 from lodisc.photo_encoder import load
+from lodisc.pickled import convert
 
 
 def model() -> Any:
@@ -126,7 +129,12 @@ def test_the_printed_command_converts_a_pickled_checkpoint(
     (tmp_path / "of others").mkdir()
     monkeypatch.chdir(tmp_path)
     path = Path("of others", name)
-    about = {"epoch": 3, "args": argparse.Namespace(lr=0.1), "optimizer": {"state": {}}}
+    about = {
+        "epoch": np.float64(3),
+        "args": argparse.Namespace(lr=0.1, out=Path("runs")),
+        "random": np.random.RandomState(0).get_state(),
+        "optimizer": {"state": {0: {"exp_avg": torch.zeros(3)}}},
+    }
     torch.save({nest: tensors, **about} if nest else tensors, path)
     message = refusal(path)
     assert "is pickled" in message
@@ -137,6 +145,136 @@ def test_the_printed_command_converts_a_pickled_checkpoint(
     encoder = small()
     load_weights(encoder, new)
     assert equal(encoder, tensors)
+
+
+WEIGHTS = {"a": torch.ones(2), "b": torch.ones(2)}
+OTHERS = {name: torch.zeros(2) for name in "abc"}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"student": OTHERS, "teacher": WEIGHTS},
+        {"encoder": OTHERS, "target_encoder": WEIGHTS},
+        {"model": OTHERS, "model_ema": {"module": WEIGHTS}},
+        {"state_dict": OTHERS, "state_dict_ema": WEIGHTS},
+        {"params": WEIGHTS, "out": Path("runs"), "loss": np.float64(3)},
+        [{"head": {"c": torch.zeros(2)}, "net": WEIGHTS}],
+    ],
+)
+def test_of_a_checkpoint_the_averaged_or_most_weights_are_converted(
+    tmp_path: Path, content: Any
+) -> None:
+    torch.save(content, tmp_path / "w.pth")
+    convert(tmp_path / "w.pth", tmp_path / "w.safetensors")
+    assert load_file(tmp_path / "w.safetensors").keys() == WEIGHTS.keys()
+
+
+@pytest.mark.parametrize("content", [torch.nn.Linear(2, 2), torch.zeros(3), {"epoch": 3}])
+def test_a_checkpoint_without_a_dict_of_tensors_gives_no_file(tmp_path: Path, content: Any) -> None:
+    torch.save(content, tmp_path / "w.pth")
+    with pytest.raises(UserError, match="holds no dict of tensors; save"):
+        convert(tmp_path / "w.pth", tmp_path / "w.safetensors")
+    assert not (tmp_path / "w.safetensors").exists()
+
+
+def test_a_checkpoint_that_cannot_be_converted_is_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "w.pth"
+    torch.save(WEIGHTS, path)
+    path.write_bytes(path.read_bytes()[:-99])
+    command = refusal(path).split("convert it once:  ")[1]
+    done = subprocess.run(["bash", "-c", command], check=False, capture_output=True, text=True)
+    assert done.returncode == 1 and f"{path} can't be read" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+class Harmful:
+    """Runs a program where it is unpickled."""
+
+    def __init__(self, mark: Path) -> None:
+        self.mark = mark
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return subprocess.call, (["touch", str(self.mark)],)
+
+
+def test_no_code_of_a_checkpoint_runs(tmp_path: Path) -> None:
+    torch.save({"model": WEIGHTS, "extra": Harmful(tmp_path / "mark")}, tmp_path / "w.pth")
+    convert(tmp_path / "w.pth", tmp_path / "w.safetensors")
+    assert not (tmp_path / "mark").exists() and (tmp_path / "w.safetensors").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("w.safetensors", b"version https://git-lfs.github.com/spec/v1\noid", "git lfs pull"),
+        ("w.safetensors", b"\n<!DOCTYPE html><html>gated</html>", "a web page, not the weights"),
+        ("w.pth", b"<html>", "a web page, not the weights"),
+        ("w.safetensors", b"", "is empty; copy or download it again"),
+        ("w.safetensors.gz", gzip.compress(b"weights"), "unpack it with  gunzip"),
+        ("w.h5", b"\x89HDF\r\n\x1a\n" + bytes(9), "HDF5, as Keras writes"),
+        ("w.gguf", b"GGUF" + bytes(99), "GGUF, for llama.cpp"),
+        ("w.zip", b"PK\x03\x04" + bytes(99), "a ZIP archive"),
+    ],
+)
+def test_a_file_of_another_kind_is_told_by_its_start(
+    tmp_path: Path, name: str, content: bytes, words: str
+) -> None:
+    path = tmp_path / name
+    path.write_bytes(content)
+    assert words in refusal(path)
+    with pytest.raises(UserError, match=words):
+        load(path, encoder="vit_tiny_patch16_224")
+
+
+def test_half_a_download_is_told_from_another_kind(tmp_path: Path) -> None:
+    path = tmp_path / "w.safetensors"
+    save_file({"a": torch.ones(99)}, path)
+    path.write_bytes(path.read_bytes()[:-9])
+    assert "it was cut short or damaged: copy or download it again" in refusal(path)
+
+
+def arrays_of_google(tensors: Mapping[str, Tensor], *, depth: int) -> dict[str, Any]:
+    """The weights of a vision transformer as Google's file has them."""
+    arrays: dict[str, Any] = {
+        "cls": tensors["cls_token"],
+        "embedding/kernel": tensors["patch_embed.proj.weight"].permute(2, 3, 1, 0),
+        "embedding/bias": tensors["patch_embed.proj.bias"],
+        "Transformer/posembed_input/pos_embedding": tensors["pos_embed"],
+        "Transformer/encoder_norm/scale": tensors["norm.weight"],
+        "Transformer/encoder_norm/bias": tensors["norm.bias"],
+    }
+    for number in range(depth):
+        own, theirs = f"blocks.{number}.", f"Transformer/encoderblock_{number}/"
+        attention = f"{theirs}MultiHeadDotProductAttention_1/"
+        for norm, name in (("norm1", "LayerNorm_0"), ("norm2", "LayerNorm_2")):
+            arrays[f"{theirs}{name}/scale"] = tensors[f"{own}{norm}.weight"]
+            arrays[f"{theirs}{name}/bias"] = tensors[f"{own}{norm}.bias"]
+        weights, biases = (tensors[f"{own}attn.qkv.{kind}"].chunk(3) for kind in ("weight", "bias"))
+        for name, weight, bias in zip(("query", "key", "value"), weights, biases, strict=True):
+            arrays[f"{attention}{name}/kernel"] = weight.T.unflatten(1, (3, 64))
+            arrays[f"{attention}{name}/bias"] = bias.unflatten(0, (3, 64))
+        projection = tensors[f"{own}attn.proj.weight"]
+        arrays[f"{attention}out/kernel"] = projection.T.unflatten(0, (3, 64))
+        arrays[f"{attention}out/bias"] = tensors[f"{own}attn.proj.bias"]
+        for layer, name in (("fc1", "Dense_0"), ("fc2", "Dense_1")):
+            arrays[f"{theirs}MlpBlock_3/{name}/kernel"] = tensors[f"{own}mlp.{layer}.weight"].T
+            arrays[f"{theirs}MlpBlock_3/{name}/bias"] = tensors[f"{own}mlp.{layer}.bias"]
+    return arrays
+
+
+def test_the_printed_command_converts_arrays_of_google(tmp_path: Path) -> None:
+    tensors = timm.create_model("vit_tiny_patch16_224", num_classes=0).state_dict()
+    arrays = arrays_of_google(tensors, depth=12)
+    np.savez(tmp_path / "w.npz", **{name: array.numpy() for name, array in arrays.items()})
+    message = refusal(tmp_path / "w.npz")
+    assert "holds arrays of NumPy, which timm reads" in message
+    with pytest.raises(UserError, match="arrays of NumPy"):
+        load(tmp_path / "w.npz")
+    subprocess.run(["bash", "-c", message.split("convert it once:  ")[1]], check=True)
+    converted = load_file(tmp_path / "w.safetensors")
+    assert converted.keys() == tensors.keys()
+    assert all(torch.equal(converted[name], tensors[name]) for name in tensors)
 
 
 def test_an_old_pickle_of_another_name_is_told_apart_from_a_damaged_file(tmp_path: Path) -> None:
@@ -222,6 +360,10 @@ def test_a_folder_of_weights_is_refused_with_the_file_to_give(tmp_path: Path) ->
     photos, folder = collection(tmp_path / "photos"), tmp_path / "hub"
     folder.mkdir()
     assert "is a folder; give the .safetensors file in it" in refusal(folder)
+    (folder / "pytorch_model.bin").write_bytes(b"PK")
+    assert "convert it once" in refusal(folder) and "pytorch_model.bin" in refusal(folder)
+    with pytest.raises(UserError, match=r"pytorch_model\.bin is pickled"):
+        load(folder)
     save_file(model().state_dict(), folder / "model.safetensors")
     cases: list[tuple[list[Any], dict[str, Any]]] = [
         (["train", photos, "--out", tmp_path / "run"], {"init": folder}),

@@ -8,7 +8,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import Any
 import pytest
 from photos import ODD_NAMES, encoded, odd, texture, turned, unreadable, write
 from photos import collection as photographs
+from runs import until
 
 for needed in ("lancedb", "fastapi", "uvicorn"):
     pytest.importorskip(needed, reason=f"{needed} is not installed")
@@ -212,14 +212,6 @@ class Server:
     def labels(self) -> dict[str, str]:
         """The labels by key, read from the disk."""
         return Collection(self.folder).labels.current()
-
-
-def until(holds: Callable[[], object], *, seconds: float = PATIENCE / 1000) -> None:
-    """Wait for what another process or thread does."""
-    end = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.05)
 
 
 @pytest.fixture(scope="module")

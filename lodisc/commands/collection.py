@@ -150,6 +150,7 @@ def serve(
     *,
     host: str = "127.0.0.1",
     port: int = 8765,
+    name: str | None = None,
     open: bool = False,
 ) -> None:
     """Open a collection in the browser: browse, find look-alikes and see why, group and label.
@@ -159,8 +160,9 @@ def serve(
         host: Address to listen on. Any address but this machine's own needs a token,
             which is printed, or taken from LODISC_TOKEN.
         port: Port to listen on; 0 for any free port.
+        name: Host name under which a proxy passes requests on. It needs a token too.
         open: Open the page in a browser.
     """
     from lodisc.web.serve import serve as run_server
 
-    run_server(collection, host=host, port=port, open_browser=open)
+    run_server(collection, host=host, port=port, name=name, open_browser=open)

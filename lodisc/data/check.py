@@ -16,6 +16,7 @@ from lodisc.data.layout import Listing
 from lodisc.data.photo import Photo, Skipped, digest_of, printable
 from lodisc.data.sources import find_photos, log_passed_over, split_photos
 from lodisc.data.thumbnails import Thumbnail, most_alike, thumbnail
+from lodisc.data.workers import end_with_parent, require_room
 from lodisc.errors import UserError
 from lodisc.files import read_json_lines, write_json_lines
 
@@ -184,6 +185,7 @@ def _map(
     if workers == 0 or len(photos) < FEW:
         yield from console.track(map(examine, photos), description=description, total=len(photos))
         return
+    require_room(workers)
     pool = ProcessPoolExecutor(workers, initializer=_quiet_worker)
     try:
         with warnings.catch_warnings():
@@ -202,7 +204,8 @@ def _map(
 
 
 def _quiet_worker() -> None:
-    """Leave Ctrl-C to the main process, and drop its handlers."""
+    """Leave Ctrl-C to the main process, drop its handlers, and end with it."""
+    end_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
 

@@ -24,6 +24,7 @@ from lodisc.data.decode import Unreadable, decode
 from lodisc.data.photo import Photo, Skipped, digest_of
 from lodisc.data.thumbnails import Thumbnail, thumbnail
 from lodisc.data.views import CENTRE_SCALE, two_views, whole_views
+from lodisc.data.workers import require_room
 from lodisc.errors import UserError
 
 
@@ -165,6 +166,8 @@ def _load(
     remaining = iter(batches)
     first = list(islice(remaining, workers))  # no more workers than batches
     workers = len(first)
+    if workers:
+        require_room(workers)
     loader = DataLoader(
         dataset,
         batch_sampler=chain(first, remaining),

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from http import HTTPStatus
 
 from fastapi import FastAPI, Request, Response
@@ -12,14 +13,14 @@ from starlette.exceptions import HTTPException
 from lodisc.data.decode import Unreadable
 from lodisc.errors import UserError
 from lodisc.web.rendering import error_page
-from lodisc.web.state.errors import CollectionUnreadable, IdUsed, NotFound, UploadUnreadable
+from lodisc.web.state.errors import IdUsed, NotFound, UploadUnreadable
 from lodisc.web.text import one_line
 
 STATUSES: dict[type[Exception], HTTPStatus] = {
     NotFound: HTTPStatus.NOT_FOUND,
     UploadUnreadable: HTTPStatus.UNPROCESSABLE_ENTITY,
     IdUsed: HTTPStatus.UNPROCESSABLE_ENTITY,
-    CollectionUnreadable: HTTPStatus.SERVICE_UNAVAILABLE,
+    UserError: HTTPStatus.SERVICE_UNAVAILABLE,  # the collection is damaged or was moved away
 }
 
 
@@ -37,8 +38,8 @@ def answer_errors(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _refused)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(Unreadable, _unreadable)
-    for kind in STATUSES:
-        app.add_exception_handler(kind, _state_error)
+    for kind, status in STATUSES.items():
+        app.add_exception_handler(kind, partial(_state_error, status))
     app.add_exception_handler(OSError, _disk_error)
 
 
@@ -73,8 +74,8 @@ async def _unreadable(request: Request, error: Exception) -> Response:
     return error_response(request.url.path, HTTPStatus.NOT_FOUND, detail)
 
 
-async def _state_error(request: Request, error: Exception) -> Response:
-    return error_response(request.url.path, STATUSES[type(error)], str(error))
+async def _state_error(status: HTTPStatus, request: Request, error: Exception) -> Response:
+    return error_response(request.url.path, status, str(error))
 
 
 async def _disk_error(request: Request, error: Exception) -> Response:

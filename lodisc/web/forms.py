@@ -3,6 +3,7 @@
 FastAPI's own forms write large files to disk.
 """
 
+import logging
 from http import HTTPStatus
 from typing import Any, NamedTuple
 
@@ -15,6 +16,8 @@ from lodisc.web.text import one_line
 
 MOST_UPLOAD = 32 * 2**20  # bytes
 LONGEST_NAME = 100
+# A damaged form is answered; it is nothing for the terminal
+logging.getLogger("python_multipart").setLevel(logging.ERROR)
 
 
 class Form(NamedTuple):

@@ -101,6 +101,7 @@ class SummaryOut(Model):
     skipped: int = Field(description="Number of photographs that could not be read")
     encoder: EncoderOut
     version: str = Field(description="Changes whenever photographs, labels or groups change")
+    note: str | None = Field(description="Why labels are old or lacking; null if they are not")
 
 
 class LikenessOut(Model):

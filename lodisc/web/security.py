@@ -48,6 +48,14 @@ ASK_PERSON = (
     "if you have just done that, open the page without it"
 )
 ASK_PROGRAM = "This collection asks for its token: send the header  Authorization: Bearer TOKEN"
+OTHER_HOST = (
+    "This server does not answer for that host name; if a proxy passes it on, "
+    "start the server with  lodisc serve … --name NAME"
+)
+OTHER_ORIGIN = (
+    "A page of another origin may not ask this server; if a proxy passes the request on, "
+    "it must keep the host name, as nginx does with  proxy_set_header Host $http_host"
+)
 CROWDED = "The server is receiving other files; try again in a moment"
 BROKEN = "Something went wrong here; the terminal of lodisc serve says what"
 
@@ -171,9 +179,7 @@ class Guard:
         """Refuse pages of other sites, and host names that another site pointed at this server."""
         hosts = headers.getlist("host")
         if len(hosts) != 1 or not self._is_host(host_of(hosts[0])):
-            return Refusal(
-                HTTPStatus.MISDIRECTED_REQUEST, "This server does not answer for that host name"
-            )
+            return Refusal(HTTPStatus.MISDIRECTED_REQUEST, OTHER_HOST)
         site = headers.get("sec-fetch-site", "none")
         visits = (
             headers.get("sec-fetch-mode") == "navigate"
@@ -190,7 +196,7 @@ class Guard:
         except ValueError:
             origin_netloc = ""
         if origin_netloc != hosts[0].lower():
-            return Refusal(HTTPStatus.FORBIDDEN, "A page of another origin may not ask this server")
+            return Refusal(HTTPStatus.FORBIDDEN, OTHER_ORIGIN)
         return None
 
     def _is_host(self, host: str | None) -> bool:

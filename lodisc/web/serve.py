@@ -7,7 +7,6 @@ import errno
 import ipaddress
 import logging
 import os
-import re
 import secrets
 import socket
 import sys
@@ -19,12 +18,10 @@ from typing import Any
 
 from lodisc.console import note, stdout
 from lodisc.errors import UserError
+from lodisc.web.tokens import require_strong
 
 PORT = 8765
 TOKEN = "LODISC_TOKEN"
-# Of a token that a person chose. Random ones pass, even if they are hexadecimal
-SHORTEST, DIFFERENT = 16, 6  # letters
-GUESSABLE = ("password", "qwerty", "12345678", "abcdefgh", "lodisc")
 GRACE = 3  # seconds for running requests when the server is stopped
 # Names of the threads that answer requests, or prepare answers
 WORKERS = ("AnyIO worker thread", "layout", "warm-up")
@@ -44,32 +41,39 @@ def serve(
     *,
     host: str = "127.0.0.1",
     port: int = PORT,
+    name: str | None = None,
     token: str | None = None,
     open_browser: bool = False,
 ) -> None:
     """Serve the pages of a collection until it is interrupted.
 
-    An address that other machines reach needs a token: `token`, that of the environment variable
-    LODISC_TOKEN, or a new one, which is printed. Raises `UserError` for a folder that does not
-    hold a collection, a port that is taken, or a missing FastAPI.
+    `name` is the host name under which a proxy passes requests on. An address or a name that other
+    machines reach needs a token: `token`, that of the environment variable LODISC_TOKEN, or a new
+    one, which is printed. Raises `UserError` for a folder that does not hold a collection, a port
+    that is taken, or a missing FastAPI.
     """
     try:
         import uvicorn
 
         from lodisc.web.app import create_app
         from lodisc.web.connections import BoundedProtocol
-        from lodisc.web.security import ANY_ADDRESS, LOOPBACK
+        from lodisc.web.security import ANY_ADDRESS, LOOPBACK, host_of
     except ImportError as error:
         if (error.name or "").split(".")[0] == "lodisc":
             raise
         raise UserError(WITHOUT_WEB) from None
     token = token or os.environ.get(TOKEN) or None
     if token is not None:
-        _require_strong(token)
+        require_strong(token)
     hosts: tuple[str, ...] = (*LOOPBACK, host)
+    if name is not None:
+        if host_of(name) != name.lower():
+            raise UserError(f"--name {name} is not a host name; leave out https:// and the port")
+        hosts = (*hosts, name)
     if not is_loopback(host):
-        token = token or secrets.token_urlsafe()
         hosts = (*hosts, *_own_names(), ANY_ADDRESS)
+    if name is not None or not is_loopback(host):
+        token = token or secrets.token_urlsafe()
     with _listen(host, port) as listener:
         app = create_app(collection, token=token, hosts=hosts)
         address = _address(host, listener.getsockname()[1], token)
@@ -104,20 +108,6 @@ def _end_busy_process() -> None:
         note("lodisc: stopped")
         sys.stdout.flush()
         os._exit(130)
-
-
-def _require_strong(token: str) -> None:
-    if (
-        not re.fullmatch(rf"[A-Za-z0-9_.~-]{{{SHORTEST},}}", token)
-        or len(set(token)) < DIFFERENT
-        or token in (token + token)[1:-1]
-        or any(word in token.lower() for word in GUESSABLE)
-    ):
-        raise UserError(
-            f"a token has at least {SHORTEST} letters, digits or - _ . ~ and nothing else, "
-            f"{DIFFERENT} of them different; it does not repeat itself, and has none of "
-            f"{', '.join(GUESSABLE)}; leave it out to get a new one"
-        )
 
 
 def _listen(host: str, port: int) -> socket.socket:

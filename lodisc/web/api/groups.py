@@ -10,7 +10,6 @@ from lodisc.vectors.clusters import find_groups
 from lodisc.web import models
 from lodisc.web.errors import refusing
 from lodisc.web.parameters import Opened
-from lodisc.web.state.errors import reading
 from lodisc.web.state.groups import describe_groups
 
 router = APIRouter(prefix="/groups", tags=["groups"])
@@ -38,8 +37,7 @@ def group(opened: Opened, request: models.GroupIn) -> models.GroupsOut:
                 k=request.k,
                 fingerprint=photos.fingerprint,
             )
-        with reading():
-            save_groups(grouping, opened.collection)
+        save_groups(grouping, opened.collection)
     finally:
         opened.regroup_lock.release()
     return describe_groups(opened)

@@ -22,7 +22,6 @@ from lodisc.web import label_models
 from lodisc.web.errors import refusing
 from lodisc.web.forms import Form, form_schema, read_form
 from lodisc.web.parameters import ActionId, Opened
-from lodisc.web.state.errors import reading
 from lodisc.web.state.labels import describe_labels, undo_text
 from lodisc.web.state.snapshot import Snapshot
 from lodisc.web.state.state import State
@@ -67,8 +66,7 @@ def history(
     opened: Opened, limit: Annotated[int, Query(ge=0, le=1000)] = 100
 ) -> label_models.HistoryOut:
     """The last actions, newest first."""
-    with reading():
-        actions = opened.collection.labels.history(limit=limit)
+    actions = opened.collection.labels.history(limit=limit)
     return label_models.HistoryOut(
         history=[label_models.ActionOut(**asdict(action), text=action.words) for action in actions]
     )
@@ -79,8 +77,7 @@ def export(opened: Opened) -> Response:
     """All photographs as CSV, with their labels, groups and names."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "labels.csv"
-        with reading():
-            export_csv(opened.collection, path, learn=opened.learn)
+        export_csv(opened.collection, path, learn=opened.learn)
         content = path.read_bytes()
     headers = {"Content-Disposition": 'attachment; filename="labels.csv"'}
     return Response(content, media_type="text/csv; charset=utf-8", headers=headers)
@@ -98,12 +95,7 @@ def _step(
     state: State, id: str | None, name: str, step: Callable[[], Action | None]
 ) -> label_models.UndoOut:
     """Undo or redo; answers what that did, and the labels as they are now."""
-
-    def act() -> Action | None:
-        with reading():
-            return step()
-
-    action = state.once(id, name, act)
+    action = state.once(id, name, step)
     return label_models.UndoOut(
         undone=action.words if action else None, **describe_labels(state).model_dump()
     )

@@ -1,7 +1,7 @@
-"""Errors of the state; web/errors.py gives each a status code."""
+"""Errors of the state; web/errors.py gives each a status code.
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+Any other `UserError` is about the collection, which no request can mend.
+"""
 
 from lodisc.errors import UserError
 
@@ -16,16 +16,3 @@ class UploadUnreadable(UserError):
 
 class IdUsed(UserError):
     """The id of a request is that of an earlier, different one."""
-
-
-class CollectionUnreadable(UserError):
-    """The collection or its labels can't be read or written; no request can mend that."""
-
-
-@contextmanager
-def reading() -> Iterator[None]:
-    """Raise a `UserError` about the collection as `CollectionUnreadable`."""
-    try:
-        yield
-    except UserError as error:
-        raise CollectionUnreadable(str(error)) from None

@@ -6,6 +6,7 @@ from typing import Literal
 from lodisc.collection.groups_file import load_groups
 from lodisc.errors import UserError
 from lodisc.web import models
+from lodisc.web.state.labels import lock_note
 from lodisc.web.state.progress import describe_progress
 from lodisc.web.state.snapshot import Snapshot
 from lodisc.web.state.state import State
@@ -20,6 +21,7 @@ def describe_health(state: State) -> models.HealthOut:
     snapshot = state.snapshot()
     notes = [
         _photographs(snapshot),
+        *_labels(state),
         *_skipped(state, snapshot),
         *_groups(state, snapshot),
         *_encoder(state),
@@ -36,6 +38,11 @@ def _photographs(snapshot: Snapshot) -> tuple[Status, str]:
         return "bad", "There are no photographs; run lodisc embed and lodisc index."
     plural = "" if count == 1 else "s"
     return "good", f"{count:,} photograph{plural}, {labelled:,} of them labelled."
+
+
+def _labels(state: State) -> Iterator[tuple[Status, str]]:
+    if note := lock_note(state):
+        yield "warning", note
 
 
 def _skipped(state: State, snapshot: Snapshot) -> Iterator[tuple[Status, str]]:

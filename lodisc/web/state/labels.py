@@ -26,6 +26,16 @@ def count_labels(snapshot: Snapshot) -> list[models.CountOut]:
     ]
 
 
+def lock_note(state: State) -> str | None:
+    """What to know of the labels while another program locks them; None otherwise."""
+    if not state.is_locked_out:
+        return None
+    return (
+        f"Another program has locked {state.collection.files.labels.name}. Until it lets go, "
+        "labels are shown as they were read last, if they were, and none can be given."
+    )
+
+
 def undo_text(state: State) -> str | None:
     """What undo would take back, in words."""
     action = state.labelling().undoable

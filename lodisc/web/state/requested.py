@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from lodisc.collection.collection import Photos
 from lodisc.web import models
-from lodisc.web.state.errors import NotFound, reading
+from lodisc.web.state.errors import NotFound
 from lodisc.web.state.snapshot import Snapshot
 from lodisc.web.state.state import State
 from lodisc.web.state.uploads import Upload
@@ -75,8 +75,7 @@ def find(state: State, id: str) -> RequestedPhoto:
 
 def find_picture(state: State, id: str) -> RequestedPicture:
     """The same, but it needs no file of labels; raises `NotFound`."""
-    with reading():
-        photos = state.collection.photos()
+    photos = state.collection.photos()
     return RequestedPicture(state, photos, *_find(state, id, photos))
 
 

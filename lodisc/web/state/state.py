@@ -22,7 +22,7 @@ from lodisc.collection.labels import Action, Busy, Stamp
 from lodisc.errors import UserError
 from lodisc.vectors.clusters import assign, list_groups
 from lodisc.web.state.encoding import SharedEncoder
-from lodisc.web.state.errors import IdUsed, reading
+from lodisc.web.state.errors import IdUsed
 from lodisc.web.state.map_layouts import Layouts
 from lodisc.web.state.memo import LruCache, Memo
 from lodisc.web.state.snapshot import Groups, Snapshot
@@ -51,6 +51,9 @@ class Labelling:
     by_key: dict[str, str]
     undoable: Action | None
     redoable: Action | None
+
+
+_NO_LABELS = Labelling((0, 0, 0, 0), {}, None, None)
 
 
 @dataclass
@@ -112,7 +115,7 @@ class State:
         """The labels, or while another program locks them, those that were read last.
 
         Then a single request at a time tries to read them, until one of this process has written
-        them. Raises `CollectionUnreadable`.
+        them. Raises `UserError`, and `Busy` where none were read yet.
         """
         last, last_write = self._labels.last, self.collection.labels.last_write
         tries = self._locked_out_since is last_write and last is not None
@@ -132,29 +135,37 @@ class State:
                 self._trying.release()
         return labelling
 
+    @property
+    def is_locked_out(self) -> bool:
+        """Whether another program locked the labels when they were read last."""
+        return self._locked_out_since is not None
+
     def _read_labels(self) -> Labelling:
         labels = self.collection.labels
-        with reading():
-            stamp = labels.stamp
-            return self._labels.get(
-                stamp,
-                lambda: Labelling(stamp, labels.current(), labels.undoable(), labels.redoable()),
-            )
+        stamp = labels.stamp
+        return self._labels.get(
+            stamp,
+            lambda: Labelling(stamp, labels.current(), labels.undoable(), labels.redoable()),
+        )
 
     def snapshot(self) -> Snapshot:
         """The photographs, labels, groups and names at this moment.
 
-        Raises `CollectionUnreadable`.
+        There are no labels while another program locks them and none were read yet. Raises
+        `UserError`.
         """
-        with reading():
-            photos, labels = self.collection.photos(), self.labelling()
-            stamp = _stamp(self.collection.files.groups)
-            last = self._last_names
-            names = last[1] if last is not None and last[0] is photos else None
-            return self._snapshot.get(
-                (photos, labels.stamp, stamp, names),
-                lambda: self._join(photos, labels, stamp, names),
-            )
+        photos = self.collection.photos()
+        try:
+            labels = self.labelling()
+        except Busy:
+            labels = _NO_LABELS
+        stamp = _stamp(self.collection.files.groups)
+        last = self._last_names
+        names = last[1] if last is not None and last[0] is photos else None
+        return self._snapshot.get(
+            (photos, labels.stamp, stamp, names),
+            lambda: self._join(photos, labels, stamp, names),
+        )
 
     def names(self) -> tuple[Snapshot, Predictions]:
         """The names learnt from all labels so far, and a snapshot that holds them."""

@@ -3,7 +3,7 @@
 from collections import Counter
 
 from lodisc.web import models
-from lodisc.web.state.labels import count_labels
+from lodisc.web.state.labels import count_labels, lock_note
 from lodisc.web.state.state import State
 
 
@@ -26,4 +26,5 @@ def summarise(state: State) -> models.SummaryOut:
             name=settings["encoder"], dim=settings["dim"], image_size=settings["image_size"]
         ),
         version=snapshot.version,
+        note=lock_note(state),
     )
