@@ -79,21 +79,57 @@ def collection(
     return folder
 
 
+def chunk(name: bytes, body: bytes, *, crc: int | None = None) -> bytes:
+    """A chunk of a PNG."""
+    crc = zlib.crc32(name + body) if crc is None else crc
+    return struct.pack(">I", len(body)) + name + body + struct.pack(">I", crc)
+
+
+def png(
+    values: np.ndarray,
+    *,
+    colour_type: int,
+    before: Iterable[bytes] = (),
+    after: Iterable[bytes] = (),
+) -> bytes:
+    """A PNG of values [H, W] or [H, W, C], of 8 or big-endian 16 bits, and more chunks."""
+    height, width = values.shape[:2]
+    lines = b"".join(b"\0" + line.tobytes() for line in values)
+    return png_of(
+        (width, height),
+        zlib.compress(lines),
+        depth=8 * values.itemsize,
+        colour_type=colour_type,
+        before=before,
+        after=after,
+    )
+
+
+def png_of(
+    size: tuple[int, int],
+    packed: bytes,
+    *,
+    depth: int = 8,
+    colour_type: int = 2,
+    before: Iterable[bytes] = (),
+    after: Iterable[bytes] = (),
+) -> bytes:
+    header = struct.pack(">IIBBBBB", *size, depth, colour_type, 0, 0, 0)
+    return b"".join(
+        (
+            b"\x89PNG\r\n\x1a\n",
+            chunk(b"IHDR", header),
+            *before,
+            chunk(b"IDAT", packed),
+            *after,
+            chunk(b"IEND", b""),
+        )
+    )
+
+
 def huge_png(*, width: int = 30_000, height: int = 30_000) -> bytes:
     """A PNG whose header promises this many pixels and whose body has hardly any."""
-
-    def chunk(kind: bytes, body: bytes) -> bytes:
-        return (
-            struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
-        )
-
-    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    return (
-        b"\x89PNG\r\n\x1a\n"
-        + chunk(b"IHDR", header)
-        + chunk(b"IDAT", zlib.compress(bytes(1000)))
-        + chunk(b"IEND", b"")
-    )
+    return png_of((width, height), zlib.compress(bytes(1000)))
 
 
 def turned(orientation: int, kind: str = "JPEG", **settings: Any) -> bytes:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from photos import encoded, quarters, texture, write
+from photos import encoded, png, quarters, texture, write
 from PIL import Image, ImageCms
 from PIL.PngImagePlugin import PngInfo
 
@@ -51,22 +51,7 @@ def tiff(
 
 def png48(values_HW3: NDArray[np.uint16]) -> bytes:
     """A PNG with 16 bits a colour."""
-    import zlib
-
-    def chunk(kind: bytes, body: bytes) -> bytes:
-        return (
-            struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
-        )
-
-    height, width = values_HW3.shape[:2]
-    lines = b"".join(b"\0" + line.astype(">u2").tobytes() for line in values_HW3)
-    header = struct.pack(">IIBBBBB", width, height, 16, 2, 0, 0, 0)
-    return (
-        b"\x89PNG\r\n\x1a\n"
-        + chunk(b"IHDR", header)
-        + chunk(b"IDAT", zlib.compress(lines))
-        + chunk(b"IEND", b"")
-    )
+    return png(values_HW3.astype(">u2"), colour_type=2)
 
 
 def apart(data: bytes, expected: NDArray) -> float:

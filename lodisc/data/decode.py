@@ -22,6 +22,7 @@ from lodisc.data.bounds import MOST_SECONDS, bounded
 from lodisc.data.jpeg import FILLER, MOST_SEGMENTS, SCANS, scans_of
 from lodisc.data.kinds import kind_of
 from lodisc.data.pixels import BITS, MIN_IS_WHITE, measure, reduced, to_rgb
+from lodisc.data.png import SIGNATURE, without_damage
 from lodisc.errors import UserError
 
 LEAST_SIDE = 8
@@ -127,6 +128,8 @@ def _open(data: bytes) -> Image.Image:
         raise Unreadable("too many segments; save it anew")
     if scans and scans.is_single:
         data = data[: scans.end].rstrip(b"\xff") + FILLER
+    if data.startswith(SIGNATURE):
+        data = without_damage(data)
     damage = None
     for factory, accepts in _formats():
         try:
