@@ -268,38 +268,6 @@ def test_several_pictures_and_long_ones_are_remarked() -> None:
     assert examine(encoded(texture(1, size=(120, 40)))).remarks == []
 
 
-@pytest.mark.parametrize(
-    ("data", "reason"),
-    [
-        (b"\0\0\0\x18ftypmp42" + bytes(60), "a video"),
-        (b"\0\0\0\x18ftypcrx " + bytes(60), "a raw photograph"),
-        (b"\0\0\0\x18ftypmp4v" + bytes(60), "a video"),
-        (b"RIFF\0\0\0\0AVI LIST" + bytes(60), "a video"),
-        (b"\0\0\1\xba" + bytes(60), "a video"),
-        (bytes(128) + b"DICM" + bytes(60), "DICOM"),
-        (b"Rar!\x1a\x07" + bytes(60), "a RAR archive"),
-        (b"II\xbc\x01" + bytes(60), "JPEG XR"),
-        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "Git LFS"),
-        (b"<!DOCTYPE html>\n<html><body>404</body></html>", "a web page"),
-        (b"\n<svg xmlns='http://www.w3.org/2000/svg'/>", "a drawing"),
-        (b"%PDF-1.7\n" + bytes(60), "a PDF"),
-        (b"PK\x03\x04" + bytes(60), "a ZIP archive"),
-        (b"\x1f\x8b\x08" + bytes(60), "a gzip archive"),
-        (b"\xff\x0a" + bytes(60), "JPEG XL"),
-        (encoded(texture(1), "WEBP")[:-20], "truncated"),
-    ],
-)
-def test_the_true_kind_is_the_reason(data: bytes, reason: str) -> None:
-    with pytest.raises(Unreadable, match=reason):
-        decode(data)
-
-
-@pytest.mark.parametrize("kind", ["ICO", "ICNS", "EPS", "PDF"])
-def test_no_program_and_no_container_is_opened(kind: str) -> None:
-    with pytest.raises(Unreadable):
-        decode(encoded(texture(1, size=(64, 64)), kind))
-
-
 def test_only_the_first_picture_must_be_whole() -> None:
     pages = [texture(seed, size=(32, 24)) for seed in range(2)]
     data = encoded(pages[0], "TIFF", save_all=True, append_images=pages[1:])

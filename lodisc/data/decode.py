@@ -28,10 +28,10 @@ from lodisc.errors import UserError
 LEAST_SIDE = 8
 LONG = 3.0  # long side in short sides, from which on a remark says so
 
-# Programs that Pillow would start or open through others, containers, and icons.
 _NOT_PHOTOGRAPHS = {
-    *("BUFR", "EPS", "GRIB", "HDF5", "IPTC", "MPEG", "WMF"),
-    *("CUR", "ICNS", "ICO"),
+    *("BUFR", "EPS", "GRIB", "HDF5", "IPTC", "MPEG", "WMF"),  # through programs, or others
+    *("BLP", "CUR", "FITS", "FPX", "ICNS", "ICO", "MIC"),  # with images or archives inside
+    *("FTEX", "GBR", "XVTHUMB"),  # textures, brushes and thumbnails
 }
 _END = b"\xff\xd9"  # the end mark of JPEG and of JPEG 2000
 _ORIENTATION = 0x0112
@@ -284,6 +284,8 @@ def _reason(error: Exception, data: bytes) -> str:
         return "not enough memory"
     if isinstance(error, Image.DecompressionBombError):
         return "too many pixels"
+    if "pixel mode" in words:
+        return "a kind of TIFF that cannot be decoded; save it with 8 bits"
     if isinstance(error, EOFError) or "truncat" in words or "end of file" in words:
         return "truncated"
     if data[:4] == b"RIFF" and int.from_bytes(data[4:8], "little") + 8 > len(data):

@@ -35,7 +35,7 @@ SETTINGS: dict[str, list[dict[str, Any]]] = {
     "JPEG2000": [{}, {"no_jp2": True}],
     "AVIF": [{"quality": 90}],
 }
-NOT_READ = {"EPS", "PDF", "PALM", "ICO", "ICNS", "GRIB", "BUFR", "HDF5", "WMF"}
+NOT_READ = {"EPS", "PDF", "PALM", "ICO", "ICNS", "GRIB", "BUFR", "HDF5", "WMF", "BLP"}
 FLIPS = 3
 
 
