@@ -6,7 +6,6 @@ import struct
 import pytest
 from photos import encoded, texture
 from PIL import Image
-from test_jpeg import PROGRESSIVE
 
 from lodisc.data.decode import Unreadable, decode
 
@@ -74,7 +73,7 @@ def texture_of_a_game(jpeg: bytes, *, side: int) -> bytes:
 
 
 def test_no_bound_is_passed_by_inside_a_container() -> None:
-    data = encoded(Image.new("L", (640, 640), 90), **PROGRESSIVE)
+    data = encoded(Image.new("L", (640, 640), 90), progressive=True)
     with pytest.raises(Unreadable, match="a texture of a game"):
         decode(texture_of_a_game(data, side=640))
 

@@ -2,14 +2,13 @@
 
 import os
 import struct
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from photos import encoded, png, quarters, texture, write
+from photos import encoded, png, quarters, texture, tiff, write
 from PIL import Image, ImageCms
 from PIL.PngImagePlugin import PngInfo
 
@@ -17,36 +16,6 @@ from lodisc.data.decode import Unreadable, decode, examine
 from lodisc.data.photo import Photo
 
 GREY = np.asarray(texture(5, size=(64, 48)).convert("L"))
-
-
-def tiff(
-    values: NDArray,
-    *,
-    sample: int = 1,
-    photometric: int = 1,
-    extra: int | None = None,
-    more: Sequence[tuple[int, int, int, int]] = (),
-) -> bytes:
-    """An uncompressed TIFF of values [H, W] or [H, W, C]; `more` are tags beside the usual ones."""
-    height, width, count = (*values.shape, 1)[:3]
-    data, bits = values.tobytes(), values.itemsize * 8
-    bit_depths = struct.pack(f"<{count}H", *[bits] * count)
-    tags = [(256, 3, 1, width), (257, 3, 1, height), (259, 3, 1, 1), (262, 3, 1, photometric)]
-    tags += [(273, 4, 1, 8), (277, 3, 1, count), (278, 3, 1, height), (279, 4, 1, len(data))]
-    tags += [(258, 3, count, bits if count == 1 else 8 + len(data))]
-    if count == 1:
-        tags += [(339, 3, 1, sample)]
-    if extra is not None:
-        tags += [(338, 3, 1, extra)]
-    tags += more
-    entries = b"".join(
-        struct.pack("<HHI", tag, kind, number)
-        + (struct.pack("<HH", value, 0) if kind == 3 and number == 1 else struct.pack("<I", value))
-        for tag, kind, number, value in sorted(tags)
-    )
-    start = 8 + len(data) + len(bit_depths)
-    directory = struct.pack("<H", len(tags)) + entries + bytes(4)
-    return b"II*\0" + struct.pack("<I", start) + data + bit_depths + directory
 
 
 def png48(values_HW3: NDArray[np.uint16]) -> bytes:
@@ -94,6 +63,70 @@ def test_a_few_hot_pixels_darken_nothing(value: int) -> None:
     assert examine(encoded(Image.fromarray(few.astype(np.uint16)), "PNG")).remarks == [
         "12 of 16 bits used"
     ]
+
+
+@pytest.mark.parametrize("pixels", [4, 40, 80])
+def test_an_overlay_darkens_nothing(pixels: int) -> None:
+    """A scale, or the time, burnt into a photograph of 12 bits."""
+    values = GREY.astype(np.uint32) * 4095 // 255
+    values[44:46, 10 : 10 + pixels // 2] = 2**16 - 1
+    colours = np.repeat(values[:, :, None], 3, 2).astype(np.uint16)
+    for data in (
+        encoded(Image.fromarray(values.astype(np.uint16)), "PNG"),
+        tiff(values.astype(np.uint16)),
+        tiff(values.astype(np.int32), sample=2),
+        png48(colours),
+    ):
+        assert apart(data, np.where(values > 4095, 255, GREY)) < 12
+        assert decode(data).getpixel((10, 44)) == (255, 255, 255)
+
+
+@pytest.mark.parametrize("maximum", [1000, 4095, 2**16 - 1])
+@pytest.mark.parametrize("kind", ["P5", "P2", "P6"])
+def test_the_greatest_value_of_a_ppm_counts_unless_it_is_that_of_the_container(
+    kind: str, maximum: int
+) -> None:
+    values = GREY.astype(np.uint16) * np.uint16(3 if maximum == 1000 else 16)
+    values = np.repeat(values[:, :, None], 3, 2) if kind == "P6" else values
+    words = " ".join(map(str, values.ravel().tolist())).encode()
+    body = words if kind == "P2" else values.astype(">u2").tobytes()
+    expected = GREY * 0.765 if maximum == 1000 else GREY
+    assert apart(f"{kind}\n64 48\n{maximum}\n".encode() + body, expected) < 8
+
+
+def test_what_stands_for_no_value_takes_no_part_in_the_range() -> None:
+    hole = np.zeros(GREY.shape, bool)
+    hole[:12] = True
+    light = GREY / np.float32(255)
+    for values, sample in (
+        (np.where(hole, -9999, GREY.astype(np.int32)), 2),
+        (np.where(hole, -9999, light).astype(np.float32), 3),
+        (np.where(hole, np.nan, light).astype(np.float32), 3),
+        (np.where(hole, -1e38, light).astype(np.float32), 3),
+    ):
+        assert apart(tiff(values, sample=sample), np.where(hole, 0, GREY)) < 2
+    bright = tiff(np.where(hole, 1e38, light).astype(np.float32), sample=3)
+    assert apart(bright, np.where(hole, 255, GREY)) < 2
+
+
+@pytest.mark.parametrize("value", [2.5, 4.0, 90.0])
+def test_highlights_of_floats_darken_nothing(value: float) -> None:
+    values = GREY.astype(np.float32) / 255
+    values[:4, :8] = value
+    assert apart(tiff(values, sample=3), np.where(values > 1, 255, GREY)) < 3
+    ramp = np.tile(np.arange(256, dtype=np.float32), (16, 1))
+    assert apart(tiff(ramp / 255 * np.float32(2.2), sample=3), ramp) < 4
+
+
+def test_masks_of_two_values_stay_black_and_white() -> None:
+    mask = GREY > 200
+    for data in (
+        encoded(Image.fromarray(np.where(mask, 2**16 - 1, 0).astype(np.uint16)), "PNG"),
+        png48(np.repeat(np.where(mask, 2**16 - 1, 0)[:, :, None], 3, 2).astype(np.uint16)),
+        tiff(mask.astype(np.float32), sample=3),
+        tiff(np.where(mask, 255, 0).astype(np.int32), sample=2),
+    ):
+        assert apart(data, 255 * mask) == 0
 
 
 def test_floats_that_hardly_exceed_one_are_shares() -> None:

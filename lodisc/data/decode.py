@@ -34,6 +34,7 @@ _NOT_PHOTOGRAPHS = {
     *("FTEX", "GBR", "XVTHUMB"),  # textures, brushes and thumbnails
 }
 _END = b"\xff\xd9"  # the end mark of JPEG and of JPEG 2000
+_GREATEST = 2**16 - 1  # value of a PPM
 _ORIENTATION = 0x0112
 _SUBFILE, _DEPTHS, _PHOTOMETRIC, _PLANES, _DNG = 254, 258, 262, 284, 50706  # tags of TIFF
 _INTEROPERABILITY = 0xA005
@@ -210,11 +211,13 @@ def _load(
     if image.format == "TIFF":
         _require_photograph(image.tag_v2)
     _bound(image, data, at_least, seconds=seconds)
-    is_deep = image.tile and ";16" in str(image.tile[0][3])
+    coding = image.tile[0][3] if image.tile else ""
+    greatest = coding[-1] if image.format == "PPM" and isinstance(coding, tuple) else None
     if image.format == "TIFF" and image.mode not in ("1", "L"):  # those Pillow inverts itself
         image.info[MIN_IS_WHITE] = image.tag_v2.get(_PHOTOMETRIC) == 0
     image.load()
-    measure(image, is_deep=is_deep)
+    is_deep = ";16" in str(coding) or greatest == _GREATEST
+    measure(image, is_deep=is_deep, is_scaled=greatest not in (None, _GREATEST))
     if image.format == "JPEG2000":
         image.reduce = 0  # until now its setting, from now on the method of every image
     return image
