@@ -21,8 +21,17 @@ else:
 from lodisc.data.bounds import MOST_SECONDS, bounded
 from lodisc.data.jpeg import FILLER, MOST_SEGMENTS, SCANS, scans_of
 from lodisc.data.kinds import kind_of
-from lodisc.data.pixels import BITS, MIN_IS_WHITE, measure, reduced, to_rgb
+from lodisc.data.pixels import (
+    BITS,
+    IS_ASSOCIATED,
+    MIN_IS_WHITE,
+    measure,
+    reduced,
+    to_rgb,
+    without_false_alpha,
+)
 from lodisc.data.png import SIGNATURE, without_damage
+from lodisc.data.tiff import MOST_PIECES, STARTS, pieces_of, refusal
 from lodisc.errors import UserError
 
 LEAST_SIDE = 8
@@ -34,9 +43,10 @@ _NOT_PHOTOGRAPHS = {
     *("FTEX", "GBR", "XVTHUMB"),  # textures, brushes and thumbnails
 }
 _END = b"\xff\xd9"  # the end mark of JPEG and of JPEG 2000
+_XMP = ("xmp", "XML:com.adobe.xmp", "Raw profile type xmp")
 _GREATEST = 2**16 - 1  # value of a PPM
 _ORIENTATION = 0x0112
-_SUBFILE, _DEPTHS, _PHOTOMETRIC, _PLANES, _DNG = 254, 258, 262, 284, 50706  # tags of TIFF
+_PHOTOMETRIC = 262  # a tag of TIFF
 _INTEROPERABILITY = 0xA005
 _JPEG = b"\xff\xd8\xff"
 # How files of JPEG 2000 begin, and what begins their last part.
@@ -129,6 +139,8 @@ def _open(data: bytes) -> Image.Image:
         raise Unreadable("too many segments; save it anew")
     if scans and scans.is_single:
         data = data[: scans.end].rstrip(b"\xff") + FILLER
+    if data.startswith(STARTS) and pieces_of(data) > MOST_PIECES:
+        raise Unreadable("too many strips or tiles; save it anew")
     if data.startswith(SIGNATURE):
         data = without_damage(data)
     damage = None
@@ -168,6 +180,7 @@ def _decoded(data: bytes, at_least: int | None, remarks: list[str] | None = None
             if remarks is not None:
                 remarks += _remarks(image, data)
             orientation = _orientation(image)
+            image = without_false_alpha(image)
             if at_least and (factor := min(image.size) // at_least) > 1:
                 image = reduced(image, factor)
             image = to_rgb(image)
@@ -208,13 +221,16 @@ def _lacks_end(data: bytes) -> bool:
 def _load(
     image: Any, data: bytes, at_least: int | None, *, seconds: float = MOST_SECONDS
 ) -> Image.Image:
-    if image.format == "TIFF":
-        _require_photograph(image.tag_v2)
+    if image.format == "TIFF" and (reason := refusal(image.tag_v2)):
+        raise Unreadable(reason)
     _bound(image, data, at_least, seconds=seconds)
     coding = image.tile[0][3] if image.tile else ""
     greatest = coding[-1] if image.format == "PPM" and isinstance(coding, tuple) else None
     if image.format == "TIFF" and image.mode not in ("1", "L"):  # those Pillow inverts itself
         image.info[MIN_IS_WHITE] = image.tag_v2.get(_PHOTOMETRIC) == 0
+    if image.mode == "RGBA" and "RGBa" in str(coding):  # of which Pillow would divide the colours
+        image.info[IS_ASSOCIATED] = True
+        image.tile = [tile._replace(args=_undivided(tile.args)) for tile in image.tile]
     image.load()
     is_deep = ";16" in str(coding) or greatest == _GREATEST
     measure(image, is_deep=is_deep, is_scaled=greatest not in (None, _GREATEST))
@@ -223,13 +239,11 @@ def _load(
     return image
 
 
-def _require_photograph(tags: Any) -> None:
-    """Refuse a TIFF that begins with a preview, and one whose planes Pillow misreads."""
-    if tags.get(_SUBFILE, 0) & 1 or _DNG in tags:
-        raise Unreadable("a raw photograph; convert it to .jpg")
-    depths = tags.get(_DEPTHS, (1,))
-    if tags.get(_PLANES) == 2 and len(depths) > 1 and max(depths) > 8:
-        raise Unreadable("16 bits in separate planes; save it with its colours together")
+def _undivided(coding: Any) -> Any:
+    """How a TIFF is decoded, with its colours as they are stored."""
+    if isinstance(coding, tuple):
+        return tuple(_undivided(part) for part in coding)
+    return coding.replace("RGBa", "RGBA") if isinstance(coding, str) else coding
 
 
 def _mended(data: bytes, at_least: int | None) -> Image.Image | None:
@@ -256,7 +270,7 @@ def _remarks(image: Any, data: bytes) -> list[str]:
     if bits < 16:
         lost = "" if image.mode.startswith("I;16") else f", of which {bits - 8} could be read"
         remarks.append(f"{bits} of 16 bits used{lost}")
-    if image.format in ("TIFF", "GIF", "WEBP", "PNG", "AVIF") and _is_animated(data):
+    if image.format in ("TIFF", "GIF", "WEBP", "PNG", "AVIF", "HEIF") and _is_animated(data):
         remarks.append("several pictures in a file: the first is read")
     if "icc_profile" not in image.info and _is_adobe_rgb(image):
         remarks.append("Adobe RGB without its profile: the colours are read as sRGB")
@@ -297,6 +311,9 @@ def _reason(error: Exception, data: bytes) -> str:
 
 
 def _orientation(image: Image.Image) -> int:
+    """That of EXIF, as in browsers; Pillow would take that of XMP where there is none."""
+    for key in _XMP:
+        image.info.pop(key, None)
     try:
         return int(image.getexif().get(_ORIENTATION, 1))
     except Exception:  # damaged EXIF does not make the photograph unreadable

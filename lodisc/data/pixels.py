@@ -13,11 +13,15 @@ DEPTHS = (8, 10, 12, 14, 16)
 BITS, RANGE, MIN_IS_WHITE = "lodisc.bits", "lodisc.range", "lodisc.min_is_white"
 """Keys of `Image.info`: bits that are filled where there are 16; the `Range` of the values; whether
 0 is white."""
+IS_ASSOCIATED = "lodisc.is_associated"
+"""A key of `Image.info`: whether the colours, unlike those of Pillow, are multiplied by alpha."""
+_IS_MASK = "lodisc.is_mask"  # whether alpha is known to be one
 _FEW = 0.1  # percent of the pixels, at either end, that may be hot, dead or an overlay
 _SMALLER = {"L", "RGB", "RGBA", "LA", "CMYK", "YCbCr", "I", "F"}
 _LARGEST_PROFILE = 2**24  # bytes
 _SHARES = 4.0  # the greatest of most floats where 1 is white, though highlights exceed it
-_BLOCK = 2**20  # pixels that are converted at a time
+_BLOCK = 2**18  # pixels that are converted at a time
+_COLOURS_INSIDE = {"P", "YCbCr"}  # modes whose profile is that of their colours as RGB
 _GAMMAS = 0.2, 0.41, 0.5, 1.5  # of a PNG: the least, those that are that of sRGB, the greatest
 
 
@@ -93,24 +97,48 @@ def to_rgb(image: Image.Image) -> Image.Image:
     so is one of a TIFF that is a band of its own, such as infrared.
     """
     if image.mode in ("I", "F") or image.mode.startswith("I;16"):
-        return _to_srgb(_like(image, _grey(image)))
+        colours = _to_srgb(_like(image, _grey(image)))
+        if "transparency" in image.info:
+            colours.paste(
+                "white", mask=Image.fromarray(np.asarray(image) == image.info["transparency"])
+            )
+        return colours
     if image.mode == "LAB":
         return _lab().apply(image)
     if BITS in image.info:
         image = _brightened(image, image.info[BITS])
+    image = without_false_alpha(image)
     if not image.has_transparency_data:
         return _to_srgb(image)
-    info, is_tiff = image.info, image.format == "TIFF"
-    image = (image.convert("LA") if image.mode == "La" else image).convert("RGBA")
-    alpha = image.getchannel("A")
-    image = image.convert("RGB")
-    image.info = info
-    image = _to_srgb(image)
-    if _hides_all(alpha, image) or (is_tiff and _is_band(alpha)):
-        return image
+    colours = image.convert("RGBA")
+    alpha = colours.getchannel("A")
+    colours = _to_srgb(_like(image, colours.convert("L" if image.mode in ("L", "LA") else "RGB")))
+    if _IS_MASK not in image.info and _hides_all(alpha, colours):
+        return colours
     white = Image.new("RGB", image.size, "white")
-    white.paste(image, mask=alpha)
+    white.paste(colours, mask=alpha)
     return white
+
+
+def without_false_alpha(image: Image.Image) -> Image.Image:
+    """The image without an alpha channel that hides all of it, or is a band of its own in a TIFF.
+
+    To be done before it is reduced, which blackens what is hidden.
+    """
+    if image.mode not in ("RGBA", "LA", "La") or _IS_MASK in image.info:
+        return image
+    if image.mode == "La":
+        image = _like(image, image.convert("LA"))
+    alpha = image.getchannel("A")
+    is_band = image.format == "TIFF" and _is_band(alpha)
+    if is_band or _is_hidden(alpha):
+        colours = _like(image, image.convert(image.mode[:-1]))
+        if is_band or not _is_plain(colours):
+            return colours
+    if image.info.get(IS_ASSOCIATED):
+        image = _like(image, Image.merge("RGBa", image.split()).convert("RGBA"))
+    image.info[_IS_MASK] = True
+    return image
 
 
 def reduced(image: Image.Image, factor: int) -> Image.Image:
@@ -189,9 +217,16 @@ def _brightened(image: Image.Image, bits_of_colours: int) -> Image.Image:
 
 def _hides_all(alpha: Image.Image, image: Image.Image) -> bool:
     """Whether next to nothing is to be seen of a picture, though there is one."""
-    is_plain = all(low == high for low, high in _extrema(image))
+    return _is_hidden(alpha) and not _is_plain(image)
+
+
+def _is_hidden(alpha: Image.Image) -> bool:
     counts = alpha.histogram()
-    return sum(counts[128:]) < 0.001 * sum(counts) and not is_plain
+    return sum(counts[128:]) < 0.001 * sum(counts)
+
+
+def _is_plain(image: Image.Image) -> bool:
+    return all(low == high for low, high in _extrema(image))
 
 
 def _is_band(alpha: Image.Image) -> bool:
@@ -214,7 +249,7 @@ def _to_srgb(image: Image.Image) -> Image.Image:
     profile = image.info.get("icc_profile")
     gamma = None if profile or "srgb" in image.info else image.info.get("gamma")
     if image.mode not in ("L", "RGB", "CMYK"):
-        image, profile = image.convert("RGB"), profile if image.mode == "P" else None
+        image, profile = image.convert("RGB"), profile if image.mode in _COLOURS_INSIDE else None
     transform = _transform(profile, image.mode) if isinstance(profile, bytes) else None
     if transform is not None:
         return transform.apply(image)
@@ -239,17 +274,24 @@ def _gamma_table(gamma: float) -> list[int]:
 
 @lru_cache(maxsize=16)
 def _transform(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
-    """From a colour profile to sRGB; None where it is sRGB, or does not fit the image."""
+    """From a colour profile to sRGB; None where that changes nothing, or does not fit the image."""
     if len(profile) > _LARGEST_PROFILE:
         return None
     try:
         source = ImageCms.ImageCmsProfile(BytesIO(profile))
-        name = (source.profile.profile_description or "").lower()
-        if "srgb" in name and "linear" not in name:
-            return None
-        return ImageCms.ImageCmsTransform(source, _profile("sRGB"), mode, "RGB")
+        transform = ImageCms.ImageCmsTransform(source, _profile("sRGB"), mode, "RGB")
     except (OSError, ValueError, TypeError, ImageCms.PyCMSError):
         return None
+    return None if mode != "CMYK" and _changes_nothing(transform, mode) else transform
+
+
+def _changes_nothing(transform: ImageCms.ImageCmsTransform, mode: str) -> bool:
+    """Whether no colour of a coarse table moves by more than a rounding step."""
+    steps = np.linspace(0, 255, 9).round().astype(np.uint8)
+    colours = np.stack(np.meshgrid(steps, steps, steps), -1).reshape(27, 27, 3)
+    table = Image.fromarray(colours).convert(mode)
+    moved = np.asarray(transform.apply(table)).astype(int) - np.asarray(table.convert("RGB"))
+    return bool(np.abs(moved).max() <= 1)
 
 
 @lru_cache(maxsize=1)
