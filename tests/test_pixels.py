@@ -92,6 +92,11 @@ def test_the_greatest_value_of_a_ppm_counts_unless_it_is_that_of_the_container(
     assert apart(f"{kind}\n64 48\n{maximum}\n".encode() + body, expected) < 8
 
 
+def test_the_scale_of_a_pfm_is_no_greatest_value() -> None:
+    for values in (GREY, GREY / np.float32(255)):
+        assert apart(encoded(Image.fromarray(values.astype(np.float32)), "PPM"), GREY) < 2
+
+
 def test_what_stands_for_no_value_takes_no_part_in_the_range() -> None:
     hole = np.zeros(GREY.shape, bool)
     hole[:12] = True
@@ -114,6 +119,17 @@ def test_highlights_of_floats_darken_nothing(value: float) -> None:
     assert apart(tiff(values, sample=3), np.where(values > 1, 255, GREY)) < 3
     ramp = np.tile(np.arange(256, dtype=np.float32), (16, 1))
     assert apart(tiff(ramp / 255 * np.float32(2.2), sample=3), ramp) < 4
+
+
+@pytest.mark.parametrize("at_least", [None, 24])
+@pytest.mark.parametrize("bits", [24, 31, 32])
+@pytest.mark.parametrize("dtype", [np.uint32, np.int32])
+def test_whole_numbers_of_32_bits_never_wrap(dtype: type, bits: int, at_least: int | None) -> None:
+    ramp = np.tile(np.linspace(0, 1, 96), (64, 1))
+    values = (ramp * (2 ** min(bits, 31 if dtype is np.int32 else 32) - 1)).astype(dtype)
+    data = tiff(values, sample=1 if dtype is np.uint32 else 2)
+    grey = np.asarray(decode(data, at_least=at_least).convert("L"))[3].astype(int)
+    assert (np.diff(grey) >= 0).all() and grey[0] < 5 and grey[-1] > 250
 
 
 def test_masks_of_two_values_stay_black_and_white() -> None:

@@ -11,9 +11,9 @@ MOST_SECONDS = 5.0
 """Of one core, for an image."""
 _MOST_MEMORY = 800e6  # bytes of an image, while it is decoded
 # Bytes of a pixel while an image is decoded and reduced, by mode and by format; measured.
-_BY_MODE = {"RGBA": 9, "LA": 9, "La": 9, "LAB": 9, "I": 6, "F": 6, "P": 6, "PA": 14}
+_BY_MODE = {"RGBA": 9, "LA": 9, "La": 9, "LAB": 9, "I": 14, "F": 6, "P": 6, "PA": 14}
 _BY_FORMAT = {"WEBP": 17, "AVIF": 14, "HEIF": 10, "JPEG2000": 25}
-_DEEP, _OTHERS = 7, 5  # of 16 bits of grey; of all other modes
+_DEEP, _OTHERS = 10, 5  # of 16 bits of grey; of all other modes
 _TRANSPARENT = 14  # where one colour is transparent
 _WHOLE = 6  # more, where it is not reduced
 # Nanoseconds of one core for a pixel, by format; measured, on noise.

@@ -28,6 +28,7 @@ from lodisc.data.pixels import (
     measure,
     reduced,
     to_rgb,
+    unsigned,
     without_false_alpha,
 )
 from lodisc.data.png import SIGNATURE, without_damage
@@ -46,7 +47,7 @@ _END = b"\xff\xd9"  # the end mark of JPEG and of JPEG 2000
 _XMP = ("xmp", "XML:com.adobe.xmp", "Raw profile type xmp")
 _GREATEST = 2**16 - 1  # value of a PPM
 _ORIENTATION = 0x0112
-_PHOTOMETRIC = 262  # a tag of TIFF
+_PHOTOMETRIC, _SAMPLES = 262, 339  # tags of TIFF
 _INTEROPERABILITY = 0xA005
 _JPEG = b"\xff\xd8\xff"
 # How files of JPEG 2000 begin, and what begins their last part.
@@ -225,13 +226,16 @@ def _load(
         raise Unreadable(reason)
     _bound(image, data, at_least, seconds=seconds)
     coding = image.tile[0][3] if image.tile else ""
-    greatest = coding[-1] if image.format == "PPM" and isinstance(coding, tuple) else None
+    has_greatest = image.format == "PPM" and image.mode != "F" and isinstance(coding, tuple)
+    greatest = coding[-1] if has_greatest else None
     if image.format == "TIFF" and image.mode not in ("1", "L"):  # those Pillow inverts itself
         image.info[MIN_IS_WHITE] = image.tag_v2.get(_PHOTOMETRIC) == 0
     if image.mode == "RGBA" and "RGBa" in str(coding):  # of which Pillow would divide the colours
         image.info[IS_ASSOCIATED] = True
         image.tile = [tile._replace(args=_undivided(tile.args)) for tile in image.tile]
     image.load()
+    if image.format == "TIFF" and image.mode == "I" and image.tag_v2.get(_SAMPLES, (1,))[0] == 1:
+        image = unsigned(image)
     is_deep = ";16" in str(coding) or greatest == _GREATEST
     measure(image, is_deep=is_deep, is_scaled=greatest not in (None, _GREATEST))
     if image.format == "JPEG2000":

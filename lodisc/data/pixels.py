@@ -17,7 +17,7 @@ IS_ASSOCIATED = "lodisc.is_associated"
 """A key of `Image.info`: whether the colours, unlike those of Pillow, are multiplied by alpha."""
 _IS_MASK = "lodisc.is_mask"  # whether alpha is known to be one
 _FEW = 0.1  # percent of the pixels, at either end, that may be hot, dead or an overlay
-_SMALLER = {"L", "RGB", "RGBA", "LA", "CMYK", "YCbCr", "I", "F"}
+_SMALLER = {"L", "RGB", "RGBA", "LA", "CMYK", "YCbCr", "F"}
 _LARGEST_PROFILE = 2**24  # bytes
 _SHARES = 4.0  # the greatest of most floats where 1 is white, though highlights exceed it
 _BLOCK = 2**18  # pixels that are converted at a time
@@ -40,6 +40,8 @@ class Range(NamedTuple):
     """and 98 percent up to this one."""
     is_whole: bool
     """Whether all are whole numbers."""
+    is_float: bool
+    """Whether they are stored as floats."""
 
 
 def measure(image: Image.Image, *, is_deep: bool, is_scaled: bool = False) -> None:
@@ -54,12 +56,18 @@ def measure(image: Image.Image, *, is_deep: bool, is_scaled: bool = False) -> No
         low, high, least, most, ordinary = map(float, edges)
         high = 2.0**16 - 1 if is_scaled else high
         is_whole = bool((values == np.rint(values)).all())
-        image.info[RANGE] = Range(low, high, least, most, ordinary, is_whole)
+        image.info[RANGE] = Range(low, high, least, most, ordinary, is_whole, image.mode == "F")
         if image.mode.startswith("I;16"):
             image.info[BITS] = bits_used(high)
     elif is_deep:
         bands = [band for band in image.getbands() if band != "A"]
         image.info[BITS] = max(_bits_of(image.getchannel(band)) for band in bands)
+
+
+def unsigned(image: Image.Image) -> Image.Image:
+    """Floats of whole numbers of 32 bits without a sign, which Pillow reads with one."""
+    values = np.asarray(image).view(np.uint32).astype(np.float32)
+    return _like(image, Image.fromarray(values))
 
 
 def _sample(image: Image.Image) -> NDArray[Any]:
@@ -146,8 +154,8 @@ def reduced(image: Image.Image, factor: int) -> Image.Image:
 
     To reduce before `to_rgb` saves the memory of a second image of full size.
     """
-    if image.mode.startswith("I;16"):
-        image = _like(image, image.convert("I"))
+    if image.mode == "I" or image.mode.startswith("I;16"):  # whose sums Pillow lets overflow
+        image = _like(image, image.convert("I").convert("F"))
     if image.mode not in _SMALLER or "transparency" in image.info:
         return image
     return _like(image, image.reduce(factor))
@@ -178,7 +186,7 @@ def _grey(image: Image.Image) -> Image.Image:
         values = np.nan_to_num(
             np.asarray(block).astype(np.float32), nan=0.0, posinf=1e38, neginf=-1e38
         )
-        values = _scaled(values, image.info[RANGE], is_float=image.mode == "F")
+        values = _scaled(values, image.info[RANGE])
         if image.info.get(MIN_IS_WHITE):
             values = 255 - values
         values = np.clip(np.rint(values), 0, 255).astype(np.uint8)
@@ -186,7 +194,7 @@ def _grey(image: Image.Image) -> Image.Image:
     return grey
 
 
-def _scaled(values: NDArray[np.float32], edges: Range, *, is_float: bool) -> NDArray[np.float32]:
+def _scaled(values: NDArray[np.float32], edges: Range) -> NDArray[np.float32]:
     """Scale finite values to 0..255, or a little beyond.
 
     Values that fit stay as they are, and floats of which most are about 1 or less are multiplied
@@ -195,7 +203,7 @@ def _scaled(values: NDArray[np.float32], edges: Range, *, is_float: bool) -> NDA
     """
     if edges.low >= -0.01 * edges.high:
         is_share = edges.high < 2 or (not edges.is_whole and edges.ordinary < _SHARES)
-        if is_float and is_share and edges.high > 0:
+        if edges.is_float and is_share and edges.high > 0:
             return values * np.float32(255 / max(1.0, edges.ordinary))
         if edges.high <= 255:
             return values

@@ -136,8 +136,6 @@ def _picture(mode: str) -> Image.Image:
 
 def _as_rgb(picture: Image.Image, kind: str) -> Image.Image:
     """The picture as RGB, by plain means, as far as Pillow writes it into this format."""
-    if kind == "PPM" and picture.mode == "I":  # of 16 bits
-        return Image.fromarray((np.asarray(picture) // 257).astype(np.uint8)).convert("RGB")
     if kind == "SPIDER" and picture.mode != "I;16":
         picture = picture.convert("L")
     if picture.mode == "I;16" and kind in ("AVIF", "GIF", "WEBP"):
