@@ -7,7 +7,7 @@ import pytest
 from photos import encoded, texture
 from PIL import Image
 
-from lodisc.data.decode import Unreadable, decode, examine
+from lodisc.data.decode import Unreadable, decode, dimensions, examine
 
 SEQUENTIAL: dict[str, Any] = {"quality": 90}
 PROGRESSIVE: dict[str, Any] = {"quality": 90, "progressive": True}
@@ -70,6 +70,18 @@ def test_plain_skies_and_frames_are_whole(mode: str, settings: dict[str, Any]) -
             if mode != "CMYK":
                 expected = np.asarray(image.convert(mode).convert("RGB")).astype(int)
                 assert np.abs(np.asarray(decode(data)) - expected).mean() < 3
+
+
+@pytest.mark.parametrize(("settings", "frame"), [(SEQUENTIAL, 0xC0), (PROGRESSIVE, 0xC2)])
+def test_components_without_size_are_refused(settings: dict[str, Any], frame: int) -> None:
+    data = bytearray(encoded(texture(3), **settings))
+    start = data.index(bytes((0xFF, frame))) + 11
+    data[start : start + 9 : 3] = bytes(3)
+    for read in (decode, dimensions):
+        try:
+            read(bytes(data))
+        except Unreadable as reason:
+            assert str(reason)
 
 
 def test_a_progressive_jpeg_may_leave_out_its_last_scan() -> None:

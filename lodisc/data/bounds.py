@@ -63,7 +63,7 @@ def bounded(image: Any, data: bytes, at_least: int | None, *, seconds: float) ->
 def _coefficients(image: Any) -> float:
     """Bytes of a pixel that a JPEG of many scans takes beside the image."""
     samples = [high * wide for _, high, wide, _ in image.layer]
-    return 2 * sum(samples) / max(samples, default=1)
+    return 2 * sum(samples) / max([1, *samples])
 
 
 def _halvings(data: bytes, side: int, at_least: int | None) -> int:
