@@ -13,9 +13,9 @@ _MOST_MEMORY = 800e6  # bytes of an image, while it is decoded
 # Bytes of a pixel while an image is decoded and reduced, by mode and by format; measured.
 _BY_MODE = {"RGBA": 9, "LA": 9, "La": 9, "LAB": 9, "I": 14, "F": 6, "P": 6, "PA": 14}
 _BY_FORMAT = {"WEBP": 17, "AVIF": 14, "HEIF": 10, "JPEG2000": 25}
-_DEEP, _OTHERS = 10, 5  # of 16 bits of grey; of all other modes
+_DEEP, _OTHERS = 7, 5  # of 16 bits of grey; of all other modes
 _TRANSPARENT = 14  # where one colour is transparent
-_WHOLE = 6  # more, where it is not reduced
+_WHOLE = 5  # more, where it is not reduced
 # Nanoseconds of one core for a pixel, by format; measured, on noise.
 _NANOSECONDS = {"PNG": 50.0, "WEBP": 35.0, "AVIF": 35.0, "HEIF": 100.0}
 _IN_PYTHON = 1200.0  # where Pillow's decoder is written in Python

@@ -21,18 +21,9 @@ else:
 from lodisc.data.bounds import MOST_SECONDS, bounded
 from lodisc.data.jpeg import FILLER, MOST_SEGMENTS, SCANS, scans_of
 from lodisc.data.kinds import kind_of
-from lodisc.data.pixels import (
-    BITS,
-    IS_ASSOCIATED,
-    MIN_IS_WHITE,
-    measure,
-    reduced,
-    to_rgb,
-    unsigned,
-    without_false_alpha,
-)
+from lodisc.data.pixels import BITS, measure, reduced, to_rgb, unsigned, without_false_alpha
 from lodisc.data.png import SIGNATURE, without_damage
-from lodisc.data.tiff import MOST_PIECES, STARTS, pieces_of, refusal
+from lodisc.data.tiff import MOST_PIECES, STARTS, is_unsigned, note_tags, pieces_of, refusal
 from lodisc.errors import UserError
 
 LEAST_SIDE = 8
@@ -47,7 +38,6 @@ _END = b"\xff\xd9"  # the end mark of JPEG and of JPEG 2000
 _XMP = ("xmp", "XML:com.adobe.xmp", "Raw profile type xmp")
 _GREATEST = 2**16 - 1  # value of a PPM
 _ORIENTATION = 0x0112
-_PHOTOMETRIC, _SAMPLES = 262, 339  # tags of TIFF
 _INTEROPERABILITY = 0xA005
 _JPEG = b"\xff\xd8\xff"
 # How files of JPEG 2000 begin, and what begins their last part.
@@ -228,26 +218,16 @@ def _load(
     coding = image.tile[0][3] if image.tile else ""
     has_greatest = image.format == "PPM" and image.mode != "F" and isinstance(coding, tuple)
     greatest = coding[-1] if has_greatest else None
-    if image.format == "TIFF" and image.mode not in ("1", "L"):  # those Pillow inverts itself
-        image.info[MIN_IS_WHITE] = image.tag_v2.get(_PHOTOMETRIC) == 0
-    if image.mode == "RGBA" and "RGBa" in str(coding):  # of which Pillow would divide the colours
-        image.info[IS_ASSOCIATED] = True
-        image.tile = [tile._replace(args=_undivided(tile.args)) for tile in image.tile]
+    if image.format == "TIFF":
+        note_tags(image)
     image.load()
-    if image.format == "TIFF" and image.mode == "I" and image.tag_v2.get(_SAMPLES, (1,))[0] == 1:
+    if image.format == "TIFF" and image.mode == "I" and is_unsigned(image.tag_v2):
         image = unsigned(image)
     is_deep = ";16" in str(coding) or greatest == _GREATEST
     measure(image, is_deep=is_deep, is_scaled=greatest not in (None, _GREATEST))
     if image.format == "JPEG2000":
         image.reduce = 0  # until now its setting, from now on the method of every image
     return image
-
-
-def _undivided(coding: Any) -> Any:
-    """How a TIFF is decoded, with its colours as they are stored."""
-    if isinstance(coding, tuple):
-        return tuple(_undivided(part) for part in coding)
-    return coding.replace("RGBa", "RGBA") if isinstance(coding, str) else coding
 
 
 def _mended(data: bytes, at_least: int | None) -> Image.Image | None:

@@ -155,7 +155,7 @@ def reduced(image: Image.Image, factor: int) -> Image.Image:
     To reduce before `to_rgb` saves the memory of a second image of full size.
     """
     if image.mode == "I" or image.mode.startswith("I;16"):  # whose sums Pillow lets overflow
-        image = _like(image, image.convert("I").convert("F"))
+        image = _like(image, image.convert("F"))
     if image.mode not in _SMALLER or "transparency" in image.info:
         return image
     return _like(image, image.reduce(factor))
