@@ -4,7 +4,7 @@ import os
 import struct
 import tarfile
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -79,21 +79,87 @@ def collection(
     return folder
 
 
+def chunk(name: bytes, body: bytes, *, crc: int | None = None) -> bytes:
+    """A chunk of a PNG."""
+    crc = zlib.crc32(name + body) if crc is None else crc
+    return struct.pack(">I", len(body)) + name + body + struct.pack(">I", crc)
+
+
+def png(
+    values: np.ndarray,
+    *,
+    colour_type: int,
+    before: Iterable[bytes] = (),
+    after: Iterable[bytes] = (),
+) -> bytes:
+    """A PNG of values [H, W] or [H, W, C], of 8 or big-endian 16 bits, and more chunks."""
+    height, width = values.shape[:2]
+    lines = b"".join(b"\0" + line.tobytes() for line in values)
+    return png_of(
+        (width, height),
+        zlib.compress(lines),
+        depth=8 * values.itemsize,
+        colour_type=colour_type,
+        before=before,
+        after=after,
+    )
+
+
+def png_of(
+    size: tuple[int, int],
+    packed: bytes,
+    *,
+    depth: int = 8,
+    colour_type: int = 2,
+    before: Iterable[bytes] = (),
+    after: Iterable[bytes] = (),
+) -> bytes:
+    header = struct.pack(">IIBBBBB", *size, depth, colour_type, 0, 0, 0)
+    return b"".join(
+        (
+            b"\x89PNG\r\n\x1a\n",
+            chunk(b"IHDR", header),
+            *before,
+            chunk(b"IDAT", packed),
+            *after,
+            chunk(b"IEND", b""),
+        )
+    )
+
+
+def tiff(
+    values: np.ndarray,
+    *,
+    sample: int = 1,
+    photometric: int = 1,
+    extra: int | None = None,
+    more: Sequence[tuple[int, int, int, int]] = (),
+) -> bytes:
+    """An uncompressed TIFF of values [H, W] or [H, W, C]; `more` are tags beside the usual ones."""
+    height, width, count = (*values.shape, 1)[:3]
+    data, bits = values.tobytes(), values.itemsize * 8
+    bit_depths = struct.pack(f"<{count}H", *[bits] * count)
+    tags = [(256, 3, 1, width), (257, 3, 1, height), (259, 3, 1, 1), (262, 3, 1, photometric)]
+    tags += [(273, 4, 1, 8), (277, 3, 1, count), (278, 3, 1, height), (279, 4, 1, len(data))]
+    tags += [(258, 3, count, bits if count == 1 else 8 + len(data))]
+    if count == 1:
+        tags += [(339, 3, 1, sample)]
+    if extra is not None:
+        tags += [(338, 3, 1, extra)]
+    tags += more
+    entries = b"".join(
+        struct.pack("<HHI", tag, kind, number)
+        + (struct.pack("<HH", value, 0) if kind == 3 and number == 1 else struct.pack("<I", value))
+        for tag, kind, number, value in sorted(tags)
+    )
+    start = 8 + len(data) + len(bit_depths)
+    directory = struct.pack("<H", len(tags)) + entries + bytes(4)
+    return b"II*\0" + struct.pack("<I", start) + data + bit_depths + directory
+
+
 def huge_png(*, width: int = 30_000, height: int = 30_000) -> bytes:
     """A PNG whose header promises this many pixels and whose body has hardly any."""
-
-    def chunk(kind: bytes, body: bytes) -> bytes:
-        return (
-            struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
-        )
-
-    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    return (
-        b"\x89PNG\r\n\x1a\n"
-        + chunk(b"IHDR", header)
-        + chunk(b"IDAT", zlib.compress(bytes(1000)))
-        + chunk(b"IEND", b"")
-    )
+    return png_of((width, height), zlib.compress(bytes(1000)))
 
 
 def turned(orientation: int, kind: str = "JPEG", **settings: Any) -> bytes:

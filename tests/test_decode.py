@@ -84,7 +84,7 @@ def test_damaged_exif_does_not_cost_the_photograph() -> None:
         (Image.new("LAB", (16, 16), (101, 128 + 14, 128 - 64)), "TIFF", {}, (30, 90, 200)),
         (Image.fromarray(np.full((16, 16), 257 * 77, ">u2")), "TIFF", {}, (77, 77, 77)),
         (Image.fromarray(np.full((16, 16), 65535, np.uint16)), "PNG", {}, (255, 255, 255)),
-        (Image.fromarray(np.full((16, 16), 257 * 50, np.int32)), "PPM", {}, (50, 50, 50)),
+        (Image.fromarray(np.full((16, 16), 257 * 77, np.int32)), "PPM", {}, (77, 77, 77)),
         (Image.fromarray(np.full((16, 16), 200, np.int32)), "TIFF", {}, (200, 200, 200)),
         (Image.fromarray(np.full((16, 16), 0.5, np.float32)), "TIFF", {}, (128, 128, 128)),
         (Image.fromarray(np.full((16, 16), 64.0, np.float32)), "TIFF", {}, (64, 64, 64)),

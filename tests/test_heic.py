@@ -9,7 +9,7 @@ import pytest
 from photos import encoded, texture, write
 from PIL import Image
 
-from lodisc.data.decode import Unreadable, decode, dimensions, extensions
+from lodisc.data.decode import Unreadable, decode, dimensions, examine, extensions
 from lodisc.data.sources import find_photos
 
 WITHOUT = """
@@ -42,6 +42,13 @@ def test_heic_is_read_upright_and_reduced() -> None:
     for end in (30, len(data) // 2, len(data) - 10):
         with pytest.raises(Unreadable, match=r"damaged|truncated"):
             decode(data[:end])
+
+
+def test_several_pictures_in_a_heic_are_remarked() -> None:
+    pages = [texture(seed, size=(64, 48)) for seed in range(3)]
+    several = encoded(pages[0], "HEIF", save_all=True, append_images=pages[1:])
+    assert examine(several).remarks == ["several pictures in a file: the first is read"]
+    assert examine(encoded(pages[0], "HEIF")).remarks == []
 
 
 def test_without_pillow_heif_it_is_said(tmp_path: Path) -> None:

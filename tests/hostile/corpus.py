@@ -35,7 +35,7 @@ SETTINGS: dict[str, list[dict[str, Any]]] = {
     "JPEG2000": [{}, {"no_jp2": True}],
     "AVIF": [{"quality": 90}],
 }
-NOT_READ = {"EPS", "PDF", "PALM", "ICO", "ICNS", "GRIB", "BUFR", "HDF5", "WMF"}
+NOT_READ = {"EPS", "PDF", "PALM", "ICO", "ICNS", "GRIB", "BUFR", "HDF5", "WMF", "BLP"}
 FLIPS = 3
 
 
@@ -136,8 +136,6 @@ def _picture(mode: str) -> Image.Image:
 
 def _as_rgb(picture: Image.Image, kind: str) -> Image.Image:
     """The picture as RGB, by plain means, as far as Pillow writes it into this format."""
-    if kind == "PPM" and picture.mode == "I":  # of 16 bits
-        return Image.fromarray((np.asarray(picture) // 257).astype(np.uint8)).convert("RGB")
     if kind == "SPIDER" and picture.mode != "I;16":
         picture = picture.convert("L")
     if picture.mode == "I;16" and kind in ("AVIF", "GIF", "WEBP"):
