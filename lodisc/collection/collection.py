@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from lodisc.collection.files import CollectionFiles
 from lodisc.collection.labels import PATIENCE, Labels
+from lodisc.collection.rows import DESCRIPTION
 from lodisc.collection.store import Store
 from lodisc.data.check import read_skipped
 from lodisc.data.photo import Photo, Skipped, printable
@@ -56,7 +57,7 @@ class Photos:
     fingerprint: str
     """That of the encoder which made the vectors."""
     table: pa.Table
-    """key, path, offset, folder, split, bytes, digest, modified."""
+    """The columns of `DESCRIPTION`."""
     vectors: NDArray[np.float32]
     """[N, D], rows of length 1."""
     _smoothed: list[NDArray[np.float32]] = field(default_factory=list, init=False)
@@ -205,5 +206,5 @@ def _photos(version: str, rows: pa.Table) -> Photos:
         version=version,
         fingerprint=rows.schema.metadata[FINGERPRINT].decode(),
         vectors=vectors_ND,
-        table=rows.drop_columns(["vector", "state"]).take(order_N).combine_chunks(),
+        table=rows.select(DESCRIPTION).take(order_N).combine_chunks(),
     )

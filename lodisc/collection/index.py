@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
-import hashlib
+import logging
 import shutil
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from pathlib import Path
 from typing import TypedDict
 
-import numpy as np
 import pyarrow as pa
 
 from lodisc.collection.collection import Collection, CollectionSettings
 from lodisc.collection.files import CollectionFiles
 from lodisc.collection.labels import Labels
 from lodisc.collection.lookalikes import RecallEntry, build_index
-from lodisc.collection.store import ROW_STATE, Change, Store
+from lodisc.collection.rows import CHECKSUM, checksums, photo_schema
+from lodisc.collection.store import Change, Store
 from lodisc.console import progress_bar
 from lodisc.data.check import write_skipped
 from lodisc.data.photo import printable
 from lodisc.embedding.embedding import SETTINGS, Embedding, EmbeddingSettings
-from lodisc.embedding.parts import FINGERPRINT, DamagedPart, fingerprint_of, read_table
+from lodisc.embedding.parts import DamagedPart, fingerprint_of, read_table
 from lodisc.errors import UserError
 from lodisc.files import Kinds, locked, read_json, write_json
+
+logger = logging.getLogger("lodisc")
 
 _BATCH_ROWS = 8192
 
@@ -68,7 +70,7 @@ def index(source: str | Path, *, collection: str | Path) -> IndexResult:
     with locked(files.path):
         store, labels = Store(files.path), Labels(files.labels)
         _carry_labels(files, labels, store)
-        previous = store.column("digest") if store.exists else {}
+        previous, changed = store.contents()
         _require_same_photographs(files, embedding, previous, digests)
         _copy_encoder(embedding, files, settings)
         renamed = _renamed(labels, previous, digests)
@@ -79,7 +81,9 @@ def index(source: str | Path, *, collection: str | Path) -> IndexResult:
             content = {"version": store.version, "moved": renamed, "replaced": replaced}
             write_json(files.renamed, content)
         files.recall.unlink(missing_ok=True)
-        change = _mirror(store, parts, settings, total=len(digests))
+        if changed:
+            logger.info(f"{changed:,} damaged rows of {printable(files.photos)} are written again.")
+        change = _mirror(store, parts, settings, total=len(digests), anew=changed > 0)
         carried = _carry_labels(files, labels, store)
         skipped = embedding.skipped()
         write_skipped(files.skipped, skipped)
@@ -147,45 +151,31 @@ def _require_same_photographs(
 
 
 def _mirror(
-    store: Store, parts: Sequence[Path], settings: EmbeddingSettings, *, total: int
+    store: Store, parts: Sequence[Path], settings: EmbeddingSettings, *, total: int, anew: bool
 ) -> Change:
+    schema = photo_schema(
+        dim=settings["dim"], dtype=settings["dtype"], fingerprint=settings["fingerprint"]
+    )
     with progress_bar() as progress:
         bar = progress.add_task("Indexing", total=total, note="")
-        batches = _batches(parts, settings, advance=lambda count: progress.advance(bar, count))
-        return store.mirror(batches, schema=_schema(settings))
-
-
-def _schema(settings: EmbeddingSettings) -> pa.Schema:
-    texts = [
-        (name, pa.string()) for name in ("key", "path", "folder", "split", "digest", ROW_STATE)
-    ]
-    numbers = [(name, pa.int64()) for name in ("offset", "bytes", "modified")]
-    vector = pa.list_(pa.from_numpy_dtype(np.dtype(settings["dtype"])), settings["dim"])
-    return pa.schema(
-        [*texts, *numbers, ("vector", vector)],
-        metadata={FINGERPRINT: settings["fingerprint"].encode()},
-    )
+        batches = _batches(parts, schema, advance=lambda count: progress.advance(bar, count))
+        return store.mirror(batches, schema=schema, anew=anew)
 
 
 def _batches(
-    parts: Sequence[Path], settings: EmbeddingSettings, *, advance: Callable[[int], None]
+    parts: Sequence[Path], schema: pa.Schema, *, advance: Callable[[int], None]
 ) -> Iterator[pa.RecordBatch]:
     """The rows of the parts as the store holds them.
 
-    There `folder` is the name of the sub-folder, which a part calls `label`, and `state` is a
-    digest of the row.
+    There `folder` is the name of the sub-folder, which a part calls `label`.
     """
-    schema = _schema(settings)
     for path in parts:
         rows = read_table(path)
         rows = rows.rename_columns(
             ["folder" if name == "label" else name for name in rows.column_names]
         )
-        columns = [name for name in schema.names if name not in ("vector", ROW_STATE)]
-        values = zip(*(rows[name].to_pylist() for name in columns), strict=True)
-        states = [hashlib.blake2b(repr(row).encode(), digest_size=16).hexdigest() for row in values]
         rows = (
-            rows.append_column(ROW_STATE, pa.array(states, pa.string()))
+            rows.append_column(CHECKSUM, pa.array(checksums(rows), pa.string()))
             .select(schema.names)
             .replace_schema_metadata(schema.metadata)
         )
