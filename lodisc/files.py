@@ -9,6 +9,7 @@ import stat
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from hashlib import blake2b
 from pathlib import Path
 from types import MappingProxyType, NoneType, UnionType
 from typing import (
@@ -150,6 +151,22 @@ def write_json(path: Path, content: Any) -> None:
     with replacing(path) as draft, draft.open("w") as file:
         json.dump(content, file, indent=2)
         file.write("\n")
+
+
+def with_digest(content: Mapping[str, Any]) -> dict[str, Any]:
+    """An object for JSON, with a digest of the rest of it, by which damage is noticed."""
+    return {**content, "digest": _digest(content)}
+
+
+def has_changed(content: Mapping[str, Any]) -> bool:
+    """Whether an object from JSON is not as `with_digest` made it; others have no digest."""
+    rest = {key: value for key, value in content.items() if key != "digest"}
+    return content.get("digest") not in (None, _digest(rest))
+
+
+def _digest(content: Mapping[str, Any]) -> str:
+    text = json.dumps(content, sort_keys=True)
+    return blake2b(text.encode(), digest_size=16).hexdigest()
 
 
 Kinds = Mapping[str, Any]

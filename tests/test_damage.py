@@ -1,22 +1,28 @@
 """What changed on the disk is noticed: it is made again, or named in one line."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
+from photos import collection
 from stored import stored
 
+import lodisc
 from lodisc.collection.collection import Collection
 from lodisc.collection.index import index
+from lodisc.embedding.embed import embed
+from lodisc.embedding.embedding import Embedding
 from lodisc.errors import UserError
+from lodisc.photo_encoder import load_start
 
 VECTORS = np.random.default_rng(0).standard_normal((20, 8), np.float32)
 
 
 def change(path: Path, before: bytes, after: bytes) -> None:
-    """Replace the first bytes of this content, by as many, as damage on a disk does."""
+    """Replace some bytes of a file, as damage on a disk does."""
     data = path.read_bytes()
-    assert before in data and len(before) == len(after)
+    assert before in data
     path.write_bytes(data.replace(before, after, 1))
 
 
@@ -68,3 +74,80 @@ def test_a_collection_of_another_shape_is_one_line(
         with pytest.raises(UserError, match=r"photos\.lance can't be read .*labels stay") as error:
             command()
         assert "\n" not in str(error.value)
+
+
+@pytest.fixture
+def embedding(run: Path, tmp_path: Path) -> Embedding:
+    """The embedding of a few photographs in `tmp_path / "photos"`."""
+    embed(run, collection(tmp_path / "photos"), out=tmp_path / "vectors", workers=0)
+    return Embedding(tmp_path / "vectors")
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (b"0.5", b"0.9"),
+        (b'"num_heads": 2', b'"num_heads": 4'),
+        (b'"img_size": 32', b'"img_size": 40'),
+        (b'"crop_mode": "tiles"', b'"crop_mode": "center"'),
+    ],
+)
+def test_an_encoder_that_is_described_otherwise_than_it_was_saved_is_named(
+    run: Path, embedding: Embedding, tmp_path: Path, before: bytes, after: bytes
+) -> None:
+    other = Path(shutil.copytree(run, tmp_path / "run"))
+    for folder, load in (("encoder", lodisc.load), ("start", load_start)):
+        change(other / folder / "config.json", before, after)
+        with pytest.raises(UserError, match=rf"{folder}/config\.json is damaged \(its content has"):
+            load(other)
+    change(embedding.encoder / "config.json", before, after)
+    assert embed(run, tmp_path / "photos", out=embedding.path, workers=0)["kept"] == 8
+    index(embedding.path, collection=tmp_path / "C")
+    (copy,) = (tmp_path / "C" / "encoders").iterdir()
+    assert Collection(tmp_path / "C").encoder().dim == 32
+    change(copy / "config.json", before, after)
+    with pytest.raises(UserError, match=r"config\.json is damaged .* run  lodisc embed  and then"):
+        Collection(tmp_path / "C").encoder()
+    index(embedding.path, collection=tmp_path / "C")
+    assert Collection(tmp_path / "C").encoder().dim == 32
+
+
+def test_an_encoder_without_a_digest_is_known_by_its_fingerprint(
+    embedding: Embedding, tmp_path: Path
+) -> None:
+    index(embedding.path, collection=tmp_path / "C")
+    (copy,) = (tmp_path / "C" / "encoders").iterdir()
+    change(copy / "config.json", b'"digest"', b'"former"')
+    assert Collection(tmp_path / "C").encoder().dim == 32
+    change(copy / "config.json", b"0.5", b"0.9")
+    with pytest.raises(UserError, match="does not hold the encoder that made the vectors; run"):
+        Collection(tmp_path / "C").encoder()
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "config.json"])
+@pytest.mark.parametrize("content", [None, b"", bytes(500)])
+def test_a_damaged_encoder_of_an_embedding_is_written_again_and_never_copied(
+    run: Path, embedding: Embedding, tmp_path: Path, name: str, content: bytes | None
+) -> None:
+    path = embedding.encoder / name
+    whole = path.read_bytes()
+    path.unlink()
+    if content is not None:
+        path.write_bytes(content)
+    index(embedding.path, collection=tmp_path / "C")
+    with pytest.raises(UserError, match="run  lodisc embed  and then  lodisc index  again"):
+        Collection(tmp_path / "C").encoder()
+    assert embed(run, tmp_path / "photos", out=embedding.path, workers=0)["kept"] == 8
+    assert path.read_bytes() == whole
+    index(embedding.path, collection=tmp_path / "C")
+    assert Collection(tmp_path / "C").encoder().dim == 32
+
+
+def test_a_damaged_encoder_leaves_the_copy_of_a_collection_alone(
+    embedding: Embedding, tmp_path: Path, notes: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    index(embedding.path, collection=tmp_path / "C")
+    (embedding.encoder / "model.safetensors").write_bytes(b"")
+    index(embedding.path, collection=tmp_path / "C")
+    assert "model.safetensors is not a readable" in capsys.readouterr().err
+    assert Collection(tmp_path / "C").encoder().dim == 32

@@ -159,17 +159,29 @@ class Collection:
         """The encoder that made the vectors, on this device.
 
         It is loaded again only if the vectors are of another encoder, or for another device.
+        Raises `UserError` if it is damaged.
         """
+        with self._encoder_lock:
+            fingerprint = self.photos().fingerprint
+            if self._encoder is None or self._encoder[0] != (fingerprint, device):
+                self._encoder = (fingerprint, device), self._load_encoder(fingerprint, device)
+            return self._encoder[1]
+
+    def _load_encoder(self, fingerprint: str, device: str) -> PhotoEncoder:
+        from lodisc.embedding.embed import fingerprint_of
         from lodisc.encoders import load_encoder
         from lodisc.photo_encoder import PhotoEncoder
 
-        with self._encoder_lock:
-            fingerprint, name = self.photos().fingerprint, self.settings["encoder"]
-            if self._encoder is None or self._encoder[0] != (fingerprint, device):
-                inner = load_encoder(self.files.encoder(fingerprint))
-                encoder = PhotoEncoder(inner, name=name, device=device)
-                self._encoder = (fingerprint, device), encoder
-            return self._encoder[1]
+        folder, name = self.files.encoder(fingerprint), self.settings["encoder"]
+        try:
+            encoder = PhotoEncoder(load_encoder(folder), name=name, device=device)
+            if fingerprint_of(encoder) != fingerprint:
+                raise UserError(f"{folder} does not hold the encoder that made the vectors")
+        except UserError as error:
+            raise UserError(
+                f"{printable(str(error))}; run  lodisc embed  and then  lodisc index  again"
+            ) from None
+        return encoder
 
     def skipped(self) -> list[Skipped]:
         """The photographs that could not be read when they were embedded, and why."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import shutil
 from collections import defaultdict
@@ -23,7 +24,7 @@ from lodisc.data.photo import printable
 from lodisc.embedding.embedding import SETTINGS, Embedding, EmbeddingSettings
 from lodisc.embedding.parts import DamagedPart, fingerprint_of, read_table
 from lodisc.errors import UserError
-from lodisc.files import Kinds, locked, read_json, write_json
+from lodisc.files import Kinds, locked, read_json, replacing, write_json
 
 logger = logging.getLogger("lodisc")
 
@@ -187,15 +188,45 @@ def _batches(
 def _copy_encoder(
     embedding: Embedding, files: CollectionFiles, settings: EmbeddingSettings
 ) -> None:
-    """Copy the encoder atomically, and write down the settings of the embedding."""
-    encoder = files.encoder(settings["fingerprint"])
-    if not encoder.is_dir():
-        draft = encoder.with_suffix(".tmp")
-        shutil.rmtree(draft, ignore_errors=True)
-        shutil.copytree(embedding.encoder, draft)
-        draft.rename(encoder)
+    """Copy the encoder unless it is there or damaged, and write the embedding's settings down."""
+    copy = files.encoder(settings["fingerprint"])
+    sources = [path for path in embedding.encoder.glob("[!.]*") if path.is_file()]
+    copy.mkdir(parents=True, exist_ok=True)
+    if not all(_is_copied(path, copy) for path in sources) and _is_sound(embedding):
+        for path in sources:
+            with (
+                path.open("rb") as source,
+                replacing(copy / path.name) as draft,
+                draft.open("wb") as target,
+            ):
+                shutil.copyfileobj(source, target, 1 << 20)
     content = CollectionSettings(**settings, parts=str(embedding.path.resolve()))
     write_json(files.embedding_settings(settings["fingerprint"]), content)
+
+
+def _is_copied(path: Path, folder: Path) -> bool:
+    copy = folder / path.name
+    return copy.is_file() and _file_digest(copy) == _file_digest(path)
+
+
+def _file_digest(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "blake2b").digest()
+
+
+def _is_sound(embedding: Embedding) -> bool:
+    """Whether the encoder can be loaded; says so if not."""
+    from lodisc.encoders import load_encoder
+
+    try:
+        load_encoder(embedding.encoder)
+    except UserError as error:
+        logger.info(
+            f"note: {printable(str(error))}; photographs from elsewhere can be searched for "
+            "after  lodisc embed  and  lodisc index"
+        )
+        return False
+    return True
 
 
 def _remove_other_encoders(files: CollectionFiles, fingerprint: str) -> None:
