@@ -1,11 +1,14 @@
 """What changed on the disk is noticed: it is made again, or named in one line."""
 
+import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
-from photos import collection
+from photos import collection, encoded, tar, texture
 from stored import stored
 
 import lodisc
@@ -151,3 +154,69 @@ def test_a_damaged_encoder_leaves_the_copy_of_a_collection_alone(
     index(embedding.path, collection=tmp_path / "C")
     assert "model.safetensors is not a readable" in capsys.readouterr().err
     assert Collection(tmp_path / "C").encoder().dim == 32
+
+
+def rows(embedding: Embedding) -> dict[str, list[float]]:
+    """The vector of every photograph, by key."""
+    tables = [pq.read_table(path).to_pylist() for path in embedding.parts()]
+    return {row["key"]: row["vector"] for table in tables for row in table}
+
+
+def spoil(part: Path, column: str) -> bytes:
+    """Change one bit of the last value of a column; returns what the file then holds."""
+    group = pq.read_metadata(part).row_group(0)
+    columns = [group.column(number) for number in range(group.num_columns)]
+    (chunk,) = (chunk for chunk in columns if chunk.path_in_schema.split(".")[0] == column)
+    first = chunk.dictionary_page_offset or chunk.data_page_offset
+    data = bytearray(part.read_bytes())
+    data[first + chunk.total_compressed_size - 1] ^= 1
+    part.write_bytes(data)
+    return bytes(data)
+
+
+def test_a_damaged_part_is_set_aside_and_said(
+    run: Path, embedding: Embedding, tmp_path: Path, notes: None, capsys: Any
+) -> None:
+    before, (part,) = rows(embedding), embedding.parts()
+    shutil.move(tmp_path / "photos" / "wren", tmp_path / "away")
+    damaged = spoil(part, "vector")
+    with pytest.raises(UserError, match=r"is damaged .* run  lodisc embed  again"):
+        index(embedding.path, collection=tmp_path / "C")
+    assert embed(run, tmp_path / "photos", out=embedding.path, workers=0)["embedded"] == 4
+    said = " ".join(capsys.readouterr().err.split())
+    assert "part-00000.parquet is damaged" in said and "its 8 vectors are made again" in said
+    assert "kept as _part-00000.parquet.damaged" in said
+    assert (embedding.path / "_part-00000.parquet.damaged").read_bytes() == damaged
+    assert rows(embedding) == {key: before[key] for key in before if key.startswith("finch")}
+    assert index(embedding.path, collection=tmp_path / "C")["photographs"] == 4
+
+
+@pytest.mark.parametrize("column", ["vector", "key", "digest"])
+def test_a_damaged_part_of_a_tar_that_is_not_there_is_said(
+    run: Path, tmp_path: Path, notes: None, capsys: Any, column: str
+) -> None:
+    data, out = tmp_path / "photos", tmp_path / "vectors"
+    for name in "ab":
+        pictures = {f"{name}{number}.jpg": encoded(texture(number)) for number in range(3)}
+        tar(data / f"{name}.tar", pictures)
+    embed(run, data, out=out, workers=0)
+    before = {path: set(pq.read_table(path)["key"].to_pylist()) for path in out.glob("*.parquet")}
+    (data / "a.tar").unlink()
+    (part,) = (path for path, keys in before.items() if any("a0" in key for key in keys))
+    spoil(part, column)
+    assert embed(run, data, out=out, workers=0)["kept"] == 3
+    assert f"{part.name} is damaged" in " ".join(capsys.readouterr().err.split())
+    assert index(out, collection=tmp_path / "C")["photographs"] == 3
+
+
+@pytest.mark.parametrize(("name", "value"), [("dim", 64), ("dtype", "float32")])
+def test_settings_of_other_vectors_are_one_line(
+    run: Path, embedding: Embedding, tmp_path: Path, name: str, value: object
+) -> None:
+    settings = embedding.settings()
+    embedding.settings_file.write_text(json.dumps({**settings, name: value}))
+    with pytest.raises(UserError, match=f"32 float16 numbers, and _embedding.json says .*{value}"):
+        index(embedding.path, collection=tmp_path / "C")
+    if name == "dim":
+        embed(run, tmp_path / "photos", out=embedding.path, workers=0)
+        assert index(embedding.path, collection=tmp_path / "C")["photographs"] == 8

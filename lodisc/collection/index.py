@@ -22,7 +22,7 @@ from lodisc.console import progress_bar
 from lodisc.data.check import write_skipped
 from lodisc.data.photo import printable
 from lodisc.embedding.embedding import SETTINGS, Embedding, EmbeddingSettings
-from lodisc.embedding.parts import DamagedPart, fingerprint_of, read_table
+from lodisc.embedding.parts import DamagedPart, fingerprint_of, read_table, vectors_of
 from lodisc.errors import UserError
 from lodisc.files import Kinds, locked, read_json, replacing, write_json
 
@@ -64,7 +64,7 @@ def index(source: str | Path, *, collection: str | Path) -> IndexResult:
     embedding, files = Embedding(Path(source)), CollectionFiles(Path(collection))
     settings = embedding.settings()
     parts = embedding.parts()
-    digests = _digests(parts, settings["fingerprint"])
+    digests = _digests(parts, settings)
     if not digests:
         raise UserError(f"{printable(source)} holds no photographs yet; run  lodisc embed  first")
     files.path.mkdir(parents=True, exist_ok=True)
@@ -105,11 +105,11 @@ def index(source: str | Path, *, collection: str | Path) -> IndexResult:
     )
 
 
-def _digests(parts: Sequence[Path], fingerprint: str) -> dict[str, str]:
+def _digests(parts: Sequence[Path], settings: EmbeddingSettings) -> dict[str, str]:
     """The digest of every photograph in the parts, by key. Refuses parts that can't be trusted."""
     digests: dict[str, str] = {}
     for path in parts:
-        rows = _read_sound(path, fingerprint)
+        rows = _read_sound(path, settings)
         keys = rows["key"].to_pylist()
         duplicate = next((key for key in keys if key in digests), None)
         if duplicate is not None:
@@ -121,17 +121,23 @@ def _digests(parts: Sequence[Path], fingerprint: str) -> dict[str, str]:
     return digests
 
 
-def _read_sound(path: Path, fingerprint: str) -> pa.Table:
+def _read_sound(path: Path, settings: EmbeddingSettings) -> pa.Table:
     try:
         rows = read_table(path)
     except DamagedPart as error:
         raise UserError(
             f"{printable(path)} is damaged ({error}); run  lodisc embed  again"
         ) from None
-    if fingerprint_of(rows) != fingerprint:
+    if fingerprint_of(rows) != settings["fingerprint"]:
         raise UserError(
             f"{printable(path)} was made by another encoder than {SETTINGS} says; "
             "delete it and run  lodisc embed  again"
+        )
+    vectors, (dim, dtype) = vectors_of(rows), (settings["dim"], settings["dtype"])
+    if (vectors.shape[1], vectors.dtype) != (dim, dtype):
+        raise UserError(
+            f"{printable(path)} holds vectors of {vectors.shape[1]} {vectors.dtype} numbers, and "
+            f"{SETTINGS} says {dim} {dtype}; run  lodisc embed  again"
         )
     return rows
 
