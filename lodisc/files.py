@@ -215,8 +215,11 @@ def is_of_kind(value: Any, kind: Any) -> bool:
     if origin is list:
         return isinstance(value, list) and all(is_of_kind(x, inner[0]) for x in value)
     if is_typeddict(kind):
-        needed = {key: get_type_hints(kind)[key] for key in kind.__required_keys__}
-        return problem_of(value, needed) is None
+        return isinstance(value, dict) and all(
+            is_of_kind(value.get(key), hint)
+            for key, hint in get_type_hints(kind).items()
+            if key in value or key in kind.__required_keys__
+        )
     if kind in (int, float):
         return isinstance(value, int | kind) and not isinstance(value, bool)
     return isinstance(value, NoneType if kind is None else kind)

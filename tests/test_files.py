@@ -59,7 +59,13 @@ def test_a_last_line_that_is_being_written_is_left_out(tmp_path: Path) -> None:
         (
             EstimateEntry,
             [{"value": 1, "low": 0.5, "high": 2}],
-            [{"value": 1, "low": 0.5}, {"value": "1", "low": 1, "high": 1}, [], None],
+            [
+                {"value": 1, "low": 0.5},
+                {"value": "1", "low": 1, "high": 1},
+                {"value": 1, "low": 1, "high": 1, "deviation": "x"},
+                [],
+                None,
+            ],
         ),
     ],
 )
