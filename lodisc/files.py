@@ -2,13 +2,15 @@
 
 import errno
 import fcntl
+import glob
 import json
 import logging
 import os
 import stat
 import threading
+import time
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from hashlib import blake2b
 from pathlib import Path
 from types import MappingProxyType, NoneType, UnionType
@@ -28,6 +30,7 @@ from lodisc.errors import UserError
 
 logger = logging.getLogger("lodisc")
 
+OLD = 24 * 3600  # seconds
 LACKING = {
     errno.EACCES,
     errno.EBADF,
@@ -47,11 +50,14 @@ def replacing(path: Path, *, alone: bool = False, durable: bool = True) -> Itera
 
     After an exception the temporary file is removed and `path` stays as it was. `alone` says that
     no other process writes this file: the temporary name is then the same each time, so that the
-    next call overwrites what a killed process left. A `durable` file survives a power cut.
+    next call overwrites what a killed process left. A `durable` file survives a power cut; what
+    killed processes left of it is deleted after a day.
     """
     owner = "" if alone else f".{os.getpid()}-{threading.get_ident()}"
     draft = path.with_name(f".{path.name}{owner}.tmp")
     draft.unlink(missing_ok=True)
+    if durable:
+        _delete_old_drafts(path)
     try:
         yield draft
         if durable and not draft.is_symlink():
@@ -61,6 +67,13 @@ def replacing(path: Path, *, alone: bool = False, durable: bool = True) -> Itera
             flush(path.parent)
     finally:
         draft.unlink(missing_ok=True)
+
+
+def _delete_old_drafts(path: Path) -> None:
+    for draft in path.parent.glob(f".{glob.escape(path.name)}.*-*.tmp"):
+        with suppress(OSError):  # another process may have deleted it
+            if time.time() - draft.stat().st_mtime > OLD:
+                draft.unlink()
 
 
 def read_bytes(path: Path) -> bytes:

@@ -1,6 +1,8 @@
 """What changed on the disk is noticed: it is made again, or named in one line."""
 
+import errno
 import json
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ from photos import collection, encoded, tar, texture
 from stored import stored
 
 import lodisc
+from lodisc import cli
 from lodisc.collection.collection import Collection
 from lodisc.collection.index import index
 from lodisc.embedding.embed import embed
@@ -154,6 +157,17 @@ def test_a_damaged_encoder_leaves_the_copy_of_a_collection_alone(
     index(embedding.path, collection=tmp_path / "C")
     assert "model.safetensors is not a readable" in capsys.readouterr().err
     assert Collection(tmp_path / "C").encoder().dim == 32
+
+
+def test_a_full_disk_is_one_line(
+    embedding: Embedding, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    def full(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(shutil, "copyfileobj", full)
+    assert cli.main(["index", str(embedding.path), "--collection", str(tmp_path / "C")]) == 1
+    assert capsys.readouterr().err.strip() == "lodisc index: No space left on device"
 
 
 def rows(embedding: Embedding) -> dict[str, list[float]]:

@@ -22,7 +22,7 @@ from lodisc.encoders import build_encoder, load_weights, save_encoder
 from lodisc.evaluation.benchmark import DEFAULT_PROTOCOLS, measure
 from lodisc.evaluation.features import Pixels, extract
 from lodisc.evaluation.interval import EstimateEntry
-from lodisc.evaluation.leaks import in_words
+from lodisc.evaluation.leaks import Leaks, in_words
 from lodisc.evaluation.result import ArmMetrics, Evaluation
 from lodisc.files import write_json
 
@@ -211,7 +211,7 @@ def test_copies_are_listed_where_only_the_evaluation_divides(
     choice: dict[str, Any] = {"encoder": ENCODER, "image_size": 32, "protocols": ["knn"]}
     leaks = evaluate(weights, data, train_split=0.5, **choice)["leaks"]
     assert leaks["in_train"] + leaks["in_test"] > 0 and leaks["labelled_apart"] == 12
-    only_test = {**leaks, "in_train": 0, "in_test": 2, "labelled_apart": 0}
+    only_test = Leaks(in_train=0, in_test=2, labelled_apart=0)
     assert in_words(only_test, test=9, data="birds") == (
         "of 9 test photographs 2 are nearly the same as another test one, so metrics are too high; "
         "lodisc data check birds lists them"
