@@ -216,7 +216,10 @@ def load_encoder(folder: Path) -> Encoder:
         raise UserError(f"{folder} holds no encoder; has the training begun?")
     config = read_json(path, kinds=_KINDS)
     if has_changed(config):
-        raise UserError(f"{path} is damaged (its content has changed since it was written)")
+        raise UserError(
+            f"{path} is damaged (its content has changed since it was written); "
+            "take it from a copy, or remove its digest if you changed it"
+        )
     args, described = dict(config["model_args"]), config["pretrained_cfg"]
     colours = [described.get(name) for name in ("mean", "std")]
     if not all(is_of_kind(values, list[float]) and len(values) == 3 for values in colours):

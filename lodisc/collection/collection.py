@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from lodisc.collection.files import CollectionFiles
 from lodisc.collection.labels import PATIENCE, Labels
-from lodisc.collection.rows import DESCRIPTION
+from lodisc.collection.rows import BLOCK_ROWS, DESCRIPTION
 from lodisc.collection.store import Store
 from lodisc.data.check import read_skipped
 from lodisc.data.photo import Photo, Skipped, printable
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 
 FEWEST, MOST = 50, 30_000
 """So many photographs are smoothed: fewer have too few of a kind, and more would take too long."""
-_BLOCK_ROWS = 8192
 
 
 class CollectionSettings(EmbeddingSettings):
@@ -178,8 +177,9 @@ class Collection:
             if fingerprint_of(encoder) != fingerprint:
                 raise UserError(f"{folder} does not hold the encoder that made the vectors")
         except UserError as error:
+            problem = printable(str(error).split(";")[0])
             raise UserError(
-                f"{printable(str(error))}; run  lodisc embed  and then  lodisc index  again"
+                f"{problem}; run  lodisc embed  and then  lodisc index  again"
             ) from None
         return encoder
 
@@ -205,7 +205,7 @@ def _photos(version: str, rows: pa.Table) -> Photos:
     place_N[order_N] = np.arange(len(rows))
     vectors_ND = np.empty((len(rows), rows.schema.field("vector").type.list_size), np.float32)
     # In batches, so that the vectors are in memory once, not three times
-    batches = rows.select(["vector"]).to_batches(max_chunksize=_BLOCK_ROWS)
+    batches = rows.select(["vector"]).to_batches(max_chunksize=BLOCK_ROWS)
 
     def fill(first: int, batch: pa.RecordBatch) -> None:
         vectors_BD = vectors_of(pa.Table.from_batches([batch]))

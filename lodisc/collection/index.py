@@ -16,7 +16,7 @@ from lodisc.collection.collection import Collection, CollectionSettings
 from lodisc.collection.files import CollectionFiles
 from lodisc.collection.labels import Labels
 from lodisc.collection.lookalikes import RecallEntry, build_index
-from lodisc.collection.rows import CHECKSUM, checksums, photo_schema
+from lodisc.collection.rows import BLOCK_ROWS, CHECKSUM, checksums, photo_schema
 from lodisc.collection.store import Change, Store
 from lodisc.console import progress_bar
 from lodisc.data.check import write_skipped
@@ -27,8 +27,6 @@ from lodisc.errors import UserError
 from lodisc.files import Kinds, locked, read_json, replacing, write_json
 
 logger = logging.getLogger("lodisc")
-
-_BATCH_ROWS = 8192
 
 
 class IndexResult(TypedDict):
@@ -186,7 +184,7 @@ def _batches(
             .select(schema.names)
             .replace_schema_metadata(schema.metadata)
         )
-        for batch in rows.to_batches(max_chunksize=_BATCH_ROWS):
+        for batch in rows.to_batches(max_chunksize=BLOCK_ROWS):
             yield batch
             advance(len(batch))
 
@@ -228,8 +226,8 @@ def _is_sound(embedding: Embedding) -> bool:
         load_encoder(embedding.encoder)
     except UserError as error:
         logger.info(
-            f"note: {printable(str(error))}; photographs from elsewhere can be searched for "
-            "after  lodisc embed  and  lodisc index"
+            f"note: {printable(str(error).split(';')[0])}; photographs from elsewhere can be "
+            "searched for after  lodisc embed  and  lodisc index"
         )
         return False
     return True

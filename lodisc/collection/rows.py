@@ -16,7 +16,7 @@ _NUMBERS = ("offset", "bytes", "modified")
 DESCRIPTION = (*_TEXTS, *_NUMBERS)
 """The columns of a row but its vector and its checksum."""
 _NEVER_NULL = ("key", "path", "digest", "bytes", "modified", "vector")
-_BLOCK_ROWS = 8192
+BLOCK_ROWS = 8192
 
 
 def photo_schema(*, dim: int, dtype: str, fingerprint: str) -> pa.Schema:
@@ -36,7 +36,7 @@ def checksums(rows: pa.Table) -> Iterator[str]:
         *columns, b"\x1f", null_handling="replace", null_replacement=b"\0"
     )
     table = pa.table({"text": joined, "vector": rows["vector"]})
-    for batch in table.to_batches(max_chunksize=_BLOCK_ROWS):
+    for batch in table.to_batches(max_chunksize=BLOCK_ROWS):
         block = pa.Table.from_batches([batch])
         for text, vector_D in zip(block["text"].to_pylist(), vectors_of(block), strict=True):
             digest = blake2b(text, digest_size=16)

@@ -16,13 +16,14 @@ import numpy as np
 import pyarrow as pa
 
 from lodisc.collection.files import TABLE, CollectionFiles
-from lodisc.collection.rows import CHECKSUM, changed_rows
+from lodisc.collection.rows import BLOCK_ROWS, CHECKSUM, changed_rows
 from lodisc.data.photo import printable
 from lodisc.errors import UserError
 
 OLD = timedelta(hours=1)  # older versions are deleted; a reader needs one for a second
 WITHOUT_LANCEDB = 'the collection needs LanceDB:  pip install "lodisc[collection]"'
 
+_WAY_OUT = f"if {TABLE}.lance is damaged, delete it and run  lodisc index  again: labels stay"
 # LanceDB raises errors of many kinds for damaged files, and a `BaseException` when it panics
 _OF_OTHERS = (UserError, OSError, MemoryError, KeyboardInterrupt, SystemExit, GeneratorExit)
 
@@ -115,14 +116,19 @@ class Store:
 
     def contents(self) -> Contents:
         """The photographs in the table, and how many of its rows are damaged; none if it is new."""
+        digests: dict[str, str] = {}
+        changed = 0
         if not self.exists:
-            return Contents({}, 0)
+            return Contents(digests, changed)
         with self.reading():
-            rows = self._table.to_arrow()
-            changed_N = changed_rows(rows)
-        sound = rows.select(["key", "digest"]).filter(pa.array(~changed_N))
-        digests = dict(zip(*(column.to_pylist() for column in sound.columns), strict=True))
-        return Contents(digests, int(np.count_nonzero(changed_N)))
+            for batch in self._table.search().to_batches(batch_size=BLOCK_ROWS):
+                rows = pa.Table.from_batches([batch])
+                changed_N = changed_rows(rows)
+                changed += int(np.count_nonzero(changed_N))
+                sound = rows.filter(pa.array(~changed_N))
+                keys, values = (sound[name].to_pylist() for name in ("key", "digest"))
+                digests.update(zip(keys, values, strict=True))
+        return Contents(digests, changed)
 
     def mirror(
         self, batches: Iterator[pa.RecordBatch], *, schema: pa.Schema, anew: bool = False
@@ -147,7 +153,8 @@ class Store:
             raise
         except BaseException as error:
             raise OSError(
-                f"{self.folder} could not be changed and is as before ({_reason(error)})"
+                f"{printable(self.folder)} could not be changed and is as before "
+                f"({_reason(error)}); {_WAY_OUT}"
             ) from None
 
     def _replace(self, rows: pa.RecordBatchReader) -> Change:
@@ -187,8 +194,7 @@ class Store:
             raise
         except BaseException as error:
             raise UserError(
-                f"{printable(self._path)} can't be read ({_reason(error)}); "
-                "if it is damaged, delete it and run  lodisc index  again: labels stay"
+                f"{printable(self._path)} can't be read ({_reason(error)}); {_WAY_OUT}"
             ) from None
 
     def tidy(self) -> None:
