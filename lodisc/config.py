@@ -5,7 +5,7 @@ that returns a complete `TrainConfig`; flags change single fields of it.
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, Field, asdict, dataclass, field, fields, replace
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
@@ -147,7 +147,7 @@ class Machine:
     """auto, cpu, cuda or cuda:N."""
     precision: Precision = setting("auto")
     """auto: bf16 where the hardware computes in it, else fp32."""
-    workers: int = setting(2, least=0, free=True)
+    workers: int = setting(2, least=0, most=1024, free=True)
     """Processes that read photographs."""
     log_every: int = setting(5, least=1, free=True)
     """Steps between two lines of the log."""
@@ -209,8 +209,7 @@ class TrainConfig(Research, Machine, Data, Task, Length, Start):
             choices = get_args(kinds[row.name])
             if get_origin(kinds[row.name]) is Literal and value not in choices:
                 raise UserError(f"--{flag} {value} is none of {', '.join(choices)}")
-            numbers = value.values() if isinstance(value, dict) else [value]
-            if value != row.default and not all(_in_range(number, row) for number in numbers):
+            if not _is_allowed(value, row):
                 raise UserError(
                     f"{as_flag(row.name, value)} is out of range; use {_range_in_words(row)}"
                 )
@@ -225,6 +224,17 @@ class TrainConfig(Research, Machine, Data, Task, Length, Start):
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
+
+
+def first_out_of_range(settings: Mapping[str, Any]) -> str | None:
+    """The name of the first of these settings that is out of range, if any."""
+    rows = [row for row in fields(TrainConfig) if row.name in settings]
+    return next((row.name for row in rows if not _is_allowed(settings[row.name], row)), None)
+
+
+def _is_allowed(value: Any, row: Field[Any]) -> bool:
+    numbers = value.values() if isinstance(value, dict) else [value]
+    return value == row.default or all(_in_range(number, row) for number in numbers)
 
 
 def _in_range(number: Any, row: Field[Any]) -> bool:

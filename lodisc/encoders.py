@@ -1,23 +1,32 @@
 """Encoders by name, file or folder: built by timm, filled, saved as timm directories."""
 
+import json
 import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import timm
 import torch
 from torch import Tensor
 
-from lodisc.config import Fit
 from lodisc.errors import UserError
-from lodisc.files import Kinds, is_of_kind, read_json, replacing, write_json
+from lodisc.files import (
+    Kinds,
+    has_changed,
+    is_of_kind,
+    read_json,
+    replacing,
+    with_digest,
+    write_json,
+)
 from lodisc.method.encoder import Encoder
 from lodisc.tensors import save_tensors
 from lodisc.weight_files import read_weights
 from lodisc.weight_names import as_timm
 
+CONFIG, WEIGHTS = "config.json", "model.safetensors"
 CLASSIFIERS = ("head.", "head_dist.")
 CROP_MODES = {
     "crop": "center",
@@ -149,10 +158,30 @@ def fill(encoder: Encoder, tensors: dict[str, Tensor]) -> None:
 
 
 def save_encoder(encoder: Encoder, folder: Path) -> None:
-    """Write a timm directory; a second call replaces its weights atomically."""
+    """Write a timm directory; a second call replaces its files atomically."""
     folder.mkdir(parents=True, exist_ok=True)
-    with replacing(folder / "model.safetensors", alone=True) as draft:
+    with replacing(folder / WEIGHTS, alone=True) as draft:
         save_tensors(encoder.trunk.state_dict(), draft)
+    write_json(folder / CONFIG, _description(encoder))
+
+
+def is_saved(encoder: Encoder, folder: Path) -> bool:
+    """Whether a timm directory holds this encoder, undamaged."""
+    try:
+        described = read_json(folder / CONFIG)
+        tensors = load_tensors(folder / WEIGHTS)
+    except (OSError, UserError, DamagedTensors):
+        return False
+    own = encoder.trunk.state_dict()
+    return (
+        described == json.loads(json.dumps(_description(encoder)))
+        and tensors.keys() == own.keys()
+        and all(tensors[name].equal(tensor.cpu()) for name, tensor in own.items())
+    )
+
+
+def _description(encoder: Encoder) -> dict[str, Any]:
+    """What timm and `load_encoder` need to know besides the weights."""
     cfg = encoder.trunk.pretrained_cfg
     size, outputs = encoder.image_size, encoder.dim if encoder.is_mapped else 0
     described = {
@@ -160,8 +189,7 @@ def save_encoder(encoder: Encoder, folder: Path) -> None:
         for key in ("mean", "std", "interpolation", "crop_pct", "first_conv", "classifier")
         if key in cfg
     }
-    write_json(
-        folder / "config.json",
+    return with_digest(
         {
             "architecture": encoder.name.split(".")[0],
             "num_classes": outputs,
@@ -175,44 +203,38 @@ def save_encoder(encoder: Encoder, folder: Path) -> None:
                 "num_classes": outputs,
                 "tag": "lodisc",
             },
-        },
-    )
-
-
-def fit_of(folder: Path) -> Fit:
-    """How the encoder in a timm directory makes photographs square.
-
-    Raises `UserError` for a mode that lodisc does not have.
-    """
-    described = read_json(folder / "config.json", kinds=_KINDS)["pretrained_cfg"]
-    mode = described.get("crop_mode", CROP_MODES["crop"])
-    for fit, name in CROP_MODES.items():
-        if name == mode:
-            return cast(Fit, fit)
-    raise UserError(
-        f"{folder / 'config.json'} is damaged (its crop_mode is none of "
-        f"{', '.join(CROP_MODES.values())})"
+        }
     )
 
 
 def load_encoder(folder: Path) -> Encoder:
     """Read a timm directory of `save_encoder`; a `UserError` names what is missing or damaged."""
-    if not (folder / "config.json").is_file():
+    path = folder / CONFIG
+    if not path.is_file():
         raise UserError(f"{folder} holds no encoder; has the training begun?")
-    config = read_json(folder / "config.json", kinds=_KINDS)
+    config = read_json(path, kinds=_KINDS)
+    if has_changed(config):
+        raise UserError(
+            f"{path} is damaged (its content has changed since it was written); "
+            "take it from a copy, or remove its digest if you changed it"
+        )
     args, described = dict(config["model_args"]), config["pretrained_cfg"]
     colours = [described.get(name) for name in ("mean", "std")]
     if not all(is_of_kind(values, list[float]) and len(values) == 3 for values in colours):
-        raise UserError(f"{folder / 'config.json'} is damaged (mean and std are not of 3 colours)")
+        raise UserError(f"{path} is damaged (mean and std are not of 3 colours)")
+    fits = {mode: fit for fit, mode in CROP_MODES.items()}
+    mode = described.get("crop_mode", CROP_MODES["crop"])
+    if not isinstance(mode, str) or mode not in fits:
+        raise UserError(f"{path} is damaged (its crop_mode is none of {', '.join(fits)})")
     try:
         encoder = build_encoder(config["architecture"], image_size=args.pop("img_size"), args=args)
         encoder.set_normalisation(mean=colours[0], std=colours[1])
     except (KeyError, TypeError, ValueError) as error:
-        raise UserError(f"{folder / 'config.json'} is damaged ({error})") from None
-    encoder.fit = fit_of(folder)
+        raise UserError(f"{path} is damaged ({error})") from None
+    encoder.fit = fits[mode]
     if described.get("num_classes"):
         encoder.map_features(torch.eye(encoder.dim))
-    load_weights(encoder, folder / "model.safetensors")
+    load_weights(encoder, folder / WEIGHTS)
     return encoder
 
 

@@ -2,13 +2,16 @@
 
 import errno
 import fcntl
+import glob
 import json
 import logging
 import os
 import stat
 import threading
+import time
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from hashlib import blake2b
 from pathlib import Path
 from types import MappingProxyType, NoneType, UnionType
 from typing import (
@@ -27,6 +30,7 @@ from lodisc.errors import UserError
 
 logger = logging.getLogger("lodisc")
 
+OLD = 24 * 3600  # seconds
 LACKING = {
     errno.EACCES,
     errno.EBADF,
@@ -46,11 +50,14 @@ def replacing(path: Path, *, alone: bool = False, durable: bool = True) -> Itera
 
     After an exception the temporary file is removed and `path` stays as it was. `alone` says that
     no other process writes this file: the temporary name is then the same each time, so that the
-    next call overwrites what a killed process left. A `durable` file survives a power cut.
+    next call overwrites what a killed process left. A `durable` file survives a power cut; what
+    killed processes left of it is deleted after a day.
     """
     owner = "" if alone else f".{os.getpid()}-{threading.get_ident()}"
     draft = path.with_name(f".{path.name}{owner}.tmp")
     draft.unlink(missing_ok=True)
+    if durable:
+        _delete_old_drafts(path)
     try:
         yield draft
         if durable and not draft.is_symlink():
@@ -60,6 +67,13 @@ def replacing(path: Path, *, alone: bool = False, durable: bool = True) -> Itera
             flush(path.parent)
     finally:
         draft.unlink(missing_ok=True)
+
+
+def _delete_old_drafts(path: Path) -> None:
+    for draft in path.parent.glob(f".{glob.escape(path.name)}.*-*.tmp"):
+        with suppress(OSError):  # another process may have deleted it
+            if time.time() - draft.stat().st_mtime > OLD:
+                draft.unlink()
 
 
 def read_bytes(path: Path) -> bytes:
@@ -152,6 +166,22 @@ def write_json(path: Path, content: Any) -> None:
         file.write("\n")
 
 
+def with_digest(content: Mapping[str, Any]) -> dict[str, Any]:
+    """An object for JSON, with a digest of the rest of it, by which damage is noticed."""
+    return {**content, "digest": _digest(content)}
+
+
+def has_changed(content: Mapping[str, Any]) -> bool:
+    """Whether an object from JSON is not as `with_digest` made it; others have no digest."""
+    rest = {key: value for key, value in content.items() if key != "digest"}
+    return content.get("digest") not in (None, _digest(rest))
+
+
+def _digest(content: Mapping[str, Any]) -> str:
+    text = json.dumps(content, sort_keys=True)
+    return blake2b(text.encode(), digest_size=16).hexdigest()
+
+
 Kinds = Mapping[str, Any]
 """The type of what an object must have by each of these keys.
 
@@ -198,8 +228,11 @@ def is_of_kind(value: Any, kind: Any) -> bool:
     if origin is list:
         return isinstance(value, list) and all(is_of_kind(x, inner[0]) for x in value)
     if is_typeddict(kind):
-        needed = {key: get_type_hints(kind)[key] for key in kind.__required_keys__}
-        return problem_of(value, needed) is None
+        return isinstance(value, dict) and all(
+            is_of_kind(value.get(key), hint)
+            for key, hint in get_type_hints(kind).items()
+            if key in value or key in kind.__required_keys__
+        )
     if kind in (int, float):
         return isinstance(value, int | kind) and not isinstance(value, bool)
     return isinstance(value, NoneType if kind is None else kind)

@@ -19,9 +19,9 @@ from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, fields
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, TypedDict, cast, get_origin, get_type_hints
+from typing import Any, TypedDict, cast, get_type_hints
 
-from lodisc.config import OLD_NAMES, TrainConfig
+from lodisc.config import OLD_NAMES, TrainConfig, first_out_of_range
 from lodisc.errors import UserError
 from lodisc.files import (
     Kinds,
@@ -41,12 +41,16 @@ NEWER = {
 """Settings that older versions did not have, with the value that describes what they did."""
 GONE = {"whole_every": 1}
 """Settings that only older versions have, with the value that changed nothing."""
-# Choices are texts here: those of older versions may be gone
-_SETTING_KINDS: Kinds = {
-    name: str if get_origin(kind) is Literal else kind
-    for name, kind in get_type_hints(TrainConfig).items()
+_KINDS: Kinds = {
+    "settings": dict,
+    "steps": int,
+    "data": dict,
+    # Those of early versions lack these
+    "hardware": dict | None,
+    "versions": dict[str, str] | None,
 }
-_DATA_KINDS: Kinds = {"path": str, "photos": int, "fingerprint": str}
+_SETTING_KINDS: Kinds = {**get_type_hints(TrainConfig), "recipe": str}  # older ones had others
+_DATA_KINDS: Kinds = {"path": str, "photos": int, "fingerprint": str, "skipped": int | None}
 _LOG_KINDS: Kinds = {
     "step": int,
     "epoch": float,
@@ -154,13 +158,14 @@ class Run:
 
         Raises `UserError` for a file that is damaged or of another shape.
         """
-        kinds: Kinds = {"settings": dict, "steps": int, "data": dict}
-        config = read_json(self.config_file, kinds=kinds)
+        config = read_json(self.config_file, kinds=_KINDS)
         try:
             config["settings"] = upgraded(config["settings"])
             missing = _SETTING_KINDS.keys() - config["settings"].keys()
             problem = f"it has no {min(missing)}" if missing else None
             problem = problem or problem_of(config["settings"], _SETTING_KINDS)
+            if not problem and (name := first_out_of_range(config["settings"])):
+                problem = f"its {name} is out of range"
         except KeyError as error:
             problem = f"it has no {error.args[0]}"
         if problem := problem or problem_of(config["data"], _DATA_KINDS):

@@ -59,7 +59,13 @@ def test_a_last_line_that_is_being_written_is_left_out(tmp_path: Path) -> None:
         (
             EstimateEntry,
             [{"value": 1, "low": 0.5, "high": 2}],
-            [{"value": 1, "low": 0.5}, {"value": "1", "low": 1, "high": 1}, [], None],
+            [
+                {"value": 1, "low": 0.5},
+                {"value": "1", "low": 1, "high": 1},
+                {"value": 1, "low": 1, "high": 1, "deviation": "x"},
+                [],
+                None,
+            ],
         ),
     ],
 )
@@ -123,3 +129,16 @@ def test_a_file_system_that_cannot_flush_is_written_to(
     with pytest.raises(OSError, match="No space left"):
         write_json(tmp_path / "state.json", {"step": 2})
     assert read_json(tmp_path / "state.json") == {"step": 1}
+
+
+@pytest.mark.parametrize("name", ["state.json", "[a] *.json"])
+def test_what_a_killed_process_left_is_deleted_when_it_is_old(tmp_path: Path, name: str) -> None:
+    old, new, other = (
+        tmp_path / f".{draft}.tmp" for draft in (f"{name}.12-34", f"{name}.56-78", "b.json.12-34")
+    )
+    for path in (old, new, other):
+        path.write_text("{")
+    for path in (old, other):
+        os.utime(path, (1_700_000_000, 1_700_000_000))
+    write_json(tmp_path / name, {"step": 1})
+    assert set(tmp_path.iterdir()) == {new, other, tmp_path / name}

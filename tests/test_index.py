@@ -272,7 +272,7 @@ def test_a_damaged_collection_is_one_line_and_can_be_made_anew(tmp_path: Path) -
         path.write_bytes(path.read_bytes()[:50])
     with pytest.raises(
         ValueError,
-        match=r"photos\.lance can't be read .*; if it is damaged, delete it "
+        match=r"photos\.lance can't be read .*; if photos.lance is damaged, delete it "
         "and run  lodisc index  again: labels stay",
     ) as refusal:
         Collection(tmp_path / "c").photos()

@@ -265,6 +265,7 @@ def test_a_report_of_damaged_files_names_them_or_does_without(run: Path) -> None
         assert "1 of 6 steps are done" in Page(write_report(run, device="cpu")).text
     (run / "log.jsonl").write_text('{"step": 3, "epoch": 1.0}\n')
     assert "3 of 6 steps are done" in Page(write_report(run, device="cpu")).text
+    sound = {"arms": {}, "test": 1, "classes": 1, "data": "photos"}
     for content, reason in (
         ({"arms": {}}, "it has no test"),
         ({"arms": [], "test": 1, "classes": 1}, "its arms is of another kind"),
@@ -273,11 +274,16 @@ def test_a_report_of_damaged_files_names_them_or_does_without(run: Path) -> None
             {"arms": {"run": {"knn": {"top1": {"value": 1}}}}, "test": 1, "classes": 1},
             "its arms is of another kind",
         ),
+        ({"arms": {}, "test": 1, "classes": 1}, "it has no data"),
+        ({**sound, "leaks": -5}, "its leaks is of another kind"),
+        ({**sound, "leaks": {}}, "its leaks is of another kind"),
+        ({**sound, "leaks": {"in_train": 1, "in_test": "x"}}, "its leaks is of another kind"),
+        ({**sound, "class_names": "wren"}, "its class_names is of another kind"),
     ):
         write_json(run / "evaluation.json", content)
         with pytest.raises(ValueError, match=rf"evaluation\.json is damaged \({reason}\)"):
             write_report(run, device="cpu")
-    write_json(run / "evaluation.json", {"arms": {}, "test": 1, "classes": 1})
+    write_json(run / "evaluation.json", sound)
     assert "lodisc evaluate" not in Page(write_report(run, device="cpu")).text
     (run / "evaluation.json").unlink()
     for name in ("evaluation.json", "log.jsonl"):

@@ -224,6 +224,10 @@ def test_one_photograph_is_enough_and_none_is_one_line(tmp_path: Path) -> None:
         ValueError, match=r"is neither a folder, a \.txt or \.csv list nor an uncompressed \.tar"
     ):
         find_photos(write(tmp_path / "birds.tgz", b""))
+    os.mkfifo(tmp_path / "list.csv")
+    for path in (tmp_path / "list.csv", "/dev/null"):
+        with pytest.raises(ValueError, match="is a pipe or a device; save what it gives"):
+            find_photos(path)
     with pytest.raises(ValueError, match=r"line\\nbreak does not exist") as missing:
         find_photos(tmp_path / "line\nbreak")
     assert "\n" not in str(missing.value)

@@ -348,6 +348,10 @@ def test_an_old_name_of_a_setting_is_refused_with_the_new_one(
         ({"encoder_args": None}, "its encoder_args is of another kind"),
         ({"batch_size": 4.5}, "its batch_size is of another kind"),
         ({"objective": ["both"]}, "its objective is of another kind"),
+        ({"objective": "x"}, "its objective is of another kind"),
+        ({"fusion": "sum"}, "its fusion is of another kind"),
+        ({"workers": 10**30}, "its workers is out of range"),
+        ({"keep_ratio": -1}, "its keep_ratio is out of range"),
         ({"recolour": 1}, "its recolour is of another kind"),
     ],
 )
@@ -359,6 +363,19 @@ def test_a_setting_of_another_kind_is_named(
     (tmp_path / "start").mkdir()
     write_json(tmp_path / "config.json", config)
     with pytest.raises(UserError, match=rf"config\.json is damaged \({reason}\)"):
+        _ = Run.open(tmp_path).config
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"hardware": math.nan}, {"versions": ["torch"]}, {"versions": {"torch": 2}}, {"steps": "15"}],
+)
+def test_the_rest_of_a_config_of_another_kind_is_named(
+    run: Path, tmp_path: Path, changes: dict[str, Any]
+) -> None:
+    (tmp_path / "start").mkdir()
+    write_json(tmp_path / "config.json", {**read_json(run / "config.json"), **changes})
+    with pytest.raises(UserError, match=rf"damaged \(its {min(changes)} is of another kind\)"):
         _ = Run.open(tmp_path).config
 
 

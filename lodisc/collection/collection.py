@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from lodisc.collection.files import CollectionFiles
 from lodisc.collection.labels import PATIENCE, Labels
+from lodisc.collection.rows import BLOCK_ROWS, DESCRIPTION
 from lodisc.collection.store import Store
 from lodisc.data.check import read_skipped
 from lodisc.data.photo import Photo, Skipped, printable
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
 
 FEWEST, MOST = 50, 30_000
 """So many photographs are smoothed: fewer have too few of a kind, and more would take too long."""
-_BLOCK_ROWS = 8192
 
 
 class CollectionSettings(EmbeddingSettings):
@@ -56,7 +56,7 @@ class Photos:
     fingerprint: str
     """That of the encoder which made the vectors."""
     table: pa.Table
-    """key, path, offset, folder, split, bytes, digest, modified."""
+    """The columns of `DESCRIPTION`."""
     vectors: NDArray[np.float32]
     """[N, D], rows of length 1."""
     _smoothed: list[NDArray[np.float32]] = field(default_factory=list, init=False)
@@ -158,17 +158,30 @@ class Collection:
         """The encoder that made the vectors, on this device.
 
         It is loaded again only if the vectors are of another encoder, or for another device.
+        Raises `UserError` if it is damaged.
         """
+        with self._encoder_lock:
+            fingerprint = self.photos().fingerprint
+            if self._encoder is None or self._encoder[0] != (fingerprint, device):
+                self._encoder = (fingerprint, device), self._load_encoder(fingerprint, device)
+            return self._encoder[1]
+
+    def _load_encoder(self, fingerprint: str, device: str) -> PhotoEncoder:
+        from lodisc.embedding.embed import fingerprint_of
         from lodisc.encoders import load_encoder
         from lodisc.photo_encoder import PhotoEncoder
 
-        with self._encoder_lock:
-            fingerprint, name = self.photos().fingerprint, self.settings["encoder"]
-            if self._encoder is None or self._encoder[0] != (fingerprint, device):
-                inner = load_encoder(self.files.encoder(fingerprint))
-                encoder = PhotoEncoder(inner, name=name, device=device)
-                self._encoder = (fingerprint, device), encoder
-            return self._encoder[1]
+        folder, name = self.files.encoder(fingerprint), self.settings["encoder"]
+        try:
+            encoder = PhotoEncoder(load_encoder(folder), name=name, device=device)
+            if fingerprint_of(encoder) != fingerprint:
+                raise UserError(f"{folder} does not hold the encoder that made the vectors")
+        except UserError as error:
+            problem = printable(str(error).split(";")[0])
+            raise UserError(
+                f"{problem}; run  lodisc embed  and then  lodisc index  again"
+            ) from None
+        return encoder
 
     def skipped(self) -> list[Skipped]:
         """The photographs that could not be read when they were embedded, and why."""
@@ -192,7 +205,7 @@ def _photos(version: str, rows: pa.Table) -> Photos:
     place_N[order_N] = np.arange(len(rows))
     vectors_ND = np.empty((len(rows), rows.schema.field("vector").type.list_size), np.float32)
     # In batches, so that the vectors are in memory once, not three times
-    batches = rows.select(["vector"]).to_batches(max_chunksize=_BLOCK_ROWS)
+    batches = rows.select(["vector"]).to_batches(max_chunksize=BLOCK_ROWS)
 
     def fill(first: int, batch: pa.RecordBatch) -> None:
         vectors_BD = vectors_of(pa.Table.from_batches([batch]))
@@ -205,5 +218,5 @@ def _photos(version: str, rows: pa.Table) -> Photos:
         version=version,
         fingerprint=rows.schema.metadata[FINGERPRINT].decode(),
         vectors=vectors_ND,
-        table=rows.drop_columns(["vector", "state"]).take(order_N).combine_chunks(),
+        table=rows.select(DESCRIPTION).take(order_N).combine_chunks(),
     )

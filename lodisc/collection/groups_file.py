@@ -6,8 +6,6 @@ import base64
 import itertools
 import json
 import logging
-from collections.abc import Mapping
-from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 from zlib import crc32
@@ -17,7 +15,7 @@ from numpy.typing import NDArray
 
 from lodisc.console import progress_bar
 from lodisc.errors import UserError
-from lodisc.files import Kinds, problem_of, read_bytes, write_json
+from lodisc.files import Kinds, has_changed, problem_of, read_bytes, with_digest, write_json
 from lodisc.vectors.clusters import CRITERION, Grouping, assign, find_groups, with_numbers_of
 
 if TYPE_CHECKING:
@@ -86,7 +84,7 @@ def save_groups(grouping: Grouping, collection: Collection) -> Grouping:
         "centroids": _as_text(grouping.centroids, "<f4"),
         "photographs": _as_text(_sums(collection.photos()), "<u4"),
     }
-    write_json(collection.files.groups, {**content, "digest": _digest(content)})
+    write_json(collection.files.groups, with_digest(content))
     return grouping
 
 
@@ -148,8 +146,7 @@ def _read(path: Path) -> _Saved | None:
         return None
     if problem := problem_of(content, _KINDS):
         raise ValueError(problem)
-    digest = content.pop("digest", None)
-    if digest is not None and digest != _digest(content):
+    if has_changed(content):
         raise ValueError("its content has changed since it was written")
     flat = np.frombuffer(base64.b64decode(content["centroids"], validate=True), "<f4")
     count, features = content["groups"], content["features"]
@@ -188,8 +185,3 @@ def _sums(photos: Photos) -> NDArray[np.uint32]:
 
 def _as_text(values: NDArray[Any], dtype: str) -> str:
     return base64.b64encode(values.astype(dtype).tobytes()).decode()
-
-
-def _digest(content: Mapping[str, Any]) -> str:
-    text = json.dumps(content, sort_keys=True)
-    return blake2b(text.encode(), digest_size=16).hexdigest()

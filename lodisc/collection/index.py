@@ -3,29 +3,30 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import shutil
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from pathlib import Path
 from typing import TypedDict
 
-import numpy as np
 import pyarrow as pa
 
 from lodisc.collection.collection import Collection, CollectionSettings
 from lodisc.collection.files import CollectionFiles
 from lodisc.collection.labels import Labels
 from lodisc.collection.lookalikes import RecallEntry, build_index
-from lodisc.collection.store import ROW_STATE, Change, Store
+from lodisc.collection.rows import BLOCK_ROWS, CHECKSUM, checksums, photo_schema
+from lodisc.collection.store import Change, Store
 from lodisc.console import progress_bar
 from lodisc.data.check import write_skipped
 from lodisc.data.photo import printable
 from lodisc.embedding.embedding import SETTINGS, Embedding, EmbeddingSettings
-from lodisc.embedding.parts import FINGERPRINT, DamagedPart, fingerprint_of, read_table
+from lodisc.embedding.parts import DamagedPart, fingerprint_of, read_table, vectors_of
 from lodisc.errors import UserError
-from lodisc.files import Kinds, locked, read_json, write_json
+from lodisc.files import Kinds, locked, read_json, replacing, write_json
 
-_BATCH_ROWS = 8192
+logger = logging.getLogger("lodisc")
 
 
 class IndexResult(TypedDict):
@@ -61,14 +62,14 @@ def index(source: str | Path, *, collection: str | Path) -> IndexResult:
     embedding, files = Embedding(Path(source)), CollectionFiles(Path(collection))
     settings = embedding.settings()
     parts = embedding.parts()
-    digests = _digests(parts, settings["fingerprint"])
+    digests = _digests(parts, settings)
     if not digests:
         raise UserError(f"{printable(source)} holds no photographs yet; run  lodisc embed  first")
     files.path.mkdir(parents=True, exist_ok=True)
     with locked(files.path):
         store, labels = Store(files.path), Labels(files.labels)
         _carry_labels(files, labels, store)
-        previous = store.column("digest") if store.exists else {}
+        previous, changed = store.contents()
         _require_same_photographs(files, embedding, previous, digests)
         _copy_encoder(embedding, files, settings)
         renamed = _renamed(labels, previous, digests)
@@ -79,7 +80,9 @@ def index(source: str | Path, *, collection: str | Path) -> IndexResult:
             content = {"version": store.version, "moved": renamed, "replaced": replaced}
             write_json(files.renamed, content)
         files.recall.unlink(missing_ok=True)
-        change = _mirror(store, parts, settings, total=len(digests))
+        if changed:
+            logger.info(f"{changed:,} damaged rows of {printable(files.photos)} are written again.")
+        change = _mirror(store, parts, settings, total=len(digests), anew=changed > 0)
         carried = _carry_labels(files, labels, store)
         skipped = embedding.skipped()
         write_skipped(files.skipped, skipped)
@@ -100,11 +103,11 @@ def index(source: str | Path, *, collection: str | Path) -> IndexResult:
     )
 
 
-def _digests(parts: Sequence[Path], fingerprint: str) -> dict[str, str]:
+def _digests(parts: Sequence[Path], settings: EmbeddingSettings) -> dict[str, str]:
     """The digest of every photograph in the parts, by key. Refuses parts that can't be trusted."""
     digests: dict[str, str] = {}
     for path in parts:
-        rows = _read_sound(path, fingerprint)
+        rows = _read_sound(path, settings)
         keys = rows["key"].to_pylist()
         duplicate = next((key for key in keys if key in digests), None)
         if duplicate is not None:
@@ -116,17 +119,23 @@ def _digests(parts: Sequence[Path], fingerprint: str) -> dict[str, str]:
     return digests
 
 
-def _read_sound(path: Path, fingerprint: str) -> pa.Table:
+def _read_sound(path: Path, settings: EmbeddingSettings) -> pa.Table:
     try:
         rows = read_table(path)
     except DamagedPart as error:
         raise UserError(
             f"{printable(path)} is damaged ({error}); run  lodisc embed  again"
         ) from None
-    if fingerprint_of(rows) != fingerprint:
+    if fingerprint_of(rows) != settings["fingerprint"]:
         raise UserError(
             f"{printable(path)} was made by another encoder than {SETTINGS} says; "
             "delete it and run  lodisc embed  again"
+        )
+    vectors, (dim, dtype) = vectors_of(rows), (settings["dim"], settings["dtype"])
+    if (vectors.shape[1], vectors.dtype) != (dim, dtype):
+        raise UserError(
+            f"{printable(path)} holds vectors of {vectors.shape[1]} {vectors.dtype} numbers, and "
+            f"{SETTINGS} says {dim} {dtype}; run  lodisc embed  again"
         )
     return rows
 
@@ -147,49 +156,35 @@ def _require_same_photographs(
 
 
 def _mirror(
-    store: Store, parts: Sequence[Path], settings: EmbeddingSettings, *, total: int
+    store: Store, parts: Sequence[Path], settings: EmbeddingSettings, *, total: int, anew: bool
 ) -> Change:
+    schema = photo_schema(
+        dim=settings["dim"], dtype=settings["dtype"], fingerprint=settings["fingerprint"]
+    )
     with progress_bar() as progress:
         bar = progress.add_task("Indexing", total=total, note="")
-        batches = _batches(parts, settings, advance=lambda count: progress.advance(bar, count))
-        return store.mirror(batches, schema=_schema(settings))
-
-
-def _schema(settings: EmbeddingSettings) -> pa.Schema:
-    texts = [
-        (name, pa.string()) for name in ("key", "path", "folder", "split", "digest", ROW_STATE)
-    ]
-    numbers = [(name, pa.int64()) for name in ("offset", "bytes", "modified")]
-    vector = pa.list_(pa.from_numpy_dtype(np.dtype(settings["dtype"])), settings["dim"])
-    return pa.schema(
-        [*texts, *numbers, ("vector", vector)],
-        metadata={FINGERPRINT: settings["fingerprint"].encode()},
-    )
+        batches = _batches(parts, schema, advance=lambda count: progress.advance(bar, count))
+        return store.mirror(batches, schema=schema, anew=anew)
 
 
 def _batches(
-    parts: Sequence[Path], settings: EmbeddingSettings, *, advance: Callable[[int], None]
+    parts: Sequence[Path], schema: pa.Schema, *, advance: Callable[[int], None]
 ) -> Iterator[pa.RecordBatch]:
     """The rows of the parts as the store holds them.
 
-    There `folder` is the name of the sub-folder, which a part calls `label`, and `state` is a
-    digest of the row.
+    There `folder` is the name of the sub-folder, which a part calls `label`.
     """
-    schema = _schema(settings)
     for path in parts:
         rows = read_table(path)
         rows = rows.rename_columns(
             ["folder" if name == "label" else name for name in rows.column_names]
         )
-        columns = [name for name in schema.names if name not in ("vector", ROW_STATE)]
-        values = zip(*(rows[name].to_pylist() for name in columns), strict=True)
-        states = [hashlib.blake2b(repr(row).encode(), digest_size=16).hexdigest() for row in values]
         rows = (
-            rows.append_column(ROW_STATE, pa.array(states, pa.string()))
+            rows.append_column(CHECKSUM, pa.array(checksums(rows), pa.string()))
             .select(schema.names)
             .replace_schema_metadata(schema.metadata)
         )
-        for batch in rows.to_batches(max_chunksize=_BATCH_ROWS):
+        for batch in rows.to_batches(max_chunksize=BLOCK_ROWS):
             yield batch
             advance(len(batch))
 
@@ -197,15 +192,45 @@ def _batches(
 def _copy_encoder(
     embedding: Embedding, files: CollectionFiles, settings: EmbeddingSettings
 ) -> None:
-    """Copy the encoder atomically, and write down the settings of the embedding."""
-    encoder = files.encoder(settings["fingerprint"])
-    if not encoder.is_dir():
-        draft = encoder.with_suffix(".tmp")
-        shutil.rmtree(draft, ignore_errors=True)
-        shutil.copytree(embedding.encoder, draft)
-        draft.rename(encoder)
+    """Copy the encoder unless it is there or damaged, and write the embedding's settings down."""
+    copy = files.encoder(settings["fingerprint"])
+    sources = [path for path in embedding.encoder.glob("[!.]*") if path.is_file()]
+    copy.mkdir(parents=True, exist_ok=True)
+    if not all(_is_copied(path, copy) for path in sources) and _is_sound(embedding):
+        for path in sources:
+            with (
+                path.open("rb") as source,
+                replacing(copy / path.name) as draft,
+                draft.open("wb") as target,
+            ):
+                shutil.copyfileobj(source, target, 1 << 20)
     content = CollectionSettings(**settings, parts=str(embedding.path.resolve()))
     write_json(files.embedding_settings(settings["fingerprint"]), content)
+
+
+def _is_copied(path: Path, folder: Path) -> bool:
+    copy = folder / path.name
+    return copy.is_file() and _file_digest(copy) == _file_digest(path)
+
+
+def _file_digest(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "blake2b").digest()
+
+
+def _is_sound(embedding: Embedding) -> bool:
+    """Whether the encoder can be loaded; says so if not."""
+    from lodisc.encoders import load_encoder
+
+    try:
+        load_encoder(embedding.encoder)
+    except UserError as error:
+        logger.info(
+            f"note: {printable(str(error).split(';')[0])}; photographs from elsewhere can be "
+            "searched for after  lodisc embed  and  lodisc index"
+        )
+        return False
+    return True
 
 
 def _remove_other_encoders(files: CollectionFiles, fingerprint: str) -> None:

@@ -131,6 +131,7 @@ def _candidates(
         .select(["key", "_distance"])
         .limit(limit)
     )
-    keys = search.to_arrow()["key"].to_pylist()
+    with collection.store.reading():
+        keys = search.to_arrow()["key"].to_pylist()
     rows = [photos.position[key] for key in keys if key in photos.position]
     return np.sort(np.array(rows, np.int64))

@@ -12,15 +12,20 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import pyarrow as pa
 
 from lodisc.collection.files import TABLE, CollectionFiles
+from lodisc.collection.rows import BLOCK_ROWS, CHECKSUM, changed_rows
 from lodisc.data.photo import printable
 from lodisc.errors import UserError
 
-ROW_STATE = "state"
 OLD = timedelta(hours=1)  # older versions are deleted; a reader needs one for a second
 WITHOUT_LANCEDB = 'the collection needs LanceDB:  pip install "lodisc[collection]"'
+
+_WAY_OUT = f"if {TABLE}.lance is damaged, delete it and run  lodisc index  again: labels stay"
+# LanceDB raises errors of many kinds for damaged files, and a `BaseException` when it panics
+_OF_OTHERS = (UserError, OSError, MemoryError, KeyboardInterrupt, SystemExit, GeneratorExit)
 
 
 class Change(NamedTuple):
@@ -30,6 +35,15 @@ class Change(NamedTuple):
     replaced: int
     unchanged: int
     removed: int
+
+
+class Contents(NamedTuple):
+    """What is in the table."""
+
+    digests: dict[str, str]
+    """The digest of each photograph, by key, of all rows that are as they were written."""
+    changed: int
+    """The number of rows that are not."""
 
 
 class Store:
@@ -74,7 +88,7 @@ class Store:
             ) from None
         if was_replaced:
             self._open()
-        with self._reading():
+        with self.reading():
             self._table.checkout_latest()
             return f"{self._identity}-{self._table.version}"
 
@@ -84,44 +98,63 @@ class Store:
         return self._table
 
     def read(self) -> tuple[str, pa.Table]:
-        """The newest version and all its rows; raises as `version` does."""
+        """The newest version and all its rows.
+
+        Raises as `version` does, and `UserError` if a row is not as it was written.
+        """
         while True:
             version = self.version
-            with self._reading():
+            with self.reading():
                 rows = self._table.to_arrow()
-                if "key" not in rows.column_names:
-                    raise ValueError("it has no keys")
+                if changed := np.count_nonzero(changed_rows(rows)):
+                    raise UserError(
+                        f"{changed:,} rows of {printable(self._path)} changed after they were "
+                        "written; run  lodisc index  again: labels stay"
+                    )
             if version == self.version:
                 return version, rows
 
-    def column(self, name: str) -> dict[str, Any]:
-        """One column, by key."""
-        with self._reading():
-            rows = self._table.search().select(["key", name]).to_arrow()
-        return dict(zip(rows["key"].to_pylist(), rows[name].to_pylist(), strict=True))
+    def contents(self) -> Contents:
+        """The photographs in the table, and how many of its rows are damaged; none if it is new."""
+        digests: dict[str, str] = {}
+        changed = 0
+        if not self.exists:
+            return Contents(digests, changed)
+        with self.reading():
+            for batch in self._table.search().to_batches(batch_size=BLOCK_ROWS):
+                rows = pa.Table.from_batches([batch])
+                changed_N = changed_rows(rows)
+                changed += int(np.count_nonzero(changed_N))
+                sound = rows.filter(pa.array(~changed_N))
+                keys, values = (sound[name].to_pylist() for name in ("key", "digest"))
+                digests.update(zip(keys, values, strict=True))
+        return Contents(digests, changed)
 
-    def mirror(self, batches: Iterator[pa.RecordBatch], *, schema: pa.Schema) -> Change:
+    def mirror(
+        self, batches: Iterator[pa.RecordBatch], *, schema: pa.Schema, anew: bool = False
+    ) -> Change:
         """Make the table hold these rows and no others.
 
-        A row is replaced if its `state` differs, and removed if its key is not among them. If the
-        schema or its metadata differs, the whole table is replaced. Raises `OSError` if LanceDB
-        can't do so; the table is then as before.
+        A row is replaced if its checksum differs, and removed if its key is not among them. If
+        the schema or its metadata differs, or `anew`, the whole table is replaced. Raises
+        `OSError` if LanceDB can't do so; the table is then as before.
         """
         rows = pa.RecordBatchReader.from_batches(schema, batches)
         try:
             if (
-                self._table is None
+                anew
+                or self._table is None
                 or self._table.schema != schema
                 or self._table.schema.metadata != schema.metadata
             ):
                 return self._replace(rows)
             return self._merge(rows)
-        except UserError:
+        except _OF_OTHERS:
             raise
-        except (RuntimeError, ValueError) as error:
+        except BaseException as error:
             raise OSError(
-                f"{self.folder} could not be changed and is as before "
-                f"({str(error).splitlines()[0][:200]})"
+                f"{printable(self.folder)} could not be changed and is as before "
+                f"({_reason(error)}); {_WAY_OUT}"
             ) from None
 
     def _replace(self, rows: pa.RecordBatchReader) -> Change:
@@ -133,7 +166,7 @@ class Store:
 
     def _merge(self, rows: pa.RecordBatchReader) -> Change:
         merge = self._table.merge_insert("key").when_matched_update_all(
-            where=f"target.{ROW_STATE} != source.{ROW_STATE}"
+            where=f"target.{CHECKSUM} != source.{CHECKSUM}"
         )
         merge = merge.when_not_matched_insert_all().when_not_matched_by_source_delete()
         result = merge.execute(rows)
@@ -146,23 +179,22 @@ class Store:
         )
 
     def _open(self) -> None:
-        with self._reading():
+        with self.reading():
             self._table = self._database.open_table(TABLE)
         handle = os.open(self._path, os.O_RDONLY)  # so that no other folder gets its inode number
         weakref.finalize(self._table, os.close, handle)
         self._identity = os.fstat(handle).st_ino
 
     @contextmanager
-    def _reading(self) -> Iterator[None]:
+    def reading(self) -> Iterator[None]:
         """Turn LanceDB's error about damaged files into a `UserError` of one line."""
         try:
             yield
-        except UserError:
+        except _OF_OTHERS:
             raise
-        except (RuntimeError, ValueError) as error:
+        except BaseException as error:
             raise UserError(
-                f"{printable(self._path)} can't be read ({str(error).splitlines()[0][:120]}); "
-                "if it is damaged, delete it and run  lodisc index  again: labels stay"
+                f"{printable(self._path)} can't be read ({_reason(error)}); {_WAY_OUT}"
             ) from None
 
     def tidy(self) -> None:
@@ -172,4 +204,9 @@ class Store:
         """
         for path in (self._path / "data").glob(".tmp*"):
             path.unlink(missing_ok=True)
-        self._table.optimize(cleanup_older_than=OLD, delete_unverified=True)
+        with self.reading():
+            self._table.optimize(cleanup_older_than=OLD, delete_unverified=True)
+
+
+def _reason(error: BaseException) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:120]

@@ -39,9 +39,9 @@ def find_photos(data: str | Path) -> Listing:
     source = Path(data)
     kind = source.suffix.lower()
     try:
-        is_folder, is_file = source.is_dir(), source.is_file()
+        is_folder, is_file, exists = source.is_dir(), source.is_file(), source.exists()
     except (OSError, ValueError):
-        is_folder = is_file = False
+        is_folder = is_file = exists = False
     if is_folder:
         listing = _find_in_folder(source)
     elif is_file and kind in (".txt", *TABLES):
@@ -53,6 +53,8 @@ def find_photos(data: str | Path) -> Listing:
             f"{printable(source)} is neither a folder, a .txt or .csv list nor an uncompressed "
             ".tar; unpack it, or name its folder"
         )
+    elif exists:
+        raise UserError(f"{printable(source)} is a pipe or a device; save what it gives as a file")
     else:
         raise UserError(
             f"{printable(source)} does not exist; "

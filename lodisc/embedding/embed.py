@@ -13,7 +13,7 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Literal, cast
+from typing import Any, Literal, cast, get_args
 
 import torch
 
@@ -27,7 +27,7 @@ from lodisc.embedding.embedding import Embedding, EmbeddingSettings, EmbedProgre
 from lodisc.embedding.moves import forget_moved, is_of, rows_under_other_names
 from lodisc.embedding.parts import Row
 from lodisc.embedding.shards import Shard, ShardCounts, divide_into_shards
-from lodisc.encoders import fit_of, save_encoder
+from lodisc.encoders import is_saved, save_encoder
 from lodisc.errors import UserError
 from lodisc.files import locked
 from lodisc.photo_encoder import PhotoEncoder, load, require_finite
@@ -153,27 +153,40 @@ def plan(
     if writes:
         log_passed_over(data, listing)
     embedding = Embedding(out)
-    is_described = embedding.has_begun and embedding.encoder.is_dir()
-    if is_described and choice.get("fit") is None:
-        choice["fit"] = fit_of(embedding.encoder)
     encoder = load(source, **choice)
+    if embedding.has_begun:
+        _take_fit(embedding, encoder, given=choice.get("fit"))
     photos, unnamed = _with_plain_names(listing.photos)
     encoding = _describe(source, data, encoder)
     if writes and not embedding.has_begun:
         _begin(embedding, encoder, encoding, dtype=dtype, photographs=len(photos))
     settings = _wait_for_settings(embedding)
-    if is_described and (own := fit_of(embedding.encoder)) != encoder.fit:
-        raise UserError(
-            f"{embedding.path} holds vectors made with --fit {own}; "
-            "leave --fit out, or choose another --out"
-        )
     _require_same(embedding, settings, encoding, dtype=dtype)
     if writes:
-        if not embedding.encoder.is_dir():
+        if not is_saved(encoder.encoder, embedding.encoder):
             save_encoder(encoder.encoder, embedding.encoder)
         settings = _follow_moves(embedding, settings, encoding, photos)
     shards = divide_into_shards(photos, slices=settings["slices"])
     return Job(encoder, settings, shards, [*listing.skipped, *unnamed])
+
+
+def _take_fit(embedding: Embedding, encoder: PhotoEncoder, *, given: Fit | None) -> None:
+    """Give the encoder the fit that the vectors were made with.
+
+    Raises `UserError` if another one was `given`.
+    """
+    own, fingerprint = encoder.fit, embedding.settings()["fingerprint"]
+    for fit in (own, *get_args(Fit)):
+        encoder.encoder.fit = fit
+        if fingerprint_of(encoder) == fingerprint:
+            break
+    else:
+        encoder.encoder.fit = own
+    if given not in (None, encoder.fit):
+        raise UserError(
+            f"{embedding.path} holds vectors made with --fit {encoder.fit}; "
+            "leave --fit out, or choose another --out"
+        )
 
 
 def embed_shards(

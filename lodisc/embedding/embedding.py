@@ -8,6 +8,7 @@ DIR/
   _progress.json       how far `embed` is, or was when it ended, `EmbedProgress`
   part-00007.parquet   a row for each photograph of a shard, `Row`, sorted by key
   _part-00007.jsonl    the photographs of the shard that could not be read, and why
+  _part-00007.parquet.damaged  a part as it was before its photographs were embedded again
   _skipped.jsonl       what was left out before: files that are not photographs, names not in UTF-8
 """
 
@@ -187,8 +188,9 @@ class Embedding:
         """
         rows = {}
         for path in self.parts():
-            keys = shards.get(self.shard(path), frozenset())
-            if not column_of(path, "key").keys() <= keys:
+            shard = self.shard(path)
+            keys = shards.get(shard, frozenset())
+            if shard not in shards or not column_of(path, "key").keys() <= keys:
                 part = read_part(path, fingerprint=fingerprint)
                 rows[path] = [row for row in part if row.key not in keys]
         return rows

@@ -1,5 +1,6 @@
 """A Parquet part of an embedding: its rows, and how it is written and read."""
 
+import logging
 import re
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,6 +13,8 @@ import pyarrow.parquet as pq
 from lodisc.data.photo import printable
 from lodisc.errors import UserError
 from lodisc.files import replacing
+
+logger = logging.getLogger("lodisc")
 
 FINGERPRINT = b"lodisc.encoder"  # the key of the encoder's fingerprint in a part's metadata
 PART_NAME = re.compile(r"part-(\d{5,}|tar-[0-9a-f]{8})\.parquet")
@@ -53,13 +56,16 @@ def write_part(path: Path, rows: list[Row], *, dim: int, dtype: str, fingerprint
 
 
 def read_part(path: Path, *, fingerprint: str) -> list[Row]:
-    """The rows of a part; an empty list if it is damaged or missing.
+    """The rows of a part; an empty list if it is missing.
 
-    Raises `UserError` for a part of another encoder.
+    A damaged part is set aside, and said. Raises `UserError` for a part of another encoder.
     """
+    if not path.exists():
+        return []
     try:
         table = read_table(path)
-    except DamagedPart:
+    except DamagedPart as error:
+        _set_aside(path, reason=str(error))
         return []
     if fingerprint_of(table) != fingerprint:
         raise UserError(
@@ -68,6 +74,21 @@ def read_part(path: Path, *, fingerprint: str) -> list[Row]:
         )
     columns = [table[name].to_pylist() for name in Row._fields[:-1]]
     return [Row(*values) for values in zip(*columns, vectors_of(table), strict=True)]
+
+
+def _set_aside(path: Path, *, reason: str) -> None:
+    """Rename a damaged part, so that it is written again and nothing in it is overwritten."""
+    try:
+        _require_file(path)
+        vectors = f"its {pq.read_metadata(path.absolute()).num_rows:,} vectors"
+    except (OSError, ValueError, pa.ArrowException):
+        vectors = "its vectors"
+    aside = path.with_name(f"_{path.name}.damaged")
+    path.replace(aside)
+    logger.warning(
+        f"{printable(path)} is damaged ({reason}): {vectors} are made again from the photographs "
+        f"that are there, those of others are lost; it is kept as {aside.name}."
+    )
 
 
 def read_table(path: Path) -> pa.Table:
@@ -107,7 +128,9 @@ def column_of(path: Path, name: str) -> dict[str, Any]:
     """A column of a part, by key; empty if it is damaged, missing or not a part."""
     try:
         _require_file(path)
-        table = pq.read_table(path.absolute(), columns=list({"key", name}))
+        table = pq.read_table(
+            path.absolute(), columns=list({"key", name}), page_checksum_verification=True
+        )
         keys, values = table["key"].to_pylist(), table[name].to_pylist()
     except (OSError, ValueError, KeyError, pa.ArrowException):
         return {}

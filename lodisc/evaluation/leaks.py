@@ -5,7 +5,7 @@ A figure over them says how well copies are found, not how well kinds are told a
 
 import shlex
 from collections import Counter
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 from lodisc.data.thumbnails import most_alike
 from lodisc.evaluation.features import Features
@@ -18,8 +18,8 @@ class Leaks(TypedDict):
     """Test photographs, as a training photograph; 0 where no protocol reads those."""
     in_test: int
     """Test photographs, as another test photograph."""
-    labelled_apart: int
-    """Photographs of train and test, as one with another label."""
+    labelled_apart: NotRequired[int]
+    """Photographs of train and test, as one with another label; files of older versions lack it."""
 
 
 def leaks(train: Features, test: Features) -> Leaks:
@@ -52,7 +52,7 @@ def in_words(leaks: Leaks, *, test: int, data: str) -> str:
     counts = [
         f"{count:,} are nearly the same as {place}" for place, count in places.items() if count
     ]
-    apart = leaks.get("labelled_apart", 0)  # files of older versions lack it
+    apart = leaks.get("labelled_apart", 0)
     words: list[str] = []
     if counts:
         copies = " and ".join(counts)

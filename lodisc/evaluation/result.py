@@ -6,7 +6,7 @@ from typing import NotRequired, TypedDict, cast
 from lodisc.data.photo import printable
 from lodisc.evaluation.interval import EstimateEntry
 from lodisc.evaluation.leaks import Leaks
-from lodisc.files import read_json
+from lodisc.files import Kinds, read_json
 from lodisc.run import Run
 
 FEW = 3  # classes that are named beside metrics
@@ -74,5 +74,12 @@ def read_evaluation(run: Run) -> Evaluation | None:
     """What `lodisc evaluate` found; None when it was not run, `UserError` for a damaged file."""
     if not run.evaluation_file.exists():
         return None
-    kinds = {"arms": dict[str, ArmMetrics], "test": int, "classes": int}
+    kinds: Kinds = {
+        "arms": dict[str, ArmMetrics],
+        **dict.fromkeys(("test", "classes"), int),
+        "data": str,
+        # Files of older versions lack these
+        "leaks": Leaks | None,
+        "class_names": list[str] | None,
+    }
     return cast(Evaluation, read_json(run.evaluation_file, kinds=kinds))
