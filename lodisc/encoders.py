@@ -22,7 +22,7 @@ from lodisc.files import (
     write_json,
 )
 from lodisc.method.encoder import Encoder
-from lodisc.tensors import save_tensors
+from lodisc.tensors import DamagedTensors, load_tensors, save_tensors
 from lodisc.weight_files import read_weights
 from lodisc.weight_names import as_timm
 
