@@ -75,12 +75,28 @@ def test_parts_of_a_data_set_by_any_usual_name(
 
 
 @pytest.mark.parametrize(
-    "part", ["training", "train_images", "Val", "birds/validation", "images_train", "train1"]
+    ("part", "split"),
+    [
+        *(("train", "train"), ("training", "train"), ("train_images", "train"), ("Test", "test")),
+        *(("Val", None), ("birds/validation", None), ("test_images", None)),
+    ],
 )
-def test_a_part_alone_is_no_label(make: Make, tmp_path: Path, part: str) -> None:
+def test_a_part_alone_is_no_label(make: Make, tmp_path: Path, part: str, split: str | None) -> None:
+    """Where all would be for testing by another name than test, nothing is divided."""
     names = [f"{part}/{kind}/0.jpg" for kind in ("finch", "wren")]
-    split = "train" if "train" in part else "test"
     assert described(find_photos(make(tmp_path, names))) == {(split, "finch"), (split, "wren")}
+
+
+@pytest.mark.parametrize("part", ["images_train", "test1", "2021/test 2"])
+def test_a_part_alone_by_an_unusual_name_is_noted(make: Make, tmp_path: Path, part: str) -> None:
+    listing = find_photos(make(tmp_path, [f"{part}/{kind}/0.jpg" for kind in ("finch", "wren")]))
+    assert {photo.split for photo in listing.photos} == {None}
+    assert any("divide nothing" in note for note in listing.notes)
+
+
+def test_a_folder_that_repeats_the_name_of_its_part_is_no_label(make: Make, tmp_path: Path) -> None:
+    names = [f"cars_{part}/cars_{part}/{n}.jpg" for part in ("train", "test") for n in range(2)]
+    assert described(find_photos(make(tmp_path, names))) == {("train", None), ("test", None)}
 
 
 def test_a_folder_called_like_a_part_beside_most_photographs_is_a_label(
@@ -120,15 +136,24 @@ def test_folders_around_the_parts_may_lie_in_one_another(
         (["validators/0.jpg", "trainers/1.jpg"], {"validators", "trainers"}),
         (["steam train/0.jpg", "crash test/1.jpg"], {"steam train", "crash test"}),
         (["train1/0.jpg", "train2/0.jpg", "tram/1.jpg"], {"train1", "train2", "tram"}),
+        (["2021-05-01 test/0.jpg", "2021-05-02 training/0.jpg"], None),
+        (["test1/0.jpg", "training 1/0.jpg", "S00/0.jpg", "S01/0.jpg"], None),
+        (["trail cam 1/0.jpg", "trail cam 2 test/0.jpg", "trail cam 3 training/0.jpg"], None),
+        (["S1_test/0.jpg", "S2_train/0.jpg"], None),
+        (["Test Valley/0.jpg", "Val Valley/0.jpg", "Otter Valley/0.jpg"], None),
+        (["train 1/0.jpg", "test 1/0.jpg", "car/0.jpg"], None),
     ],
 )
 def test_what_is_no_division_is_a_label(
-    make: Make, tmp_path: Path, names: list[str], labels: set[str]
+    make: Make, tmp_path: Path, names: list[str], labels: set[str] | None
 ) -> None:
     listing = find_photos(make(tmp_path, names))
-    assert described(listing) == {(None, label) for label in labels}
+    outer = {name.split("/")[0] for name in names}
+    assert described(listing) == {(None, label) for label in labels or outer}
     has_parts = any(
-        part in ("train", "test", "train1") for name in names for part in name.split("/")
+        part in ("train", "test", "train1", "test1", "train 1")
+        for name in names
+        for part in name.split("/")
     )
     assert any("divide nothing" in note for note in listing.notes) == has_parts
 
@@ -172,7 +197,7 @@ def test_kinds_that_are_called_like_parts_are_kinds(
         ["ground_truth/0.bmp", "gt/1.tif"],
         ["wren/0_mask_1.png", "wren/1_seg2.png"],
         ["trimaps/0.png", "trimaps/1.png"],
-        ["segmentation_masks/0.png", "wren masks/1.png"],
+        ["segmentation_masks/0.png", "train_masks/1.png"],
         ["wren/0_superpixels.png", "wren/1_labelIds.png"],
         ["wren/0.mask.png", "wren/1.jpg.mask.png"],
         ["wren/mask_0.png", "wren/seg-1.png"],
@@ -183,6 +208,24 @@ def test_masks_are_no_photographs(make: Make, tmp_path: Path, masks: list[str]) 
     listing = find_photos(make(tmp_path, ["wren/0.jpg", "wren/1.jpg", *masks]))
     assert [photo.key for photo in listing.photos] == ["wren/0.jpg", "wren/1.jpg"]
     assert listing.passed_over == {"masks of other photographs": sorted(masks)}
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["w/red.jpg", "w/red_label.jpeg"],
+        ["w/b.JPG", "w/b_mask.jpeg"],
+        ["herb/0.tif", "herb/0_label.tiff"],
+        ["herb/1.png", "herb/label 1.png"],
+        [f"{kind}/{n}.{end}" for kind, end in (("hat", "jpg"), ("gas mask", "png")) for n in "01"],
+        [f"{kind}/{n}.{end}" for kind, end in (("sedan", "jpg"), ("Ford GT", "png")) for n in "01"],
+        [f"{kind}/{n}.jpg" for kind in ("Images", "Mustang GT", "white label") for n in "01"],
+    ],
+)
+def test_names_that_resemble_those_of_masks_are_of_photographs(
+    make: Make, tmp_path: Path, names: list[str]
+) -> None:
+    assert len(find_photos(make(tmp_path, names)).photos) == len(names)
 
 
 @pytest.mark.parametrize("around", ["", "train/", "set/"])
@@ -286,6 +329,7 @@ def test_what_is_not_named_like_a_photograph_is_counted(make: Make, tmp_path: Pa
         "a.NEF": "cannot decode .nef",
         "a.svs": "cannot decode .svs",
         "a.dcm": "cannot decode .dcm",
+        "a.fits": "cannot decode .fits",
         "a.zip": "archives",
         ".b.jpg": "hidden",
     }
@@ -343,6 +387,21 @@ def test_lists_name_hidden_files_and_those_of_systems_in_vain(tmp_path: Path) ->
     assert reasons.keys() == names.keys()
     assert all(reason.startswith(names[key]) for key, reason in reasons.items())
     assert len(find_photos(elsewhere).photos) == 1
+
+
+def test_folders_above_the_data_are_not_asked(tmp_path: Path) -> None:
+    write(tmp_path / "lost+found" / "wren" / "0.jpg", JPEG)
+    names = ["../lost+found/wren/0.jpg", str(tmp_path / "lost+found" / "wren" / "0.jpg")]
+    for name in names:
+        source = write(tmp_path / "lists" / "l.txt", name.encode())
+        assert len(find_photos(source).photos) == 1
+
+
+def test_notes_are_of_what_is_read(make: Make, tmp_path: Path) -> None:
+    names = [f"bottle/{part}/good/{n}.png" for part in ("train", "test") for n in range(2)]
+    beside = [f"bottle/ground_truth/good/deep/{n}.png" for n in range(2)]
+    listing = find_photos(make(tmp_path, [*names, *beside]))
+    assert len(listing.photos) == 4 and listing.notes == []
 
 
 def test_deeper_folders_and_twins_are_noted(make: Make, tmp_path: Path) -> None:

@@ -65,6 +65,11 @@ def test_tars_that_divide_nothing_are_noted(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize("names", [["train-000", "train-001"], ["test tube"], ["cub-train-0"]])
+def test_tars_of_one_part_need_no_advice(tmp_path: Path, names: list[str]) -> None:
+    assert shards(tmp_path, {f"{name}.tar": ["wren/0.jpg"] for name in names}).notes == []
+
+
 def test_tars_called_like_parts_may_hold_a_folder_of_that_name(tmp_path: Path) -> None:
     for part in ("train", "val"):
         tar(tmp_path / "data" / f"{part}.tar", {f"{part}/robin/{part}.jpg": JPEG})

@@ -31,6 +31,8 @@ _NOT_DECODED = {
     # of microscopes and scanners
     *(".dcm", ".svs", ".czi", ".nd2", ".lif", ".lsm", ".ndpi", ".mrxs", ".vsi", ".oib", ".oif"),
     *(".scn", ".nii", ".mrc"),
+    # of telescopes and games
+    *(".fits", ".fit", ".fts", ".blp", ".ftc", ".ftu", ".gbr", ".fpx", ".mic"),
 }
 _VIDEOS = {
     *(".mp4", ".mov", ".avi", ".mkv", ".mts", ".m2ts", ".m4v", ".wmv", ".3gp", ".mpg", ".webm"),
@@ -85,8 +87,8 @@ def is_elsewhere(key: str) -> bool:
 
 def why_left_out(key: str) -> str | None:
     """Why a photograph is not of the data, by its name and the folders around it; None if it is."""
-    path = key.casefold()
+    names = (*folders_of(key), posixpath.basename(key))
+    path = "/".join(names).casefold()
     if not OF_SYSTEMS.isdisjoint(path.split("/")) or _OF_SYSTEMS.search(path):
         return _BY_A_SYSTEM
-    names = (*folders_of(key), posixpath.basename(key))
     return HIDDEN if any(name.startswith(".") for name in names) else None

@@ -18,7 +18,7 @@ from typing import NamedTuple
 from lodisc.data.endings import folders_of, is_elsewhere, why_left_out
 from lodisc.data.masks import UNNAMED, masks_among
 from lodisc.data.photo import Photo, Skipped, printable
-from lodisc.data.splits import Division, Part, division, is_of_a_part, split_named
+from lodisc.data.splits import Division, Part, division, is_part_alone, split_named
 
 Passed = dict[str, list[str]]
 
@@ -58,9 +58,9 @@ def arrange(
     here = [photo for photo in here if photo.key not in masks.keys]
     folders = {photo.key: folders_of(photo.key) for photo in here}
     divided = division(list(folders.values()))
-    has_splits = divided is not None or parts is not None
+    has_splits = bool(divided and divided.parts) or parts is not None
     placed: list[tuple[Photo, Part | None]] = []
-    deep: list[str] = []
+    deep: set[str] = set()
     for photo in here:
         part, inner = _part(folders[photo.key], divided, has_splits)
         inner = inner[1:] if inner and inner[0].casefold() in UNNAMED else inner
@@ -68,22 +68,25 @@ def arrange(
             label = labels[photo.key]
         else:
             label = unicodedata.normalize("NFC", inner[0]) if inner else None
-            deep += [photo.key] * (len(inner) > 1)
+            deep |= {photo.key} if len(inner) > 1 else set()
         placed.append((replace(photo, label=label), part if parts is None else parts[photo.key]))
     listing = _divided(placed, has_splits, passed_over)
-    if deep:
+    keys = [photo.key for photo in listing.photos]
+    if inside := [key for key in keys if key in deep]:
         listing.notes.append(
-            f"the outer folder is the label of {printable(deep[0])}"
-            + f" and {len(deep) - 1:,} more" * (len(deep) > 1)
+            f"the outer folder is the label of {printable(inside[0])}"
+            + f" and {len(inside) - 1:,} more" * (len(inside) > 1)
         )
     if not has_splits:
-        idle = {"/".join(path) for path in folders.values() if any(map(is_of_a_part, path))}
+        idle = {"/".join(path) for path in folders.values() if any(map(is_part_alone, path))}
         if idle:
             listing.notes.append(
                 f"folders such as {printable(min(idle))} divide nothing; train/ and test/ do, at "
                 "the top or in one folder around them"
             )
     for folder in masks.doubtful:
+        if not any(key.startswith(f"{folder}/") for key in keys):
+            continue
         listing.notes.append(
             f"{printable(folder)} is read as photographs, named as those beside it; if they are "
             "masks, move them out"

@@ -1,7 +1,7 @@
 """Masks beside photographs, told by their names: masks/a.png, wren/a_mask.png.
 
 A mask is no JPEG where its photograph is one, as values change when a JPEG is saved. In masks/
-beside images/ it may be of any kind.
+beside images/ it may be of any kind, and a_label.png belongs to a photograph of another kind.
 """
 
 import posixpath
@@ -15,13 +15,18 @@ from lodisc.data.endings import folders_of
 
 UNNAMED = {"images", "jpegimages"}  # folders whose name is not a label
 _OF_MASKS = re.compile(
-    r"(.*[-_ ])?(masks?|trimaps?|superpixels|annotations?|labels?|gt|ground[-_ ]?truth"
+    r"((train(ing)?|test|val(idation)?|seg(mentation)?|binary|semantic|instance|object|with(out)?|no)"
+    r"[-_ ])*"
+    r"(masks?|trimaps?|superpixels|annotations?|labels?|gt|ground[-_ ]?truth"
     r"|segmentations?|segmentation(class|object))",
     re.IGNORECASE,
 )
-_WORD = r"(masks?|seg|segmentation|gt|trimap|superpixels|labels?|labelids|annotations?)"
+_AMBIGUOUS = r"(labels?|annotations?)"  # photographs of labels are common in museums
+_WORD = rf"(masks?|seg|segmentation|gt|trimap|superpixels|labelids|{_AMBIGUOUS})"
 _MARK = re.compile(rf"^{_WORD}[-_ .]|[-_ .]{_WORD}([-_ ]?[0-9]+)?$", re.IGNORECASE)
-_LOSSLESS = {".png", ".gif", ".bmp", ".tif", ".tiff"}  # of masks, whose values must stay
+_LABEL = re.compile(rf"^{_AMBIGUOUS}[-_ .]|[-_ .]{_AMBIGUOUS}([-_ ]?[0-9]+)?$", re.IGNORECASE)
+_LOSSLESS = {".png", ".gif", ".bmp", ".tif"}  # of masks, whose values must stay
+_ENDINGS = {".jpeg": ".jpg", ".jpe": ".jpg", ".jfif": ".jpg", ".tiff": ".tif"}
 
 
 class Masks(NamedTuple):
@@ -120,7 +125,9 @@ def _has_photo(key: str, depth: int, photographs: _Photographs) -> bool:
 
 def _may_be_mask(key: str, endings: Sequence[str]) -> bool:
     """Whether a file may be a mask of photographs with these endings, if there are any."""
-    return bool(endings) and (_ending(key) in _LOSSLESS or _ending(key) not in endings)
+    is_of_another_kind = bool(endings) and _ending(key) not in endings
+    is_lossless = bool(endings) and _ending(key) in _LOSSLESS
+    return is_of_another_kind or (is_lossless and not _LABEL.search(_stem(key)))
 
 
 def _place(key: str) -> str:
@@ -141,4 +148,6 @@ def _stem(key: str) -> str:
 
 
 def _ending(key: str) -> str:
-    return posixpath.splitext(key)[1].lower()
+    """The ending of a file, the same for all that say the same."""
+    ending = posixpath.splitext(key)[1].lower()
+    return _ENDINGS.get(ending, ending)

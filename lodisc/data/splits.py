@@ -16,7 +16,8 @@ _SPLIT = re.compile(
 )
 """What people call the parts of a data set: train, Training, test_images, val2017."""
 _PARTS: dict[str, Part] = {"train": "train", "test": "test", "val": "validation"}
-_WORDS = re.compile(r"[^\W\d_]+")
+_WORDS = re.compile(r"[^\W\d_]+|\d+")
+_PLACE = re.compile(r"\d{1,2}")  # the number of a folder in an order
 _MOST_WRAPPERS = 3  # folders in one another around train/
 
 
@@ -33,8 +34,11 @@ class Division(NamedTuple):
         depth = len(self.around)
         if tuple(folders[:depth]) != self.around or len(folders) == depth:
             return None, tuple(folders)
-        part = self.parts.get(folders[depth])
-        return part, tuple(folders[depth + bool(part) :])
+        name = folders[depth]
+        if name not in self.parts:
+            return None, tuple(folders[depth:])
+        again = list(folders[depth + 1 : depth + 2]) == [name]  # cars_train/cars_train/
+        return self.parts[name], tuple(folders[depth + 1 + again :])
 
 
 def split_named(name: str) -> Part | None:
@@ -46,42 +50,52 @@ def split_named(name: str) -> Part | None:
 def parts_among(names: Iterable[str]) -> dict[str, Part]:
     """What names that divide a data set are for; none if they do not divide it.
 
-    They are for two purposes at least. Their names are usual ones, or differ in nothing but the
-    part and numbers: birds_train-00 and birds_test-00.
+    They are for two purposes at least. Their names are usual ones, or all differ in nothing but
+    the part and numbers behind it: birds_train-00 and birds_test-00.
     """
-    names = list(names)
+    names = set(names)
     usual = {name: part for name in names if (part := split_named(name))}
     if len(set(usual.values())) > 1:
         return usual
-    alike: dict[str, dict[str, Part]] = defaultdict(dict)
-    for name in names:
-        if meaning := _meaning(name):
-            part, rest = meaning
-            alike[rest][name] = part
-    divisions = [parts for parts in alike.values() if len(set(parts.values())) > 1]
-    return divisions[0] if len(divisions) == 1 else {}
+    meanings = {name: _meaning(name) for name in names}
+    parts = {name: meaning.part for name, meaning in meanings.items() if meaning}
+    are_alike = len({meaning and meaning.rest for meaning in meanings.values()}) == 1
+    return parts if are_alike and len(set(parts.values())) > 1 else {}
 
 
-def names_a_part(name: str) -> bool:
-    """Whether a word of a name means a part of a data set."""
-    return _meaning(name) is not None
+def words_for_parts(names: Iterable[str]) -> dict[str, Part]:
+    """The part that a word of each name means, where one does: train1, birds-train, test tube."""
+    return {name: meaning.part for name in names if (meaning := _meaning(name))}
 
 
-def is_of_a_part(name: str) -> bool:
+def is_part_alone(name: str) -> bool:
     """Whether a name means a part of a data set and nothing else: train, train1, images_train."""
     meaning = _meaning(name)
-    return meaning is not None and not meaning[1]
+    return meaning is not None and not any(meaning.rest)
+
+
+class _Meaning(NamedTuple):
+    """A name in which one word means a part of a data set."""
+
+    part: Part
+    rest: tuple[tuple[str, ...], tuple[str, ...]]
+    """The words before it, with their numbers, and those behind it."""
 
 
 @lru_cache(maxsize=4096)
-def _meaning(name: str) -> tuple[Part, str] | None:
-    """The part in a name, and its other words; None for a name without a part."""
+def _meaning(name: str) -> _Meaning | None:
     if part := split_named(name):
-        return part, ""
-    words = _WORDS.findall(name.casefold())
-    parts = [part for word in words if (part := split_named(word))]
-    rest = [word for word in words if word not in _OF_WHAT and not split_named(word)]
-    return (parts[0], " ".join(rest)) if len(parts) == 1 else None
+        return _Meaning(part, ((), ()))
+    words = [word for word in _WORDS.findall(name.casefold()) if word not in _OF_WHAT]
+    parts = {place: part for place, word in enumerate(words) if (part := split_named(word))}
+    if len(parts) != 1:
+        return None
+    (place, part), *_ = parts.items()
+    before, after = words[:place], words[place + 1 :]
+    if len(before) == 1 and _PLACE.fullmatch(before[0]):
+        before = []
+    rest = tuple(before), tuple(word for word in after if not word.isdecimal())
+    return _Meaning(part, rest)
 
 
 def division(folders: Sequence[tuple[str, ...]]) -> Division | None:
@@ -109,24 +123,31 @@ def division(folders: Sequence[tuple[str, ...]]) -> Division | None:
             and (2 * tops[divided[0]] >= len(folders) or divided[0].casefold() in UNNAMED)
         ):
             return Division((*around, divided[0]), parts)
-        if parts := _alone(inner, of=len(folders)):
-            return Division(around, parts)
+        if alone := _of_one_part(around, inner, of=len(folders)):
+            return alone
         if len(tops) != 1:
             return None
         around = (*around, *tops)
     return None
 
 
-def _alone(paths: Sequence[tuple[str, ...]], *, of: int) -> dict[str, Part]:
-    """A folder for one part without the others, if it is a part rather than a kind.
+def _of_one_part(
+    around: tuple[str, ...], paths: Sequence[tuple[str, ...]], *, of: int
+) -> Division | None:
+    """A division with a folder for one part alone, if that is a part rather than a kind.
 
     It is one if it is the only folder, and most photographs lie in it; `train` is whatever lies
-    beside it, if it is divided further.
+    beside it, if it is divided further. Nothing is learned where all is for testing, so that only
+    a folder called test itself says so.
     """
     names = {path[0] for path in paths}
-    divided = {path[0].casefold() for path in paths if path[1:]}
-    if "train" in divided:
-        return {name: part for name in names if (part := split_named(name))}
-    parts = {name: meaning[0] for name in names if (meaning := _meaning(name)) and not meaning[1]}
+    has_folders = {path[0].casefold() for path in paths if path[1:]}
+    parts = {name: part for name in names if (part := split_named(name))}
+    if "train" in has_folders:
+        return Division(around, parts)
     is_only = len({name.casefold() for name in names}) == 1 and 2 * len(paths) >= of
-    return parts if is_only and (divided or "train" in parts.values()) else {}
+    if not is_only or not (has_folders or "train" in parts.values()):
+        return None
+    if all(part == "train" or name.casefold() == "test" for name, part in parts.items()):
+        return Division(around, parts) if parts else None
+    return Division((*around, *names), {}) if len(names) == 1 else None

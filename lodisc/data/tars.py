@@ -11,7 +11,7 @@ from pathlib import Path
 from lodisc.data.endings import HIDDEN, folders_of, is_photo, why_passed_over
 from lodisc.data.layout import Listing, Passed, arrange
 from lodisc.data.photo import Photo, Skipped, printable, reason_of
-from lodisc.data.splits import division, names_a_part, parts_among, split_named
+from lodisc.data.splits import division, parts_among, split_named, words_for_parts
 
 MOST_NAME = 2**20  # bytes of the headers that tell one name
 _NAME_HEADERS = {
@@ -48,10 +48,11 @@ def find_in_tars(tars: dict[str, Path]) -> Listing:
         replace(photo, key=f"{names[photo.path]}/{photo.key}") if times[photo.key] > 1 else photo
         for photo in listing.photos
     ]
-    idle = [name for name in sorted(tars) if names_a_part(_part(name))]
-    if idle and not any(photo.split for photo in placed):
+    meanings = words_for_parts(map(_part, tars))
+    if len(set(meanings.values())) > 1 and not any(photo.split for photo in placed):
+        idle = min(name for name in tars if _part(name) in meanings)
         listing.notes.append(
-            f"tars such as {printable(idle[0])} divide nothing; those do whose names differ in "
+            f"tars such as {printable(idle)} divide nothing; those do whose names differ in "
             "train, test and numbers alone"
         )
     return listing._replace(photos=placed, skipped=skipped, passed_over=passed_over)
