@@ -11,8 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
 
-from lodisc.data.labels import label_in, plain_label
-from lodisc.data.layout import odd_labels
+from lodisc.data.labels import label_in, odd_labels, plain_label
 from lodisc.data.paths import composed, folded, spellings
 from lodisc.data.photo import printable
 from lodisc.data.tables import guarded, read_table, refuse_line_break
