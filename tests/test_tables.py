@@ -114,6 +114,13 @@ def test_of_two_columns_for_one_thing_the_usual_one_counts(tmp_path: Path) -> No
         (" larus ", "Larus argentatus", "Larus argentatus"),
         ("", "aalge", "aalge"),
         ("Uria", "", ""),
+        ("Panthera", "P. leo", "P. leo"),
+        ("Panthera", "p. leo", "p. leo"),
+        ("Passer", "House Sparrow", "House Sparrow"),
+        ("Uria", "uria aalge", "uria aalge"),
+        ("Larus", "novae-hollandiae forsteri", "Larus novae-hollandiae forsteri"),
+        ("Uria", "sp.", "Uria sp."),
+        ("Quercus", "×rosacea", "Quercus ×rosacea"),
     ],
 )
 def test_a_genus_belongs_to_its_species(

@@ -172,11 +172,11 @@ def _rows(reader: "_csv.Reader", width: int, places: dict[str, int], path: Path)
 
 
 def _with_binomial(cells: dict[str, str]) -> dict[str, str]:
-    """The cells with the genus before the species, unless it stands there already."""
+    """The cells with the genus before its epithet: not before its own name, `P. leo`, `Lion`."""
     genus, species = cells.pop("genus", "").strip(), cells.get("label", "").strip()
-    if not genus or not species or species.split()[0].casefold() == genus.casefold():
-        return cells
-    return {**cells, "label": f"{genus} {species}"}
+    first = species.lstrip("× ").partition(" ")[0]
+    is_epithet = first[:1].islower() and first[1:2] != "." and first != genus.lower()
+    return {**cells, "label": f"{genus} {species}"} if genus and is_epithet else cells
 
 
 def guarded(cell: str) -> str:
