@@ -205,11 +205,14 @@ def test_paths_as_other_systems_write_them(photos: Path, change: Callable[[str],
         ("wren/0.jpg 0 # blurred", "wren/0.jpg is there, but “0 # blurred” follows it"),
         ("wren/0.jpg\u00a00", "wren/0.jpg is there, but “0” follows it"),
         ("wren/0.jpg|0", "wren/0.jpg is there, but “0” follows it"),
+        ("wren great tit", "no such file or directory"),
+        ("wren.jpg 0", "not a file"),
         ("7 wren/0.jpg", "wren/0.jpg is there; put it before its label"),
         ("0\t1.0\twren/0.jpg", "wren/0.jpg is there; put it before its label"),
     ],
 )
 def test_a_path_that_leads_nowhere_says_why(photos: Path, name: str, reason: str) -> None:
+    (photos / "wren.jpg").mkdir()
     (photos / "list.txt").write_text(f"wren/0.jpg\n{name}\n")
     listing = find_photos(photos / "list.txt")
     assert len(listing.photos) == 1

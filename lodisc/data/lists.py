@@ -145,13 +145,14 @@ def _rows(source: Path, places: Places) -> Iterator[_Row]:
 
 
 def _row(
-    line: int, readings: Iterable[dict[str, str]], otherwise: dict[str, str], places: Places
+    line: int, readings: Iterable[dict[str, str]], fallback: dict[str, str], places: Places
 ) -> _Row:
-    """The first reading of a line that leads somewhere, else this one."""
+    """The first reading of a line that leads somewhere, else `fallback`."""
     for cells in readings:
-        if place := places.find(cells["path"]):
+        place = places.find(cells["path"])
+        if place and (place.is_file or "label" not in cells):
             return _Row(line, cells, place)
-    return _Row(line, otherwise, places.find_composed(otherwise["path"]))
+    return _Row(line, fallback, places.find_composed(fallback["path"]))
 
 
 def _readings(line: str) -> tuple[list[dict[str, str]], dict[str, str]]:
@@ -217,15 +218,15 @@ class _Reasons:
         """The reason for a path, or a hint at what was meant by it."""
         if _DRIVE.match(name):
             return "a path of Windows with its drive; make it relative to the list"
-        if twin := self._places.twin(name, folded_form):
-            return f"no such file; there is {printable(twin)}, in other case"
-        if hint := self._hint(name):
-            return hint
         try:
             (self._folder / name).stat()
         except (OSError, ValueError) as error:
-            return reason_of(error)
-        return "no such file or directory"
+            return self._other_case(name) or self._hint(name) or reason_of(error)
+        return "not a file"
+
+    def _other_case(self, name: str) -> str | None:
+        twin = self._places.twin(name, folded_form)
+        return f"no such file; there is {printable(twin)}, in other case" if twin else None
 
     def _hint(self, name: str) -> str | None:
         """What is there if a label stands beside the path; for the first few rows with blanks."""
