@@ -426,6 +426,21 @@ def test_what_a_system_put_into_a_tree_is_no_label(
     ]
 
 
+def test_hidden_folders_of_a_tree_are_counted_and_not_walked(
+    birds: Collection, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, logger="lodisc")
+    for folder in (".git/refs", "wren/.Trash-1000/files", "wren/@eaDir", "wren"):
+        for number in range(3):
+            write(tmp_path / folder / f"{number}.jpg", b"no photograph")
+            (tmp_path / folder / f"link{number}").symlink_to("nowhere")
+    assert import_tree(birds, tmp_path)["unknown"] == 6
+    assert [message.split(": ", 2)[2] for message in caplog.messages] == [
+        ".git/ (1), wren/ (1): hidden, by a name that begins with a dot",
+        "wren/ (1): put there by a system, not by you",
+    ]
+
+
 def test_a_label_may_have_the_name_of_a_folder_of_a_system(
     birds: Collection, tmp_path: Path
 ) -> None:

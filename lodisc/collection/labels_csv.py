@@ -11,11 +11,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
 
-from lodisc.data.labels import label_in, plain_label
-from lodisc.data.layout import odd_labels
-from lodisc.data.paths import composed, folded, spellings
+from lodisc.data.labels import label_in, odd_labels, plain_label
+from lodisc.data.paths import composed_form, folded_form, spellings
 from lodisc.data.photo import printable
-from lodisc.data.tables import guarded, read_table, refuse_line_break
+from lodisc.data.tables import read_table, refuse_line_break, with_guard
 from lodisc.errors import UserError
 from lodisc.files import replacing
 
@@ -65,7 +64,7 @@ def export_csv(
         separator = "\t" if destination.suffix.lower() == ".tsv" else ","
         writer = csv.writer(stream, delimiter=separator)
         writer.writerow(COLUMNS)
-        writer.writerows([guarded(cell) for cell in row] for row in _rows(collection, learn))
+        writer.writerows([with_guard(cell) for cell in row] for row in _rows(collection, learn))
     return len(collection.photos())
 
 
@@ -83,7 +82,7 @@ def import_csv(collection: Collection, path: str | Path, *, clear: bool = False)
     labels: dict[str, str | None] = {}
     unknown: list[str] = []
     rows = 0
-    for line, row in read_table(Path(path), needed=[{"key", "path"}, {"label"}]):
+    for line, row in read_table(Path(path), columns=[{"key", "path"}, {"label"}]):
         rows += 1
         key = photos.key_of(row.get("key", ""), row.get("path", ""))
         if key is None:
@@ -217,11 +216,13 @@ class _Names:
     def key_of(self, spellings: Iterable[str]) -> str | None:
         """The key of the photograph with one of these names, however its accents are encoded."""
         spellings = list(spellings)
-        return _first(self._exact, spellings) or _first(self._composed, map(composed, spellings))
+        return _first(self._exact, spellings) or _first(
+            self._composed, map(composed_form, spellings)
+        )
 
     def twin(self, spellings: Iterable[str]) -> str | None:
         """The key of a photograph with one of these names in other case."""
-        return _first(self._folded, map(folded, spellings))
+        return _first(self._folded, map(folded_form, spellings))
 
     @cached_property
     def _exact(self) -> dict[str, str | None]:
@@ -229,11 +230,11 @@ class _Names:
 
     @cached_property
     def _composed(self) -> dict[str, str | None]:
-        return self._by(composed)
+        return self._by(composed_form)
 
     @cached_property
     def _folded(self) -> dict[str, str | None]:
-        return self._by(folded)
+        return self._by(folded_form)
 
     def _by(self, form: Callable[[str], str]) -> dict[str, str | None]:
         keys: dict[str, str | None] = {}

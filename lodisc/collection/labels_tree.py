@@ -198,13 +198,9 @@ def _scan(
     what systems put there.
     """
     by_path, by_digest = _keys_by_path(photos), _keys_by_digest(photos)
-    for path in _photographs(root):
-        place = path.relative_to(root).as_posix()
-        written = index["links"].get(place)
-        folder, _, inner = place.partition("/")
-        if reason := why_left_out(inner if folder in index["folders"] else place):
-            passed_over[reason].append(place)
-        elif path.is_symlink():
+    for place in _photographs(root, index, passed_over):
+        path, written = root / place, index["links"].get(place)
+        if path.is_symlink():
             target = os.path.abspath(path.parent / path.readlink())  # noqa: PTH100 - one link only
             yield place, by_path.get(target, written if written in photos.position else None)
         else:
@@ -212,16 +208,30 @@ def _scan(
             yield place, keys[0] if len(keys) == 1 else written if written in keys else None
 
 
-def _photographs(root: Path) -> Iterator[Path]:
-    """Links and photographs in the sub-folders of a tree, in order."""
+def _photographs(root: Path, index: TreeIndex, passed_over: Passed) -> Iterator[str]:
+    """The places of links and photographs in the sub-folders of a tree, in order."""
     for directory, folders, names in os.walk(root):
-        folders.sort()
-        if Path(directory) == root:
-            continue
-        for name in sorted(names):
-            path = Path(directory, name)
-            if path.is_symlink() or is_photo(name):
-                yield path
+        around = Path(directory).relative_to(root)
+        folders[:] = [
+            name
+            for name in sorted(folders)
+            if not _is_left_out(f"{(around / name).as_posix()}/", index, passed_over)
+        ]
+        for name in sorted(names) if around.parts else []:
+            place = (around / name).as_posix()
+            if (is_photo(name) or (root / place).is_symlink()) and not _is_left_out(
+                place, index, passed_over
+            ):
+                yield place
+
+
+def _is_left_out(place: str, index: TreeIndex, passed_over: Passed) -> bool:
+    """Whether a file, or a folder with all in it, is hidden or put there by a system."""
+    folder, _, inner = place.partition("/")
+    reason = why_left_out(inner if folder in index["folders"] else place)
+    if reason:
+        passed_over[reason].append(place)
+    return reason is not None
 
 
 def _keys_by_path(photos: Photos) -> dict[str, str]:

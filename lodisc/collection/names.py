@@ -6,7 +6,7 @@ import unicodedata
 from collections.abc import Mapping
 from hashlib import blake2b
 
-from lodisc.data.paths import folded
+from lodisc.data.paths import folded_form
 
 _MOST_BYTES = 180  # bytes of a name; leaves room for what distinguishes it from others
 _MOST_SUFFIX = 20
@@ -38,15 +38,15 @@ def unlike_names(wishes: Mapping[str, str], *, taken: str = "") -> dict[str, str
 
     Names that differ only in case or in how accents are encoded count as the same.
     """
-    used = {folded(taken)}
+    used = {folded_form(taken)}
     names: dict[str, str] = {}
     for key, wish in sorted(wishes.items()):
         name, (stem, suffix) = wish, os.path.splitext(wish)  # noqa: PTH122 - "." is a name here
         attempt = 0
-        while folded(name) in used:
+        while folded_form(name) in used:
             digest = blake2b(f"{attempt}{key}".encode(), digest_size=4).hexdigest()
             name = f"{stem}~{digest}{suffix}"
             attempt += 1
-        used.add(folded(name))
+        used.add(folded_form(name))
         names[key] = name
     return names

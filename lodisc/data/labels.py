@@ -1,11 +1,14 @@
 """Labels as people write them, and as they are stored."""
 
 import unicodedata
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 
 from lodisc.data.photo import printable
 from lodisc.errors import UserError
 
 MOST_LETTERS = 200  # of a label
+_MISSING = {"na", "n/a", "#n/a", "nan", "none", "null", "#ref!", "#value!", "#name?", "#div/0!"}
 
 
 def label_in(cell: str) -> str | None:
@@ -41,3 +44,29 @@ def _stripped(label: str) -> str:
         if not letter.isspace() and unicodedata.category(letter) != "Cf"
     ]
     return label[seen[0] : seen[-1] + 1] if seen else ""
+
+
+def odd_labels(labels: Iterable[str | None]) -> list[str]:
+    """A note for each set of labels that look the same, and for labels that may mean none."""
+    names = {label for label in labels if label is not None}
+    notes = [
+        f"labels that differ in case or blanks alone are different: {_list(same)}"
+        for same in twins(names)
+    ]
+    if missing := sorted(name for name in names if name.strip().casefold() in _MISSING):
+        notes.append(f"{_list(missing)} is taken for a label; leave the cell empty for none")
+    return notes
+
+
+def _list(names: Sequence[str]) -> str:
+    return ", ".join(map(printable, names))
+
+
+def twins(labels: Iterable[str | None]) -> list[list[str]]:
+    """Sets of labels that differ in nothing but case, blanks, and marks that are not seen."""
+    same: dict[str, set[str]] = defaultdict(set)
+    for label in labels:
+        if label is not None:
+            seen = "".join(letter for letter in label if unicodedata.category(letter) != "Cf")
+            same[" ".join(seen.casefold().split())].add(label)
+    return [sorted(names) for _, names in sorted(same.items()) if len(names) > 1]

@@ -22,8 +22,6 @@ from lodisc.data.splits import Division, Part, division, is_part_alone, split_na
 
 Passed = dict[str, list[str]]
 
-_MISSING = {"na", "n/a", "#n/a", "nan", "none", "null", "#ref!", "#value!", "#name?", "#div/0!"}
-
 NEITHER = "neither train nor test"
 VALIDATION = "validation, neither train nor test"
 MASKS = "masks of other photographs"
@@ -102,32 +100,6 @@ def _part(
         return divided.part(path)
     part = split_named(path[0]) if path and has_splits else None
     return part, path[1:] if part else path
-
-
-def odd_labels(labels: Iterable[str | None]) -> list[str]:
-    """A note for each set of labels that look the same, and for labels that may mean none."""
-    names = {label for label in labels if label is not None}
-    notes = [
-        f"labels that differ in case or blanks alone are different: {_list(same)}"
-        for same in twins(names)
-    ]
-    if missing := sorted(name for name in names if name.strip().casefold() in _MISSING):
-        notes.append(f"{_list(missing)} is taken for a label; leave the cell empty for none")
-    return notes
-
-
-def _list(names: Sequence[str]) -> str:
-    return ", ".join(map(printable, names))
-
-
-def twins(labels: Iterable[str | None]) -> list[list[str]]:
-    """Sets of labels that differ in nothing but case, blanks, and marks that are not seen."""
-    same: dict[str, set[str]] = defaultdict(set)
-    for label in labels:
-        if label is not None:
-            seen = "".join(letter for letter in label if unicodedata.category(letter) != "Cf")
-            same[" ".join(seen.casefold().split())].add(label)
-    return [sorted(names) for _, names in sorted(same.items()) if len(names) > 1]
 
 
 def _divided(

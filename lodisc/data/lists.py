@@ -6,7 +6,7 @@ the folders in a path. A .txt may have a label behind each path, as `a.jpg 0`.
 
 import posixpath
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -15,10 +15,10 @@ from typing import NamedTuple
 from lodisc.data.endings import is_photo
 from lodisc.data.labels import label_in
 from lodisc.data.layout import NEITHER, Listing, arrange
-from lodisc.data.paths import MARKS, Places, folded, plain
+from lodisc.data.paths import MARKS, Place, Places, folded_form, plain
 from lodisc.data.photo import Photo, Skipped, printable, reason_of
 from lodisc.data.splits import Part, split_named
-from lodisc.data.tables import Row, not_utf8, read_table, read_text, refuse_line_break
+from lodisc.data.tables import not_utf8, read_table, read_text, refuse_line_break
 from lodisc.errors import UserError
 
 TABLES = (".csv", ".tsv")
@@ -26,6 +26,15 @@ _DRIVE = re.compile(r"[A-Za-z]:[\\/]|\\\\")
 _SEPARATORS = "\t;, "  # before a label, the safest first
 _BETWEEN = re.compile(r"[\s;,|]+")
 _MOST_BLANKS = 20  # in a path
+_MOST_HINTS = 20  # in a list
+
+
+class _Row(NamedTuple):
+    """A row of a list, and what its path leads to."""
+
+    line: int
+    cells: dict[str, str]
+    place: Place | None
 
 
 class _Entry(NamedTuple):
@@ -44,21 +53,20 @@ def find_in_list(source: Path) -> Listing:
     Raises `UserError`, with the line number, for an invalid table and for another encoding.
     """
     places = Places(source.parent)
-    rows, notes = _with_splits(_rows(source, places))
+    rows, notes = _with_splits(list(_rows(source, places)))
+    reasons = _Reasons(source, places)
     entries: dict[str, _Entry] = {}
     skipped: list[Skipped] = []
     for row in rows:
-        part, label = _part(source, row), _label(source, row)
-        photo = _located(source, row, places)
-        if isinstance(photo, Skipped):
-            skipped.append(photo)
-        elif photo is not None:
-            entry = _Entry(photo, part, label, "label" in row.cells)
-            first = entries.setdefault(places.absolute(photo.key), entry)
+        entry = _entry(source, row, places, reasons)
+        if isinstance(entry, Skipped):
+            skipped.append(entry)
+        elif entry is not None:
+            first = entries.setdefault(places.absolute(entry.photo.key), entry)
             if first is not entry:
-                skipped.append(Skipped(photo.key, _named_twice(first, entry)))
+                skipped.append(Skipped(entry.photo.key, _named_twice(first, entry)))
     has_parts = any(row.cells.get("split", "").strip() for row in rows)
-    listing = _arranged(entries, _folder_around(entries, places), has_parts=has_parts)
+    listing = _arrangement(entries, _folder_around(entries, places), has_parts=has_parts)
     outside = listing.passed_over.pop(NEITHER, [])
     skipped += [Skipped(key, "neither in train nor in test") for key in outside]
     notes += _without_label(entries.values())
@@ -82,7 +90,7 @@ def _outside(entries: Collection[str], places: Places) -> list[str]:
     return [f"{count:,} outside the folder of the list: their folders are not asked"]
 
 
-def _arranged(entries: Mapping[str, _Entry], around: str | None, *, has_parts: bool) -> Listing:
+def _arrangement(entries: Mapping[str, _Entry], around: str | None, *, has_parts: bool) -> Listing:
     """Photographs by their absolute paths, arranged as if the list lay in the folder `around`."""
     names = {
         entry.photo.key if around is None else posixpath.relpath(place, around): entry
@@ -97,8 +105,8 @@ def _arranged(entries: Mapping[str, _Entry], around: str | None, *, has_parts: b
     return listing._replace(
         photos=[replace(photo, key=names[photo.key].photo.key) for photo in listing.photos],
         passed_over={
-            reason: [names[name].photo.key for name in passed]
-            for reason, passed in listing.passed_over.items()
+            reason: [names[name].photo.key for name in others]
+            for reason, others in listing.passed_over.items()
         },
     )
 
@@ -125,27 +133,43 @@ def _named_twice(first: _Entry, second: _Entry) -> str:
     return "named twice" + (f", with {' and '.join(other)}" if other else "")
 
 
-def _rows(source: Path, places: Places) -> list[Row]:
+def _rows(source: Path, places: Places) -> Iterator[_Row]:
     if source.suffix.lower() in TABLES:
-        return list(read_table(source, needed=[{"path"}], stray=True))
+        for number, cells in read_table(source, columns=[{"path"}], stray=True):
+            yield _row(number, [cells], cells, places)
+        return
     text = read_text(source, stray=True)
     lines = text.split("\n") if "\n" in text else text.split("\r")
-    return [
-        Row(number, _cells(line.removesuffix("\r"), places))
-        for number, line in enumerate(lines, start=1)
-    ]
+    for number, line in enumerate(lines, start=1):
+        yield _row(number, *_readings(line.removesuffix("\r")), places)
 
 
-def _cells(line: str, places: Places) -> dict[str, str]:
-    """The path in a line of a .txt, and the label if one follows it."""
-    if places.find(line) is not None:
-        return {"path": line}
+def _row(
+    line: int, readings: Iterable[dict[str, str]], fallback: dict[str, str], places: Places
+) -> _Row:
+    """The first reading of a line that leads somewhere, else `fallback`."""
+    for cells in readings:
+        place = places.find(cells["path"])
+        if place and (place.is_file or "label" not in cells):
+            return _Row(line, cells, place)
+    return _Row(line, fallback, places.find_composed(fallback["path"]))
+
+
+def _readings(line: str) -> tuple[list[dict[str, str]], dict[str, str]]:
+    """What a line of a .txt may say, the likeliest first, and what it says if none is right.
+
+    A path alone, or a path and a label behind it; the likeliest paths end like a photograph.
+    """
     text = line.strip(MARKS).rstrip(_SEPARATORS)
-    for path, label in _halves(text):
-        is_label = not (label.startswith("#") or is_photo(label))
-        if is_label and (is_photo(plain(path)) or places.is_file(path)):
-            return {"path": path, "label": label}
-    return {"path": text}
+    readings = [{"path": line}]
+    readings += [
+        {"path": path, "label": label}
+        for path, label in _halves(text)
+        if not (label.startswith("#") or is_photo(label))
+    ]
+    readings += [{"path": text}] * (text != line)
+    readings.sort(key=lambda cells: not is_photo(plain(cells["path"])))
+    return readings, readings[0] if "label" in readings[0] else {"path": text}
 
 
 def _halves(text: str) -> Iterator[tuple[str, str]]:
@@ -153,13 +177,13 @@ def _halves(text: str) -> Iterator[tuple[str, str]]:
     for separator in _SEPARATORS:
         path, _, label = text.rpartition(separator)
         if text.endswith(('"', "'")):
-            start, _, quoted = text[:-1].rpartition(text[-1])
-            path, label = (start, quoted) if start.endswith(separator) else (path, label)
+            start, _, content = text[:-1].rpartition(text[-1])
+            path, label = (start, content) if start.endswith(separator) else (path, label)
         if path:
             yield path.rstrip(_SEPARATORS), plain(label)
 
 
-def _with_splits(rows: list[Row]) -> tuple[list[Row], list[str]]:
+def _with_splits(rows: list[_Row]) -> tuple[list[_Row], list[str]]:
     """The rows with their split; a column called set tells it if no other column does."""
     sets = {row.cells.get("set", "").strip() for row in rows} - {""}
     if not any(map(split_named, sets)) or any(row.cells.get("split", "").strip() for row in rows):
@@ -172,7 +196,7 @@ def _with_splits(rows: list[Row]) -> tuple[list[Row], list[str]]:
     return [row._replace(cells={**row.cells, "split": row.cells["set"]}) for row in rows], []
 
 
-def _part(source: Path, row: Row) -> Part | None:
+def _part(source: Path, row: _Row) -> Part | None:
     name = row.cells.get("split", "").strip()
     part = split_named(name)
     if name and part is None:
@@ -183,54 +207,85 @@ def _part(source: Path, row: Row) -> Part | None:
     return part
 
 
-def _label(source: Path, row: Row) -> str | None:
-    cell = row.cells.get("label", "")
+class _Reasons:
+    """Why paths lead nowhere."""
+
+    def __init__(self, source: Path, places: Places) -> None:
+        self._folder, self._places = source.parent, places
+        self._hints_left = _MOST_HINTS
+
+    def of(self, name: str) -> str:
+        """The reason for a path, or a hint at what was meant by it."""
+        if _DRIVE.match(name):
+            return "a path of Windows with its drive; make it relative to the list"
+        try:
+            (self._folder / name).stat()
+        except (OSError, ValueError) as error:
+            return self._other_case(name) or self._hint(name) or reason_of(error)
+        return "not a file"
+
+    def _other_case(self, name: str) -> str | None:
+        twin = self._places.twin(name, folded_form)
+        return f"no such file; there is {printable(twin)}, in other case" if twin else None
+
+    def _hint(self, name: str) -> str | None:
+        """What is there if a label stands beside the path; for the first few rows with blanks."""
+        blanks = list(islice(_BETWEEN.finditer(name), _MOST_BLANKS))
+        if not (blanks and self._hints_left):
+            return None
+        self._hints_left -= 1
+        for between in reversed(blanks):
+            front, back = name[: between.start()], name[between.end() :]
+            if self._is_file(front):
+                return (
+                    f"{printable(front)} is there, but “{printable(back)}” follows it; "
+                    "put a tab before a label, or save a table (.csv)"
+                )
+            if self._is_file(back):
+                return f"{printable(back)} is there; put it before its label"
+        return None
+
+    def _is_file(self, name: str) -> bool:
+        place = self._places.find(name) or self._places.find_composed(name)
+        return place is not None and place.is_file
+
+
+def _label_cell(source: Path, row: _Row) -> str:
+    cell = row.cells.get("label", "").strip()
     if not _is_text(cell):
         raise not_utf8(source, line=row.line)
+    refuse_line_break(cell, source, row.line, column="label")
+    return cell
+
+
+def _entry(source: Path, row: _Row, places: Places, reasons: _Reasons) -> _Entry | Skipped | None:
+    """What a row says, or why it says nothing; None for a blank line and a comment."""
+    part, cell = _part(source, row), _label_cell(source, row)
+    photo = _photo(source, row, places, reasons)
+    if not isinstance(photo, Photo):
+        return photo
     try:
-        return label_in(cell)
+        return _Entry(photo, part, label_in(cell), "label" in row.cells)
     except UserError as error:
-        raise UserError(f"{printable(source)}, line {row.line}: {error}") from None
+        return Skipped(photo.key, str(error))
 
 
-def _located(source: Path, row: Row, places: Places) -> Photo | Skipped | None:
+def _photo(source: Path, row: _Row, places: Places, reasons: _Reasons) -> Photo | Skipped | None:
     """The photograph of a row, or why it cannot be read; None for a blank line and a comment."""
-    name = row.cells["path"]
-    spelling = places.find(name)
-    if spelling is not None:
-        key, path = places.key(spelling), source.parent / spelling
-        return Photo(key, path) if path.is_file() else Skipped(key, "not a file")
+    name, place = row.cells["path"], row.place
+    if place is not None:
+        key, path = places.key(place.path), source.parent / place.path
+        return Photo(key, path) if place.is_file else Skipped(key, "not a file")
     if not name.strip() or _is_comment(name):
         return None
     if not _is_text(name):
         raise not_utf8(source, line=row.line)
     refuse_line_break(name, source, row.line)
-    return Skipped(posixpath.normpath(name), _why_missing(source, name, places))
+    return Skipped(posixpath.normpath(name), reasons.of(name))
 
 
 def _is_comment(name: str) -> bool:
     return name.startswith("#") and (name[1:2] in MARKS or not is_photo(name.strip()))
-
-
-def _why_missing(source: Path, name: str, places: Places) -> str:
-    if _DRIVE.match(name):
-        return "a path of Windows with its drive; make it relative to the list"
-    if twin := places.alike(name, folded):
-        return f"no such file; there is {printable(twin)}, in other case"
-    for between in reversed(list(islice(_BETWEEN.finditer(name), _MOST_BLANKS))):
-        front, back = name[: between.start()], name[between.end() :]
-        if places.is_file(front):
-            return (
-                f"{printable(front)} is there, but “{printable(back)}” follows it; "
-                "put a tab before a label, or save a table (.csv)"
-            )
-        if places.is_file(back):
-            return f"{printable(back)} is there; put it before its label"
-    try:
-        (source.parent / name).stat()
-    except (OSError, ValueError) as error:
-        return reason_of(error)
-    return "no such file or directory"
 
 
 def _is_text(name: str) -> bool:

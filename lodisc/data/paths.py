@@ -1,10 +1,12 @@
 """Paths in lists and tables: how systems write one, and the file that it leads to."""
 
 import os
+import stat
 import unicodedata
 from collections.abc import Callable, Iterator
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
 # Copied along with a text, and not seen: the blank that does not break, joiners, directions, marks
 INVISIBLE = "\u00a0" + "".join(
@@ -24,21 +26,33 @@ def spellings(name: str) -> Iterator[str]:
     """A path as it is written, then as other systems would write it."""
     texts = (name, name.strip(MARKS), plain(name), plain(name).replace("\\", "/"))
     yield from dict.fromkeys(
-        spelling
+        form(text)
+        for form in (str, composed_form, _decomposed_form)
         for text in texts
         if text.strip()
-        for spelling in (text, composed(text), unicodedata.normalize("NFD", text))
     )
 
 
-def composed(name: str) -> str:
+def composed_form(name: str) -> str:
     """A name that is the same however its accents are encoded."""
     return unicodedata.normalize("NFC", name)
 
 
-def folded(name: str) -> str:
+def _decomposed_form(name: str) -> str:
+    return unicodedata.normalize("NFD", name)
+
+
+def folded_form(name: str) -> str:
     """A name that is the same in any case too."""
-    return composed(composed(name).casefold())
+    return composed_form(composed_form(name).casefold())
+
+
+class Place(NamedTuple):
+    """What a path leads to."""
+
+    path: str
+    """As it is on disk, from the folder of `Places` on."""
+    is_file: bool
 
 
 class Places:
@@ -46,32 +60,44 @@ class Places:
 
     def __init__(self, folder: Path) -> None:
         self._folder = os.path.abspath(folder)
-        self._names = lru_cache(maxsize=1024)(_names)
+        self._names = cache(_names)
+        self._folder_twin = cache(self._find_folder_twin)
         self._identity = lru_cache(maxsize=1024)(_identity)
 
-    def find(self, name: str) -> str | None:
-        """A path as it is on disk, whichever system wrote it; None if it leads nowhere."""
-        for spelling in spellings(name):
-            if os.path.exists(self.join(spelling)):
-                return spelling
-        return None if name.isascii() else self.alike(name, composed)
+    def find(self, name: str) -> Place | None:
+        """What a path leads to, whichever system wrote it; looks once if it is right as it is."""
+        return next(filter(None, map(self._at, spellings(name))), None)
 
-    def alike(self, name: str, form: Callable[[str], str]) -> str | None:
+    def find_composed(self, name: str) -> Place | None:
+        """What a path leads to however the accents in each of its names are encoded."""
+        twin = None if name.isascii() else self.twin(name, composed_form)
+        return None if twin is None else self._at(twin)
+
+    def twin(self, name: str, form: Callable[[str], str]) -> str | None:
         """The path on disk whose names are those of `name` in this form, if there is one."""
-        parts: list[str] = []
-        for part in Path(plain(name).replace("\\", "/")).parts:
-            place = self.join(*parts)
-            if not os.path.exists(os.path.join(place, part)):
-                part = self._names(place, form).get(form(part), part)
-                if not os.path.exists(os.path.join(place, part)):
-                    return None
-            parts.append(part)
-        return os.path.join(*parts) if parts else None
+        parts = Path(plain(name).replace("\\", "/")).parts
+        place = ""
+        for folder in parts[:-1]:
+            twin = self._folder_twin(place, folder, form)
+            if twin is None:
+                return None
+            place = twin
+        return self._name_twin(place, parts[-1], form) if parts else None
 
-    def is_file(self, name: str) -> bool:
-        """Whether a path leads to a file."""
-        spelling = self.find(name)
-        return spelling is not None and os.path.isfile(self.join(spelling))
+    def _find_folder_twin(self, place: str, name: str, form: Callable[[str], str]) -> str | None:
+        path = os.path.join(place, name)
+        return path if os.path.exists(self.join(path)) else self._name_twin(place, name, form)
+
+    def _name_twin(self, place: str, name: str, form: Callable[[str], str]) -> str | None:
+        twin = self._names(self.join(place), form).get(form(name))
+        return None if twin is None else os.path.join(place, twin)
+
+    def _at(self, path: str) -> Place | None:
+        try:
+            status = os.stat(self.join(path))
+        except (OSError, ValueError):
+            return None
+        return Place(path, stat.S_ISREG(status.st_mode))
 
     def join(self, *names: str) -> str:
         """A path from the folder on."""

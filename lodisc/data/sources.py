@@ -18,7 +18,8 @@ from pathlib import Path
 
 from lodisc.data.decode import extensions
 from lodisc.data.endings import HIDDEN, is_photo, why_passed_over
-from lodisc.data.layout import Listing, Passed, arrange, odd_labels
+from lodisc.data.labels import odd_labels
+from lodisc.data.layout import Listing, Passed, arrange
 from lodisc.data.lists import TABLES, find_in_list
 from lodisc.data.photo import Photo, Skipped, printable, reason_of
 from lodisc.data.tars import find_in_tars

@@ -34,7 +34,7 @@ _FOLDERS = {"relativepath", "relative_path", "folder", "directory", "dir", "subf
 # Programs pass over blanks, quotes and invisible letters, and take wide signs for plain ones.
 _START = r"(?:[^\S\t\r\n]|['\"\u200b-\u200f\u2060\ufeff])*[=+\-@＝＋－＠\t\r]"
 _FORMULA = rf"(^|(?<=[;\t\r\n]))({_START})"
-_GUARDED = rf"(^|(?<=[;\t\r\n]))'({_START})"
+_GUARD = rf"(^|(?<=[;\t\r\n]))'({_START})"
 _ENCODINGS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -54,7 +54,7 @@ class Row(NamedTuple):
     cells: dict[str, str]
 
 
-def read_table(path: Path, *, needed: Sequence[set[str]], stray: bool = False) -> Iterator[Row]:
+def read_table(path: Path, *, columns: Sequence[set[str]], stray: bool = False) -> Iterator[Row]:
     """The rows of a table with at least one of each set of columns.
 
     Blank lines are left out, and so are comments above the header. `stray` is as in `read_text`.
@@ -68,10 +68,10 @@ def read_table(path: Path, *, needed: Sequence[set[str]], stray: bool = False) -
         except csv.Error:  # quotes that another separator makes sense of
             continue
         places = _places(header, path)
-        if all(group & places.keys() for group in needed):
+        if all(group & places.keys() for group in columns):
             yield from _rows(reader, len(header), places, path)
             return
-    names = ", and ".join(" or ".join(sorted(group)) for group in needed)
+    names = ", and ".join(" or ".join(sorted(group)) for group in columns)
     raise UserError(
         f"{printable(path)}: the first line must name its columns: {names}; "
         "commas, semicolons or tabs between them"
@@ -111,11 +111,11 @@ def not_utf8(path: Path, *, line: int | None = None) -> UserError:
     return UserError(f"{printable(path)}{where} is not UTF-8; save it as {kind}")
 
 
-def refuse_line_break(name: str, path: Path, line: int) -> None:
-    """Raise `UserError` for a cell that leads nowhere and swallows the lines below it."""
-    if "\n" in name or "\r" in name:
+def refuse_line_break(cell: str, path: Path, line: int, *, column: str = "path") -> None:
+    """Raise `UserError` for a cell that may have swallowed the lines below it."""
+    if "\n" in cell or "\r" in cell:
         raise UserError(
-            f"{printable(path)}, line {line}: the path {printable(name)} has a line break; "
+            f"{printable(path)}, line {line}: the {column} {printable(cell)} has a line break; "
             "is a quote left open?"
         )
 
@@ -166,23 +166,23 @@ def _rows(reader: "_csv.Reader", width: int, places: dict[str, int], path: Path)
                 f"{printable(path)}, line {line}: more cells than columns; is a text with a comma "
                 "in quotes, or are there row names (R: row.names = FALSE)?"
             )
-        cells = [_unguarded(cell) for cell in row] + [""] * (width - len(row))
+        cells = [_without_guard(cell) for cell in row] + [""] * (width - len(row))
         if any(cell.strip() for cell in cells):
             yield Row(line, _with_binomial({name: cells[at] for name, at in places.items()}))
 
 
 def _with_binomial(cells: dict[str, str]) -> dict[str, str]:
-    """The cells with the genus before the species, unless it stands there already."""
+    """The cells with the genus before its epithet: not before its own name, `P. leo`, `Lion`."""
     genus, species = cells.pop("genus", "").strip(), cells.get("label", "").strip()
-    if not genus or not species or species.split()[0].casefold() == genus.casefold():
-        return cells
-    return {**cells, "label": f"{genus} {species}"}
+    first = species.lstrip("× ").partition(" ")[0]
+    is_epithet = first[:1].islower() and first[1:2] != "." and first != genus.lower()
+    return {**cells, "label": f"{genus} {species}"} if genus and is_epithet else cells
 
 
-def guarded(cell: str) -> str:
+def with_guard(cell: str) -> str:
     """A text that no spreadsheet takes for a formula: ' stands before one; readers remove it."""
     return re.sub(_FORMULA, r"\1'\2", cell)
 
 
-def _unguarded(cell: str) -> str:
-    return re.sub(_GUARDED, r"\1\2", cell)
+def _without_guard(cell: str) -> str:
+    return re.sub(_GUARD, r"\1\2", cell)
