@@ -9,7 +9,7 @@ from lodisc.data.photo import Photo, digest_of, size_of
 from lodisc.embedding.embedding import Embedding, EmbeddingSettings
 from lodisc.embedding.parts import Row, read_part, write_part
 
-FEW = 64  # photographs that are read to know them
+_FEW = 64  # photographs that are read to know them
 
 
 def forget_moved(
@@ -71,7 +71,7 @@ def is_of(embedding: Embedding, photos: Sequence[Photo]) -> bool:
     """
     sizes, digests = set(embedding.sizes().values()), set(embedding.digests().values())
     alike = [photo for photo in photos if size_of(photo) in sizes]
-    for photo in alike[:: max(1, len(alike) // FEW)]:
+    for photo in alike[:: max(1, len(alike) // _FEW)]:
         with suppress(Unreadable):
             if digest_of(photo.read()) in digests:
                 return True

@@ -113,8 +113,8 @@ def _require_rows(table: pa.Table) -> None:
     kind = table.schema.field("vector").type if "vector" in table.column_names else pa.null()
     if not pa.types.is_fixed_size_list(kind) or not pa.types.is_floating(kind.value_type):
         raise DamagedPart("it has no vectors")
-    wanted = _schema(kind.list_size, kind.value_type.to_pandas_dtype(), "")
-    if not table.schema.equals(wanted, check_metadata=False):
+    schema = _schema(kind.list_size, kind.value_type.to_pandas_dtype(), "")
+    if not table.schema.equals(schema, check_metadata=False):
         raise DamagedPart("its columns are not those of an embedding")
     if any(table[name].null_count for name in _NEVER_NULL):
         raise DamagedPart("it has empty cells")
