@@ -155,7 +155,7 @@ def test_a_damaged_encoder_leaves_the_copy_of_a_collection_alone(
     index(embedding.path, collection=tmp_path / "C")
     (embedding.encoder / "model.safetensors").write_bytes(b"")
     index(embedding.path, collection=tmp_path / "C")
-    assert "model.safetensors is not a readable" in capsys.readouterr().err
+    assert "model.safetensors is empty" in capsys.readouterr().err
     assert Collection(tmp_path / "C").encoder().dim == 32
 
 
@@ -205,6 +205,31 @@ def test_a_damaged_part_is_set_aside_and_said(
     assert index(embedding.path, collection=tmp_path / "C")["photographs"] == 4
 
 
+def test_a_part_that_is_damaged_again_is_kept_beside_the_first(
+    run: Path, embedding: Embedding, tmp_path: Path
+) -> None:
+    (part,) = embedding.parts()
+    damaged = []
+    for _ in range(3):
+        damaged.append(spoil(part, "vector"))
+        embed(run, tmp_path / "photos", out=embedding.path, workers=0)
+        shutil.rmtree(tmp_path / "photos" / "wren", ignore_errors=True)
+    copies = sorted(embedding.path.glob("*.damaged*"))
+    assert [path.read_bytes() for path in copies] == damaged and len(set(damaged)) > 1
+
+
+def test_a_damaged_part_is_left_to_the_process_that_writes_it(
+    run: Path, embedding: Embedding, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (part,) = embedding.parts()
+    damaged = spoil(part, "vector")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    for rank, is_kept in ((1, True), (0, False)):
+        monkeypatch.setenv("RANK", str(rank))
+        embed(run, tmp_path / "photos", out=embedding.path, workers=0)
+        assert (part.read_bytes() == damaged) is is_kept
+
+
 @pytest.mark.parametrize("column", ["vector", "key", "digest"])
 def test_a_damaged_part_of_a_tar_that_is_not_there_is_said(
     run: Path, tmp_path: Path, notes: None, capsys: Any, column: str
@@ -220,6 +245,7 @@ def test_a_damaged_part_of_a_tar_that_is_not_there_is_said(
     spoil(part, column)
     assert embed(run, data, out=out, workers=0)["kept"] == 3
     assert f"{part.name} is damaged" in " ".join(capsys.readouterr().err.split())
+    assert (out / f"_{part.name}.damaged").is_file() and not part.exists()
     assert index(out, collection=tmp_path / "C")["photographs"] == 3
 
 

@@ -173,7 +173,7 @@ OTHERS = {name: torch.zeros(2) for name in "abc"}
         {"state_dict": OTHERS, "state_dict_ema": WEIGHTS},
         {"params": WEIGHTS, "out": Path("runs"), "loss": np.float64(3)},
         [{"head": {"c": torch.zeros(2)}, "net": WEIGHTS}],
-        {"model": defaultdict(list, WEIGHTS), "best": {"c": torch.zeros(2)}},
+        {"model": defaultdict[str, Any](list, WEIGHTS), "best": {"c": torch.zeros(2)}},
         {"hyper": Settings(lr=0.1), "model": Settings(WEIGHTS)},
         {"model": {**WEIGHTS, 0: torch.zeros(2)}},
         OF_ITSELF,
