@@ -106,12 +106,12 @@ def _old_globals(path: Path) -> list[str]:
 
 def _dicts(content: Any) -> Iterator[tuple[bool, dict[str, Tensor]]]:
     """The tensors of every dict inside, and whether its name is that of averaged weights."""
-    waiting, known = [(content, False)], set[tuple[int, bool]]()
-    while waiting:
-        value, averaged = waiting.pop()
-        if not isinstance(value, dict | list | tuple) or (id(value), averaged) in known:
+    stack, visits = [(content, False)], set[tuple[int, bool]]()
+    while stack:
+        value, averaged = stack.pop()
+        if not isinstance(value, dict | list | tuple) or (id(value), averaged) in visits:
             continue
-        known.add((id(value), averaged))
+        visits.add((id(value), averaged))
         items = dict(value if isinstance(value, dict) else enumerate(value))
         tensors = {
             name: tensor
@@ -122,7 +122,7 @@ def _dicts(content: Any) -> Iterator[tuple[bool, dict[str, Tensor]]]:
             yield averaged, tensors
         for name, inner in reversed(items.items()):
             words = re.split(r"[_.]", str(name).lower())
-            waiting.append((inner, averaged or not _AVERAGED.isdisjoint(words)))
+            stack.append((inner, averaged or not _AVERAGED.isdisjoint(words)))
 
 
 if __name__ == "__main__":

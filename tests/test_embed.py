@@ -201,7 +201,7 @@ def test_a_first_call_that_was_stopped_goes_on_without_looking_for_copies(
     out = Embedding(tmp_path / "out")
     embed(run, photos, out=out.path, workers=0)
     progress = json.loads(out.progress_file.read_text())
-    out.write_progress({**progress, "finished": is_finished})
+    out.progress_file.write_text(json.dumps({**progress, "finished": is_finished}))
     shutil.copytree(photos / "finch", photos / "backup" / "finch")
     assert embed(run, photos, out=out.path, workers=0)["embedded"] == embedded
 
