@@ -227,8 +227,12 @@ class TrainConfig(Research, Machine, Data, Task, Length, Start):
 
 
 def first_out_of_range(settings: Mapping[str, Any]) -> str | None:
-    """The name of the first of these settings that is out of range, if any."""
-    rows = [row for row in fields(TrainConfig) if row.name in settings]
+    """The name of the first of these settings that is out of range, if any.
+
+    Those that are free to change say nothing of a result, and may be of a larger machine.
+    """
+    names = settings.keys() - FREE_TO_CHANGE
+    rows = [row for row in fields(TrainConfig) if row.name in names]
     return next((row.name for row in rows if not _is_allowed(settings[row.name], row)), None)
 
 

@@ -2,15 +2,16 @@
 
 import errno
 import fcntl
-import glob
 import json
 import logging
 import os
+import re
 import stat
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import cache
 from hashlib import blake2b
 from pathlib import Path
 from types import MappingProxyType, NoneType, UnionType
@@ -30,7 +31,7 @@ from lodisc.errors import UserError
 
 logger = logging.getLogger("lodisc")
 
-OLD = 24 * 3600  # seconds
+_OLD = 24 * 3600  # seconds
 LACKING = {
     errno.EACCES,
     errno.EBADF,
@@ -56,7 +57,7 @@ def replacing(path: Path, *, alone: bool = False, durable: bool = True) -> Itera
     owner = "" if alone else f".{os.getpid()}-{threading.get_ident()}"
     draft = path.with_name(f".{path.name}{owner}.tmp")
     draft.unlink(missing_ok=True)
-    if durable:
+    if durable and not alone:
         _delete_old_drafts(path)
     try:
         yield draft
@@ -70,10 +71,21 @@ def replacing(path: Path, *, alone: bool = False, durable: bool = True) -> Itera
 
 
 def _delete_old_drafts(path: Path) -> None:
-    for draft in path.parent.glob(f".{glob.escape(path.name)}.*-*.tmp"):
+    own = re.compile(rf"\.{re.escape(path.name)}\.\d+-\d+\.tmp")
+    for draft in _old_drafts(path.parent.absolute()):
+        if own.fullmatch(draft.name):
+            draft.unlink(missing_ok=True)
+
+
+@cache
+def _old_drafts(folder: Path) -> list[Path]:
+    """What killed processes left in a folder; it is listed once, as it may hold very many files."""
+    drafts = []
+    for draft in folder.glob(".*-*.tmp"):
         with suppress(OSError):  # another process may have deleted it
-            if time.time() - draft.stat().st_mtime > OLD:
-                draft.unlink()
+            if time.time() - draft.stat().st_mtime > _OLD:
+                drafts.append(draft)
+    return drafts
 
 
 def read_bytes(path: Path) -> bytes:

@@ -49,8 +49,8 @@ def load_tensors(path: Path, *, wanted: str | None = None) -> dict[str, Tensor]:
             tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError, ValueError, RuntimeError) as error:
         raise DamagedTensors(str(error).splitlines()[0]) from None
-    stated = {text for text in (digest, wanted) if text is not None}
-    if stated and stated != {_digest(tensors)}:
+    digests = {text for text in (digest, wanted) if text is not None}
+    if digests and digests != {_digest(tensors)}:
         raise DamagedTensors("its content has changed since it was written")
     return tensors
 

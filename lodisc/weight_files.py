@@ -3,6 +3,7 @@
 import re
 import shlex
 import sys
+from itertools import count
 from pathlib import Path
 
 from torch import Tensor
@@ -62,10 +63,10 @@ def require_loadable(path: Path, *, model: str | None) -> None:
             "s.save_file({k: v for f in sys.argv[2:] for k, v in s.load_file(f).items()}, "
             "sys.argv[1])"
         )
-        first, joined = path.with_name(piece[1]), path.with_name(f"{piece[1]}.safetensors")
+        first, whole = path.with_name(piece[1]), _free_name(path, piece[1])
         raise UserError(
             f"{path} is one of {int(piece[3])} pieces; join them once:  "
-            f"{shlex.join([sys.executable, '-c', code, str(joined)])} "
+            f"{shlex.join([sys.executable, '-c', code, str(whole)])} "
             f"{shlex.quote(str(first))}-*{piece[2]}"
         )
 
@@ -112,9 +113,13 @@ def _how_to_convert_arrays(path: Path, model: str) -> str:
 
 def _converted(path: Path) -> Path:
     """Where the converted file goes."""
-    stem = re.sub(r"(\.pth)?\.\w+$", "", path.name)
-    new = path.with_name(f"{stem}.safetensors")
-    return new if new != path else path.with_name(f"{stem}-converted.safetensors")
+    return _free_name(path, re.sub(r"(\.pth)?\.\w+$", "", path.name))
+
+
+def _free_name(path: Path, stem: str) -> Path:
+    """A safetensors file beside `path` that is not there yet."""
+    names = (f"{stem}{f'-{number}' if number > 1 else ''}.safetensors" for number in count(1))
+    return next(new for name in names if not (new := path.with_name(name)).exists())
 
 
 def _is_pickled(path: Path) -> bool:

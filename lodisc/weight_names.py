@@ -57,7 +57,7 @@ _LIBRARIES = (
             (r"embeddings\.class_embedding", "cls_token"),
             (r"embeddings\.position_embedding\.weight", "pos_embed"),
             (r"embeddings\.patch_embedding\.(.+)", r"patch_embed.proj.\1"),
-            (r"pre_layrnorm\.(.+)", r"norm_pre.\1"),  # sic
+            (r"pre_layrnorm\.(.+)", r"norm_pre.\1"),  # misspelt by transformers
             (
                 r"encoder\.layers\.(\d+)\.self_attn\.([qkv])_proj\.(.+)",
                 r"blocks.\1.attn.\2.\3",

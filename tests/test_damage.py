@@ -19,6 +19,7 @@ from lodisc.collection.collection import Collection
 from lodisc.collection.index import index
 from lodisc.embedding.embed import embed
 from lodisc.embedding.embedding import Embedding
+from lodisc.embedding.parts import read_part, write_part
 from lodisc.errors import UserError
 from lodisc.photo_encoder import load_start
 
@@ -56,6 +57,41 @@ def test_a_changed_row_of_a_collection_is_named_and_written_again(
     index(tmp_path / "vectors", collection=tmp_path / "C")
     again = Collection(tmp_path / "C").photos()
     assert np.array_equal(again.vectors, photos.vectors) and again.table.equals(photos.table)
+
+
+def rewrite(folder: Path, changes: dict[str, dict[str, Any] | None]) -> None:
+    """Change photographs of the embedding of a collection, by key, or remove them."""
+    (part,) = Embedding(folder / "vectors").parts()
+    fingerprint = Embedding(folder / "vectors").settings()["fingerprint"]
+    before = {row.key: row for row in read_part(part, fingerprint=fingerprint)}
+    now = {key: changes.get(key, {}) for key in before}
+    rows = [before[key]._replace(**change) for key, change in now.items() if change is not None]
+    write_part(part, rows, dim=8, dtype="float32", fingerprint=fingerprint)
+
+
+def test_the_label_of_a_damaged_row_that_cannot_follow_is_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    labels = stored(tmp_path, VECTORS).labels
+    labels.set(["000003.jpg"], "wren")
+    labels.set(["000004.jpg"], "finch")
+    change(lance_file(tmp_path / "C", "data/*.lance"), VECTORS[3].tobytes(), bytes(32))
+    rewrite(tmp_path, {"000003.jpg": {"key": "a.jpg"}, "000004.jpg": {"key": "b.jpg"}})
+    assert index(tmp_path / "vectors", collection=tmp_path / "C")["labels_carried"] == 1
+    assert labels.current() == {"000003.jpg": "wren", "b.jpg": "finch"}
+    assert "1 labels of damaged rows stay under names that are not there now" in caplog.text
+
+
+def test_a_copy_whose_row_is_damaged_takes_no_label_of_another(tmp_path: Path) -> None:
+    labels = stored(tmp_path, VECTORS).labels
+    rewrite(tmp_path, {"000002.jpg": {"digest": "1"}})
+    index(tmp_path / "vectors", collection=tmp_path / "C")
+    labels.set(["000001.jpg"], "wren")
+    for path in (tmp_path / "C" / "photos.lance" / "data").glob("*.lance"):
+        path.write_bytes(path.read_bytes().replace(VECTORS[2].tobytes(), bytes(32)))
+    rewrite(tmp_path, {"000001.jpg": None})
+    assert index(tmp_path / "vectors", collection=tmp_path / "C")["labels_carried"] == 0
+    assert labels.current() == {"000001.jpg": "wren"}
 
 
 @pytest.mark.parametrize(
@@ -205,6 +241,31 @@ def test_a_damaged_part_is_set_aside_and_said(
     assert index(embedding.path, collection=tmp_path / "C")["photographs"] == 4
 
 
+def test_a_part_that_is_damaged_again_is_kept_beside_the_first(
+    run: Path, embedding: Embedding, tmp_path: Path
+) -> None:
+    (part,) = embedding.parts()
+    damaged = []
+    for _ in range(3):
+        damaged.append(spoil(part, "vector"))
+        embed(run, tmp_path / "photos", out=embedding.path, workers=0)
+        shutil.rmtree(tmp_path / "photos" / "wren", ignore_errors=True)
+    copies = sorted(embedding.path.glob("*.damaged*"))
+    assert [path.read_bytes() for path in copies] == damaged and len(set(damaged)) > 1
+
+
+def test_a_damaged_part_is_left_to_the_process_that_writes_it(
+    run: Path, embedding: Embedding, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (part,) = embedding.parts()
+    damaged = spoil(part, "vector")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    for rank, is_kept in ((1, True), (0, False)):
+        monkeypatch.setenv("RANK", str(rank))
+        embed(run, tmp_path / "photos", out=embedding.path, workers=0)
+        assert (part.read_bytes() == damaged) is is_kept
+
+
 @pytest.mark.parametrize("column", ["vector", "key", "digest"])
 def test_a_damaged_part_of_a_tar_that_is_not_there_is_said(
     run: Path, tmp_path: Path, notes: None, capsys: Any, column: str
@@ -220,6 +281,7 @@ def test_a_damaged_part_of_a_tar_that_is_not_there_is_said(
     spoil(part, column)
     assert embed(run, data, out=out, workers=0)["kept"] == 3
     assert f"{part.name} is damaged" in " ".join(capsys.readouterr().err.split())
+    assert (out / f"_{part.name}.damaged").is_file() and not part.exists()
     assert index(out, collection=tmp_path / "C")["photographs"] == 3
 
 

@@ -194,6 +194,18 @@ def test_renumbered_and_copied_photographs_are_known(
     assert len(after) == len(before) + len(list((photos / "finch").iterdir()))
 
 
+@pytest.mark.parametrize(("is_finished", "embedded"), [(True, 0), (False, 5)])
+def test_a_first_call_that_was_stopped_goes_on_without_looking_for_copies(
+    run: Path, photos: Path, tmp_path: Path, is_finished: bool, embedded: int
+) -> None:
+    out = Embedding(tmp_path / "out")
+    embed(run, photos, out=out.path, workers=0)
+    progress = json.loads(out.progress_file.read_text())
+    out.progress_file.write_text(json.dumps({**progress, "finished": is_finished}))
+    shutil.copytree(photos / "finch", photos / "backup" / "finch")
+    assert embed(run, photos, out=out.path, workers=0)["embedded"] == embedded
+
+
 def test_moved_photographs_are_known_among_many_new_ones(
     run: Path, photos: Path, tmp_path: Path
 ) -> None:

@@ -142,3 +142,16 @@ def test_what_a_killed_process_left_is_deleted_when_it_is_old(tmp_path: Path, na
         os.utime(path, (1_700_000_000, 1_700_000_000))
     write_json(tmp_path / name, {"step": 1})
     assert set(tmp_path.iterdir()) == {new, other, tmp_path / name}
+
+
+def test_a_folder_is_listed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lists, glob = [], Path.glob
+
+    def counting(folder: Path, pattern: str) -> Any:
+        lists.append(folder)
+        return glob(folder, pattern)
+
+    monkeypatch.setattr(Path, "glob", counting)
+    for number in range(3):
+        write_json(tmp_path / f"{number}.json", {"step": 1})
+    assert lists == [tmp_path]

@@ -29,8 +29,8 @@ LAYERS: list[list[set[str]]] = [
     [{"encoders"}],
     [{"data"}, {"finches"}, {"method"}, {"run"}],
     [{"vectors"}],
-    [{"weight_files"}],
-    [{"files"}, {"pickled"}, {"tensors"}, {"weight_names"}],
+    [{"weight_files"}, {"pickled"}],
+    [{"files"}, {"tensors"}, {"weight_names"}],
     [{"config", "console", "device", "errors"}],
 ]
 # What these may import besides themselves: of other packages, and of lodisc.

@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import shutil
 import signal
 from contextlib import nullcontext
 from pathlib import Path
@@ -20,6 +21,7 @@ from lodisc.config import OLD_NAMES, RECIPES, TrainConfig
 from lodisc.data import loader
 from lodisc.errors import Stopped, UserError
 from lodisc.files import locked, read_json, read_json_lines, write_json
+from lodisc.report.page import write_report
 from lodisc.run import NEWER, Run
 from lodisc.tensors import save_tensors
 from lodisc.training import checkpoint, loop
@@ -350,7 +352,7 @@ def test_an_old_name_of_a_setting_is_refused_with_the_new_one(
         ({"objective": ["both"]}, "its objective is of another kind"),
         ({"objective": "x"}, "its objective is of another kind"),
         ({"fusion": "sum"}, "its fusion is of another kind"),
-        ({"workers": 10**30}, "its workers is out of range"),
+        ({"batch_size": 1}, "its batch_size is out of range"),
         ({"keep_ratio": -1}, "its keep_ratio is out of range"),
         ({"recolour": 1}, "its recolour is of another kind"),
     ],
@@ -364,6 +366,21 @@ def test_a_setting_of_another_kind_is_named(
     write_json(tmp_path / "config.json", config)
     with pytest.raises(UserError, match=rf"config\.json is damaged \({reason}\)"):
         _ = Run.open(tmp_path).config
+
+
+@pytest.mark.parametrize(
+    "changes", [{"workers": 2000}, {"workers": 10**30, "log_every": 0}, {"max_skipped": 2.0}]
+)
+def test_a_run_with_settings_of_another_machine_is_read(
+    run: Path, tmp_path: Path, changes: dict[str, Any]
+) -> None:
+    other = Path(shutil.copytree(run, tmp_path / "run"))
+    config = read_json(other / "config.json")
+    config["settings"] |= changes
+    write_json(other / "config.json", config)
+    photos = collection(tmp_path / "photos")
+    lodisc.evaluate(other, photos, protocols=("knn",), train_split=0.5, workers=0)
+    assert write_report(other, data=photos).is_file()
 
 
 @pytest.mark.parametrize(

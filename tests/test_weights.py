@@ -2,10 +2,13 @@
 
 import argparse
 import gzip
+import os
 import shlex
 import socket
 import subprocess
+import sys
 import threading
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -147,7 +150,17 @@ def test_the_printed_command_converts_a_pickled_checkpoint(
     assert equal(encoder, tensors)
 
 
+class Settings(dict[str, Any]):
+    """A dict of another class, as programs that train keep their settings."""
+
+
+def nested(content: Any, *, depth: int) -> Any:
+    return nested({"inner": content}, depth=depth - 1) if depth else content
+
+
 WEIGHTS = {"a": torch.ones(2), "b": torch.ones(2)}
+OF_ITSELF: dict[str, Any] = {"model": WEIGHTS}
+OF_ITSELF["parent"] = OF_ITSELF
 OTHERS = {name: torch.zeros(2) for name in "abc"}
 
 
@@ -160,12 +173,21 @@ OTHERS = {name: torch.zeros(2) for name in "abc"}
         {"state_dict": OTHERS, "state_dict_ema": WEIGHTS},
         {"params": WEIGHTS, "out": Path("runs"), "loss": np.float64(3)},
         [{"head": {"c": torch.zeros(2)}, "net": WEIGHTS}],
+        {"model": defaultdict[str, Any](list, WEIGHTS), "best": {"c": torch.zeros(2)}},
+        {"hyper": Settings(lr=0.1), "model": Settings(WEIGHTS)},
+        {"model": {**WEIGHTS, 0: torch.zeros(2)}},
+        OF_ITSELF,
+        nested(WEIGHTS, depth=200),
+        {"model": WEIGHTS, "optimizer": {"step": torch.eye(3).to_sparse()}},
     ],
 )
+@pytest.mark.parametrize("as_zip", [True, False])
 def test_of_a_checkpoint_the_averaged_or_most_weights_are_converted(
-    tmp_path: Path, content: Any
+    tmp_path: Path, content: Any, as_zip: bool
 ) -> None:
-    torch.save(content, tmp_path / "w.pth")
+    about = {"args": argparse.Namespace(out=Path("runs")), "loss": np.float64(3)}
+    content = [content, about]
+    torch.save(content, tmp_path / "w.pth", _use_new_zipfile_serialization=as_zip)
     convert(tmp_path / "w.pth", tmp_path / "w.safetensors")
     assert load_file(tmp_path / "w.safetensors").keys() == WEIGHTS.keys()
 
@@ -185,6 +207,46 @@ def test_a_checkpoint_that_cannot_be_converted_is_one_line(tmp_path: Path) -> No
     command = refusal(path).split("convert it once:  ")[1]
     done = subprocess.run(["bash", "-c", command], check=False, capture_output=True, text=True)
     assert done.returncode == 1 and f"{path} can't be read" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("tensor", [torch.eye(3).to_sparse(), torch.empty(3, device="meta")])
+def test_weights_that_cannot_be_converted_are_named(tmp_path: Path, tensor: Tensor) -> None:
+    torch.save({"a.weight": tensor}, tmp_path / "w.pth")
+    with pytest.raises(UserError, match=r"a\.weight is sparse, quantised or without numbers"):
+        convert(tmp_path / "w.pth", tmp_path / "w.safetensors")
+
+
+@pytest.mark.parametrize("as_zip", [True, False])
+def test_what_needs_code_of_its_own_is_said_in_plain_words(tmp_path: Path, as_zip: bool) -> None:
+    path = tmp_path / "w.pth"
+    torch.save({"model": WEIGHTS, "of": os.getcwd}, path, _use_new_zipfile_serialization=as_zip)
+    with pytest.raises(UserError, match=r"^[ -~]*only code of its own can read[ -~]*$") as refused:
+        convert(path, tmp_path / "w.safetensors")
+    assert "weights_only" not in str(refused.value)
+
+
+def test_a_conversion_overwrites_nothing(tmp_path: Path) -> None:
+    path, taken = tmp_path / "w.pth", tmp_path / "w.safetensors"
+    torch.save(WEIGHTS, path)
+    taken.write_bytes(b"of others")
+    with pytest.raises(UserError, match=r"w\.safetensors is there already"):
+        convert(path, taken)
+    command = refusal(path).split("convert it once:  ")[1]
+    subprocess.run(["bash", "-c", command], check=True)
+    assert load_file(tmp_path / "w-2.safetensors").keys() == WEIGHTS.keys()
+    assert taken.read_bytes() == b"of others"
+    assert "w-3.safetensors" in refusal(path)
+
+
+@pytest.mark.parametrize(("words", "message"), [([], "usage"), (["w.pth", "no/w"], "no/")])
+def test_a_wrong_call_of_the_conversion_is_one_line(
+    tmp_path: Path, words: list[str], message: str
+) -> None:
+    torch.save(WEIGHTS, tmp_path / "w.pth")
+    command = [sys.executable, "-m", "lodisc.pickled", *words]
+    done = subprocess.run(command, check=False, capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 1 and message in done.stderr
     assert len(done.stderr.splitlines()) == 1
 
 

@@ -69,10 +69,10 @@ def index(source: str | Path, *, collection: str | Path) -> IndexResult:
     with locked(files.path):
         store, labels = Store(files.path), Labels(files.labels)
         _carry_labels(files, labels, store)
-        previous, changed = store.contents()
+        previous, damaged = store.contents()
         _require_same_photographs(files, embedding, previous, digests)
         _copy_encoder(embedding, files, settings)
-        renamed = _renamed(labels, previous, digests)
+        renamed = _renamed(labels, previous, digests, damaged=set(damaged))
         edited = _edited(labels, previous, digests) - renamed.keys()
         if renamed:
             replaced = _replaced(edited, renamed)
@@ -80,9 +80,9 @@ def index(source: str | Path, *, collection: str | Path) -> IndexResult:
             content = {"version": store.version, "moved": renamed, "replaced": replaced}
             write_json(files.renamed, content)
         files.recall.unlink(missing_ok=True)
-        if changed:
-            logger.info(f"{changed:,} damaged rows of {printable(files.photos)} are written again.")
-        change = _mirror(store, parts, settings, total=len(digests), anew=changed > 0)
+        if damaged:
+            _log_damage(files, labels, damaged, digests)
+        change = _mirror(store, parts, settings, total=len(digests), anew=bool(damaged))
         carried = _carry_labels(files, labels, store)
         skipped = embedding.skipped()
         write_skipped(files.skipped, skipped)
@@ -239,19 +239,36 @@ def _remove_other_encoders(files: CollectionFiles, fingerprint: str) -> None:
             shutil.rmtree(path, ignore_errors=True)
 
 
+def _log_damage(
+    files: CollectionFiles, labels: Labels, damaged: Sequence[str], digests: Mapping[str, str]
+) -> None:
+    """Say how many rows are damaged, and how many of their labels wait for their photographs."""
+    logger.info(f"{len(damaged):,} damaged rows of {printable(files.photos)} are written again.")
+    if gone := len((labels.current().keys() & damaged) - digests.keys()):
+        logger.warning(
+            f"{gone:,} labels of damaged rows stay under names that are not there now: if their "
+            "photographs were renamed, label them again."
+        )
+
+
 def _renamed(
-    labels: Labels, previous: Mapping[str, str], digests: Mapping[str, str]
+    labels: Labels,
+    previous: Mapping[str, str],
+    digests: Mapping[str, str],
+    *,
+    damaged: Set[str],
 ) -> dict[str, str]:
     """The new key of every labelled photograph that has moved.
 
-    It is the key with the same digest; of several copies, the first goes to the first.
+    It is the key with the same digest; of several copies, the first goes to the first. Keys whose
+    row is `damaged` were there before, with an unknown digest.
     """
     old_keys, new_keys = defaultdict(list), defaultdict(list)
     for key in sorted(labels.current()):
         if key in previous and digests.get(key) != previous[key]:
             old_keys[previous[key]].append(key)
     for key, digest in sorted(digests.items()):
-        if digest in old_keys and previous.get(key) != digest:
+        if digest in old_keys and previous.get(key) != digest and key not in damaged:
             new_keys[digest].append(key)
     return {
         old: new
@@ -266,13 +283,13 @@ def _replaced(edited: Set[str], renamed: Mapping[str, str]) -> dict[str, str]:
     Each with the name that became free for it, so that histories stay apart.
     """
     former = {new: old for old, new in renamed.items()}
-    freed = {}
+    vacancies = {}
     for new in former.keys() & edited:
         old = new
         while old in former:
             old = former[old]
-        freed[new] = old
-    return freed
+        vacancies[new] = old
+    return vacancies
 
 
 def _edited(labels: Labels, previous: Mapping[str, str], digests: Mapping[str, str]) -> set[str]:

@@ -32,10 +32,10 @@ def photo_schema(*, dim: int, dtype: str, fingerprint: str) -> pa.Schema:
 def checksums(rows: pa.Table) -> Iterator[str]:
     """A digest of each row, its vector too."""
     columns = [rows[name].cast(pa.string()).cast(pa.binary()) for name in DESCRIPTION]
-    joined = pc.binary_join_element_wise(
+    texts = pc.binary_join_element_wise(
         *columns, b"\x1f", null_handling="replace", null_replacement=b"\0"
     )
-    table = pa.table({"text": joined, "vector": rows["vector"]})
+    table = pa.table({"text": texts, "vector": rows["vector"]})
     for batch in table.to_batches(max_chunksize=BLOCK_ROWS):
         block = pa.Table.from_batches([batch])
         for text, vector_D in zip(block["text"].to_pylist(), vectors_of(block), strict=True):
@@ -53,7 +53,7 @@ def changed_rows(rows: pa.Table) -> NDArray[np.bool_]:
     if CHECKSUM not in rows.column_names:
         return np.zeros(len(rows), np.bool_)
     pairs = zip(rows[CHECKSUM].to_pylist(), checksums(rows), strict=True)
-    return np.fromiter((stated != actual for stated, actual in pairs), np.bool_, len(rows))
+    return np.fromiter((before != now for before, now in pairs), np.bool_, len(rows))
 
 
 def _require_columns(rows: pa.Table) -> None:

@@ -42,8 +42,8 @@ class Contents(NamedTuple):
 
     digests: dict[str, str]
     """The digest of each photograph, by key, of all rows that are as they were written."""
-    changed: int
-    """The number of rows that are not."""
+    damaged: list[str]
+    """The keys of the rows that are not."""
 
 
 class Store:
@@ -115,20 +115,20 @@ class Store:
                 return version, rows
 
     def contents(self) -> Contents:
-        """The photographs in the table, and how many of its rows are damaged; none if it is new."""
+        """The photographs in the table, also those of damaged rows; none if it is new."""
         digests: dict[str, str] = {}
-        changed = 0
+        damaged: list[str] = []
         if not self.exists:
-            return Contents(digests, changed)
+            return Contents(digests, damaged)
         with self.reading():
             for batch in self._table.search().to_batches(batch_size=BLOCK_ROWS):
                 rows = pa.Table.from_batches([batch])
                 changed_N = changed_rows(rows)
-                changed += int(np.count_nonzero(changed_N))
+                damaged += rows.filter(pa.array(changed_N))["key"].to_pylist()
                 sound = rows.filter(pa.array(~changed_N))
                 keys, values = (sound[name].to_pylist() for name in ("key", "digest"))
                 digests.update(zip(keys, values, strict=True))
-        return Contents(digests, changed)
+        return Contents(digests, damaged)
 
     def mirror(
         self, batches: Iterator[pa.RecordBatch], *, schema: pa.Schema, anew: bool = False

@@ -33,7 +33,7 @@ def memory(image: Image.Image, at_least: int | None) -> float:
     return image.width * image.height * bytes_a_pixel
 
 
-def bounded(image: Any, data: bytes, at_least: int | None, *, seconds: float) -> str | None:
+def reason_against(image: Any, data: bytes, at_least: int | None, *, seconds: float) -> str | None:
     """Have it decoded reduced where the format can; a reason if it takes too much even so."""
     width, height = image.size
     pixels, coefficients, halvings = width * height, 0.0, 0

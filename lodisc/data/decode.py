@@ -18,7 +18,7 @@ except ImportError:
 else:
     register_heif_opener(thumbnails=False, depth_images=False)
 
-from lodisc.data.bounds import MOST_SECONDS, bounded
+from lodisc.data.bounds import MOST_SECONDS, reason_against
 from lodisc.data.jpeg import FILLER, MOST_SEGMENTS, SCANS, scans_of
 from lodisc.data.kinds import kind_of
 from lodisc.data.pixels import BITS, measure, reduced, to_rgb, unsigned, without_false_alpha
@@ -158,7 +158,7 @@ def _open(data: bytes) -> Image.Image:
 def _bound(
     image: Image.Image, data: bytes, at_least: int | None, *, seconds: float = MOST_SECONDS
 ) -> None:
-    if reason := bounded(image, data, at_least, seconds=seconds):
+    if reason := reason_against(image, data, at_least, seconds=seconds):
         raise Unreadable(reason)
 
 

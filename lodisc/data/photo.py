@@ -11,7 +11,7 @@ from lodisc.files import open_file
 
 Split = Literal["train", "test"]
 MOST_BYTES = 2**30
-HEAD = 2**16  # bytes in which a photograph has something to say
+_HEAD = 2**16  # bytes in which a photograph has something to say
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +55,8 @@ def read_file(path: Path, *, offset: int = 0, size: int | None = None) -> bytes:
             if (status.st_size if size is None else size) > MOST_BYTES:
                 raise Unreadable("larger than 1 GB")
             stream.seek(offset)
-            start = stream.read(HEAD if size is None else min(size, HEAD))
-            if len(start) == HEAD and not start.strip(b"\0"):
+            start = stream.read(_HEAD if size is None else min(size, _HEAD))
+            if len(start) == _HEAD and not start.strip(b"\0"):
                 raise Unreadable("nothing but zeros")
             return start + stream.read(-1 if size is None else size - len(start))
     except (OSError, ValueError) as error:

@@ -25,7 +25,7 @@ from lodisc.data.photo import Photo, Skipped
 from lodisc.data.sources import find_photos, log_passed_over
 from lodisc.embedding.embedding import Embedding, EmbeddingSettings, EmbedProgress, Encoding
 from lodisc.embedding.moves import forget_moved, is_of, rows_under_other_names
-from lodisc.embedding.parts import Row
+from lodisc.embedding.parts import Row, set_aside_if_damaged
 from lodisc.embedding.shards import Shard, ShardCounts, divide_into_shards
 from lodisc.encoders import is_saved, save_encoder
 from lodisc.errors import UserError
@@ -85,16 +85,23 @@ def embed(
     }
     is_first, embedding = rank == 0, Embedding(Path(out))
     job = plan(source, data, out=embedding.path, dtype=dtype, writes=is_first, **choice)
-    parts = {embedding.part(name): photos for name, photos in list(job.shards.items())[rank::world]}
+    own = dict(list(job.shards.items())[rank::world])
+    parts = {embedding.part(name): photos for name, photos in own.items()}
     total = sum(map(len, parts.values()))
     fingerprint, keys = job.settings["fingerprint"], job.keys
     elsewhere = embedding.elsewhere(keys, fingerprint=fingerprint)
     known = embedding.digests() if elsewhere and embedding.is_finished else {}
-    others = rows_under_other_names(embedding, job.shards, fingerprint=fingerprint)
+    others = rows_under_other_names(
+        embedding, own, have_gone=bool(elsewhere), fingerprint=fingerprint
+    )
     with (
         locked(embedding.path) if is_first else nullcontext(),
         _progress(embedding, total=total, writes=is_first) as advance,
     ):
+        absent = [path for path in elsewhere if is_first and embedding.shard(path) not in keys]
+        for path in absent:
+            if not elsewhere[path]:
+                set_aside_if_damaged(path)
         counts = embed_shards(
             parts,
             job.encoder,
@@ -106,11 +113,7 @@ def embed(
             remove=remove,
         )
         if not remove:
-            mine = {
-                path: rows
-                for path, rows in elsewhere.items()
-                if path in parts or (is_first and embedding.shard(path) not in keys)
-            }
+            mine = {path: elsewhere[path] for path in elsewhere if path in {*parts, *absent}}
             forget_moved(embedding, mine, shards=keys, known=known, settings=job.settings)
         if is_first:
             if remove:
@@ -154,10 +157,9 @@ def plan(
         log_passed_over(data, listing)
     embedding = Embedding(out)
     encoder = load(source, **choice)
-    if embedding.has_begun:
-        _take_fit(embedding, encoder, given=choice.get("fit"))
+    fingerprint = _with_same_fit(embedding, encoder, given=choice.get("fit"))
     photos, unnamed = _with_plain_names(listing.photos)
-    encoding = _describe(source, data, encoder)
+    encoding = _describe(source, data, encoder, fingerprint)
     if writes and not embedding.has_begun:
         _begin(embedding, encoder, encoding, dtype=dtype, photographs=len(photos))
     settings = _wait_for_settings(embedding)
@@ -170,23 +172,27 @@ def plan(
     return Job(encoder, settings, shards, [*listing.skipped, *unnamed])
 
 
-def _take_fit(embedding: Embedding, encoder: PhotoEncoder, *, given: Fit | None) -> None:
-    """Give the encoder the fit that the vectors were made with.
+def _with_same_fit(embedding: Embedding, encoder: PhotoEncoder, *, given: Fit | None) -> str:
+    """Give the encoder the fit of the vectors that are there; returns its fingerprint.
 
     Raises `UserError` if another one was `given`.
     """
-    own, fingerprint = encoder.fit, embedding.settings()["fingerprint"]
-    for fit in (own, *get_args(Fit)):
+    own, fingerprint = encoder.fit, fingerprint_of(encoder)
+    if not embedding.has_begun or (previous := embedding.settings()["fingerprint"]) == fingerprint:
+        return fingerprint
+    for fit in set(get_args(Fit)) - {own}:
         encoder.encoder.fit = fit
-        if fingerprint_of(encoder) == fingerprint:
+        if fingerprint_of(encoder) == previous:
             break
     else:
         encoder.encoder.fit = own
-    if given not in (None, encoder.fit):
+        return fingerprint
+    if given is not None:
         raise UserError(
-            f"{embedding.path} holds vectors made with --fit {encoder.fit}; "
+            f"{embedding.path} holds vectors made with --fit {fit}; "
             "leave --fit out, or choose another --out"
         )
+    return previous
 
 
 def embed_shards(
@@ -276,10 +282,12 @@ def _with_plain_names(photos: Sequence[Photo]) -> tuple[list[Photo], list[Skippe
     return plain, others
 
 
-def _describe(source: str | Path, data: str | Path, encoder: PhotoEncoder) -> Encoding:
+def _describe(
+    source: str | Path, data: str | Path, encoder: PhotoEncoder, fingerprint: str
+) -> Encoding:
     encoding = Encoding(
         encoder=encoder.name,
-        fingerprint=fingerprint_of(encoder),
+        fingerprint=fingerprint,
         dim=encoder.dim,
         image_size=encoder.image_size,
         data=os.path.abspath(data),  # noqa: PTH100 - keeps links

@@ -8,7 +8,8 @@ DIR/
   _progress.json       how far `embed` is, or was when it ended, `EmbedProgress`
   part-00007.parquet   a row for each photograph of a shard, `Row`, sorted by key
   _part-00007.jsonl    the photographs of the shard that could not be read, and why
-  _part-00007.parquet.damaged  a part as it was before its photographs were embedded again
+  _part-00007.parquet.damaged  a part as it was before its photographs were embedded again, and
+                       `.damaged-2`, where it happened twice
   _skipped.jsonl       what was left out before: files that are not photographs, names not in UTF-8
 """
 

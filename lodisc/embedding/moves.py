@@ -9,7 +9,7 @@ from lodisc.data.photo import Photo, digest_of, size_of
 from lodisc.embedding.embedding import Embedding, EmbeddingSettings
 from lodisc.embedding.parts import Row, read_part, write_part
 
-FEW = 64  # photographs that are read to know them
+_FEW = 64  # photographs that are read to know them
 
 
 def forget_moved(
@@ -50,15 +50,22 @@ def forget_moved(
 
 
 def rows_under_other_names(
-    embedding: Embedding, shards: Mapping[str, Sequence[Photo]], *, fingerprint: str
+    embedding: Embedding,
+    shards: Mapping[str, Sequence[Photo]],
+    *,
+    have_gone: bool,
+    fingerprint: str,
 ) -> dict[str, Row]:
-    """The rows, by digest, that may be of photographs with other names now, or of their copies.
+    """The rows, by digest, of which photographs of `shards` may be copies, or have the new name.
 
-    Those have the size of a photograph whose name is new, or had a file of another size.
+    Those have the size of a photograph whose name is new, or had a file of another size. Unless
+    other names `have_gone`, what is new before a call has come to its end waits to be embedded.
     """
+    if not (have_gone or embedding.is_finished):
+        return {}
     sizes = embedding.sizes()
     present = {(name, photo.key): photo for name, photos in shards.items() for photo in photos}
-    if not sizes or sizes.keys() == present.keys():
+    if not have_gone and present.keys() <= sizes.keys():
         return {}
     new = {size for name, photo in present.items() if (size := size_of(photo)) != sizes.get(name)}
     return embedding.rows_of_size(new, fingerprint=fingerprint)
@@ -71,7 +78,7 @@ def is_of(embedding: Embedding, photos: Sequence[Photo]) -> bool:
     """
     sizes, digests = set(embedding.sizes().values()), set(embedding.digests().values())
     alike = [photo for photo in photos if size_of(photo) in sizes]
-    for photo in alike[:: max(1, len(alike) // FEW)]:
+    for photo in alike[:: max(1, len(alike) // _FEW)]:
         with suppress(Unreadable):
             if digest_of(photo.read()) in digests:
                 return True

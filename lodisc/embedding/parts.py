@@ -2,6 +2,7 @@
 
 import logging
 import re
+from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -56,16 +57,13 @@ def write_part(path: Path, rows: list[Row], *, dim: int, dtype: str, fingerprint
 
 
 def read_part(path: Path, *, fingerprint: str) -> list[Row]:
-    """The rows of a part; an empty list if it is missing.
+    """The rows of a part; an empty list if it is missing or damaged.
 
-    A damaged part is set aside, and said. Raises `UserError` for a part of another encoder.
+    Raises `UserError` for a part of another encoder.
     """
-    if not path.exists():
-        return []
     try:
         table = read_table(path)
-    except DamagedPart as error:
-        _set_aside(path, reason=str(error))
+    except DamagedPart:
         return []
     if fingerprint_of(table) != fingerprint:
         raise UserError(
@@ -76,14 +74,25 @@ def read_part(path: Path, *, fingerprint: str) -> list[Row]:
     return [Row(*values) for values in zip(*columns, vectors_of(table), strict=True)]
 
 
-def _set_aside(path: Path, *, reason: str) -> None:
-    """Rename a damaged part, so that it is written again and nothing in it is overwritten."""
+def set_aside_if_damaged(path: Path) -> None:
+    """Rename a damaged part, so that it is written again and nothing in it is overwritten.
+
+    Only for the process that writes the part.
+    """
+    if not path.exists():
+        return
+    try:
+        read_table(path)
+        return
+    except DamagedPart as error:
+        reason = error
     try:
         _require_file(path)
         vectors = f"its {pq.read_metadata(path.absolute()).num_rows:,} vectors"
     except (OSError, ValueError, pa.ArrowException):
         vectors = "its vectors"
-    aside = path.with_name(f"_{path.name}.damaged")
+    names = (f"_{path.name}.damaged{f'-{number}' if number > 1 else ''}" for number in count(1))
+    aside = next(new for name in names if not (new := path.with_name(name)).exists())
     path.replace(aside)
     logger.warning(
         f"{printable(path)} is damaged ({reason}): {vectors} are made again from the photographs "
@@ -113,8 +122,8 @@ def _require_rows(table: pa.Table) -> None:
     kind = table.schema.field("vector").type if "vector" in table.column_names else pa.null()
     if not pa.types.is_fixed_size_list(kind) or not pa.types.is_floating(kind.value_type):
         raise DamagedPart("it has no vectors")
-    wanted = _schema(kind.list_size, kind.value_type.to_pandas_dtype(), "")
-    if not table.schema.equals(wanted, check_metadata=False):
+    schema = _schema(kind.list_size, kind.value_type.to_pandas_dtype(), "")
+    if not table.schema.equals(schema, check_metadata=False):
         raise DamagedPart("its columns are not those of an embedding")
     if any(table[name].null_count for name in _NEVER_NULL):
         raise DamagedPart("it has empty cells")

@@ -13,7 +13,7 @@ from lodisc.data.check import write_skipped
 from lodisc.data.loader import LoadedBatch, Seen
 from lodisc.data.photo import Photo, Skipped
 from lodisc.embedding.embedding import skipped_file
-from lodisc.embedding.parts import Row, read_part, write_part
+from lodisc.embedding.parts import Row, read_part, set_aside_if_damaged, write_part
 
 
 def divide_into_shards(photos: Sequence[Photo], *, slices: int) -> dict[str, list[Photo]]:
@@ -65,6 +65,8 @@ class Shard:
         self.path, self.count, self.remove = path, len(photos), remove
         self.states = {photo.key: file_state(photo) for photo in photos}
         self.previous = {row.key: row for row in read_part(path, fingerprint=fingerprint)}
+        if not self.previous:
+            set_aside_if_damaged(path)
         self.unchanged = {
             photo.key: self._renewed(self.previous[photo.key], photo)
             for photo in photos

@@ -3,6 +3,7 @@
 Axes: N photographs of the gallery, Q queries, K neighbours.
 """
 
+import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -66,7 +67,7 @@ def find_lookalikes(
             gallery,
             classes=(),
             description=f"{name}: photographs of the report",
-            workers=settings["workers"],
+            workers=min(settings["workers"], os.cpu_count() or 1),
         )
         gallery = features.photos
         if len(gallery) < 2:

@@ -5,40 +5,39 @@ import secrets
 
 from lodisc.errors import UserError
 
-SHORTEST = 16  # characters
-SURPRISES = 10  # that a token needs; random ones in hexadecimal have 13 or more of 32
-WORDS = ("password", "qwerty", "12345678", "abcdefgh", "lodisc")
+_SHORTEST = 16  # characters
+_LEAST_OFF_ROWS = 7  # characters; random tokens of 16 in hexadecimal have twice as many
+_WORDS = ("password", "qwerty", "12345678", "abcdefgh", "lodisc")
 _KEYBOARD = "1234567890 qwertyuiop asdfghjkl zxcvbnm"
 
 
 def require_strong(token: str) -> None:
-    """Raise a `UserError` for a token that a person may have made up."""
+    """Raise a `UserError` for a token that a person may have made up.
+
+    Of random ones, fewer than 1 in 100,000 are refused.
+    """
     if (
-        not re.fullmatch(rf"[A-Za-z0-9_.~-]{{{SHORTEST},}}", token)
-        or _surprises(token) < SURPRISES
-        or any(word in token.lower() for word in WORDS)
+        not re.fullmatch(rf"[A-Za-z0-9_.~-]{{{_SHORTEST},}}", token)
+        or (token.isalpha() and (token.islower() or token.isupper()))
+        or re.search(rf"(.{{{len(token) // 3 + 1}}}).*\1", token)
+        or _off_rows(token.lower()) < _LEAST_OFF_ROWS
+        or any(word in token.lower() for word in _WORDS)
     ):
         raise UserError(
-            f"a token has at least {SHORTEST} letters, digits or - _ . ~ and nothing else, at "
+            f"a token has at least {_SHORTEST} letters, digits or - _ . ~ and nothing else, at "
             "random: no words, no rows of the keyboard or the alphabet, no repeats; take one such "
             f"as {secrets.token_hex(16)}, or leave it out to get a new one"
         )
 
 
-def _surprises(token: str) -> int:
-    """How many characters do not follow from those before."""
-    plain, pairs, count = token.lower(), set[str](), 0
-    for place, letter in enumerate(plain):
-        pair, last = plain[place - 1 : place + 1], token[max(0, place - 2) : place + 1]
-        is_word = len(last) == 3 and last.isalpha() and (last.islower() or last.isupper())
-        is_row = place > 1 and _near(plain[place - 2], plain[place - 1]) and _near(*pair)
-        are_two_rows = (
-            place > 2
-            and _near(plain[place - 2], letter)
-            and _near(plain[place - 3], plain[place - 1])
-        )
-        count += not (pair in pairs or is_word or is_row or are_two_rows)
-        pairs |= {pair} if place else set()
+def _off_rows(token: str) -> int:
+    """How many characters do not go on with a row, or with one of two rows that alternate."""
+    count = 0
+    for place, letter in enumerate(token):
+        before = token[max(0, place - 3) : place]
+        is_row = place > 1 and _near(before[-2], before[-1]) and _near(before[-1], letter)
+        are_two_rows = place > 2 and _near(before[-2], letter) and _near(before[-3], before[-1])
+        count += not (is_row or are_two_rows)
     return count
 
 
