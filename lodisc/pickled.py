@@ -1,6 +1,6 @@
 """Weights of a pickled checkpoint as a safetensors file:  python -m lodisc.pickled OLD NEW
 
-No code of the checkpoint runs. What is no tensor comes back as a `_StandIn`.
+No code of the checkpoint runs: objects of its classes come back as `_StandIn`.
 """
 
 import pickle

@@ -50,7 +50,7 @@ def read_weights(path: Path, *, model: str) -> dict[str, Tensor]:
 
 
 def require_loadable(path: Path, *, model: str | None) -> None:
-    """Raise a `UserError` for a file that is no whole safetensors file, by its name and start."""
+    """Raise a `UserError` for a file that is not whole safetensors, by its name and start."""
     head = _head(path)
     if not head:
         raise UserError(f"{path} is empty; copy or download it again")

@@ -19,7 +19,7 @@ def label_in(cell: str) -> str | None:
 def plain_label(label: str) -> str:
     """A label without what is invisible at its ends, and composed (NFC).
 
-    Raises `UserError` if it is empty, too long, or no plain text.
+    Raises `UserError` if it is empty, too long, or not plain text.
     """
     plain = unicodedata.normalize("NFC", _stripped(label))
     if not plain:

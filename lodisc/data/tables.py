@@ -81,7 +81,7 @@ def read_table(path: Path, *, columns: Sequence[set[str]], stray: bool = False) 
 def read_text(path: Path, *, stray: bool = False) -> str:
     """The text of a file in UTF-8 or UTF-16, by its mark or by its bytes.
 
-    Raises `UserError` for a workbook and for another encoding; with `stray`, bytes that are no
+    Raises `UserError` for a workbook and for another encoding; with `stray`, bytes that are not
     UTF-8 stay as surrogates instead, as they do in the names of files.
     """
     try:

@@ -30,7 +30,7 @@ def pieces_of(data: bytes) -> int:
 
 
 def refusal(tags: Any) -> str | None:
-    """Why the picture is none, or would be misread; None if it is one."""
+    """Why the picture is not a photograph, or would be misread; None if it is one."""
     if tags.get(_SUBFILE, 0) & 1 or _DNG in tags:
         return "a raw photograph; convert it to .jpg"
     depths = tags.get(_DEPTHS, (1,))
