@@ -25,6 +25,7 @@ Keys = Literal["auto", "batch", "bank"]
 SettledKeys = Literal["batch", "bank"]
 Recipe = Literal["adapt", "map", "batch", "scratch", "paper"]
 Tune = Literal["encoder", "map"]
+Keep = Literal["best", "last"]
 
 
 def setting(
@@ -97,6 +98,9 @@ class Length:
     """Largest gradient norm."""
     seed: int = setting(0, least=0, below=2**32)
     """Fixes the start, the order and every augmentation."""
+    keep: Keep = setting("best", before="last")
+    """best: the encoder where it scored best without labels, mixed with the start if that is
+    better; last: the one after the last step."""
 
 
 @dataclass(frozen=True, kw_only=True)

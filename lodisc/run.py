@@ -1,12 +1,12 @@
 """The folder of a run: what lies where, and how the runs of older versions are read.
 
 RUN/
-  config.json      every setting resolved, number of steps, versions, fingerprint of the photographs
+  config.json      every setting resolved, steps, versions, fingerprint of the photographs, outcome
   log.jsonl        loss, speed and health, one line every few steps
   skipped.jsonl    photographs that could not be read, and why
   neighbours.safetensors   who is whose neighbour to the start, with `--keys bank`
   start/           the untouched starting encoder     } each a timm directory: config.json and
-  encoder/         the student, what `load` gives      } model.safetensors; open it with
+  encoder/         what is kept, and `load` gives      } model.safetensors; open it with
   momentum/        the momentum encoder                } timm.create_model("local-dir:RUN/encoder")
   checkpoint/
     step-00000138/ state.safetensors and state.json: the last one, and the one before it
@@ -19,7 +19,7 @@ from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, fields
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypedDict, cast, get_type_hints
+from typing import Any, NotRequired, TypedDict, cast, get_type_hints
 
 from lodisc.config import OLD_NAMES, TrainConfig, first_out_of_range
 from lodisc.errors import UserError
@@ -32,6 +32,7 @@ from lodisc.files import (
     write_json,
     write_json_lines,
 )
+from lodisc.outcome import Outcome
 
 NEWER = {
     row.name: row.metadata["before"]
@@ -48,6 +49,7 @@ _KINDS: Kinds = {
     # Those of early versions lack these
     "hardware": dict | None,
     "versions": dict[str, str] | None,
+    "outcome": Outcome | None,
 }
 _SETTING_KINDS: Kinds = {**get_type_hints(TrainConfig), "recipe": str}  # older ones had others
 _DATA_KINDS: Kinds = {"path": str, "photos": int, "fingerprint": str, "skipped": int | None}
@@ -56,7 +58,7 @@ _LOG_KINDS: Kinds = {
     "epoch": float,
     **dict.fromkeys(("loss", "loss_global", "loss_local", "lr", "images_per_second"), float | None),
     **dict.fromkeys(("agreement", "chance_agreement", "spread"), float | None),
-    **dict.fromkeys(("effective_rank", "attention_entropy"), float | None),
+    **dict.fromkeys(("effective_rank", "attention_entropy", "consistency"), float | None),
     **dict.fromkeys(("health", "advice"), str | None),
 }
 
@@ -80,6 +82,8 @@ class RunConfig(TypedDict):
     hardware: dict[str, Any]
     """device, precision, processes, threads"""
     versions: dict[str, str]
+    outcome: NotRequired[Outcome]
+    """What it came to, once it is finished."""
 
 
 @dataclass(frozen=True)
@@ -175,6 +179,12 @@ class Run:
     def write_config(self, config: RunConfig) -> None:
         """Write `config.json` atomically: from now on the folder holds a run."""
         write_json(self.config_file, config)
+
+    def write_outcome(self, outcome: Outcome, *, steps: int) -> None:
+        """Write down what the training came to after so many steps: it is finished."""
+        config = read_json(self.config_file, kinds=_KINDS)
+        write_json(self.config_file, {**config, "steps": steps, "outcome": outcome})
+        self.__dict__.pop("config", None)  # cached
 
     def log(self) -> list[dict[str, Any]]:
         """All whole lines of the log; an empty list where nothing was logged.

@@ -28,6 +28,7 @@ LAYERS: list[list[set[str]]] = [
     [{"training"}],
     [{"encoders"}],
     [{"data"}, {"finches"}, {"method"}, {"run"}],
+    [{"outcome"}],
     [{"vectors"}],
     [{"weight_files"}, {"pickled"}],
     [{"files"}, {"tensors"}, {"weight_names"}],

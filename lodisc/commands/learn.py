@@ -85,15 +85,21 @@ def train(
         data: Folder, list (.txt, .csv), tar file or folder of tar shards.
         out: Folder of the run.
         config: How to learn; the defaults shown are those of the recipe.
-        json: Print the folder of the run as JSON.
+        json: Print the folder of the run and what it came to as JSON.
     """
     from lodisc.data.photo import printable
+    from lodisc.outcome import in_words
+    from lodisc.run import Run
     from lodisc.training.loop import run_training
 
     run = run_training(data, out, config)
-    name = printable(run)
+    name, outcome = printable(run), Run(run).config.get("outcome")
     further = f"{name}\nMeasure it: lodisc evaluate {name} DATA · look at it: lodisc report {name}"
-    print_result({"run": str(run)}, json=json, people=lambda _: print_line(further))
+    if outcome:
+        further = f"{in_words(outcome)}\n{further}"
+    print_result(
+        {"run": str(run), "outcome": outcome}, json=json, people=lambda _: print_line(further)
+    )
 
 
 def evaluate(
@@ -113,13 +119,14 @@ def evaluate(
     max_skipped: float = 0.05,
     json: bool = False,
 ) -> None:
-    """Measure an encoder on labelled photographs, beside the untouched start.
+    """Measure an encoder beside the untouched start, by labels or, where there are none, without.
 
     Args:
         source: A run, timm:NAME or a .safetensors file.
-        data: Photographs with train/ and test/, sub-folders as labels.
-        protocols: Some of linear, linear_paper, knn, retrieval, smoothed, clustering, fewshot;
-            all but linear_paper and smoothed when not given.
+        data: Photographs with train/ and test/, sub-folders as labels; or without labels.
+        protocols: Some of linear, linear_paper, knn, retrieval, smoothed, clustering, fewshot and
+            consistency, which needs no labels; when not given all but linear_paper, smoothed and
+            consistency, or consistency alone where there are no labels.
         momentum: Measure the momentum encoder of the run instead of the student.
         train_split: Share of each class to learn from, for data without train/ and test/.
         encoder: timm name of the model whose weights the file holds.

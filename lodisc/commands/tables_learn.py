@@ -44,11 +44,15 @@ def print_evaluation(result: Evaluation) -> None:
             if gain:
                 row.append(f"{estimates['run']['value'] - estimates[start]['value']:+.1f}")
             rows.append(row)
-    print_line(classes_in_words(result["class_names"]))
-    print_line(
-        f"{result['train']:,} training and {result['test']:,} test photographs; "
-        "percent, 95 % intervals"
-    )
+    if result["class_names"]:
+        print_line(classes_in_words(result["class_names"]))
+        counts = f"{result['train']:,} training and {result['test']:,} test photographs"
+    else:
+        print_line(
+            "Consistency: of its ten nearest, the share that a photograph keeps in other views."
+        )
+        counts = f"A sample of {result['test']:,} photographs, without labels"
+    print_line(f"{counts}; percent, 95 % intervals")
     table("", ["", *names, *gain], rows)
     if words := in_words(result["leaks"], test=result["test"], data=result["data"]):
         print_line(f"note: {printable(words)}")

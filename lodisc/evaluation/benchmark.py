@@ -11,9 +11,11 @@ import torch
 
 from lodisc.config import Fit
 from lodisc.data.photo import Photo, Skipped
+from lodisc.data.sample import sample_of
 from lodisc.data.sources import find_photos, log_passed_over, split_photos
 from lodisc.errors import UserError
 from lodisc.evaluation.clustering import clustering
+from lodisc.evaluation.consistency import consistency
 from lodisc.evaluation.features import Arm, FeatureMaker, Features, extract_arm
 from lodisc.evaluation.fewshot import fewshot
 from lodisc.evaluation.interval import Estimate
@@ -45,9 +47,11 @@ PROTOCOLS: dict[str, Measure] = {
     "knn": knn,
     "clustering": clustering,
     "fewshot": fewshot,
+    "consistency": consistency,
 }
 DEFAULT_PROTOCOLS = ("retrieval", "linear", "knn", "clustering", "fewshot")
-WITHOUT_TRAIN = ("retrieval", "smoothed", "clustering")
+WITHOUT_TRAIN = ("retrieval", "smoothed", "clustering", "consistency")
+WITHOUT_LABELS = ("consistency",)
 
 OWN_SIZE = "start_at_own_size"
 """The arm of a run's start at the image size that its model was made for, where that is another."""
@@ -72,6 +76,7 @@ TITLES = {
     ("fewshot", "shots1"): "1 label a class",
     ("fewshot", "shots5"): "5 labels a class",
     ("fewshot", "shots10"): "10 labels a class",
+    ("consistency", "consistency"): "Consistency",
 }
 
 
@@ -93,20 +98,24 @@ def evaluate(
 ) -> Evaluation:
     """Measure a run and its untouched start, or `timm:NAME` or a weights file alone.
 
-    The start is also measured at the image size that its model was made for.
+    The start is also measured at the image size that its model was made for. Where no photograph
+    has a label, the protocol is consistency, on a sample of all of them.
 
     DATA is divided into train and test by its folders, else by `train_split`, else as the run
     divided it for its training. Metrics are percentages of test photographs, which never choose a
     hyperparameter. The result for a run is also written to its `evaluation.json`.
 
-    Raises `UserError` for data without labels, classes or a division, and when more than the share
-    `max_skipped` of the photographs is unreadable.
+    Raises `UserError` for data without the labels, classes or division that a protocol needs, and
+    when more than the share `max_skipped` of the photographs is unreadable.
     """
     _check_protocols(protocols)
     run = _run(source, momentum=momentum, encoder=encoder, image_size=image_size, fit=fit)
     listing = find_photos(data)
     log_passed_over(data, listing)
-    photos = divide(listing.photos, data, train_split=train_split, run=run, seed=seed)
+    photos = listing.photos
+    protocols = protocols or default_protocols(photos)
+    if not _without_labels(protocols):
+        photos = divide(photos, data, train_split=train_split, run=run, seed=seed)
     choice: dict[str, Any] = {
         "encoder": encoder,
         "image_size": image_size,
@@ -130,7 +139,7 @@ def evaluate(
     )
     result["settings"] = EvaluationSettings(
         source=str(source),
-        protocols=list(protocols or DEFAULT_PROTOCOLS),
+        protocols=list(protocols),
         momentum=momentum,
         train_split=train_split,
         encoder=encoder,
@@ -194,15 +203,19 @@ def measure(
 ) -> Evaluation:
     """The metrics of any number of arms on photographs that are divided into train and test.
 
-    Photographs without a label are ignored. Test photographs of a class that train lacks count in
-    retrieval and clustering only. `data` names the source in messages, and `skipped` are the
-    photographs that were skipped before.
+    Photographs without a label are ignored, unless consistency alone is measured. Test photographs
+    of a class that train lacks count in retrieval and clustering only. `data` names the source in
+    messages, and `skipped` are the photographs that were skipped before.
     """
     _check_protocols(protocols)
-    protocols = protocols or DEFAULT_PROTOCOLS
-    train, test, classes = labelled(
-        photos, data, learns=[name for name in protocols if name not in WITHOUT_TRAIN]
-    )
+    protocols = protocols or default_protocols(photos)
+    if _without_labels(protocols):
+        train, classes = list[Photo](), list[str]()
+        test = sample_of(photos, image_size=min(arm.image_size for arm in arms.values()))
+    else:
+        train, test, classes = labelled(
+            photos, data, learns=[name for name in protocols if name not in WITHOUT_TRAIN]
+        )
     if all(name in WITHOUT_TRAIN for name in protocols):
         train = []
     result = _without_arms(data, photos, classes=classes, seed=seed)
@@ -269,6 +282,15 @@ def _only(features: Features, mask: torch.Tensor) -> Features:
     return features if mask.all() else features.select(mask)
 
 
+def default_protocols(photos: Sequence[Photo]) -> tuple[str, ...]:
+    """The protocols for these photographs, labelled or not."""
+    return DEFAULT_PROTOCOLS if any(photo.label for photo in photos) else WITHOUT_LABELS
+
+
+def _without_labels(protocols: Iterable[str]) -> bool:
+    return all(name in WITHOUT_LABELS for name in protocols)
+
+
 def _check_protocols(protocols: Sequence[str] | None) -> None:
     unknown = [name for name in protocols or () if name not in PROTOCOLS]
     if unknown:
@@ -316,7 +338,8 @@ def labelled(
     if not labels:
         raise UserError(
             f"{data}: no photograph has a label; "
-            "put each class into a folder of its own, as in train/wren/1.jpg"
+            "put each class into a folder of its own, as in train/wren/1.jpg, or measure without "
+            f"labels by --protocols {' '.join(WITHOUT_LABELS)}"
         )
     train = [photo for photo in photos if photo.split == "train" and photo.label is not None]
     test = [photo for photo in photos if photo.split == "test" and photo.label is not None]

@@ -75,7 +75,9 @@ PLANS = (
 def training_curves(config: RunConfig, log: Sequence[Mapping[str, Any]]) -> list[Curve]:
     """The curves of a run with this log, first the loss, which is all that a map has."""
     is_map = config["settings"]["tune"] == "map"
-    return [_loss_curve(config, log), *(_curve(plan, log) for plan in PLANS if not is_map)]
+    curves = [_loss_curve(config, log), *(_curve(plan, log) for plan in PLANS if not is_map)]
+    looks = [entry for entry in log if entry.get("consistency") is not None]
+    return [*curves, _consistency_curve(config, looks)] if looks else curves
 
 
 def _loss_curve(config: RunConfig, log: Sequence[Mapping[str, Any]]) -> Curve:
@@ -94,6 +96,16 @@ def _loss_curve(config: RunConfig, log: Sequence[Mapping[str, Any]]) -> Curve:
     lines.append(Line("by chance", "dashed", [(entry["step"], chance) for entry in log]))
     sentence = "Should fall below chance, fast at first, and level off."
     return Curve("Loss", sentence, lines, line_chart(lines, title="Loss"))
+
+
+def _consistency_curve(config: RunConfig, looks: Sequence[Mapping[str, Any]]) -> Curve:
+    """The score of the student without labels, and that of its start once it is finished."""
+    lines = [_line("run", "run", "consistency", looks)._replace(smooth=False)]
+    if outcome := config.get("outcome"):
+        ends = (0, looks[-1]["step"])
+        lines.append(Line("start", "dashed", [(step, outcome["start"]) for step in ends]))
+    sentence = "Share of its nearest that a photograph keeps in other views, in percent."
+    return Curve("Consistency", sentence, lines, line_chart(lines, title="Consistency"))
 
 
 def _curve(plan: Plan, log: Sequence[Mapping[str, Any]]) -> Curve:

@@ -23,6 +23,7 @@ from lodisc.evaluation.result import Evaluation, classes_in_words, read_evaluati
 from lodisc.explanation.overlay import tiles
 from lodisc.files import replacing
 from lodisc.html import html_environment
+from lodisc.outcome import in_words as outcome_in_words
 from lodisc.photo_encoder import PhotoEncoder, load, load_start
 from lodisc.report.charts import picture_uri
 from lodisc.report.curves import training_curves
@@ -57,6 +58,7 @@ def write_report(run: str | Path, *, data: str | Path | None = None, device: str
         "config": config,
         "story": _story(config, log),
         "verdict": _verdict(log),
+        "outcome": _outcome(config),
         "facts": _facts(config, log, evaluation),
         "tables": evaluation_tables(evaluation) if evaluation else None,
         "focus": focus_table(evaluation) if evaluation else None,
@@ -214,6 +216,15 @@ def _verdict(log: Log) -> dict[str, str]:
     word, advice = log[-1].get("health") or "unknown", log[-1].get("advice") or "no verdict"
     style = {"healthy": "good", "starting": "open"}.get(word, "bad")
     return {"word": word, "advice": f"{advice[:1].upper()}{advice[1:]}.", "style": style}
+
+
+def _outcome(config: RunConfig) -> dict[str, str] | None:
+    """Verdict, style and words of what the run came to; runs of older versions have none."""
+    outcome = config.get("outcome")
+    if outcome is None:
+        return None
+    style = {"helped": "good", "made worse": "bad"}.get(outcome["verdict"], "open")
+    return {"word": outcome["verdict"], "words": outcome_in_words(outcome), "style": style}
 
 
 def _facts(config: RunConfig, log: Log, evaluation: Evaluation | None) -> list[tuple[str, str]]:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from lodisc.errors import UserError
 from lodisc.files import Kinds, flush, read_json, write_json
+from lodisc.outcome import Outcome
 from lodisc.tensors import DamagedTensors, load_tensors, save_tensors
 
 logger = logging.getLogger("lodisc")
@@ -20,6 +21,9 @@ _KINDS: Kinds = {
     **dict.fromkeys(("step", "bad_steps"), int),
     **dict.fromkeys(("first", "smooth"), dict[str, float]),
     "tensors": str | None,
+    # Those of older versions lack these
+    "looks": dict[str, int] | None,
+    "outcome": Outcome | None,
 }
 
 

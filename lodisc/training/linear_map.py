@@ -2,21 +2,32 @@
 
 import logging
 import time
+from collections.abc import Sequence
+
+import torch
 
 from lodisc.config import TrainConfig
-from lodisc.encoders import save_encoder
+from lodisc.data.photo import Photo
+from lodisc.encoders import load_encoder, save_encoder
 from lodisc.method import linear_map
 from lodisc.method.encoder import Encoder
 from lodisc.method.neighbours import Neighbourhood
 from lodisc.run import Run
+from lodisc.training.watch import Watch
 
 logger = logging.getLogger("lodisc")
 
 
 def learn_run_map(
-    run: Run, config: TrainConfig, *, encoder: Encoder, neighbourhood: Neighbourhood
+    run: Run,
+    config: TrainConfig,
+    *,
+    photos: Sequence[Photo],
+    encoder: Encoder,
+    neighbourhood: Neighbourhood,
+    device: torch.device,
 ) -> None:
-    """Learn the map of a run and save the encoder with the map as its head.
+    """Learn the map of a run and save the encoder with the map as its head, or what is kept of it.
 
     A run that was killed begins again; a finished one stays as it is.
     """
@@ -41,4 +52,8 @@ def learn_run_map(
     encoder.map_features(map_DD.to(encoder.mean.device))
     logger.info(f"A linear map was learnt in {time.monotonic() - started_at:.0f} s.")
     save_encoder(encoder, run.momentum)
+    watch = Watch(photos, config, start=load_encoder(run.start), device=device)
+    watch.look(encoder, step=linear_map.STEPS)
+    outcome, encoder = watch.conclusion(encoder, step=linear_map.STEPS, steps=linear_map.STEPS)
+    run.write_outcome(outcome, steps=linear_map.STEPS)
     save_encoder(encoder, run.encoder)

@@ -11,13 +11,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor
+
 from lodisc.config import LOCAL_SETTINGS, RECIPES, TrainConfig, as_flag, settled
 from lodisc.console import progress_bar, stderr
 from lodisc.data.photo import Photo
-from lodisc.encoders import save_encoder
+from lodisc.encoders import load_encoder, save_encoder
 from lodisc.errors import Stopped, UserError
 from lodisc.files import locked
 from lodisc.method.lodisc import Step
+from lodisc.outcome import Outcome
 from lodisc.run import Run
 from lodisc.training import health
 from lodisc.training.checkpoint import save_checkpoint, whole_checkpoints
@@ -34,6 +37,7 @@ from lodisc.training.prepare import (
     run_batches,
     starting_encoder,
 )
+from lodisc.training.watch import Watch, is_due
 
 logger = logging.getLogger("lodisc")
 
@@ -85,7 +89,14 @@ def run_training(data: Path, out: Path, config: TrainConfig) -> Path:
             )
             if config.tune == "map":
                 if world.is_first and neighbourhood is not None:
-                    learn_run_map(run, config, encoder=encoder, neighbourhood=neighbourhood)
+                    learn_run_map(
+                        run,
+                        config,
+                        photos=photos,
+                        encoder=encoder,
+                        neighbourhood=neighbourhood,
+                        device=world.device,
+                    )
                 world.wait()
                 return out
             learner = Learner(encoder, config, world, neighbourhood=neighbourhood)
@@ -120,6 +131,9 @@ class _Training:
         self.step = 0
         self.first: dict[str, float] = {}
         self.smooth: dict[str, float] = {}
+        self.outcome: Outcome | None = None
+        self.watch: Watch | None = None
+        self.looks: tuple[dict[str, int], dict[str, Tensor]] | None = None
         self._restore()
         if world.is_first:
             run.cut_log(self.step)
@@ -133,6 +147,9 @@ class _Training:
                 continue
             self.step, self.learner.bad_steps = state["step"], state["bad_steps"]
             self.first, self.smooth = state["first"], state["smooth"]
+            self.outcome = state.get("outcome")
+            if state.get("looks"):
+                self.looks = state["looks"], tensors
             self.learner.restore(tensors)
             return
         if has_some:
@@ -140,11 +157,14 @@ class _Training:
 
     def train(self) -> None:
         """Train to the last step, with checkpoints on the way and at the end."""
-        if self.step == self.steps:
-            self._note(f"{self.run.path} is finished: {self.steps} steps. Nothing to do.")
+        if self.step == self.steps or self.outcome:
+            self._write_outcome()
+            self._note(f"{self.run.path} is finished: {self.step} steps. Nothing to do.")
             return
         if self.step:
             self._note(f"Going on from step {self.step} of {self.steps}.")
+        if self.world.is_first:
+            self.watch = self._watch()
         with _signals() as received, progress_bar() as progress:
             bar = progress.add_task(
                 "Training",
@@ -159,17 +179,18 @@ class _Training:
             for views in run_batches(self.photos, self.config, self.world, steps):
                 result, metrics = self.learner.step(views, step=self.step, steps=self.steps)
                 self.step += 1
-                if self.step % self.config.log_every == 0 or self.step in {1, self.steps}:
+                is_logged = self.step % self.config.log_every == 0 or self.step in {1, self.steps}
+                if is_logged or is_due(self.step, steps=self.steps):
                     images = (self.step - logged_step) * self.config.batch_size
                     speed = images / (time.monotonic() - logged_at)
                     line = self._log(result, {**metrics, "images_per_second": speed})
                     progress.update(bar, note=line)
                     logged_at, logged_step = time.monotonic(), self.step
                 progress.advance(bar)
-                if self.world.any(bool(received)):
+                if self.world.any(bool(received) or self._has_fallen):
                     break
-                is_due = time.monotonic() - saved_at > self.config.checkpoint_minutes * 60
-                if is_due and self.step < self.steps:
+                is_late = time.monotonic() - saved_at > self.config.checkpoint_minutes * 60
+                if is_late and self.step < self.steps:
                     self._save()
                     saved_at = time.monotonic()
             self._save()
@@ -178,6 +199,7 @@ class _Training:
                     f"stopped at step {self.step} of {self.steps}; run the same command to go on"
                 )
                 raise Stopped(words, received[0] if received else signal.SIGTERM)
+        self._write_outcome()
 
     def _log(self, result: Step, metrics: dict[str, float]) -> str:
         """Measure health and append a line to the log; returns it in a few words."""
@@ -200,32 +222,78 @@ class _Training:
                 for name, value in {**metrics, **measured}.items()
             }
             verdict = {"health": judged.verdict, "advice": judged.advice}
+            score = self._look()
+            if score is not None:
+                numbers["consistency"] = score
+                line += f" · consistency {score:.1f} %"
             self.run.append_to_log({"step": self.step, "epoch": epoch, **numbers, **verdict})
             twentieth = max(self.steps // 20, 1)
-            is_due = self.step % twentieth < self.config.log_every or self.step == self.steps
-            if is_due and not stderr.is_terminal:
+            is_told = self.step % twentieth < self.config.log_every or self.step == self.steps
+            if (is_told or score is not None) and not stderr.is_terminal:
                 logger.info(f"step {self.step} of {self.steps} · {line}")
         return line
+
+    def _watch(self) -> Watch:
+        """The watch over this training, as the checkpoint has left it."""
+        watch = Watch(
+            self.photos,
+            self.config,
+            start=load_encoder(self.run.start),
+            device=self.world.device,
+        )
+        if self.looks:
+            watch.restore(*self.looks)
+        return watch
+
+    def _look(self) -> float | None:
+        """The score of the student, if it is to be looked at after this step."""
+        if self.watch is None or not is_due(self.step, steps=self.steps):
+            return None
+        return self.watch.look(self.learner.model.encoder, step=self.step)
+
+    @property
+    def _has_fallen(self) -> bool:
+        return self.watch is not None and self.watch.has_fallen
 
     def _save(self) -> None:
         """Write both encoders and then a checkpoint, by the first process.
 
-        A checkpoint of the last step thus tells that everything is there. Raises `UserError` when
-        the weights are not worth keeping.
+        At the end `encoder/` is what the watch keeps, before it the student. A checkpoint with an
+        outcome thus tells that everything is there. Raises `UserError` when the weights are not
+        worth keeping.
         """
         self.learner.require_finite()
-        if self.world.is_first:
-            model = self.learner.model
-            save_encoder(model.encoder, self.run.encoder)
-            save_encoder(model.momentum_encoder, self.run.momentum)
-            state = {
-                "bad_steps": self.learner.bad_steps,
-                "first": self.first,
-                "smooth": self.smooth,
-            }
-            tensors = self.learner.tensors()
-            self.run.flush_log()
-            save_checkpoint(self.run.checkpoints, step=self.step, tensors=tensors, state=state)
+        if self.watch is None:
+            return
+        encoder = self.learner.model.encoder
+        if self.step == self.steps or self._has_fallen:
+            self.outcome, encoder = self.watch.conclusion(encoder, step=self.step, steps=self.steps)
+        save_encoder(encoder, self.run.encoder)
+        save_encoder(self.learner.model.momentum_encoder, self.run.momentum)
+        looks, tensors = self.watch.state()
+        state = {
+            "bad_steps": self.learner.bad_steps,
+            "first": self.first,
+            "smooth": self.smooth,
+            "looks": looks,
+            "outcome": self.outcome,
+        }
+        self.run.flush_log()
+        save_checkpoint(
+            self.run.checkpoints,
+            step=self.step,
+            tensors=self.learner.tensors() | tensors,
+            state=state,
+        )
+
+    def _write_outcome(self) -> None:
+        """Write down what the training came to, and say it; from now on it is finished."""
+        if self.world.is_first and self.outcome and self.run.config.get("outcome") is None:
+            if self.step < self.steps:
+                logger.info(
+                    f"Ended at step {self.step} of {self.steps}: the score has fallen for good."
+                )
+            self.run.write_outcome(self.outcome, steps=self.step)
 
     def _note(self, message: str) -> None:
         if self.world.is_first:

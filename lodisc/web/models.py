@@ -239,6 +239,7 @@ class TaskOut(Model):
     unit: str = Field(description="What done and total count: steps or photographs")
     seconds_left: float | None
     health: VerdictOut | None
+    outcome: str | None = Field(description="What a finished training came to, in sentences")
     figures: dict[str, float] = Field(description="Its last metrics by name")
     curve: list[list[float]] = Field(description="Pairs of step and loss, at most 200 of them")
 

@@ -11,6 +11,7 @@ from typing import Any, Literal
 from lodisc.data.photo import printable
 from lodisc.embedding.embedding import PROGRESS_KINDS, Embedding
 from lodisc.files import read_json
+from lodisc.outcome import in_words
 from lodisc.run import Run
 from lodisc.web import models
 from lodisc.web.state.state import State
@@ -87,6 +88,7 @@ def _training(folder: Path, *, data: str | None) -> Iterator[tuple[float, models
         unit="steps",
         seconds_left=left if state == "running" and entries else None,
         health=_verdict(last),
+        outcome=in_words(config["outcome"]) if config.get("outcome") else None,
         figures=_metrics(last),
         curve=_curve(entries),
     )
@@ -113,6 +115,7 @@ def _embedding(folder: Path, *, data: str | None) -> Iterator[tuple[float, model
         unit="photographs",
         seconds_left=(total - done) / speed if state == "running" and speed else None,
         health=None,
+        outcome=None,
         figures={"images_per_second": speed},
         curve=[],
     )

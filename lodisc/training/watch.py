@@ -1,0 +1,155 @@
+"""Watches without labels how good the student is, and decides in the end what is kept of it.
+
+Axes: N photographs of the sample, S side in pixels.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from lodisc.config import TrainConfig
+from lodisc.data.photo import Photo
+from lodisc.data.sample import LEAST, sample_of, view_pairs
+from lodisc.device import autocast
+from lodisc.method.encoder import Encoder
+from lodisc.method.mixture import mixed, with_weights
+from lodisc.outcome import Kept, Outcome, verdict_of
+from lodisc.vectors.consistency import consistency, mean_gain
+
+LOOKS = 6
+"""So often a training looks at its student, the end included."""
+PATIENCE = 3
+"""So many looks in a row that are clearly below the best one end a training."""
+SHARES = (0.0, 0.25, 0.5, 0.75)
+"""Shares of the student in the mixtures that are tried when it is not better than its start."""
+_BATCH = 64
+
+
+def is_due(step: int, *, steps: int) -> bool:
+    """Whether the student is looked at after a step."""
+    return step == steps or step % max(1, round(steps / LOOKS)) == 0
+
+
+class Watch:
+    """The score of the student on a fixed sample, and the student where it was best.
+
+    A sample of fewer than `LEAST` photographs tells nothing; the last student is kept then.
+    """
+
+    def __init__(
+        self,
+        photos: Sequence[Photo],
+        config: TrainConfig,
+        *,
+        start: Encoder,
+        device: torch.device,
+    ) -> None:
+        """Score the untouched start. Raises `UserError` for a photograph that can't be read."""
+        self.config, self.start, self.device = config, start, device
+        sample = sample_of(photos, image_size=config.image_size)
+        self.is_blind = len(sample) < LEAST
+        self.views_2N3SS = torch.zeros(2, len(sample), 3, 1, 1)
+        self.start_N = self.best_N = self.last_N = torch.zeros(len(sample))
+        self.best: dict[str, Tensor] = {}
+        self.best_step = self.worse = 0
+        if not self.is_blind:
+            self.views_2N3SS = view_pairs(
+                sample, image_size=config.image_size, workers=config.workers
+            )
+            self.start_N = self._score(start)
+
+    def look(self, student: Encoder, *, step: int) -> float | None:
+        """Score the student after a step, in percent, and keep a copy where it is the best so far.
+
+        None where the sample tells nothing.
+        """
+        if self.is_blind:
+            return None
+        self.last_N = self._score(student)
+        if not self.best or self.last_N.mean() >= self.best_N.mean():
+            self.best_step, self.best_N, self.worse = step, self.last_N, 0
+            weights = student.trunk.state_dict()
+            self.best = {name: tensor.cpu().clone() for name, tensor in weights.items()}
+        else:
+            is_below = mean_gain(self.best_N, self.last_N).high < 0
+            self.worse = self.worse + 1 if is_below else 0
+        return _percent(self.last_N)
+
+    @property
+    def has_fallen(self) -> bool:
+        """Whether the score has been clearly below its best for so long that training may end."""
+        return self.config.keep == "best" and self.worse >= PATIENCE
+
+    def conclusion(self, student: Encoder, *, step: int, steps: int) -> tuple[Outcome, Encoder]:
+        """What the training came to after a step, and the encoder to keep.
+
+        `student` is as it was at the last look. With `--keep best` it goes back to where it was
+        best; if it is not better than its start there, the best mixture of both is kept.
+        """
+        kept_N, kept, encoder = self.last_N, Kept(step=step, share=1.0), student
+        is_best = self.config.keep == "best" and not self.is_blind
+        if is_best and self.best_step != step:
+            kept_N, kept["step"] = self.best_N, self.best_step
+            encoder = with_weights(student, self.best)
+        gain = mean_gain(self.start_N, kept_N)
+        run_N = kept_N
+        if is_best and gain.value <= 0:
+            for share in SHARES:
+                mixture = mixed(self.start, encoder, share=share)
+                score_N = self._score(mixture)
+                if score_N.mean() > kept_N.mean():
+                    kept_N, kept["share"] = score_N, share
+            encoder = mixed(self.start, encoder, share=kept["share"])
+        outcome = Outcome(
+            verdict="not measured" if self.is_blind else verdict_of(gain.low, gain.high),
+            photographs=len(run_N),
+            start=_percent(self.start_N),
+            run=_percent(run_N),
+            gain=round(100 * gain.value, 3),
+            low=round(100 * gain.low, 3),
+            high=round(100 * gain.high, 3),
+            kept=kept,
+            kept_score=_percent(kept_N),
+            planned=steps,
+        )
+        return outcome, encoder
+
+    def state(self) -> tuple[dict[str, int], dict[str, Tensor]]:
+        """What a resumed training needs of the looks: numbers, and tensors by name."""
+        numbers = {"best_step": self.best_step, "worse": self.worse}
+        weights = {f"looks.best.{name}": tensor for name, tensor in self.best.items()}
+        return numbers, {"looks.best_N": self.best_N, **weights}
+
+    def restore(self, numbers: dict[str, int], tensors: dict[str, Tensor]) -> None:
+        """Take back what `state` gave."""
+        self.best_step, self.worse = numbers["best_step"], numbers["worse"]
+        self.best_N = tensors["looks.best_N"]
+        prefix = "looks.best."
+        self.best = {
+            name.removeprefix(prefix): tensor
+            for name, tensor in tensors.items()
+            if name.startswith(prefix)
+        }
+
+    @torch.no_grad()
+    def _score(self, encoder: Encoder) -> Tensor:
+        """The consistency of an encoder on each photograph of the sample [N], from 0 to 1."""
+        was_training, device = encoder.training, encoder.mean.device
+        encoder.to(self.device).eval()
+        with autocast(self.config.precision, self.device):
+            first_ND, second_ND = (
+                torch.cat(
+                    [
+                        encoder(views_B3SS.to(self.device)).float().cpu()
+                        for views_B3SS in views_N3SS.split(_BATCH)
+                    ]
+                )
+                for views_N3SS in self.views_2N3SS
+            )
+        encoder.to(device).train(was_training)
+        return consistency(first_ND, second_ND)
+
+
+def _percent(score_N: Tensor) -> float:
+    return round(100 * float(score_N.mean()), 3) if len(score_N) else 0.0
