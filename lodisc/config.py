@@ -98,7 +98,7 @@ class Length:
     """Largest gradient norm."""
     seed: int = setting(0, least=0, below=2**32)
     """Fixes the start, the order and every augmentation."""
-    keep: Keep = setting("best", before="last")
+    keep: Keep = setting("best", before="last", free=True)
     """best: the encoder where it scored best without labels, mixed with the start if that is
     better; last: the one after the last step."""
 
