@@ -1,7 +1,7 @@
 """What a training came to, told without labels; `config.json` of a run holds it.
 
-The score is `vectors.consistency`: of its ten nearest, the share that a photograph keeps when all
-photographs are seen in other views.
+The score is `vectors.separation`: by how many standard deviations the ten nearest of a photograph
+stand out from the rest, the mean over a sample of the photographs.
 """
 
 from typing import Literal, TypedDict
@@ -19,7 +19,7 @@ class Kept(TypedDict):
 
 
 class Outcome(TypedDict):
-    """The verdict on a training, and what was kept. Scores are in percent."""
+    """The verdict on a training, and what was kept. Scores are in standard deviations."""
 
     verdict: Verdict
     photographs: int
@@ -38,9 +38,13 @@ class Outcome(TypedDict):
     """Number of steps that the training was to have; it may have stopped before."""
 
 
+CLEAR = 0.05
+"""The least gain, in standard deviations, that counts as a change."""
+
+
 def verdict_of(low: float, high: float) -> Verdict:
     """The verdict on a gain by its interval."""
-    return "helped" if low > 0 else "made worse" if high < 0 else "no clear change"
+    return "helped" if low > CLEAR else "made worse" if high < -CLEAR else "no clear change"
 
 
 def in_words(outcome: Outcome) -> str:
@@ -56,10 +60,10 @@ def in_words(outcome: Outcome) -> str:
         "made worse": "Learning made it worse",
     }[outcome["verdict"]]
     score = (
-        f"{verdict}, as far as it can be told without labels: of its ten nearest, a photograph "
-        f"keeps {outcome['run']:.1f} % in other views; with the untouched start "
-        f"{outcome['start']:.1f} % ({outcome['gain']:+.1f}, 95 % interval {outcome['low']:+.1f} "
-        f"to {outcome['high']:+.1f}; {outcome['photographs']} photographs)."
+        f"{verdict}, as far as it can be told without labels: a photograph's ten nearest stand out "
+        f"from the rest by {outcome['run']:.2f} standard deviations; with the untouched start by "
+        f"{outcome['start']:.2f} ({outcome['gain']:+.2f}, 95 % interval {outcome['low']:+.2f} "
+        f"to {outcome['high']:+.2f}; {outcome['photographs']} photographs)."
     )
     return " ".join([score, *_kept_in_words(outcome)])
 
@@ -71,6 +75,6 @@ def _kept_in_words(outcome: Outcome) -> list[str]:
     if kept["share"] < 1:
         return [
             f"So encoder/ holds a mixture of {kept['share']:.0%} of it and "
-            f"{1 - kept['share']:.0%} of the start, with {outcome['kept_score']:.1f} %."
+            f"{1 - kept['share']:.0%} of the start, by {outcome['kept_score']:.2f}."
         ]
     return []

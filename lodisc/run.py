@@ -58,7 +58,7 @@ _LOG_KINDS: Kinds = {
     "epoch": float,
     **dict.fromkeys(("loss", "loss_global", "loss_local", "lr", "images_per_second"), float | None),
     **dict.fromkeys(("agreement", "chance_agreement", "spread"), float | None),
-    **dict.fromkeys(("effective_rank", "attention_entropy", "consistency"), float | None),
+    **dict.fromkeys(("effective_rank", "attention_entropy", "separation"), float | None),
     **dict.fromkeys(("health", "advice"), str | None),
 }
 

@@ -125,8 +125,8 @@ def evaluate(
         source: A run, timm:NAME or a .safetensors file.
         data: Photographs with train/ and test/, sub-folders as labels; or without labels.
         protocols: Some of linear, linear_paper, knn, retrieval, smoothed, clustering, fewshot and
-            consistency, which needs no labels; when not given all but linear_paper, smoothed and
-            consistency, or consistency alone where there are no labels.
+            separation, which needs no labels; when not given all but linear_paper, smoothed and
+            separation, or separation alone where there are no labels.
         momentum: Measure the momentum encoder of the run instead of the student.
         train_split: Share of each class to learn from, for data without train/ and test/.
         encoder: timm name of the model whose weights the file holds.

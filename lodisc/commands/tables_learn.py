@@ -48,9 +48,7 @@ def print_evaluation(result: Evaluation) -> None:
         print_line(classes_in_words(result["class_names"]))
         counts = f"{result['train']:,} training and {result['test']:,} test photographs"
     else:
-        print_line(
-            "Consistency: of its ten nearest, the share that a photograph keeps in other views."
-        )
+        print_line("Separation: how far a photograph's ten nearest stand out from the rest.")
         counts = f"A sample of {result['test']:,} photographs, without labels"
     print_line(f"{counts}; percent, 95 % intervals")
     table("", ["", *names, *gain], rows)

@@ -15,7 +15,6 @@ from lodisc.data.sample import sample_of
 from lodisc.data.sources import find_photos, log_passed_over, split_photos
 from lodisc.errors import UserError
 from lodisc.evaluation.clustering import clustering
-from lodisc.evaluation.consistency import consistency
 from lodisc.evaluation.features import Arm, FeatureMaker, Features, extract_arm
 from lodisc.evaluation.fewshot import fewshot
 from lodisc.evaluation.interval import Estimate
@@ -25,6 +24,7 @@ from lodisc.evaluation.linear import linear
 from lodisc.evaluation.linear_paper import linear_paper
 from lodisc.evaluation.result import ArmMetrics, Evaluation, EvaluationSettings
 from lodisc.evaluation.retrieval import retrieval, smoothed_retrieval
+from lodisc.evaluation.separation import separation
 from lodisc.files import write_json
 from lodisc.photo_encoder import PhotoEncoder, load, load_start, load_start_at_own_size
 from lodisc.run import Run
@@ -47,11 +47,11 @@ PROTOCOLS: dict[str, Measure] = {
     "knn": knn,
     "clustering": clustering,
     "fewshot": fewshot,
-    "consistency": consistency,
+    "separation": separation,
 }
 DEFAULT_PROTOCOLS = ("retrieval", "linear", "knn", "clustering", "fewshot")
-WITHOUT_TRAIN = ("retrieval", "smoothed", "clustering", "consistency")
-WITHOUT_LABELS = ("consistency",)
+WITHOUT_TRAIN = ("retrieval", "smoothed", "clustering", "separation")
+WITHOUT_LABELS = ("separation",)
 
 OWN_SIZE = "start_at_own_size"
 """The arm of a run's start at the image size that its model was made for, where that is another."""
@@ -76,7 +76,7 @@ TITLES = {
     ("fewshot", "shots1"): "1 label a class",
     ("fewshot", "shots5"): "5 labels a class",
     ("fewshot", "shots10"): "10 labels a class",
-    ("consistency", "consistency"): "Consistency",
+    ("separation", "separation"): "Separation",
 }
 
 
@@ -99,7 +99,7 @@ def evaluate(
     """Measure a run and its untouched start, or `timm:NAME` or a weights file alone.
 
     The start is also measured at the image size that its model was made for. Where no photograph
-    has a label, the protocol is consistency, on a sample of all of them.
+    has a label, the protocol is separation, on a sample of all of them.
 
     DATA is divided into train and test by its folders, else by `train_split`, else as the run
     divided it for its training. Metrics are percentages of test photographs, which never choose a
@@ -203,7 +203,7 @@ def measure(
 ) -> Evaluation:
     """The metrics of any number of arms on photographs that are divided into train and test.
 
-    Photographs without a label are ignored, unless consistency alone is measured. Test photographs
+    Photographs without a label are ignored, unless separation alone is measured. Test photographs
     of a class that train lacks count in retrieval and clustering only. `data` names the source in
     messages, and `skipped` are the photographs that were skipped before.
     """
@@ -211,7 +211,7 @@ def measure(
     protocols = protocols or default_protocols(photos)
     if _without_labels(protocols):
         train, classes = list[Photo](), list[str]()
-        test = sample_of(photos, image_size=min(arm.image_size for arm in arms.values()))
+        test = sample_of(photos)
     else:
         train, test, classes = labelled(
             photos, data, learns=[name for name in protocols if name not in WITHOUT_TRAIN]

@@ -76,8 +76,8 @@ def training_curves(config: RunConfig, log: Sequence[Mapping[str, Any]]) -> list
     """The curves of a run with this log, first the loss, which is all that a map has."""
     is_map = config["settings"]["tune"] == "map"
     curves = [_loss_curve(config, log), *(_curve(plan, log) for plan in PLANS if not is_map)]
-    looks = [entry for entry in log if entry.get("consistency") is not None]
-    return [*curves, _consistency_curve(config, looks)] if looks else curves
+    looks = [entry for entry in log if entry.get("separation") is not None]
+    return [*curves, _separation_curve(config, looks)] if looks else curves
 
 
 def _loss_curve(config: RunConfig, log: Sequence[Mapping[str, Any]]) -> Curve:
@@ -98,14 +98,17 @@ def _loss_curve(config: RunConfig, log: Sequence[Mapping[str, Any]]) -> Curve:
     return Curve("Loss", sentence, lines, line_chart(lines, title="Loss"))
 
 
-def _consistency_curve(config: RunConfig, looks: Sequence[Mapping[str, Any]]) -> Curve:
+def _separation_curve(config: RunConfig, looks: Sequence[Mapping[str, Any]]) -> Curve:
     """The score of the student without labels, and that of its start once it is finished."""
-    lines = [_line("run", "run", "consistency", looks)._replace(smooth=False)]
+    lines = [_line("run", "run", "separation", looks)._replace(smooth=False)]
     if outcome := config.get("outcome"):
         ends = (0, looks[-1]["step"])
         lines.append(Line("start", "dashed", [(step, outcome["start"]) for step in ends]))
-    sentence = "Share of its nearest that a photograph keeps in other views, in percent."
-    return Curve("Consistency", sentence, lines, line_chart(lines, title="Consistency"))
+    sentence = (
+        "By how many standard deviations a photograph's ten nearest stand out from the rest, "
+        "without labels. Higher is better."
+    )
+    return Curve("Separation", sentence, lines, line_chart(lines, title="Separation"))
 
 
 def _curve(plan: Plan, log: Sequence[Mapping[str, Any]]) -> Curve:

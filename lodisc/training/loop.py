@@ -224,8 +224,8 @@ class _Training:
             verdict = {"health": judged.verdict, "advice": judged.advice}
             score = self._look()
             if score is not None:
-                numbers["consistency"] = score
-                line += f" · consistency {score:.1f} %"
+                numbers["separation"] = score
+                line += f" · separation {score:.2f}"
             self.run.append_to_log({"step": self.step, "epoch": epoch, **numbers, **verdict})
             twentieth = max(self.steps // 20, 1)
             is_told = self.step % twentieth < self.config.log_every or self.step == self.steps

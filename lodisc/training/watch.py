@@ -1,6 +1,6 @@
 """Watches without labels how good the student is, and decides in the end what is kept of it.
 
-Axes: N photographs of the sample, S side in pixels.
+Axes: N photographs of the sample.
 """
 
 from collections.abc import Sequence
@@ -10,20 +10,19 @@ from torch import Tensor
 
 from lodisc.config import TrainConfig
 from lodisc.data.photo import Photo
-from lodisc.data.sample import LEAST, sample_of, view_pairs
+from lodisc.data.sample import LEAST, read_sample
 from lodisc.device import autocast
 from lodisc.method.encoder import Encoder
 from lodisc.method.mixture import mixed, with_weights
-from lodisc.outcome import Kept, Outcome, verdict_of
-from lodisc.vectors.consistency import consistency, mean_gain
+from lodisc.outcome import CLEAR, Kept, Outcome, Verdict, verdict_of
+from lodisc.vectors.separation import mean_gain, separation
 
 LOOKS = 6
 """So often a training looks at its student, the end included."""
 PATIENCE = 3
 """So many looks in a row that are clearly below the best one end a training."""
-SHARES = (0.0, 0.25, 0.5, 0.75)
+SHARES = (0.25, 0.5, 0.75)
 """Shares of the student in the mixtures that are tried when it is not better than its start."""
-_BATCH = 64
 
 
 def is_due(step: int, *, steps: int) -> bool:
@@ -47,20 +46,18 @@ class Watch:
     ) -> None:
         """Score the untouched start. Raises `UserError` for a photograph that can't be read."""
         self.config, self.start, self.device = config, start, device
-        sample = sample_of(photos, image_size=config.image_size)
-        self.is_blind = len(sample) < LEAST
-        self.views_2N3SS = torch.zeros(2, len(sample), 3, 1, 1)
-        self.start_N = self.best_N = self.last_N = torch.zeros(len(sample))
+        self.sample = read_sample(
+            photos, image_size=config.image_size, fit=config.fit, workers=config.workers
+        )
+        self.is_blind = len(self.sample) < LEAST
         self.best: dict[str, Tensor] = {}
         self.best_step = self.worse = 0
+        self.start_N = self.best_N = self.last_N = torch.zeros(len(self.sample))
         if not self.is_blind:
-            self.views_2N3SS = view_pairs(
-                sample, image_size=config.image_size, workers=config.workers
-            )
             self.start_N = self._score(start)
 
     def look(self, student: Encoder, *, step: int) -> float | None:
-        """Score the student after a step, in percent, and keep a copy where it is the best so far.
+        """Score the student after a step, and keep a copy where it is the best so far.
 
         None where the sample tells nothing.
         """
@@ -74,7 +71,7 @@ class Watch:
         else:
             is_below = mean_gain(self.best_N, self.last_N).high < 0
             self.worse = self.worse + 1 if is_below else 0
-        return _percent(self.last_N)
+        return _mean(self.last_N)
 
     @property
     def has_fallen(self) -> bool:
@@ -85,35 +82,44 @@ class Watch:
         """What the training came to after a step, and the encoder to keep.
 
         `student` is as it was at the last look. With `--keep best` it goes back to where it was
-        best; if it is not better than its start there, the best mixture of both is kept.
+        best. If it is not clearly better than its start there, the best mixture is kept.
         """
         kept_N, kept, encoder = self.last_N, Kept(step=step, share=1.0), student
         is_best = self.config.keep == "best" and not self.is_blind
         if is_best and self.best_step != step:
             kept_N, kept["step"] = self.best_N, self.best_step
             encoder = with_weights(student, self.best)
-        gain = mean_gain(self.start_N, kept_N)
-        run_N = kept_N
-        if is_best and gain.value <= 0:
-            for share in SHARES:
-                mixture = mixed(self.start, encoder, share=share)
-                score_N = self._score(mixture)
-                if score_N.mean() > kept_N.mean():
-                    kept_N, kept["share"] = score_N, share
-            encoder = mixed(self.start, encoder, share=kept["share"])
+        run_N, gain = kept_N, mean_gain(self.start_N, kept_N)
+        verdict: Verdict = "not measured" if self.is_blind else verdict_of(gain.low, gain.high)
+        if is_best and verdict != "helped":
+            kept_N, kept["share"], encoder = self._best_mixture(encoder)
         outcome = Outcome(
-            verdict="not measured" if self.is_blind else verdict_of(gain.low, gain.high),
+            verdict=verdict,
             photographs=len(run_N),
-            start=_percent(self.start_N),
-            run=_percent(run_N),
-            gain=round(100 * gain.value, 3),
-            low=round(100 * gain.low, 3),
-            high=round(100 * gain.high, 3),
+            start=_mean(self.start_N),
+            run=_mean(run_N),
+            gain=round(gain.value, 4),
+            low=round(gain.low, 4),
+            high=round(gain.high, 4),
             kept=kept,
-            kept_score=_percent(kept_N),
+            kept_score=_mean(kept_N),
             planned=steps,
         )
         return outcome, encoder
+
+    def _best_mixture(self, student: Encoder) -> tuple[Tensor, float, Encoder]:
+        """Of the mixtures that are clearly better than the start the best, or else the start.
+
+        Its scores [N], the share of the student, and the encoder.
+        """
+        best_N, best_share, best = self.start_N, 0.0, self.start
+        for share in SHARES:
+            mixture = mixed(self.start, student, share=share)
+            score_N = self._score(mixture)
+            is_clear = mean_gain(self.start_N, score_N).low > CLEAR
+            if is_clear and score_N.mean() > best_N.mean():
+                best_N, best_share, best = score_N, share, mixture
+        return best_N, best_share, best
 
     def state(self) -> tuple[dict[str, int], dict[str, Tensor]]:
         """What a resumed training needs of the looks: numbers, and tensors by name."""
@@ -134,22 +140,14 @@ class Watch:
 
     @torch.no_grad()
     def _score(self, encoder: Encoder) -> Tensor:
-        """The consistency of an encoder on each photograph of the sample [N], from 0 to 1."""
+        """The separation of each photograph of the sample [N] by an encoder."""
         was_training, device = encoder.training, encoder.mean.device
         encoder.to(self.device).eval()
         with autocast(self.config.precision, self.device):
-            first_ND, second_ND = (
-                torch.cat(
-                    [
-                        encoder(views_B3SS.to(self.device)).float().cpu()
-                        for views_B3SS in views_N3SS.split(_BATCH)
-                    ]
-                )
-                for views_N3SS in self.views_2N3SS
-            )
+            features_ND = self.sample.features(lambda views: encoder(views.to(self.device)))
         encoder.to(device).train(was_training)
-        return consistency(first_ND, second_ND)
+        return separation(features_ND)
 
 
-def _percent(score_N: Tensor) -> float:
-    return round(100 * float(score_N.mean()), 3) if len(score_N) else 0.0
+def _mean(score_N: Tensor) -> float:
+    return round(float(score_N.mean()), 4)
