@@ -34,8 +34,9 @@ class Outcome(TypedDict):
     high: float
     kept: Kept
     kept_score: float
+    steps: int
     planned: int
-    """Number of steps that the training was to have; it may have stopped before."""
+    """The number of steps that the training took, and was to take."""
 
 
 CLEAR = 0.05
@@ -69,12 +70,19 @@ def in_words(outcome: Outcome) -> str:
 
 
 def _kept_in_words(outcome: Outcome) -> list[str]:
-    kept = outcome["kept"]
+    kept, words = outcome["kept"], list[str]()
+    if outcome["steps"] < outcome["planned"]:
+        words.append(
+            f"Training ended at step {outcome['steps']} of {outcome['planned']}, "
+            "as this had fallen for good."
+        )
+    if kept["step"] < outcome["steps"]:
+        words.append(f"It was best after step {kept['step']}, to which it goes back.")
     if kept["share"] == 0:
-        return ["So encoder/ holds the untouched start."]
-    if kept["share"] < 1:
-        return [
+        words.append("So encoder/ holds the untouched start.")
+    elif kept["share"] < 1:
+        words.append(
             f"So encoder/ holds a mixture of {kept['share']:.0%} of it and "
             f"{1 - kept['share']:.0%} of the start, by {outcome['kept_score']:.2f}."
-        ]
-    return []
+        )
+    return words

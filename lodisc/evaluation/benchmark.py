@@ -115,6 +115,7 @@ def evaluate(
     photos = listing.photos
     protocols = protocols or default_protocols(photos)
     if not _without_labels(protocols):
+        _require_labels(photos, data)
         photos = divide(photos, data, train_split=train_split, run=run, seed=seed)
     choice: dict[str, Any] = {
         "encoder": encoder,
@@ -334,13 +335,8 @@ def labelled(
     `learns` names the protocols that learn from train. Raises `UserError` when nothing can be
     measured.
     """
+    _require_labels(photos, data)
     labels = {photo.label for photo in photos if photo.label is not None}
-    if not labels:
-        raise UserError(
-            f"{data}: no photograph has a label; "
-            "put each class into a folder of its own, as in train/wren/1.jpg, or measure without "
-            f"labels by --protocols {' '.join(WITHOUT_LABELS)}"
-        )
     train = [photo for photo in photos if photo.split == "train" and photo.label is not None]
     test = [photo for photo in photos if photo.split == "test" and photo.label is not None]
     if not test:
@@ -364,6 +360,14 @@ def labelled(
             f"or give --protocols {' '.join(WITHOUT_TRAIN)}, which do not learn from train"
         )
     return train, test, sorted(labels)
+
+
+def _require_labels(photos: Sequence[Photo], data: str | Path) -> None:
+    if all(photo.label is None for photo in photos):
+        raise UserError(
+            f"{data}: no photograph has a label; put each class into a folder of its own, as in "
+            f"train/wren/1.jpg, or measure without by --protocols {' '.join(WITHOUT_LABELS)}"
+        )
 
 
 def check_skipped(

@@ -54,6 +54,6 @@ def learn_run_map(
     save_encoder(encoder, run.momentum)
     watch = Watch(photos, config, start=load_encoder(run.start), device=device)
     watch.look(encoder, step=linear_map.STEPS)
-    outcome, encoder = watch.conclusion(encoder, step=linear_map.STEPS, steps=linear_map.STEPS)
+    outcome, encoder = watch.conclusion(encoder, done=linear_map.STEPS, steps=linear_map.STEPS)
     run.write_outcome(outcome, steps=linear_map.STEPS)
     save_encoder(encoder, run.encoder)

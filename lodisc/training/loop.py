@@ -267,7 +267,7 @@ class _Training:
             return
         encoder = self.learner.model.encoder
         if self.step == self.steps or self._has_fallen:
-            self.outcome, encoder = self.watch.conclusion(encoder, step=self.step, steps=self.steps)
+            self.outcome, encoder = self.watch.conclusion(encoder, done=self.step, steps=self.steps)
         save_encoder(encoder, self.run.encoder)
         save_encoder(self.learner.model.momentum_encoder, self.run.momentum)
         looks, tensors = self.watch.state()
@@ -289,10 +289,6 @@ class _Training:
     def _write_outcome(self) -> None:
         """Write down what the training came to, and say it; from now on it is finished."""
         if self.world.is_first and self.outcome and self.run.config.get("outcome") is None:
-            if self.step < self.steps:
-                logger.info(
-                    f"Ended at step {self.step} of {self.steps}: the score has fallen for good."
-                )
             self.run.write_outcome(self.outcome, steps=self.step)
 
     def _note(self, message: str) -> None:

@@ -78,15 +78,15 @@ class Watch:
         """Whether the score has been clearly below its best for so long that training may end."""
         return self.config.keep == "best" and self.worse >= PATIENCE
 
-    def conclusion(self, student: Encoder, *, step: int, steps: int) -> tuple[Outcome, Encoder]:
-        """What the training came to after a step, and the encoder to keep.
+    def conclusion(self, student: Encoder, *, done: int, steps: int) -> tuple[Outcome, Encoder]:
+        """What the training came to when so many of its steps are done, and the encoder to keep.
 
         `student` is as it was at the last look. With `--keep best` it goes back to where it was
         best. If it is not clearly better than its start there, the best mixture is kept.
         """
-        kept_N, kept, encoder = self.last_N, Kept(step=step, share=1.0), student
+        kept_N, kept, encoder = self.last_N, Kept(step=done, share=1.0), student
         is_best = self.config.keep == "best" and not self.is_blind
-        if is_best and self.best_step != step:
+        if is_best and self.best_step != done:
             kept_N, kept["step"] = self.best_N, self.best_step
             encoder = with_weights(student, self.best)
         run_N, gain = kept_N, mean_gain(self.start_N, kept_N)
@@ -103,6 +103,7 @@ class Watch:
             high=round(gain.high, 4),
             kept=kept,
             kept_score=_mean(kept_N),
+            steps=done,
             planned=steps,
         )
         return outcome, encoder
