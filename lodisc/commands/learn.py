@@ -118,8 +118,8 @@ def evaluate(
     Args:
         source: A run, timm:NAME or a .safetensors file.
         data: Photographs with train/ and test/, sub-folders as labels.
-        protocols: Some of linear, linear_paper, knn, retrieval, smoothed, clustering, fewshot;
-            all but linear_paper and smoothed when not given.
+        protocols: Some of linear, linear_paper, knn, retrieval, smoothed, clustering, fewshot,
+            discovery; all but linear_paper, smoothed and discovery when not given.
         momentum: Measure the momentum encoder of the run instead of the student.
         train_split: Share of each class to learn from, for data without train/ and test/.
         encoder: timm name of the model whose weights the file holds.
