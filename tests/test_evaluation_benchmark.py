@@ -145,6 +145,24 @@ def test_the_start_is_also_measured_at_the_size_that_it_was_made_for(
     assert "does not hold the weights any more" in caplog.text
 
 
+def test_the_command_measures_discovery_of_a_run_and_its_start(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copy = tmp_path / "run"
+    shutil.copytree(run, copy)
+    data = collection(tmp_path / "data", splits=SPLITS, labels=["finch", "linnet", "serin", "wren"])
+    words = ["evaluate", str(copy), str(data), "--protocols", "discovery", "--workers", "0"]
+    assert cli.main([*words, "--json"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert list(result["arms"]) == ["run", "start"]
+    for arm in result["arms"].values():
+        assert set(arm["discovery"]) == {"all", "known", "new"}
+    assert json.loads((copy / "evaluation.json").read_text()) == result
+    print_evaluation(result)
+    titles = [line[:15] for line in capsys.readouterr().out.splitlines() if "Discovery" in line]
+    assert titles == ["Discovery all  ", "Discovery known", "Discovery new  "]
+
+
 def test_the_table_of_three_arms_fits_eighty_columns(capsys: pytest.CaptureFixture[str]) -> None:
     entry: EstimateEntry = {"value": 100.0, "low": 98.7, "high": 100.0}
     arm: ArmMetrics = {

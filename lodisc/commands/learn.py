@@ -124,9 +124,9 @@ def evaluate(
     Args:
         source: A run, timm:NAME or a .safetensors file.
         data: Photographs with train/ and test/, sub-folders as labels; or without labels.
-        protocols: Some of linear, linear_paper, knn, retrieval, smoothed, clustering, fewshot and
-            separation, which needs no labels; when not given all but linear_paper, smoothed and
-            separation, or separation alone where there are no labels.
+        protocols: Some of linear, knn, retrieval, clustering, fewshot, which are the default, and
+            of smoothed, linear_paper, discovery and separation, which needs no labels and is the
+            default where there are none.
         momentum: Measure the momentum encoder of the run instead of the student.
         train_split: Share of each class to learn from, for data without train/ and test/.
         encoder: timm name of the model whose weights the file holds.

@@ -40,9 +40,11 @@ def print_evaluation(result: Evaluation) -> None:
             if metric in arm.get(protocol, {})
         }
         if estimates:
-            row = [title, *map(_with_interval, estimates.values())]
+            digits = 2 if protocol == "separation" else 1
+            row = [title, *(_with_interval(entry, digits) for entry in estimates.values())]
             if gain:
-                row.append(f"{estimates['run']['value'] - estimates[start]['value']:+.1f}")
+                difference = estimates["run"]["value"] - estimates[start]["value"]
+                row.append(f"{difference:+.{digits}f}")
             rows.append(row)
     if result["class_names"]:
         print_line(classes_in_words(result["class_names"]))
@@ -50,7 +52,10 @@ def print_evaluation(result: Evaluation) -> None:
     else:
         print_line("Separation: how far a photograph's ten nearest stand out from the rest.")
         counts = f"A sample of {result['test']:,} photographs, without labels"
-    print_line(f"{counts}; percent, 95 % intervals")
+    units = ["percent"] if result["class_names"] else []
+    if any("separation" in arm for arm in arms.values()):
+        units.append("separation in standard deviations")
+    print_line(f"{counts}; {', '.join(units)}; 95 % intervals")
     table("", ["", *names, *gain], rows)
     if words := in_words(result["leaks"], test=result["test"], data=result["data"]):
         print_line(f"note: {printable(words)}")
@@ -60,13 +65,13 @@ def print_evaluation(result: Evaluation) -> None:
         )
 
 
-def _with_interval(estimate: EstimateEntry) -> str:
-    value, low, high = (_percent(estimate[name]) for name in ("value", "low", "high"))
+def _with_interval(estimate: EstimateEntry, digits: int) -> str:
+    value, low, high = (_rounded(estimate[name], digits) for name in ("value", "low", "high"))
     return f"{value} ({low}–{high})"
 
 
-def _percent(value: float) -> str:
-    return f"{value:.1f}" if value < 99.95 else "100"
+def _rounded(value: float, digits: int) -> str:
+    return f"{value:.{digits}f}" if value < 99.95 else "100"
 
 
 def print_study(result: StudyResult) -> None:

@@ -15,6 +15,7 @@ from lodisc.data.sample import sample_of
 from lodisc.data.sources import find_photos, log_passed_over, split_photos
 from lodisc.errors import UserError
 from lodisc.evaluation.clustering import clustering
+from lodisc.evaluation.discovery import discovery
 from lodisc.evaluation.features import Arm, FeatureMaker, Features, extract_arm
 from lodisc.evaluation.fewshot import fewshot
 from lodisc.evaluation.interval import Estimate
@@ -47,6 +48,7 @@ PROTOCOLS: dict[str, Measure] = {
     "knn": knn,
     "clustering": clustering,
     "fewshot": fewshot,
+    "discovery": discovery,
     "separation": separation,
 }
 DEFAULT_PROTOCOLS = ("retrieval", "linear", "knn", "clustering", "fewshot")
@@ -76,6 +78,9 @@ TITLES = {
     ("fewshot", "shots1"): "1 label a class",
     ("fewshot", "shots5"): "5 labels a class",
     ("fewshot", "shots10"): "10 labels a class",
+    ("discovery", "all"): "Discovery all",
+    ("discovery", "known"): "Discovery known",
+    ("discovery", "new"): "Discovery new",
     ("separation", "separation"): "Separation",
 }
 
@@ -103,7 +108,8 @@ def evaluate(
 
     DATA is divided into train and test by its folders, else by `train_split`, else as the run
     divided it for its training. Metrics are percentages of test photographs, which never choose a
-    hyperparameter. The result for a run is also written to its `evaluation.json`.
+    hyperparameter; those of `discovery` are of training photographs whose labels are hidden. The
+    result for a run is also written to its `evaluation.json`.
 
     Raises `UserError` for data without the labels, classes or division that a protocol needs, and
     when more than the share `max_skipped` of the photographs is unreadable.

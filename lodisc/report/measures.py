@@ -54,6 +54,15 @@ MORE: dict[Name, tuple[str, str]] = {
     ),
     ("fewshot", "shots1"): ("1 label a class", "trained on a single photograph of each class"),
     ("fewshot", "shots10"): ("10 labels a class", "trained on ten photographs of each class"),
+    ("discovery", "all"): (
+        "Discovery",
+        "training photographs without labels are grouped by class; half of the classes are known",
+    ),
+    ("discovery", "known"): (
+        "Discovery, known",
+        "that of the classes of which half of the photographs have labels",
+    ),
+    ("discovery", "new"): ("Discovery, new", "that of the classes without labels"),
 }
 FOCUS: dict[Name, tuple[str, str]] = {
     ("focus", "object"): ("On the object", "share of the attention"),
