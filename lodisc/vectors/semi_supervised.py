@@ -1,6 +1,6 @@
 """Semi-supervised k-means: some photographs have labels, and stay in the group of their class.
 
-As in Generalized Category Discovery (arXiv 2201.02609, section 3.2): the first K centroids are the
+As in Generalized Category Discovery (arXiv 2201.02609): the first K centroids are the
 means of the labelled classes, the others are drawn among the unlabelled photographs.
 
 Axes: L labelled and N unlabelled photographs, D features, K labelled classes, G groups, B a block.
