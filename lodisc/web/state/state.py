@@ -104,7 +104,8 @@ class State:
 
         def work() -> None:
             try:
-                self.names()
+                snapshot, _ = self.names()
+                self.same_kind(snapshot)
                 self.encoder.warm_up()
                 self.trouble = None
             except Exception as error:  # of any kind: the page shows it, and the rest works
