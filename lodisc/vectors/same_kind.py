@@ -28,7 +28,7 @@ WANTED, FEWEST = 50, 30
 """Pairs of the same kind to learn from, and as many of different kinds."""
 MOST_QUERIES, MOST_PAIRS = 1000, 2000
 COMPARISONS = 2 * 10**8
-"""About so many cosines are computed, so that learning takes seconds in any collection."""
+"""About so many cosines are computed at most, however large the collection."""
 MOST_WEIGHT = 4.0
 RIDGE = 1.0
 _BLOCK = 1 << 22  # similarities at a time: 16 MB
