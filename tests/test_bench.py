@@ -1,4 +1,4 @@
-"""Benchmarks of steps and of smoothing run, small; their figures do not matter here."""
+"""Benchmarks of steps, smoothing and look-alikes run, small; their figures do not matter here."""
 
 import subprocess
 import sys
@@ -33,3 +33,11 @@ def test_what_smoothing_adds_is_measured(tmp_path: Path) -> None:
     run = lodisc.train(photos, out=tmp_path / "run", **{**TINY, "epochs": 1})
     table = run_bench("smoothing.py", run, photos, "--draws", 1)
     assert table.count("smoothed") >= 2 and "5 labels" in table
+
+
+@pytest.mark.slow
+def test_the_probability_of_the_same_kind_is_measured(tmp_path: Path) -> None:
+    photos = collection(tmp_path / "photos", per_label=24)
+    run = lodisc.train(photos, out=tmp_path / "run", **{**TINY, "epochs": 1})
+    table = run_bench("same_kind.py", run, photos, "--draws", 1)
+    assert table.count("10, at random") == 2 and table.count("reliability") == 2

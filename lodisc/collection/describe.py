@@ -45,6 +45,8 @@ class LookAlikeEntry(ScoredEntry):
     """A look-alike, and where it lies."""
 
     path: str
+    same_kind: float | None
+    """How likely it is of the same kind; 1 or 0 if both have a label."""
 
 
 class AccuracyEntry(TypedDict):
@@ -309,12 +311,21 @@ def describe_outliers(collection: Collection, *, top: int) -> OutliersResult:
 
 
 def describe_look_alikes(
-    photos: Photos, labels: Mapping[str, str], rows: Iterable[int], scores: Iterable[float]
+    photos: Photos,
+    labels: Mapping[str, str],
+    rows: Iterable[int],
+    scores: Iterable[float],
+    same_kind: Iterable[float | None],
 ) -> list[LookAlikeEntry]:
-    """The photographs in these rows with their cosines."""
+    """The photographs in these rows with their cosines and probabilities of the same kind."""
     return [
-        LookAlikeEntry(**_entry(photos, labels, row), score=round(score, 4), path=photos.path(row))
-        for row, score in zip(rows, scores, strict=True)
+        LookAlikeEntry(
+            **_entry(photos, labels, row),
+            score=round(score, 4),
+            path=photos.path(row),
+            same_kind=share,
+        )
+        for row, score, share in zip(rows, scores, same_kind, strict=True)
     ]
 
 

@@ -1,12 +1,14 @@
-"""Look-alikes in a collection: exact, or by an index if there are more than a million photographs.
+"""Look-alikes in a collection, and how likely they are of the same kind.
 
-The index (IVF) proposes candidates, and exact cosines put them in order.
+Search is exact, or by an index if there are more than a million photographs. The index (IVF)
+proposes candidates, and exact cosines put them in order.
 
 Axes: N photographs, D features, Q queries, K answers of a query.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, TypedDict, cast, get_type_hints
 
@@ -18,6 +20,7 @@ from lodisc.vectors.nearest import nearest, rank
 
 if TYPE_CHECKING:
     from lodisc.collection.collection import Collection, Photos
+    from lodisc.vectors.same_kind import SameKind
 
 EXACT_UP_TO = 1_000_000
 PROBES = 20  # cells of the index that are searched
@@ -104,6 +107,30 @@ def look_alikes(
     if allowed_N is not None or measured_recall(collection, photos) is None:
         return nearest(photos.vectors, queries_QD, top=top, allowed_N=allowed_N)
     return _by_index(collection, photos, queries_QD, top=top)
+
+
+def same_kind_shares(
+    same_kind: SameKind,
+    photos: Photos,
+    labels: Sequence[str | None],
+    query_D: NDArray[np.float32],
+    rows: Sequence[int],
+    *,
+    own: int | None,
+) -> list[float | None]:
+    """How likely each of these rows is of the same kind as the query, in row `own` if in any.
+
+    1 or 0 if both have a label, which decides; None where nothing is known.
+    """
+    shares_K = same_kind.probabilities(photos.vectors, query_D, np.array(rows, int), own=own)
+    shares = [None] * len(rows) if shares_K is None else np.round(shares_K, 4).tolist()
+    label = None if own is None else labels[own]
+    if label is None:
+        return shares
+    return [
+        share if labels[row] is None else float(labels[row] == label)
+        for row, share in zip(rows, shares, strict=True)
+    ]
 
 
 def _by_index(

@@ -13,7 +13,12 @@ from numpy.typing import NDArray
 
 from lodisc.collection.describe import LookAlikeEntry, describe_look_alikes
 from lodisc.collection.groups_file import load_groups
-from lodisc.collection.lookalikes import RecallEntry, look_alikes, measured_recall
+from lodisc.collection.lookalikes import (
+    RecallEntry,
+    look_alikes,
+    measured_recall,
+    same_kind_shares,
+)
 from lodisc.collection.where import rows_where
 from lodisc.data.photo import printable
 from lodisc.errors import UserError
@@ -41,6 +46,8 @@ class SearchResult(TypedDict):
     """How many photographs meet the condition; None if there is no condition."""
     recall: RecallEntry | None
     """That of the index; None if the search was exact."""
+    reason: str | None
+    """Why nobody knows how likely a look-alike is of the same kind."""
     answers: list[SearchAnswer]
 
 
@@ -58,23 +65,32 @@ def look_up(
     its own look-alikes. Raises `UserError` for what is neither a key nor a readable file, and for
     a condition that is not valid.
     """
+    from lodisc.vectors.same_kind import learn_same_kind  # loads scipy
+
     photos, labels = collection.photos(), collection.labels.current()
     vectors_QD = _vectors(collection, photos, queries, device=device)
     allowed_N = None if where is None else allowed_rows(collection, photos, where)
     rows_QK, scores_QK = look_alikes(
         collection, photos, vectors_QD, top=top + 1, allowed_N=allowed_N
     )
+    label_N = [labels.get(key) for key in photos.keys]
+    same_kind = learn_same_kind(photos.vectors, label_N)
     answers = []
-    for query, rows_K, scores_K in zip(queries, rows_QK, scores_QK, strict=True):
-        others = (rows_K != photos.position.get(query, -1)).nonzero()[0][:top]
+    for query, vector_D, rows_K, scores_K in zip(
+        queries, vectors_QD, rows_QK, scores_QK, strict=True
+    ):
+        own = photos.position.get(query)
+        others = (rows_K != (-1 if own is None else own)).nonzero()[0][:top]
         rows, scores = rows_K[others].tolist(), scores_K[others].tolist()
-        entries = describe_look_alikes(photos, labels, rows, scores)
+        shares = same_kind_shares(same_kind, photos, label_N, vector_D, rows, own=own)
+        entries = describe_look_alikes(photos, labels, rows, scores, shares)
         answers.append(SearchAnswer(query=query, found=entries))
     recall = measured_recall(collection, photos) if allowed_N is None else None
     return SearchResult(
         photographs=len(photos),
         allowed=None if allowed_N is None else int(allowed_N.sum()),
         recall=recall.to_dict() if recall else None,
+        reason=same_kind.reason,
         answers=answers,
     )
 

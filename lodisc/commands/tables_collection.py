@@ -66,10 +66,18 @@ def print_lookalikes(result: SearchResult) -> None:
     _print_recall(result["recall"])
     for answer in result["answers"]:
         rows = [
-            [printable(photo["key"]), f"{photo['score']:.3f}", photo["label"] or ""]
+            [
+                printable(photo["key"]),
+                f"{photo['score']:.3f}",
+                "" if photo["same_kind"] is None else f"{int(100 * photo['same_kind'] + 1e-6)} %",
+                photo["label"] or "",
+            ]
             for photo in answer["found"]
         ]
-        table(f"Like {printable(answer['query'])}", ["photograph", "cosine", "label"], rows)
+        columns = ["photograph", "cosine", "same kind", "label"]
+        table(f"Like {printable(answer['query'])}", columns, rows)
+    if result["reason"]:
+        print_line(f"{result['reason']}.")
 
 
 def _print_recall(recall: RecallEntry | None) -> None:

@@ -109,6 +109,10 @@ class LikenessOut(Model):
 
     photo: PhotoOut
     score: float = Field(description="Cosine similarity; 1 means the same")
+    same_kind: Share | None = Field(
+        description="Calibrated probability that both are of the same kind, learnt from all "
+        "labels; 1 or 0 if both have a label; null if it is not known"
+    )
 
 
 class SimilarOut(Model):
@@ -116,6 +120,9 @@ class SimilarOut(Model):
 
     query: PhotoOut
     similar: list[LikenessOut]
+    reason: str | None = Field(
+        description="Why no probability of the same kind is known; null if it is"
+    )
 
 
 class AttentionOut(Model):

@@ -117,6 +117,7 @@ def similar(opened: Opened, id: models.PhotoId) -> HTMLResponse:
         **_shared(opened, "similar"),
         query=nearest.query,
         similar=nearest.similar,
+        reason=nearest.reason,
         uploaded=id.startswith(UPLOADED),
     )
 

@@ -4,6 +4,7 @@ Axes: Q queries, K neighbours of each, D feature.
 """
 
 from lodisc.collection.lookalikes import look_alikes as nearest_in_collection
+from lodisc.collection.lookalikes import same_kind_shares
 from lodisc.data.decode import Unreadable, dimensions
 from lodisc.web import models
 from lodisc.web.state.errors import UploadUnreadable
@@ -28,11 +29,21 @@ def look_alikes(requested: RequestedPhoto, *, top: int) -> models.SimilarOut:
         for row, score in zip(rows, scores, strict=True)
         if row != requested.row
     ]
+    others = others[:top]
+    same_kind = requested.state.same_kind(snapshot)
+    shares = same_kind_shares(
+        same_kind,
+        photos,
+        snapshot.labels,
+        requested.vector,
+        [row for row, _ in others],
+        own=requested.row,
+    )
     similar = [
-        models.LikenessOut(photo=snapshot.photo(row), score=round(score, 4))
-        for row, score in others[:top]
+        models.LikenessOut(photo=snapshot.photo(row), score=round(score, 4), same_kind=share)
+        for (row, score), share in zip(others, shares, strict=True)
     ]
-    return models.SimilarOut(query=requested.photo, similar=similar)
+    return models.SimilarOut(query=requested.photo, similar=similar, reason=same_kind.reason)
 
 
 def add_upload(state: State, data: bytes, *, name: str) -> RequestedPhoto:

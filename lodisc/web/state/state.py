@@ -32,6 +32,7 @@ from lodisc.web.text import one_line
 
 if TYPE_CHECKING:
     from lodisc.vectors.classifier import Predictions
+    from lodisc.vectors.same_kind import SameKind
 
 MOST_DOUBTFUL = 12  # listed of each group
 # Seconds that a request waits for another program that has locked the labels
@@ -89,6 +90,7 @@ class State:
         self._groups: Memo[Groups | None] = Memo()
         self._names: Memo[Predictions] = Memo()
         self._last_names: tuple[Photos, Predictions] | None = None
+        self._same_kind: Memo[SameKind] = Memo()
         self._near_duplicates: Memo[int] = Memo()
         self._duplicates: Memo[list[list[int]]] = Memo()
         self._oddness: Memo[NDArray[np.float32]] = Memo()
@@ -102,7 +104,8 @@ class State:
 
         def work() -> None:
             try:
-                self.names()
+                snapshot, _ = self.names()
+                self.same_kind(snapshot)
                 self.encoder.warm_up()
                 self.trouble = None
             except Exception as error:  # of any kind: the page shows it, and the rest works
@@ -191,6 +194,16 @@ class State:
         if vectors_ND is snapshot.photos.smoothed and labels == snapshot.labels:
             return names
         return predict_labels(vectors_ND, labels)
+
+    def same_kind(self, snapshot: Snapshot) -> SameKind:
+        """How likely look-alikes are of the same kind, learnt once from the same labels."""
+        from lodisc.vectors.same_kind import learn_same_kind
+
+        photos = snapshot.photos
+        return self._same_kind.get(
+            (photos, snapshot.labels_stamp),
+            lambda: learn_same_kind(photos.vectors, snapshot.labels),
+        )
 
     def near_duplicates(self, snapshot: Snapshot, names: Predictions) -> int:
         """`near_duplicates_learnt_from`, once for the same names."""

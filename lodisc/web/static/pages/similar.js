@@ -110,7 +110,9 @@ class SimilarPage {
     tile.classList.add("chosen");
     const [title, score] = findAll(".caption > *", HTMLElement, tile);
     find("#other .name").textContent = title.textContent;
-    find("#other .score").textContent = `${score.textContent} alike`;
+    const same = findOptional(".same", HTMLElement, tile);
+    const words = [`${score.textContent} alike`, ...(same ? [same.textContent] : [])];
+    find("#other .score").textContent = words.join(", ");
     find("#open", HTMLAnchorElement).href = find("a", HTMLAnchorElement, tile).href;
     wipe(this.pictures.other);
     this.pictures.other.src = pictureOf(this.#otherId);
