@@ -13,10 +13,12 @@ from lodisc.errors import UserError
 from lodisc.method.bank import BankLoDisc
 from lodisc.method.encoder import Encoder
 from lodisc.method.lodisc import LoDisc, Step
+from lodisc.method.lora import adapt
 from lodisc.method.neighbours import Neighbourhood
 from lodisc.method.regions import Regions
 from lodisc.training import optim
 from lodisc.training.distributed import AllReduceSum, Processes
+from lodisc.tuning import tuning
 
 BAD_STEPS = 5
 MOST_OTHERS = 16384
@@ -38,9 +40,8 @@ class Learner:
         """With a `neighbourhood`, the learner contrasts a bank of its photographs."""
         self.config, self.world, self.neighbourhood = config, world, neighbourhood
         self.bad_steps = 0
-        if config.freeze_patch_embed:
-            encoder.trunk.patch_embed.requires_grad_(False)
         torch.manual_seed(config.seed)
+        _freeze(encoder, config)
         self.model = self._model(encoder).to(world.device)
         self.optimiser = optim.adamw(self.model, weight_decay=config.weight_decay)
         self.learning = [
@@ -218,3 +219,14 @@ class Learner:
             raise UserError(
                 f"the loss was not finite {BAD_STEPS} steps in a row, up to step {step + 1}; {CURE}"
             )
+
+
+def _freeze(encoder: Encoder, config: TrainConfig) -> None:
+    """Freeze what does not learn, and add the adapters that learn in its place."""
+    part, number = tuning(config.tune)
+    if part == "last":
+        encoder.freeze_all_but(number)
+    elif part == "lora":
+        adapt(encoder, rank=number)
+    if config.freeze_patch_embed:
+        encoder.trunk.patch_embed.requires_grad_(False)
