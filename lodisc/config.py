@@ -93,6 +93,8 @@ class Length:
     """AdamW weight decay; none on norms, biases, [CLS] and position embedding."""
     warmup: float = setting(0.1, least=0, below=1)
     """Share of the steps in which the learning rate rises from 0."""
+    head_warmup: float = setting(0.0, least=0, below=1, keys="batch", before=0.0)
+    """Share of the steps in which only the heads of --keys batch learn, before the encoder does."""
     grad_clip: float = setting(30.0, above=0)
     """Largest gradient norm."""
     seed: int = setting(0, least=0, below=2**32)

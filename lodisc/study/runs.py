@@ -52,7 +52,7 @@ logger = logging.getLogger("lodisc")
 SHARE_RULE = "the smallest within two standard errors"
 """How runs find the share to spare; earlier ones took that with the most overlap."""
 
-LATER_SETTINGS = ("tune", "keys", "neighbours", "spared", "fit")
+LATER_SETTINGS = ("tune", "keys", "neighbours", "spared", "fit", "head_warmup")
 """Settings that there were not yet when folders of runs got their names."""
 FIRST_DEFAULTS = {"mask": "random", "keep_ratio": 0.75, "recolour": True}
 """Defaults that were others when folders of runs got their names."""

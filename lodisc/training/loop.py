@@ -94,12 +94,15 @@ def run_training(data: Path, out: Path, config: TrainConfig) -> Path:
 
 
 def _note_unused(config: TrainConfig) -> None:
-    """Say which changed settings have no effect, as they are those of regions."""
+    """Say which changed settings have no effect, as they are those of regions or heads."""
     usual = RECIPES[config.recipe]()
     changed = [name for name in LOCAL_SETTINGS if getattr(config, name) != getattr(usual, name)]
     if config.objective == "global" and changed:
         flags = " ".join(as_flag(name, getattr(config, name)) for name in sorted(changed))
         logger.info(f"note: {flags} is for regions, which whole views lack; add --objective both")
+    if config.keys == "bank" and config.head_warmup:
+        flag = as_flag("head_warmup", config.head_warmup)
+        logger.info(f"note: {flag} is for heads, which a bank does without; add --keys batch")
 
 
 class _Training:
