@@ -10,6 +10,7 @@ from dataclasses import MISSING, Field, asdict, dataclass, field, fields, replac
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from lodisc.errors import UserError
+from lodisc.tuning import is_tuning, tuning
 
 Objective = Literal["global", "local", "both"]
 MaskedSide = Literal["key", "query"]
@@ -24,7 +25,6 @@ DEFAULT_FIT: Fit = "tiles"
 Keys = Literal["auto", "batch", "bank"]
 SettledKeys = Literal["batch", "bank"]
 Recipe = Literal["adapt", "map", "batch", "scratch", "paper"]
-Tune = Literal["encoder", "map"]
 Keep = Literal["best", "last"]
 
 
@@ -94,6 +94,8 @@ class Length:
     """AdamW weight decay; none on norms, biases, [CLS] and position embedding."""
     warmup: float = setting(0.1, least=0, below=1)
     """Share of the steps in which the learning rate rises from 0."""
+    head_warmup: float = setting(0.0, least=0, below=1, keys="batch", before=0.0)
+    """Share of the steps in which only the heads of --keys batch learn, before the encoder does."""
     grad_clip: float = setting(30.0, above=0)
     """Largest gradient norm."""
     seed: int = setting(0, least=0, below=2**32)
@@ -107,8 +109,9 @@ class Length:
 class Task:
     """What is asked of the encoder."""
 
-    tune: Tune = setting("encoder", before="encoder")
-    """What learns: the encoder, or a linear map of its frozen features, which takes seconds."""
+    tune: str = setting("all", before="all")
+    """What learns: all weights; last:N, the last N blocks; lora:R, low-rank adapters of rank R; or
+    map, a linear map of frozen features, which takes seconds."""
     objective: Objective = setting("global")
     """Contrast whole photographs (global), regions of them with whole ones (local), or both; the
     settings of regions, such as --mask, need local or both."""
@@ -207,6 +210,10 @@ class TrainConfig(Research, Machine, Data, Task, Length, Start):
 
     def check(self) -> None:
         """Raise a `UserError` that names the first setting which is out of range."""
+        for name, old, new in OLD_VALUES:
+            if getattr(self, name) == old:
+                raise UserError(f"{as_flag(name, old)} is now {as_flag(name, new)}")
+        tuning(self.tune)
         kinds = get_type_hints(TrainConfig)
         for row in fields(self):
             value, flag = getattr(self, row.name), row.name.replace("_", "-")
@@ -237,6 +244,8 @@ def first_out_of_range(settings: Mapping[str, Any]) -> str | None:
     """
     names = settings.keys() - FREE_TO_CHANGE
     rows = [row for row in fields(TrainConfig) if row.name in names]
+    if not is_tuning(settings.get("tune", "all")):
+        return "tune"
     return next((row.name for row in rows if not _is_allowed(settings[row.name], row)), None)
 
 
@@ -280,6 +289,8 @@ OLD_NAMES: dict[str, str] = {
     row.metadata["was"]: row.name for row in fields(TrainConfig) if row.metadata["was"]
 }
 """The settings that older versions called by another name."""
+OLD_VALUES: tuple[tuple[str, str, str], ...] = (("tune", "encoder", "all"),)
+"""A setting, what older versions called one of its values, and what it is called now."""
 
 
 def require_new_names(names: Iterable[str]) -> None:

@@ -22,6 +22,7 @@ from lodisc.files import (
     write_json,
 )
 from lodisc.method.encoder import Encoder
+from lodisc.method.lora import merged
 from lodisc.tensors import DamagedTensors, load_tensors, save_tensors
 from lodisc.weight_files import read_weights
 from lodisc.weight_names import as_timm
@@ -158,7 +159,8 @@ def fill(encoder: Encoder, tensors: dict[str, Tensor]) -> None:
 
 
 def save_encoder(encoder: Encoder, folder: Path) -> None:
-    """Write a timm directory; a second call replaces its files atomically."""
+    """Write a timm directory, adapters merged; a second call replaces its files atomically."""
+    encoder = merged(encoder)
     folder.mkdir(parents=True, exist_ok=True)
     with replacing(folder / WEIGHTS, alone=True) as draft:
         save_tensors(encoder.trunk.state_dict(), draft)

@@ -21,7 +21,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, NotRequired, TypedDict, cast, get_type_hints
 
-from lodisc.config import OLD_NAMES, TrainConfig, first_out_of_range
+from lodisc.config import OLD_NAMES, OLD_VALUES, TrainConfig, first_out_of_range
 from lodisc.errors import UserError
 from lodisc.files import (
     Kinds,
@@ -218,4 +218,5 @@ def upgraded(settings: Mapping[str, Any]) -> dict[str, Any]:
     Before there was a split seed, photographs were divided by the seed of everything else.
     """
     renamed = {OLD_NAMES.get(name, name): value for name, value in settings.items()}
+    renamed |= {name: new for name, old, new in OLD_VALUES if renamed.get(name) == old}
     return {**NEWER, "split_seed": renamed["seed"], **renamed}

@@ -32,7 +32,7 @@ LAYERS: list[list[set[str]]] = [
     [{"vectors"}],
     [{"weight_files"}, {"pickled"}],
     [{"files"}, {"tensors"}, {"weight_names"}],
-    [{"config", "console", "device", "errors"}],
+    [{"config", "console", "device", "errors", "tuning"}],
 ]
 # What these may import besides themselves: of other packages, and of lodisc.
 MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {

@@ -14,10 +14,9 @@ from torch.nn import functional as F
 import lodisc
 from lodisc.data.sample import LEAST, MOST, read_sample, sample_of
 from lodisc.data.sources import find_photos
-from lodisc.encoders import build_encoder, load_encoder
+from lodisc.encoders import load_encoder
 from lodisc.errors import UserError
 from lodisc.files import read_json, write_json
-from lodisc.method.mixture import mixed
 from lodisc.outcome import CLEAR, in_words
 from lodisc.report.page import write_report
 from lodisc.run import Run
@@ -95,28 +94,6 @@ def test_a_gain_has_the_interval_of_its_mean() -> None:
     gain = mean_gain(before, after)  # differences 1, 0, 2, 0: mean 0.75, variance 0.6875
     error = 1.959964 * (0.6875 / 4) ** 0.5
     assert gain == pytest.approx((0.75, 0.75 - error, 0.75 + error))
-
-
-def test_a_mixture_lies_between_its_ends() -> None:
-    encoders = []
-    for seed in (0, 1):
-        torch.manual_seed(seed)
-        encoders.append(
-            build_encoder(TINY["encoder"], image_size=32, args=TINY["encoder_args"]).eval()
-        )
-    start, run = encoders
-    images = torch.rand(2, 3, 32, 32)
-    assert torch.equal(mixed(start, run, share=0)(images), start(images))
-    assert torch.equal(mixed(start, run, share=1)(images), run(images))
-    half = mixed(start, run, share=0.25).trunk.state_dict()
-    for name, tensor in run.trunk.state_dict().items():
-        expected = 0.75 * start.trunk.state_dict()[name] + 0.25 * tensor
-        torch.testing.assert_close(half[name], expected)
-    run.map_features(2 * torch.eye(run.dim))
-    torch.testing.assert_close(
-        mixed(start, run, share=0.5).trunk.head.weight, 1.5 * torch.eye(run.dim)
-    )
-    assert not start.is_mapped
 
 
 def test_a_sample_is_the_same_ones_in_every_run(tmp_path: Path) -> None:

@@ -197,7 +197,10 @@ def test_one_process_equals_two(tmp_path: Path, task: tuple[str, str, str, str])
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("contrast", [{}, BATCH])
+@pytest.mark.parametrize(
+    "contrast",
+    [{}, BATCH, {"tune": "last:1"}, {**BATCH, "tune": "lora:2", "head_warmup": 0.5}],
+)
 def test_torchrun_trains_the_same_run(
     photos: Path, tmp_path: Path, contrast: dict[str, Any]
 ) -> None:

@@ -10,7 +10,9 @@ from runs import TINY
 
 from lodisc.config import TrainConfig
 from lodisc.files import read_json
+from lodisc.method import linear_map
 from lodisc.study import STUDIES, study
+from lodisc.study.compute import operations
 from lodisc.study.design import RECOGNITION, global_only
 from lodisc.study.runs import Runs
 from lodisc.training import neighbours
@@ -92,3 +94,40 @@ def test_a_study_looks_once_whether_neighbours_agree(
         assert result["settings"]["keys"] == keys
         assert result["settings"]["temperature"] == (0.1 if keys == "bank" else 0.2)
         assert list(result["arms"])[:2] == ["start", "global"] and "local" in result["arms"]
+
+
+def test_how_much_learns_is_an_arm_each_and_a_map_needs_a_bank() -> None:
+    arms = STUDIES["tune"].arms
+    base = replace(BASE, tune="lora:4", encoder_args={**TINY["encoder_args"], "depth": 12})
+    values = ["all", "last:4", "last:8", "lora:8"]
+    assert [config.tune for config in arms(base).values()] == [*values, "map"]
+    assert list(arms(replace(base, keys="batch"))) == values
+    assert list(arms(BASE)) == ["all", "last:1", "lora:8", "map"]
+    single = replace(BASE, encoder_args={**TINY["encoder_args"], "depth": 1})
+    assert list(arms(single)) == ["all", "lora:8", "map"]
+
+
+def test_what_is_frozen_before_all_that_learns_costs_no_backward_pass() -> None:
+    base = replace(BASE, objective="global")
+    costs = {
+        tune: operations(replace(base, tune=tune)) for tune in ("all", "last:2", "last:1", "lora:2")
+    }
+    views, tokens, dim, pixels = 4, 17, 32, 8 * 8 * 3
+    linear, attention = 2 * tokens * 12 * dim**2, 2 * 2 * tokens**2 * dim
+    assert costs["all"] - costs["last:2"] == views * 2 * 16 * pixels * dim  # patch projection
+    assert costs["last:2"] - costs["last:1"] == views * 2 * (linear + attention)
+    assert costs["last:1"] < costs["lora:2"] < costs["last:2"]
+
+
+def test_the_study_of_how_much_learns(photos: Path, tmp_path: Path) -> None:
+    result = study("tune", photos, out=tmp_path, base=BASE, seeds=[0])
+    runs = {arm: entry for arm, entry in result["arms"].items() if "run" in entry}
+    assert list(runs) == ["global", "all", "last:1", "lora:8", "map"]
+    tuned = {
+        arm: read_json(Path(entry["run"]) / "config.json")["settings"]["tune"]
+        for arm, entry in runs.items()
+    }
+    assert tuned == {"global": "all", **{arm: arm for arm in runs if arm != "global"}}
+    assert runs["last:1"]["steps"] > runs["all"]["steps"]
+    assert runs["map"]["steps"] == linear_map.STEPS and runs["map"]["seconds_per_step"] < 1
+    assert "map (" in result["findings"] and "A map has its own number of" in result["findings"]

@@ -108,6 +108,8 @@ def test_the_same_seed_gives_the_same_run_with_any_number_of_workers(
         {"objective": "global"},
         BATCH,
         {**BATCH, "objective": "both", "masked_side": "key", "mask_mode": "zero"},
+        {"tune": "last:1"},
+        {**BATCH, "tune": "lora:2", "head_warmup": 0.5},
     ],
 )
 def test_a_run_stopped_by_an_error_goes_on_to_the_same_end(

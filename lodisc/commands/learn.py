@@ -235,8 +235,8 @@ def study(
     """Answer a question about the method: train and measure every arm at equal operations on DATA.
 
     Args:
-        name: branches, masks, keep-ratio, attention, masked-side, focus, start, neighbours or
-            variants.
+        name: branches, masks, keep-ratio, attention, masked-side, focus, start, neighbours,
+            variants or tune.
         data: Photographs with train/ and test/, sub-folders as labels; for focus the drawn finches.
         config: The recipe, of which the study varies one setting; with both branches where that is
             one of regions and the recipe has none.

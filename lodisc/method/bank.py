@@ -17,6 +17,7 @@ from torch.nn import functional as F
 
 from lodisc.method.encoder import Encoder
 from lodisc.method.lodisc import Step, by_view, follow, whole_and_recoloured
+from lodisc.method.lora import merged
 from lodisc.method.losses import Gather, alone, neighbour_loss
 from lodisc.method.neighbours import Neighbourhood
 from lodisc.method.regions import Regions
@@ -51,7 +52,7 @@ class BankLoDisc(nn.Module):
         if encoder.can_shift:
             encoder.shift(-neighbourhood.mean_D)
         self.encoder = encoder
-        self.momentum_encoder = deepcopy(encoder).requires_grad_(False)
+        self.momentum_encoder = deepcopy(merged(encoder)).requires_grad_(False)
         self.register_buffer("bank_ND", neighbourhood.vectors_ND.clone())
         self.neighbourhood = neighbourhood
         self.regions, self.attention_from = regions, attention_from

@@ -89,6 +89,12 @@ class Encoder(nn.Module):
         rows_BLT = torch.stack(attention.rows_BT, dim=1)
         return features_BD, rows_BLT[:, :, self.trunk.num_prefix_tokens :]
 
+    def freeze_all_but(self, blocks: int) -> None:
+        """Let only the last so many blocks and the last norm learn."""
+        self.requires_grad_(False)
+        for part in (self.trunk.blocks[-blocks:], self._last_norm):
+            part.requires_grad_(True)
+
     @property
     def can_shift(self) -> bool:
         """Whether the last norm has a bias, which `shift` moves."""

@@ -42,6 +42,7 @@ from torch import Tensor, nn
 
 from lodisc.method.encoder import Encoder
 from lodisc.method.heads import AllReduce, predictor, projector
+from lodisc.method.lora import merged, merged_parameters
 from lodisc.method.losses import (
     Gather,
     alone,
@@ -106,7 +107,7 @@ class LoDisc(nn.Module):
         self.encoder = encoder
         self.projector = projector(encoder.dim, **widths, all_reduce=all_reduce)
         self.predictor = predictor(**widths, all_reduce=all_reduce)
-        self.momentum_encoder = deepcopy(encoder).requires_grad_(False)
+        self.momentum_encoder = deepcopy(merged(encoder)).requires_grad_(False)
         self.momentum_projector = deepcopy(self.projector).requires_grad_(False)
         self.regions, self.attention_from = regions, attention_from
         self.objective, self.local_weight = objective, local_weight
@@ -192,10 +193,8 @@ class LoDisc(nn.Module):
 
 @torch.no_grad()
 def follow(slow: nn.Module, fast: nn.Module, momentum: float) -> None:
-    """θ_k ← m·θ_k + (1 − m)·θ_q for all parameters of two modules of one shape."""
-    torch._foreach_lerp_(
-        list(slow.parameters()), [p.detach() for p in fast.parameters()], 1 - momentum
-    )
+    """θ_k ← m·θ_k + (1 − m)·θ_q for all parameters; `slow` is `fast` with its adapters merged."""
+    torch._foreach_lerp_(list(slow.parameters()), merged_parameters(fast), 1 - momentum)
 
 
 def whole_and_recoloured(encoder: Encoder, views_VB3SS: Tensor) -> tuple[Tensor, Tensor]:

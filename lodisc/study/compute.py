@@ -17,7 +17,9 @@ from lodisc.training.learner import Learner
 def operations(config: TrainConfig) -> int:
     """Floating-point operations of a training step on two photographs, counted while it runs.
 
-    Includes encoders, heads, loss and backward pass.
+    Includes encoders, heads, loss and backward pass: one forward, and up to twice as much back
+    through what learns. Frozen blocks before all that learns have no backward pass, and frozen
+    weights with adapters only that to their inputs.
     """
     encoder = build_encoder(config.encoder, image_size=config.image_size, args=config.encoder_args)
     neighbourhood = None
@@ -35,7 +37,8 @@ def operations(config: TrainConfig) -> int:
 def of_equal_compute(arms: Arms, base: TrainConfig) -> Arms:
     """The arms with their epochs scaled to equal operations.
 
-    Each then costs as much as the same number of epochs with the settings of the base.
+    Each then costs as much as the same number of epochs with the settings of the base. A linear map
+    has a fixed number of steps, which cost less by far; it stays as it is.
     """
     costs: dict[str, int] = {}
 
@@ -46,6 +49,9 @@ def of_equal_compute(arms: Arms, base: TrainConfig) -> Arms:
 
     equal = {}
     for arm, config in arms.items():
+        if config.tune == "map":
+            equal[arm] = config
+            continue
         assert config.epochs is not None
         reference = replace(
             base,

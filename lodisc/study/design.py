@@ -43,3 +43,5 @@ class Study:
     """The keys that the question is about, if it needs some, in the place of `--keys auto`."""
     rival: str | None = None
     """An arm that every other arm is compared with too, if it is among those that are run."""
+    remark: str = ""
+    """A sentence that the findings need besides, if any."""

@@ -11,6 +11,7 @@ OUT/runs/
 import hashlib
 import json
 import logging
+import math
 import shutil
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -39,6 +40,7 @@ from lodisc.evaluation.focus import focus_scores
 from lodisc.evaluation.leaks import Leaks, leaks
 from lodisc.evaluation.paired import photo_scores
 from lodisc.files import read_json, replacing, write_json
+from lodisc.method import linear_map
 from lodisc.photo_encoder import PhotoEncoder, load, load_start, load_start_at_own_size
 from lodisc.run import NEWER, Run
 from lodisc.study.design import FOCUS
@@ -52,7 +54,7 @@ logger = logging.getLogger("lodisc")
 SHARE_RULE = "the smallest within two standard errors"
 """How runs find the share to spare; earlier ones took that with the most overlap."""
 
-LATER_SETTINGS = ("tune", "keys", "neighbours", "spared", "fit")
+LATER_SETTINGS = ("tune", "keys", "neighbours", "spared", "fit", "head_warmup")
 """Settings that there were not yet when folders of runs got their names."""
 FIRST_DEFAULTS = {"mask": "random", "keep_ratio": 0.75, "recolour": True}
 """Defaults that were others when folders of runs got their names."""
@@ -193,7 +195,11 @@ class Runs:
         speeds = [line["images_per_second"] for line in run.log() if line.get("images_per_second")]
         entry["run"] = str(run.path)
         entry["steps"] = run.config["steps"]
-        entry["seconds_per_step"] = round(config.batch_size / float(np.median(speeds)), 4)
+        batch = config.batch_size
+        if config.tune == "map":
+            batch = min(linear_map.BATCH, run.config["data"]["photos"])
+        speed = float(np.median(speeds or [math.inf]))  # a map of no neighbours takes no step
+        entry["seconds_per_step"] = round(batch / speed, 4)
         entry["hardware"] = run.config["hardware"]
 
     def _with_original_init(self, run: Run, config: TrainConfig) -> TrainConfig:

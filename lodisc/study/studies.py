@@ -15,6 +15,7 @@ from lodisc.config import (
     with_bank_keys,
     with_batch_keys,
 )
+from lodisc.encoders import build_encoder
 from lodisc.study.design import (
     BASELINE,
     FOCUS,
@@ -27,6 +28,7 @@ from lodisc.study.design import (
 
 RATIOS = (0.1, 0.3, 0.5, 0.75, 0.9)
 SHORTER = {"a quarter": 0.25, "half": 0.5}
+LAST, RANK = (1 / 3, 2 / 3), 8
 SELF_SUPERVISED, PATCH = "vit_small_patch16_224.dino", 16
 
 
@@ -137,6 +139,17 @@ def neighbours(base: TrainConfig) -> Arms:
     return {"none": replace(base, neighbours=0), **counts, "10, nothing spared": nothing_spared}
 
 
+def tune(base: TrainConfig) -> Arms:
+    """All weights, a third and two thirds of the blocks, adapters, and beside a bank a map."""
+    encoder = build_encoder(base.encoder, image_size=base.image_size, args=base.encoder_args)
+    depth = len(encoder.trunk.blocks)
+    blocks = [f"last:{count}" for share in LAST if 0 < (count := round(share * depth)) < depth]
+    arms = {value: replace(base, tune=value) for value in ("all", *blocks, f"lora:{RANK}")}
+    if base.keys == "bank":
+        arms["map"] = replace(base, tune="map", objective="global", epochs=None)
+    return arms
+
+
 def against_its_own(arm: str) -> str | None:
     """The arm of global only with the same words after the comma: the same length or start."""
     objective, comma, words = arm.partition(", ")
@@ -188,5 +201,11 @@ STUDIES: dict[str, Study] = {
         question="What do the recipe and the paper's variant gain?",
         arms=variants,
         metrics=RECOGNITION,
+    ),
+    "tune": Study(
+        question="How much of the encoder should learn?",
+        arms=tune,
+        metrics=RECOGNITION,
+        remark="A map has its own number of steps, which cost less by far.",
     ),
 }

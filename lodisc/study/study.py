@@ -77,7 +77,7 @@ def study(
         arms=measured,
         findings="",
     )
-    result["findings"] = findings(result)
+    result["findings"] = f"{findings(result)} {question.remark}".strip()
     write_json(out / f"{name}.json", result)
     draw(result, out / f"{name}.png")
     result["picture"] = str(out / f"{name}.png")

@@ -13,10 +13,12 @@ from lodisc.errors import UserError
 from lodisc.method.bank import BankLoDisc
 from lodisc.method.encoder import Encoder
 from lodisc.method.lodisc import LoDisc, Step
+from lodisc.method.lora import adapt
 from lodisc.method.neighbours import Neighbourhood
 from lodisc.method.regions import Regions
 from lodisc.training import optim
 from lodisc.training.distributed import AllReduceSum, Processes
+from lodisc.tuning import tuning
 
 BAD_STEPS = 5
 MOST_OTHERS = 16384
@@ -38,22 +40,15 @@ class Learner:
         """With a `neighbourhood`, the learner contrasts a bank of its photographs."""
         self.config, self.world, self.neighbourhood = config, world, neighbourhood
         self.bad_steps = 0
-        if config.freeze_patch_embed:
-            encoder.trunk.patch_embed.requires_grad_(False)
         torch.manual_seed(config.seed)
+        _freeze(encoder, config)
         self.model = self._model(encoder).to(world.device)
         self.optimiser = optim.adamw(self.model, weight_decay=config.weight_decay)
         self.learning = [
             parameter for parameter in self.model.parameters() if parameter.requires_grad
         ]
-        self.forward: nn.Module = self.model
-        if world.size > 1:
-            gpu = [world.device.index] if world.device.type == "cuda" else None
-            self.forward = DistributedDataParallel(
-                self.model,
-                device_ids=gpu,
-                broadcast_buffers=False,  # the bank changes in the same way everywhere
-            )
+        self.encoder_learns = True
+        self.forward = self._in_step()
 
     def step(self, views_VB3SS: Tensor, *, step: int, steps: int) -> tuple[Step, dict[str, float]]:
         """Learn from one batch; returns what the method computed, and the metrics of the step.
@@ -62,11 +57,7 @@ class Learner:
         in a row.
         """
         config = self.config
-        rate = optim.learning_rate(
-            step, steps=steps, peak=config.lr * config.batch_size / 256, warmup=config.warmup
-        )
-        for group in self.optimiser.param_groups:
-            group["lr"] = rate
+        rate = self._set_rates(step, steps=steps)
         momentum = optim.momentum(step, steps=steps, start=config.momentum)
         self.model.update_momentum(momentum)
         with autocast(config.precision, self.world.device):
@@ -85,6 +76,43 @@ class Learner:
         loss, loss_global, loss_local = losses.tolist()
         metrics = {"loss": loss, "loss_global": loss_global, "loss_local": loss_local}
         return result, {**metrics, "lr": rate, "momentum": momentum, "gradient_norm": norm.item()}
+
+    def _set_rates(self, step: int, *, steps: int) -> float:
+        """Set the learning rates of a step; returns that of the encoder, which may begin later."""
+        config, alone = self.config, 0
+        if self.neighbourhood is None:
+            alone = optim.head_steps(steps, share=config.head_warmup)
+        self._let_encoder_learn(step >= alone)
+        schedule = {"peak": config.lr * config.batch_size / 256, "warmup": config.warmup}
+        rate = 0.0
+        if self.encoder_learns:
+            rate = optim.learning_rate(step - alone, steps=steps - alone, **schedule)
+        heads = optim.learning_rate(step, steps=steps, **schedule)
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate if group["is_encoder"] else heads
+        return rate
+
+    def _let_encoder_learn(self, learns: bool) -> None:
+        """Freeze the encoder, or no longer: without gradients AdamW leaves it as it is."""
+        if learns == self.encoder_learns:
+            return
+        self.encoder_learns = learns
+        for group in self.optimiser.param_groups:
+            if group["is_encoder"]:
+                for parameter in group["params"]:
+                    parameter.requires_grad_(learns)
+        self.forward = self._in_step()
+
+    def _in_step(self) -> nn.Module:
+        """The model, whose gradients are those of all processes for what learns now."""
+        if self.world.size == 1:
+            return self.model
+        gpu = [self.world.device.index] if self.world.device.type == "cuda" else None
+        return DistributedDataParallel(
+            self.model,
+            device_ids=gpu,
+            broadcast_buffers=False,  # the bank changes in the same way everywhere
+        )
 
     def loss(self, views_VB3SS: Tensor, *, step: int) -> Step:
         """What the method computes from the batch of a step."""
@@ -218,3 +246,14 @@ class Learner:
             raise UserError(
                 f"the loss was not finite {BAD_STEPS} steps in a row, up to step {step + 1}; {CURE}"
             )
+
+
+def _freeze(encoder: Encoder, config: TrainConfig) -> None:
+    """Freeze what does not learn, and add the adapters that learn in its place."""
+    part, number = tuning(config.tune)
+    if part == "last":
+        encoder.freeze_all_but(number)
+    elif part == "lora":
+        adapt(encoder, rank=number)
+    if config.freeze_patch_embed:
+        encoder.trunk.patch_embed.requires_grad_(False)

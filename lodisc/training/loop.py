@@ -20,6 +20,7 @@ from lodisc.encoders import load_encoder, save_encoder
 from lodisc.errors import Stopped, UserError
 from lodisc.files import locked
 from lodisc.method.lodisc import Step
+from lodisc.method.lora import merged
 from lodisc.outcome import Outcome
 from lodisc.run import Run
 from lodisc.training import health
@@ -105,12 +106,15 @@ def run_training(data: Path, out: Path, config: TrainConfig) -> Path:
 
 
 def _note_unused(config: TrainConfig) -> None:
-    """Say which changed settings have no effect, as they are those of regions."""
+    """Say which changed settings have no effect, as they are those of regions or heads."""
     usual = RECIPES[config.recipe]()
     changed = [name for name in LOCAL_SETTINGS if getattr(config, name) != getattr(usual, name)]
     if config.objective == "global" and changed:
         flags = " ".join(as_flag(name, getattr(config, name)) for name in sorted(changed))
         logger.info(f"note: {flags} is for regions, which whole views lack; add --objective both")
+    if config.keys == "bank" and config.head_warmup:
+        flag = as_flag("head_warmup", config.head_warmup)
+        logger.info(f"note: {flag} is for heads, which a bank does without; add --keys batch")
 
 
 class _Training:
@@ -249,7 +253,7 @@ class _Training:
         """The score of the student, if it is to be looked at after this step."""
         if self.watch is None or not is_due(self.step, steps=self.steps):
             return None
-        return self.watch.look(self.learner.model.encoder, step=self.step)
+        return self.watch.look(merged(self.learner.model.encoder), step=self.step)
 
     @property
     def _has_fallen(self) -> bool:
@@ -265,7 +269,7 @@ class _Training:
         self.learner.require_finite()
         if self.watch is None:
             return
-        encoder = self.learner.model.encoder
+        encoder = merged(self.learner.model.encoder)
         if self.step == self.steps or self._has_fallen:
             self.outcome, encoder = self.watch.conclusion(encoder, done=self.step, steps=self.steps)
         save_encoder(encoder, self.run.encoder)

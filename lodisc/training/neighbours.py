@@ -85,7 +85,7 @@ def _mine(features_ND: Tensor, config: TrainConfig, *, centred: bool) -> Neighbo
     agreed = 1.0 if share is not None else agreement(features_ND, seed=config.seed)
     if agreed < TRUSTED:
         note = f"Neighbours agree by {agreed:.3f}, less than {TRUSTED}, so few are of one kind: "
-        if config.keys == "auto" and config.tune == "encoder":
+        if config.keys == "auto" and config.tune != "map":
             logger.info(f"{note}learning as by --recipe batch ({_changes(config)}).")
             return None
         logger.info(f"{note}each photograph matches itself alone.")

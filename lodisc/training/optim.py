@@ -26,15 +26,33 @@ def momentum(step: int, *, steps: int, start: float) -> float:
     return cosine(step, steps=steps, start=start, end=1.0)
 
 
+def head_steps(steps: int, *, share: float) -> int:
+    """The number of steps in which the heads learn alone; at least one step is left."""
+    return min(int(share * steps), steps - 1)
+
+
 def adamw(model: nn.Module, *, weight_decay: float) -> torch.optim.AdamW:
-    """AdamW over what learns; no weight decay on norms, biases, tokens and position embedding."""
-    decayed: list[nn.Parameter] = []
-    free: list[nn.Parameter] = []
+    """AdamW over what learns; no weight decay on norms, biases, tokens and position embedding.
+
+    A group says whether it is of `model.encoder`: `is_encoder`. The order of the parameters is part
+    of the format of checkpoints: those that decay, then the others, each as the model has them.
+    """
+    groups: dict[tuple[bool, bool], list[nn.Parameter]] = {
+        (decays, is_encoder): [] for decays in (True, False) for is_encoder in (True, False)
+    }
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
-            (free if parameter.ndim <= 1 or name.endswith(TOKENS) else decayed).append(parameter)
-    groups = [
-        {"params": decayed, "weight_decay": weight_decay},
-        {"params": free, "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW(groups, lr=0.0, fused=True)
+            decays = parameter.ndim > 1 and not name.endswith(TOKENS)
+            groups[decays, name.startswith("encoder.")].append(parameter)
+    return torch.optim.AdamW(
+        [
+            {
+                "params": parameters,
+                "weight_decay": weight_decay if decays else 0.0,
+                "is_encoder": is_encoder,
+            }
+            for (decays, is_encoder), parameters in groups.items()
+        ],
+        lr=0.0,
+        fused=True,
+    )

@@ -36,11 +36,13 @@ from lodisc.encoders import (
 from lodisc.errors import UserError
 from lodisc.method import linear_map
 from lodisc.method.encoder import Encoder
+from lodisc.method.lora import require_adaptable
 from lodisc.method.neighbours import Neighbourhood
 from lodisc.run import GONE, Run
 from lodisc.training.checkpoint import versions
 from lodisc.training.distributed import Processes
 from lodisc.training.learner import Learner
+from lodisc.tuning import tuning
 
 logger = logging.getLogger("lodisc")
 
@@ -150,6 +152,7 @@ def new_encoder(config: TrainConfig, world: Processes) -> Encoder:
     encoder.fit = config.fit
     if config.init not in {"timm", "none"}:
         load_weights(encoder, Path(config.init))
+    _require_tunable(encoder, config)
     native = encoder.trunk.pretrained_cfg["input_size"][-1]
     is_small = config.image_size < SMALL * min(native, 224)
     if config.init != "none" and is_small and world.is_first:
@@ -158,6 +161,24 @@ def new_encoder(config: TrainConfig, world: Processes) -> Encoder:
             f"at {config.image_size}; try a larger --image-size"
         )
     return encoder
+
+
+def _require_tunable(encoder: Encoder, config: TrainConfig) -> None:
+    """Raise `UserError` where the encoder has not what `--tune` names."""
+    part, number = tuning(config.tune)
+    setting, depth = as_flag("tune", config.tune), len(encoder.trunk.blocks)
+    if part == "last" and number > depth:
+        raise UserError(f"{setting}: {config.encoder} has {depth} blocks; use last:{depth} or less")
+    if part == "lora":
+        if number > encoder.dim:
+            raise UserError(
+                f"{setting}: the features of {config.encoder} have {encoder.dim} dimensions; "
+                f"use lora:{encoder.dim} or less"
+            )
+        try:
+            require_adaptable(encoder)
+        except ValueError as error:
+            raise UserError(f"{setting}: {config.encoder} {error}; use last:N") from None
 
 
 def require_same_run(data: Path, run: Run, config: TrainConfig, photos: list[Photo]) -> None:

@@ -4,6 +4,7 @@ Axes: N photographs of the sample.
 """
 
 from collections.abc import Sequence
+from copy import deepcopy
 
 import torch
 from torch import Tensor
@@ -13,7 +14,7 @@ from lodisc.data.photo import Photo
 from lodisc.data.sample import LEAST, read_sample
 from lodisc.device import autocast
 from lodisc.method.encoder import Encoder
-from lodisc.method.mixture import mixed, with_weights
+from lodisc.method.mixture import mixed
 from lodisc.outcome import CLEAR, Kept, Outcome, Verdict, verdict_of
 from lodisc.vectors.separation import mean_gain, separation
 
@@ -88,7 +89,8 @@ class Watch:
         is_best = self.config.keep == "best" and not self.is_blind
         if is_best and self.best_step != done:
             kept_N, kept["step"] = self.best_N, self.best_step
-            encoder = with_weights(student, self.best)
+            encoder = deepcopy(student)
+            encoder.trunk.load_state_dict(self.best)
         run_N, gain = kept_N, mean_gain(self.start_N, kept_N)
         verdict: Verdict = "not measured" if self.is_blind else verdict_of(gain.low, gain.high)
         if is_best and verdict != "helped":
@@ -115,7 +117,7 @@ class Watch:
         """
         best_N, best_share, best = self.start_N, 0.0, self.start
         for share in SHARES:
-            mixture = mixed(self.start, student, share=share)
+            mixture = mixed(self.start, student, share)
             score_N = self._score(mixture)
             is_clear = mean_gain(self.start_N, score_N).low > CLEAR
             if is_clear and score_N.mean() > best_N.mean():
