@@ -20,7 +20,7 @@ from lodisc.files import read_json, write_json
 from lodisc.outcome import CLEAR, in_words
 from lodisc.report.page import write_report
 from lodisc.run import Run
-from lodisc.training.watch import Watch
+from lodisc.training.watch import Watch, is_due
 from lodisc.vectors.separation import mean_gain, separation
 
 COUNT = 64
@@ -188,6 +188,7 @@ def test_a_training_that_falls_for_good_ends_early_and_stays_ended(
     photos: Path, tmp_path: Path, monkeypatch, caplog
 ) -> None:
     caplog.set_level("INFO", "lodisc")
+    monkeypatch.setattr("lodisc.training.watch.PATIENCE", 3)
     scripted(monkeypatch, [2.0, 3.0, 2.5, 2.4, 2.3])
     run = train(photos, tmp_path / "run")
     outcome = run.config["outcome"]
@@ -195,7 +196,6 @@ def test_a_training_that_falls_for_good_ends_early_and_stays_ended(
     assert outcome["kept"] == {"step": 2, "share": 1.0} and outcome["verdict"] == "helped"
     assert "ended at step 8 of 12" in in_words(outcome)
     assert "best after step 2," in in_words(outcome)
-    monkeypatch.undo()
     before = weights(run.encoder)
     train(photos, run.path)
     assert "finished: 8 steps. Nothing to do" in caplog.text
@@ -269,3 +269,13 @@ def test_the_command_tells_what_it_came_to_and_evaluate_needs_no_labels(
     assert status == 1 and "--protocols separation" in err
     page = write_report(run).read_text()
     assert "without labels" in page and "Separation" in page
+
+
+@pytest.mark.parametrize(
+    ("steps", "expected"), [(3, [1, 2, 3]), (180, [30, 60, 90, 120, 150, 180]), (250, None)]
+)
+def test_looks_are_at_most_a_hundred_steps_apart(steps: int, expected: list[int] | None) -> None:
+    looks = [step for step in range(1, steps + 1) if is_due(step, steps=steps)]
+    assert looks == (expected or [42, 84, 126, 168, 210, 250])
+    long = [step for step in range(1, 4601) if is_due(step, steps=4600)]
+    assert long == list(range(100, 4601, 100))

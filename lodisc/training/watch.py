@@ -18,9 +18,9 @@ from lodisc.method.mixture import mixed
 from lodisc.outcome import CLEAR, Kept, Outcome, Verdict, verdict_of
 from lodisc.vectors.separation import mean_gain, separation
 
-LOOKS = 6
-"""So often a training looks at its student, the end included."""
-PATIENCE = 3
+LOOKS, MOST_STEPS = 6, 100
+"""So often at least a training looks at its student, and so many steps apart at most."""
+PATIENCE = 5
 """So many looks in a row that are clearly below the best one end a training."""
 SHARES = (0.25, 0.5, 0.75)
 """Shares of the student in the mixtures that are tried when it is not better than its start."""
@@ -28,7 +28,7 @@ SHARES = (0.25, 0.5, 0.75)
 
 def is_due(step: int, *, steps: int) -> bool:
     """Whether the student is looked at after a step."""
-    return step == steps or step % max(1, round(steps / LOOKS)) == 0
+    return step == steps or step % min(max(1, round(steps / LOOKS)), MOST_STEPS) == 0
 
 
 class Watch:
