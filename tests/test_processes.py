@@ -204,6 +204,27 @@ def test_one_process_equals_two(tmp_path: Path, task: tuple[str, str, str, str])
 def test_torchrun_trains_the_same_run(
     photos: Path, tmp_path: Path, contrast: dict[str, Any]
 ) -> None:
+    settings: dict[str, Any] = {"epochs": 2, "batch_size": 4, **contrast}
+    train_by_two(photos, tmp_path / "two", **settings)
+    assert run_command("train", photos, "--out", tmp_path / "one", **settings)[0] == 0
+    one, two = last_state(tmp_path / "one"), last_state(tmp_path / "two")
+    for name, tensor in one.items():
+        torch.testing.assert_close(two[name], tensor, atol=2e-3, rtol=1e-2, msg=name)
+
+
+@pytest.mark.slow
+def test_two_processes_come_to_the_same_outcome(tmp_path: Path) -> None:
+    photos = collection(tmp_path / "photos", labels=[""], per_label=64)
+    settings: dict[str, Any] = {"epochs": 2, "batch_size": 16}
+    train_by_two(photos, tmp_path / "two", **settings)
+    assert run_command("train", photos, "--out", tmp_path / "one", **settings)[0] == 0
+    one, two = (Run(tmp_path / name).config["outcome"] for name in ("one", "two"))
+    assert one["verdict"] == two["verdict"] and one["kept"] == two["kept"]
+    assert two["run"] == pytest.approx(one["run"], abs=0.01)
+
+
+def train_by_two(photos: Path, out: Path, **settings: Any) -> None:
+    """Train in two processes that torchrun starts."""
     launch = [
         sys.executable,
         "-m",
@@ -214,19 +235,12 @@ def test_torchrun_trains_the_same_run(
         "lodisc",
         "train",
         str(photos),
+        "--out",
+        str(out),
+        *flags(**settings),
     ]
-    settings: dict[str, Any] = {"epochs": 2, "batch_size": 4, **contrast}
-    done = subprocess.run(
-        [*launch, "--out", str(tmp_path / "two"), *flags(**settings)],
-        capture_output=True,
-        text=True,
-        timeout=240,
-    )
+    done = subprocess.run(launch, capture_output=True, text=True, timeout=240)
     assert done.returncode == 0, done.stderr[-2000:]
-    assert run_command("train", photos, "--out", tmp_path / "one", **settings)[0] == 0
-    one, two = last_state(tmp_path / "one"), last_state(tmp_path / "two")
-    for name, tensor in one.items():
-        torch.testing.assert_close(two[name], tensor, atol=2e-3, rtol=1e-2, msg=name)
 
 
 def limited(megabytes: float, *words: str) -> subprocess.CompletedProcess[str]:
