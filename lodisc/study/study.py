@@ -52,7 +52,7 @@ def study(
     runs = Runs(data, out, base, metrics=question.metrics)
     _check_photographs(out / f"{name}.json", data, runs.fingerprint)
     size = base.image_size or training_size(base.encoder, base.encoder_args)
-    base = replace(base, image_size=size)
+    base = replace(base, image_size=size, keep="last")  # the question is of learning alone
     _require_a_batch(base, len(runs.training))
     base = settled(base, keys=question.keys or runs.keys_that_fit(base))
     base = replace(base, epochs=_epochs(base, len(runs.training)))
