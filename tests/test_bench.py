@@ -1,4 +1,4 @@
-"""Benchmarks of steps and of smoothing run, small; their figures do not matter here."""
+"""Benchmarks of steps, smoothing and new kinds run, small; their figures do not matter here."""
 
 import subprocess
 import sys
@@ -33,3 +33,11 @@ def test_what_smoothing_adds_is_measured(tmp_path: Path) -> None:
     run = lodisc.train(photos, out=tmp_path / "run", **{**TINY, "epochs": 1})
     table = run_bench("smoothing.py", run, photos, "--draws", 1)
     assert table.count("smoothed") >= 2 and "5 labels" in table
+
+
+@pytest.mark.slow
+def test_kinds_without_a_label_are_measured(tmp_path: Path) -> None:
+    photos = collection(tmp_path / "photos", labels="abcdef", per_label=5)
+    run = lodisc.train(photos, out=tmp_path / "run", **{**TINY, "epochs": 1})
+    table = run_bench("unknown.py", run, photos, "--labels", 1, 2, "--draws", 1)
+    assert "start" in table and "run" in table and "–" in table, "one label tells nothing"

@@ -48,9 +48,9 @@ def export_csv(
     """Write one line for each photograph; returns the number of photographs.
 
     The columns are key, path, folder, label, predicted name and confidence, probability of a kind
-    without a label, group. RFC 4180 in UTF-8 with a byte order mark, which Excel needs. A text that a spreadsheet would take for a
-    formula begins with ', which `import_csv` removes. Commas stand between cells, in a .tsv file
-    tabs. The file at `path` is replaced atomically.
+    without a label, group. RFC 4180 in UTF-8 with a byte order mark, which Excel needs. A text that
+    a spreadsheet would take for a formula begins with ', which `import_csv` removes. Commas stand
+    between cells, in a .tsv file tabs. The file at `path` is replaced atomically.
     `learn` takes the place of `predict_labels`, for a caller with a cache. Raises `UserError` if
     the folder does not exist.
     """

@@ -101,8 +101,8 @@ def print_labels(summary: LabelsResult) -> None:
     if new_kinds["expected"] is not None:
         rest = summary["photographs"] - summary["labelled"]
         print_line(
-            f"Of the {rest:,} others about {new_kinds['expected']:,.0f} are of none of these kinds; "
-            f"{new_kinds['likely']:,} are so more likely than not."
+            f"Of the {rest:,} others about {new_kinds['expected']:,.0f} are of none of these "
+            f"kinds; {new_kinds['likely']:,} are so more likely than not."
         )
     elif summary["labels"]:
         print_line(f"{new_kinds['reason']}.")

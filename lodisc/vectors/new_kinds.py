@@ -27,6 +27,7 @@ SAMPLE = 4096  # photographs for the mean, the spread and the crowd
 CROWD = 30  # nearest of all photographs that say how close photographs lie around one
 SHRINKAGE = 0.1  # of the covariance, towards the same variance in every direction
 RIDGE = 1e-4
+ROUNDING = 1e-9
 TOO_FEW = (
     "Photographs of kinds without a label can't be told yet, and get a name all the same; "
     f"give {FEWEST_KINDS} kinds two labels each"
@@ -138,7 +139,7 @@ def share_of_new(odds_N: NDArray[np.float64]) -> float:
 
     most = (len(odds_N) + 1) / (len(odds_N) + 2)
     share = float(minimize_scalar(loss, bounds=(0, most), method="bounded").x)
-    return share if loss(share) < 0 else 0.0
+    return share if loss(share) < -ROUNDING else 0.0
 
 
 def probability(odds_N: NDArray[np.float64], share: float) -> NDArray[np.float64]:

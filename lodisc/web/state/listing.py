@@ -25,7 +25,7 @@ class ListingQuery:
     label: str | None = None
     folder: str | None = None
     sort: models.SortOrder | None = None
-    """By default by key; doubtful and new ones, outliers, duplicates come in an order of their own."""
+    """By default by key; the doubtful, the new, outliers and duplicates have their own orders."""
 
 
 def list_photos(
