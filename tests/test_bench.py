@@ -1,4 +1,4 @@
-"""Benchmarks of steps, smoothing and look-alikes run, small; their figures do not matter here."""
+"""Benchmarks of steps, smoothing, look-alikes and new kinds run, small; figures do not matter here."""
 
 import subprocess
 import sys
@@ -41,3 +41,11 @@ def test_the_probability_of_the_same_kind_is_measured(tmp_path: Path) -> None:
     run = lodisc.train(photos, out=tmp_path / "run", **{**TINY, "epochs": 1})
     table = run_bench("same_kind.py", run, photos, "--draws", 1)
     assert table.count("10, at random") == 2 and table.count("reliability") == 2
+
+
+@pytest.mark.slow
+def test_kinds_without_a_label_are_measured(tmp_path: Path) -> None:
+    photos = collection(tmp_path / "photos", labels="abcdef", per_label=5)
+    run = lodisc.train(photos, out=tmp_path / "run", **{**TINY, "epochs": 1})
+    table = run_bench("unknown.py", run, photos, "--labels", 1, 2, "--draws", 1)
+    assert "start" in table and "run" in table and "–" in table, "one label tells nothing"

@@ -23,8 +23,10 @@ from lodisc.vectors.clusters import CRITERION, Group, Grouping, assign, list_gro
 if TYPE_CHECKING:
     from lodisc.collection.collection import Collection, Photos
     from lodisc.vectors.classifier import Accuracy, Predictions
+    from lodisc.vectors.new_kinds import NewKinds
 
 LAST = 5  # actions in the history of labels
+MOST_NEW = 24  # photographs of likely new kinds
 
 
 class PhotoEntry(TypedDict):
@@ -68,6 +70,19 @@ class ActionEntry(TypedDict):
     undone: bool
 
 
+class NewKindsEntry(TypedDict):
+    """Photographs of kinds that have no label."""
+
+    expected: float | None
+    """How many there are, to be expected; None with too few labels to tell."""
+    likely: int
+    """How many are more likely so than not."""
+    first: list[str]
+    """Keys of the likeliest of these."""
+    reason: str | None
+    """Why they can't be told."""
+
+
 class LabelsResult(TypedDict):
     """`lodisc labels show --json`"""
 
@@ -79,6 +94,7 @@ class LabelsResult(TypedDict):
     """Of the predictions from these labels."""
     reason: str | None
     """Why there is no accuracy, or which labels it does not cover."""
+    new_kinds: NewKindsEntry
     next: list[str]
     """Keys of photographs to label next, best first."""
     history: list[ActionEntry]
@@ -243,6 +259,7 @@ def describe_labels(collection: Collection) -> LabelsResult:
         labels=dict(sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))),
         accuracy=_accuracy_entry(accuracy, twins) if accuracy else None,
         reason=predictions.reason,
+        new_kinds=_new_kinds_entry(photos, predictions.new_kinds),
         next=[photos.keys[row] for row in predictions.proposals],
         history=[
             ActionEntry(time=action.time, what=action.words, undone=action.undone)
@@ -265,6 +282,16 @@ def near_duplicates_learnt_from(
     folds = predictions.fold_N[rows]
     _, class_N = np.unique([labels[row] or "" for row in rows.tolist()], return_inverse=True)
     return int(has_twin_elsewhere(photos.vectors[rows], folds, class_N)[folds < FOLDS].sum())
+
+
+def _new_kinds_entry(photos: Photos, new_kinds: NewKinds) -> NewKindsEntry:
+    expected = new_kinds.expected
+    return NewKindsEntry(
+        expected=None if expected is None else round(expected, 1),
+        likely=len(new_kinds.likely),
+        first=[photos.keys[row] for row in new_kinds.likely[:MOST_NEW]],
+        reason=new_kinds.reason,
+    )
 
 
 def _accuracy_entry(accuracy: Accuracy, twins: int) -> AccuracyEntry:

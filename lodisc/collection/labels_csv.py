@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("lodisc")
 
-COLUMNS = ("key", "path", "folder", "label", "name", "confidence", "group")
+COLUMNS = ("key", "path", "folder", "label", "name", "confidence", "new_kind", "group")
 FEW = 10  # unknown keys in the result
 
 
@@ -47,10 +47,10 @@ def export_csv(
 ) -> int:
     """Write one line for each photograph; returns the number of photographs.
 
-    The columns are key, path, folder, label, predicted name and confidence, group. RFC 4180 in
-    UTF-8 with a byte order mark, which Excel needs. A text that a spreadsheet would take for a
-    formula begins with ', which `import_csv` removes. Commas stand between cells, in a .tsv file
-    tabs. The file at `path` is replaced atomically.
+    The columns are key, path, folder, label, predicted name and confidence, probability of a kind
+    without a label, group. RFC 4180 in UTF-8 with a byte order mark, which Excel needs. A text that
+    a spreadsheet would take for a formula begins with ', which `import_csv` removes. Commas stand
+    between cells, in a .tsv file tabs. The file at `path` is replaced atomically.
     `learn` takes the place of `predict_labels`, for a caller with a cache. Raises `UserError` if
     the folder does not exist.
     """
@@ -157,6 +157,7 @@ def _rows(
         f"{confidence:.4f}" if name else ""
         for name, confidence in zip(predictions.labels, predictions.confidence, strict=True)
     ]
+    new_N = predictions.new_kinds.probability
     columns = [
         photos.keys,
         photos.table["path"].to_pylist(),
@@ -164,6 +165,7 @@ def _rows(
         labels,
         predictions.labels,
         confidences,
+        [""] * len(photos) if new_N is None else [f"{is_new:.4f}" for is_new in new_N],
         groups,
     ]
     for row in zip(*columns, strict=True):

@@ -105,6 +105,15 @@ def print_labels(summary: LabelsResult) -> None:
             )
     if summary["reason"]:
         print_line(f"{summary['reason']}.")
+    new_kinds = summary["new_kinds"]
+    if new_kinds["expected"] is not None:
+        rest = summary["photographs"] - summary["labelled"]
+        print_line(
+            f"Of the {rest:,} others about {new_kinds['expected']:,.0f} are of none of these "
+            f"kinds; {new_kinds['likely']:,} are so more likely than not."
+        )
+    elif summary["labels"]:
+        print_line(f"{new_kinds['reason']}.")
     for action in summary["history"]:
         undone = " (undone)" if action["undone"] else ""
         print_line(f"{action['time'][:16]}  {action['what']}{undone}")

@@ -18,6 +18,7 @@ from torch.nn import functional as F
 from lodisc.errors import UserError
 from lodisc.vectors.active_learning import propose
 from lodisc.vectors.logistic import WITHOUT_VALIDATION, centred, fit_path, unit
+from lodisc.vectors.new_kinds import TOO_FEW, NewKinds, find_new_kinds
 
 # Stronger ones make a nearest-mean classifier, which is worse and more confident when it is wrong
 STRENGTHS = (1e-3, 1e-4, 1e-5)
@@ -54,7 +55,10 @@ class Predictions:
     labels: list[str | None]
     """The predicted label of each photograph."""
     confidence: NDArray[np.float32]
-    """[N], in 0..1: of the predictions with confidence p about the share p is correct."""
+    """[N], in 0..1: of the predictions with confidence p about the share p is correct.
+
+    It is the probability of the label among the labelled kinds, times that of being of one of them.
+    """
     accuracy: Accuracy | None
     """For photographs like the labelled ones.
 
@@ -67,6 +71,7 @@ class Predictions:
     fold_N: NDArray[np.int64]
     """The fold in which each photograph was held out; `FOLDS` if it never was, -1 if the classifier
     did not learn from it."""
+    new_kinds: NewKinds
 
 
 def predict_labels(
@@ -90,11 +95,23 @@ def predict_labels(
         reason = _too_few_classes(classes)
         fold_N = np.full(len(labels), -1)
         return Predictions(
-            classes, [None] * len(labels), confidence_N, None, reason, proposals, fold_N
+            classes,
+            [None] * len(labels),
+            confidence_N,
+            None,
+            reason,
+            proposals,
+            fold_N,
+            NewKinds(None, TOO_FEW),
         )
     best_N, confidence_N, margin_N, accuracy, fold_N = _predict(
         vectors_ND, targets_N, classes, seed=seed
     )
+    new_kinds = find_new_kinds(
+        vectors_ND, np.flatnonzero(fold_N >= 0), targets_N, kinds=len(classes), seed=seed
+    )
+    if new_kinds.probability is not None:
+        confidence_N = confidence_N * (1 - new_kinds.probability)
     return Predictions(
         classes,
         [classes[index] for index in best_N],
@@ -103,6 +120,7 @@ def predict_labels(
         _unmeasured_classes(classes, targets_N),
         propose(vectors_ND, targets_N >= 0, doubt_N=1 - margin_N, seed=seed),
         fold_N,
+        new_kinds,
     )
 
 

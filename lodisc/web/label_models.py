@@ -91,6 +91,16 @@ class ThresholdOut(Model):
     count: int
 
 
+class NewKindsOut(Model):
+    """Photographs of kinds that have no label."""
+
+    expected: float | None = Field(
+        description="How many there are, to be expected; null with too few labels to tell"
+    )
+    likely: int = Field(description="How many are more likely so than not: state=new lists them")
+    reason: str | None = Field(description="Why they can't be told, in words")
+
+
 class NamesOut(Model):
     """The names that a classifier, trained on the labels, predicts for the other photographs."""
 
@@ -102,6 +112,7 @@ class NamesOut(Model):
     classes: list[str]
     proposals: list[PhotoOut] = Field(description="The photographs to label next")
     above: list[ThresholdOut]
+    new_kinds: NewKindsOut
 
 
 class AcceptIn(Model):

@@ -12,7 +12,7 @@ PhotoId = Annotated[
         description="16 hex digits, or upload- and 16 hex digits",
     ),
 ]
-StateFilter = Literal["all", "labelled", "unlabelled", "doubtful", "outliers", "duplicates"]
+StateFilter = Literal["all", "labelled", "unlabelled", "doubtful", "new", "outliers", "duplicates"]
 SortOrder = Literal["key", "doubt", "typical"]
 
 
@@ -38,6 +38,11 @@ class PhotoOut(Model):
     )
     confidence: float | None = Field(
         None, description="Calibrated probability that the name is right, 0 to 1"
+    )
+    new_kind: float | None = Field(
+        None,
+        description="Calibrated probability that it is of a kind without a label, 0 to 1; "
+        "null with too few labels to tell",
     )
     doubt: float | None = Field(
         None,

@@ -35,12 +35,17 @@ STATES: dict[ViewState, str] = {
     "unlabelled": "Unlabelled",
     "labelled": "Labelled",
     "doubtful": "Doubtful",
+    "new": "Likely new kinds",
     "outliers": "Outliers",
     "duplicates": "Near-duplicates",
     "skipped": "Skipped",
 }
 ORDERS = {"key": "By name", "doubt": "Most doubtful first", "typical": "Most typical first"}
-FIRST_ORDER: dict[ViewState, str] = {"doubtful": "Most doubtful first", "outliers": "Oddest first"}
+FIRST_ORDER: dict[ViewState, str] = {
+    "doubtful": "Most doubtful first",
+    "new": "Likeliest first",
+    "outliers": "Oddest first",
+}
 NOTHING: dict[ViewState, tuple[str, str]] = {
     "all": (
         "No photographs yet",
@@ -54,6 +59,10 @@ NOTHING: dict[ViewState, tuple[str, str]] = {
     "doubtful": (
         "Nothing is doubtful",
         "Doubt shows once there are groups, or labels of two kinds.",
+    ),
+    "new": (
+        "No photograph is likely of a new kind",
+        "They show once three kinds have two labels each.",
     ),
     "outliers": ("No outliers", "Outliers show in a collection of two photographs or more."),
     "duplicates": ("No near-duplicates", "No two photographs are nearly the same."),

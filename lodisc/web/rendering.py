@@ -11,7 +11,9 @@ from markupsafe import Markup
 from starlette.responses import HTMLResponse
 
 from lodisc.html import html_environment
+from lodisc.web.models import PhotoOut
 
+LIKELY = 0.5  # of a new kind: that of `vectors.new_kinds`, which loads torch
 TITLES = {
     401: "This collection asks for its token",
     404: "Not here",
@@ -39,6 +41,7 @@ def _environment() -> Environment:
         number,
         photographs,
         percent,
+        guess,
         file_name,
         sentence,
         duration,
@@ -65,6 +68,13 @@ def photographs(count: int) -> str:
 def percent(share: float) -> str:
     """A share of 0..1 in whole percent, rounded down, so that only 1 gives 100 %."""
     return f"{int(100 * share + 1e-6)}%"
+
+
+def guess(photo: PhotoOut) -> str:
+    """What the features suggest for a photograph with a name, as `guessOf` in lib/text.js."""
+    if photo.new_kind is not None and photo.new_kind >= LIKELY:
+        return f"None of these kinds {percent(photo.new_kind)}"
+    return f"{photo.name} {percent(photo.confidence or 0)}"
 
 
 def file_name(key: str) -> str:

@@ -16,6 +16,7 @@ from lodisc.web.state.state import State
 
 if TYPE_CHECKING:
     from lodisc.vectors.classifier import Predictions
+    from lodisc.vectors.new_kinds import NewKinds
 
 router = APIRouter(prefix="/names", tags=["names"])
 THRESHOLDS = tuple(percent / 100 for percent in (*range(50, 100, 5), 99))
@@ -50,6 +51,7 @@ def describe_names(state: State) -> label_models.NamesOut:
         classes=predictions.classes,
         proposals=[snapshot.photo(row) for row in predictions.proposals[:MOST_PROPOSED]],
         above=_above(snapshot, predictions.confidence),
+        new_kinds=_new_kinds(predictions.new_kinds),
     )
 
 
@@ -79,6 +81,12 @@ def _accuracy(
         high=percent.high / 100,
         n=percent.n,
         near_duplicates=state.near_duplicates(snapshot, predictions),
+    )
+
+
+def _new_kinds(new_kinds: NewKinds) -> label_models.NewKindsOut:
+    return label_models.NewKindsOut(
+        expected=new_kinds.expected, likely=len(new_kinds.likely), reason=new_kinds.reason
     )
 
 

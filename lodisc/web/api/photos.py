@@ -38,7 +38,10 @@ def photos(
     opened: Opened,
     state: Annotated[
         models.StateFilter,
-        Query(description="Doubtful ones, outliers and duplicates come in an order of their own"),
+        Query(
+            description="Doubtful ones, those that are likely of a new kind, outliers and "
+            "duplicates come in an order of their own"
+        ),
     ] = "all",
     group: Annotated[int | None, Query(ge=1, le=1_000_000)] = None,
     label: Text = None,

@@ -25,7 +25,7 @@ class ListingQuery:
     label: str | None = None
     folder: str | None = None
     sort: models.SortOrder | None = None
-    """By default by key; doubtful ones, outliers and duplicates come in an order of their own."""
+    """By default by key; the doubtful, the new, outliers and duplicates have their own orders."""
 
 
 def list_photos(
@@ -93,6 +93,8 @@ def _in_state(state: State, snapshot: Snapshot, name: models.StateFilter) -> NDA
             return np.flatnonzero(~snapshot.is_labelled_N)
         case "doubtful":
             return snapshot.doubtful
+        case "new":
+            return snapshot.likely_new
         case "outliers":
             return outlier_rows(state, snapshot)
         case "duplicates":

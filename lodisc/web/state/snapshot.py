@@ -100,6 +100,14 @@ class Snapshot:
         rows = np.flatnonzero(self.doubt_N >= least)
         return rows[np.argsort(-self.doubt_N[rows], kind="stable")]
 
+    @property
+    def likely_new(self) -> NDArray[np.int64]:
+        """The rows without a label that are likely of a new kind, likeliest first."""
+        if self.names is None:
+            return np.zeros(0, np.int64)
+        rows = self.names.new_kinds.likely
+        return rows[~self.is_labelled_N[rows]]
+
     @cached_property
     def typical_N(self) -> NDArray[np.float32]:
         """How close each row is to the centre of its group; without groups, to that of all."""
@@ -114,6 +122,7 @@ class Snapshot:
     def photo(self, row: int) -> models.PhotoOut:
         """The description of a row in the API."""
         names, doubt_N = self.names, self.doubt_N
+        new_N = None if names is None else names.new_kinds.probability
         return models.PhotoOut(
             id=self.photos.ids[row],
             key=self.photos.keys[row],
@@ -123,5 +132,6 @@ class Snapshot:
             group=None if self.groups is None else int(self.groups.group_N[row]),
             name=None if names is None else names.labels[row],
             confidence=None if names is None else round(float(names.confidence[row]), 4),
+            new_kind=None if new_N is None else round(float(new_N[row]), 4),
             doubt=None if doubt_N is None else round(float(doubt_N[row]), 4),
         )

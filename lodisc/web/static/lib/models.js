@@ -8,6 +8,7 @@
  * @property {number | null} group
  * @property {string | null} name the label that the features suggest
  * @property {number | null} confidence of the name, 0 to 1
+ * @property {number | null} new_kind probability that it is of none of the labelled kinds, 0 to 1
  */
 
 /** @typedef {{ total: number, photos: Photo[] }} Photos */
@@ -19,6 +20,10 @@
  * @typedef {{ value: number, low: number, high: number, n: number, near_duplicates: number }} Accuracy
  */
 /** @typedef {{ confidence: number, count: number }} CountAbove */
+/**
+ * How many photographs of kinds without a label are expected, and how many are likely so.
+ * @typedef {{ expected: number | null, likely: number, reason: string | null }} NewKinds
+ */
 
 /**
  * @typedef {object} Names
@@ -27,6 +32,7 @@
  * @property {Accuracy | null} accuracy
  * @property {Photo[]} proposals
  * @property {CountAbove[]} above
+ * @property {NewKinds} new_kinds
  */
 
 /** @typedef {{ group: number, size: number }} Group */

@@ -18,6 +18,19 @@ export function oneLine(name) {
  */
 export const fileName = (key) => oneLine(key.split("/").at(-1) || key);
 
+/** From which probability on a photograph is said to be of a new kind. */
+const LIKELY = 0.5;
+
+/**
+ * What the features suggest for a photograph: its name, or that it is of none of these kinds.
+ * @param {{ name: string | null, confidence: number | null, new_kind: number | null }} photo
+ */
+export function guessOf({ name, confidence, new_kind }) {
+  if (name === null) return null;
+  if ((new_kind ?? 0) >= LIKELY) return `None of these kinds ${percent(new_kind ?? 0)}`;
+  return `${oneLine(name)} ${percent(confidence ?? 0)}`;
+}
+
 /** @param {number} value */
 export const number = (value) => value.toLocaleString("en-GB");
 

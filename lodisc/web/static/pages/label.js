@@ -12,6 +12,7 @@ import { Choices } from "../parts/choices.js";
 import { labelField, suggest } from "../parts/label-field.js";
 import { showHistory } from "../parts/label-history.js";
 import { accept, label, onLabels, redo, undo } from "../parts/labelling.js";
+import { showNewKinds } from "../parts/new-kinds.js";
 import { Queue } from "../parts/queue.js";
 import { loadAhead, showOnStage } from "../parts/stage.js";
 
@@ -178,6 +179,7 @@ class LabelPage {
       this.choices.show(labels.labels, this.queue.current?.label);
       suggest(this.choices.order);
       showAccuracy(names);
+      showNewKinds(names);
       this.acceptance.show(names.trained ? names.above : []);
       showHistory(history, labels);
       pin("learn", null);

@@ -6,7 +6,7 @@ import { pictureOf } from "./addresses.js";
 /** @import { Photo } from "../lib/models.js" */
 
 /** @param {Photo} photo */
-export function showOnStage({ id, key, label, name, confidence }) {
+export function showOnStage({ id, key, label, name, confidence, new_kind }) {
   const picture = find(".big img", HTMLImageElement);
   if (picture.getAttribute("src") !== pictureOf(id)) picture.src = pictureOf(id);
   picture.alt = oneLine(key);
@@ -15,6 +15,9 @@ export function showOnStage({ id, key, label, name, confidence }) {
   find("#guess").hidden = name === null || label !== null;
   find("#guess b").textContent = name === null ? "" : oneLine(name);
   find("#guess .confidence").textContent = name === null ? "" : percent(confidence ?? 0);
+  const isTold = new_kind !== null && label === null;
+  find("#new-kind").hidden = !isTold;
+  find("#new-kind").textContent = isTold ? `None of these kinds: ${percent(new_kind)}` : "";
 }
 
 /** @param {Photo[]} photos whose pictures the browser may load ahead */

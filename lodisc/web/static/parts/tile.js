@@ -1,6 +1,6 @@
 // One photograph as a tile of a grid.
 import { closest, el, find, findOptional } from "../lib/dom.js";
-import { fileName, oneLine, percent } from "../lib/text.js";
+import { fileName, guessOf, oneLine } from "../lib/text.js";
 import { similarPage, thumbnailOf } from "./addresses.js";
 
 /** @import { Photo } from "../lib/models.js" */
@@ -9,10 +9,11 @@ import { similarPage, thumbnailOf } from "./addresses.js";
  * What stands under a photograph: its label, else its name, else the name of its file.
  * @param {Photo} photo
  */
-function titleOf({ key, label, name, confidence }) {
-  if (label !== null) return { text: oneLine(label), kind: "label" };
-  if (name !== null) return { text: `${oneLine(name)} ${percent(confidence ?? 0)}`, kind: "guess" };
-  return { text: fileName(key), kind: "file" };
+function titleOf(photo) {
+  if (photo.label !== null) return { text: oneLine(photo.label), kind: "label" };
+  const guess = guessOf(photo);
+  if (guess !== null) return { text: guess, kind: "guess" };
+  return { text: fileName(photo.key), kind: "file" };
 }
 
 /** A tile without a photograph. */
