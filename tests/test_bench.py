@@ -1,4 +1,4 @@
-"""Benchmarks of steps, smoothing, look-alikes and new kinds run, small; figures do not matter here."""
+"""Benchmarks of steps, smoothing, look-alikes and new kinds run, small; no figure matters here."""
 
 import subprocess
 import sys
