@@ -73,18 +73,30 @@ def measure(data: Path, folder: Path, *, start: str) -> dict[str, dict[str, Any]
     if missing:
         views = Views(data, image_size=load_encoder(folder / missing[0]).image_size)
         missing.sort(key=lambda name: name != start)
-        before_N = scores.get(start, {}).get("separations")
         for name in track(missing, description=data.name, total=len(missing)):
             vectors = views.vectors(load_encoder(folder / name).eval())
-            entry: dict[str, Any] = dict(without_labels(vectors))
-            entry["rank1"], entry["map"] = _retrieval(vectors["test"], views.labels)
-            separations_N = separation(vectors["train"])
-            before_N = separations_N.tolist() if before_N is None else before_N
-            gain = mean_gain(torch.tensor(before_N), separations_N)
-            entry |= {"gain": list(gain), "separations": separations_N.tolist()}
-            scores[name] = entry
+            rank1, mean_precision = _retrieval(vectors["test"], views.labels)
+            scores[name] = {
+                **without_labels(vectors),
+                **beside_start(vectors["train"], scores.get(start)),
+                "rank1": rank1,
+                "map": mean_precision,
+            }
             write_json(path, scores)
     return scores
+
+
+def beside_start(train_ND: Tensor, before: dict[str, Any] | None) -> dict[str, Any]:
+    """What compares an encoder with the start, whose entry is `before`; None for the start."""
+    rows_NK, _ = nearest_others(F.normalize(train_ND, dim=1), 10)
+    separations_N = separation(train_ND)
+    own = {"separations": separations_N.tolist(), "nearest": rows_NK.tolist()}
+    before = before or own
+    return {
+        "lists of the start kept": _shared(torch.tensor(before["nearest"]), rows_NK),
+        "gain": list(mean_gain(torch.tensor(before["separations"]), separations_N)),
+        **(own if before is own else {}),
+    }
 
 
 class Views:
