@@ -6,6 +6,8 @@ stand out from the rest, the mean over a sample of the photographs.
 
 from typing import Literal, TypedDict
 
+from lodisc.config import Keep
+
 Verdict = Literal["helped", "no clear change", "made worse", "not measured"]
 
 
@@ -13,9 +15,9 @@ class Kept(TypedDict):
     """What `encoder/` of a run holds."""
 
     step: int
-    """The step after which the student was as it is kept; 0 for the untouched start."""
+    """The step after which the student was as it is kept; 0 where nothing of it is."""
     share: float
-    """Share of that student in a mixture with the start, by weights: 1 is the student alone."""
+    """Share of that student in a mixture with the start, by weights: 1 is it alone, 0 the start."""
 
 
 class Outcome(TypedDict):
@@ -30,8 +32,10 @@ class Outcome(TypedDict):
     """Score of the student."""
     gain: float
     low: float
-    """The 95 % interval of the gain."""
+    """The 95 % interval of the gain, over these photographs alone."""
     high: float
+    keep: Keep
+    """As `--keep` said in the end."""
     kept: Kept
     kept_score: float
     steps: int
@@ -39,8 +43,10 @@ class Outcome(TypedDict):
     """The number of steps that the training took, and was to take."""
 
 
+LEAST = 50
+"""The least photographs in a sample that tell anything."""
 CLEAR = 0.05
-"""The least gain, in standard deviations, that counts as a change."""
+"""The least gain that counts as a change: twice what another sample of photographs moves it by."""
 
 
 def verdict_of(low: float, high: float) -> Verdict:
@@ -51,10 +57,9 @@ def verdict_of(low: float, high: float) -> Verdict:
 def in_words(outcome: Outcome) -> str:
     """The verdict and what was kept, in sentences."""
     if outcome["verdict"] == "not measured":
-        return (
-            f"Whether it helped cannot be told from {outcome['photographs']} photographs "
-            "without labels."
-        )
+        few = f"from {outcome['photographs']} photographs"
+        reason = few if outcome["photographs"] < LEAST else "where the start has random weights"
+        return f"Whether learning helped cannot be told without labels {reason}."
     verdict = {
         "helped": "Learning helped",
         "no clear change": "Learning made no clear change",
@@ -64,7 +69,7 @@ def in_words(outcome: Outcome) -> str:
         f"{verdict}, as far as it can be told without labels: a photograph's ten nearest stand out "
         f"from the rest by {outcome['run']:.2f} standard deviations; with the untouched start by "
         f"{outcome['start']:.2f} ({outcome['gain']:+.2f}, 95 % interval {outcome['low']:+.2f} "
-        f"to {outcome['high']:+.2f}; {outcome['photographs']} photographs)."
+        f"to {outcome['high']:+.2f} over these {outcome['photographs']} photographs)."
     )
     return " ".join([score, *_kept_in_words(outcome)])
 
@@ -76,13 +81,15 @@ def _kept_in_words(outcome: Outcome) -> list[str]:
             f"Training ended at step {outcome['steps']} of {outcome['planned']}, "
             "as this had fallen for good."
         )
-    if kept["step"] < outcome["steps"]:
+    if 0 < kept["step"] < outcome["steps"]:
         words.append(f"It was best after step {kept['step']}, to which it goes back.")
     if kept["share"] == 0:
         words.append("So encoder/ holds the untouched start.")
     elif kept["share"] < 1:
         words.append(
             f"So encoder/ holds a mixture of {kept['share']:.0%} of it and "
-            f"{1 - kept['share']:.0%} of the start, by {outcome['kept_score']:.2f}."
+            f"{1 - kept['share']:.0%} of the start, which scores {outcome['kept_score']:.2f}."
         )
+    elif outcome["keep"] == "last":
+        words.append("With --keep last, encoder/ holds the student all the same.")
     return words

@@ -82,8 +82,8 @@ class RunConfig(TypedDict):
     hardware: dict[str, Any]
     """device, precision, processes, threads"""
     versions: dict[str, str]
-    outcome: NotRequired[Outcome]
-    """What it came to, once it is finished."""
+    outcome: NotRequired[Outcome | None]
+    """What it came to, once it is finished. It may have ended before all steps were done."""
 
 
 @dataclass(frozen=True)
@@ -180,10 +180,10 @@ class Run:
         """Write `config.json` atomically: from now on the folder holds a run."""
         write_json(self.config_file, config)
 
-    def write_outcome(self, outcome: Outcome, *, steps: int) -> None:
-        """Write down what the training came to after so many steps: it is finished."""
+    def write_outcome(self, outcome: Outcome | None) -> None:
+        """Write down what the training came to; None where it goes on."""
         config = read_json(self.config_file, kinds=_KINDS)
-        write_json(self.config_file, {**config, "steps": steps, "outcome": outcome})
+        write_json(self.config_file, {**config, "outcome": outcome})
         self.__dict__.pop("config", None)  # cached
 
     def log(self) -> list[dict[str, Any]]:
@@ -210,6 +210,12 @@ class Run:
     def skipped(self) -> list[dict[str, str]]:
         """`key` and `reason` of the photographs that could not be read."""
         return read_json_lines(self.skipped_file, kinds={"key": str, "reason": str})
+
+
+def steps_of(config: RunConfig) -> int:
+    """The number of steps that a training has or, if it ended before, took."""
+    outcome = config.get("outcome")
+    return outcome["steps"] if outcome else config["steps"]
 
 
 def upgraded(settings: Mapping[str, Any]) -> dict[str, Any]:

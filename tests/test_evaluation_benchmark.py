@@ -349,7 +349,7 @@ def test_photographs_without_a_label_or_of_an_unknown_class_are_left_out_and_cou
             {"train": ["wren", "finch"], "test": ["robin", "owl"]},
             "train has none of the classes of test",
         ),
-        ({"train": [""], "test": [""]}, "no photograph has a label"),
+        ({"train": [""], "test": [""]}, "separation of 4 photographs tells nothing"),
         ({"train": ["wren", "finch"], "test": [""]}, "no test photograph has a label"),
     ],
 )

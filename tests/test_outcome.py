@@ -1,6 +1,8 @@
 """Whether learning helped, told without labels, and what is kept of it."""
 
 import json
+import shutil
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -8,19 +10,20 @@ import pytest
 import torch
 from photos import collection
 from runs import TINY, run_command
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from torch.nn import functional as F
 
 import lodisc
-from lodisc.data.sample import LEAST, MOST, read_sample, sample_of
+from lodisc.config import TrainConfig
+from lodisc.data.sample import MOST, read_sample, sample_of
 from lodisc.data.sources import find_photos
-from lodisc.encoders import load_encoder
+from lodisc.encoders import build_encoder, load_encoder
 from lodisc.errors import UserError
 from lodisc.files import read_json, write_json
-from lodisc.outcome import CLEAR, in_words
+from lodisc.outcome import CLEAR, LEAST, Outcome, in_words
 from lodisc.report.page import write_report
 from lodisc.run import Run
-from lodisc.training.watch import Watch, is_due
+from lodisc.training.watch import Watch
 from lodisc.vectors.separation import mean_gain, separation
 
 COUNT = 64
@@ -28,12 +31,24 @@ COUNT = 64
 
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return collection(tmp_path_factory.mktemp("photos"), labels=[""], per_label=COUNT)
+    folder = collection(tmp_path_factory.mktemp("data") / "photos", labels=[""], per_label=COUNT)
+    torch.manual_seed(0)
+    encoder = build_encoder(TINY["encoder"], image_size=32, args=TINY["encoder_args"])
+    save_file(encoder.trunk.state_dict(), folder.with_name("tiny.safetensors"))
+    return folder
 
 
 def train(photos: Path, out: Path, **settings: Any) -> Run:
-    settings = {**TINY, "batch_size": 16, "epochs": 3, **settings}
-    return Run(lodisc.train(photos, out=out, **settings))
+    """Twelve steps, with a look at every second one, from a file of weights."""
+    weights = photos.with_name("tiny.safetensors")
+    usual = {**TINY, "init": weights, "batch_size": COUNT, "epochs": 12}
+    return Run(lodisc.train(photos, out=out, **{**usual, **settings}))
+
+
+def outcome_of(run: Run) -> Outcome:
+    outcome = run.config.get("outcome")
+    assert outcome is not None
+    return outcome
 
 
 def scripted(monkeypatch: pytest.MonkeyPatch, scores: list[float]) -> None:
@@ -98,8 +113,8 @@ def test_a_gain_has_the_interval_of_its_mean() -> None:
 
 def test_a_sample_is_the_same_ones_in_every_run(tmp_path: Path) -> None:
     listing = find_photos(collection(tmp_path, labels=[""], per_label=MOST + 5)).photos
-    sample = sample_of(listing)
-    assert len(sample) == MOST and sample == sample_of(listing)
+    sample = sample_of(listing, image_size=32)
+    assert len(sample) == MOST and sample == sample_of(listing, image_size=32)
     assert {photo.key for photo in sample} < {photo.key for photo in listing}
     read = read_sample(listing[:70], image_size=32, fit="crop", workers=0)
     assert len(read) == 70 and read.views_V3SS.shape == (70, 3, 32, 32)
@@ -107,33 +122,25 @@ def test_a_sample_is_the_same_ones_in_every_run(tmp_path: Path) -> None:
     assert features.shape == (70, 3) and len(features.unique(dim=0)) == 70
 
 
-def test_a_sample_of_large_views_is_smaller(tmp_path: Path, monkeypatch) -> None:
-    listing = find_photos(collection(tmp_path, labels=[""], per_label=200)).photos
-    monkeypatch.setattr("lodisc.data.sample.MOST_BYTES", 130 * 3 * 32**2)
-    assert len(read_sample(listing, image_size=32, fit="crop", workers=0)) == 128
+def test_a_sample_of_large_views_is_smaller_and_of_all_kinds(tmp_path: Path, monkeypatch) -> None:
+    listing = find_photos(collection(tmp_path, labels="abcdefgh", per_label=25)).photos
+    monkeypatch.setattr("lodisc.data.sample.MOST_BYTES", 100 * 3 * 32**2)
+    assert len(read_sample(listing, image_size=32, fit="crop", workers=0)) == 100
+    assert {photo.label for photo in sample_of(listing, image_size=32)} == set("abcdefgh")
 
 
 @pytest.mark.parametrize("recipe", ["adapt", "map"])
 def test_the_outcome_is_what_evaluate_measures_without_labels(
     photos: Path, tmp_path: Path, recipe: str
 ) -> None:
-    settings = {name: value for name, value in TINY.items() if name not in ("init",)}
-    run = Run(
-        lodisc.train(
-            photos,
-            out=tmp_path / "run",
-            recipe=recipe,
-            init="none",
-            **{**settings, "batch_size": 16, **({"epochs": 3} if recipe == "adapt" else {})},
-        )
-    )
-    outcome = run.config["outcome"]
+    epochs = {"epochs": None} if recipe == "map" else {}
+    run = train(photos, tmp_path / "run", recipe=recipe, **epochs)
+    outcome = outcome_of(run)
     result = lodisc.evaluate(run.path, photos)
     scores = {
         arm: metrics["separation"]["separation"]["value"] for arm, metrics in result["arms"].items()
     }
     assert result["test"] == outcome["photographs"] == COUNT
-    # 32 pixels are not the size that the model was made for, so there is a third arm
     assert scores["start"] == pytest.approx(outcome["start"], abs=1e-3)
     assert scores["run"] == pytest.approx(outcome["kept_score"], abs=1e-3)
     logged = [entry["separation"] for entry in run.log() if "separation" in entry]
@@ -146,14 +153,14 @@ def test_a_run_that_helped_keeps_the_best_student(
 ) -> None:
     scripted(monkeypatch, [2.0, 2.5, 3.0, 2.9, 3.0, 2.8, 2.9])
     best = train(photos, tmp_path / "best")
-    outcome = best.config["outcome"]
+    outcome = outcome_of(best)
     assert outcome["verdict"] == "helped" and outcome["kept"] == {"step": 8, "share": 1.0}
     assert (outcome["run"], outcome["kept_score"]) == pytest.approx((3.0, 3.0))
     monkeypatch.undo()
-    scripted(monkeypatch, [2.0, 2.5, 3.0, 2.9, 3.0, 2.8, 2.9])
+    scripted(monkeypatch, [2.0, 2.9])
     last = train(photos, tmp_path / "last", keep="last")
-    assert last.config["outcome"]["kept"] == {"step": 12, "share": 1.0}
-    assert last.config["outcome"]["run"] == pytest.approx(2.9)
+    assert outcome_of(last)["kept"] == {"step": 12, "share": 1.0}
+    assert outcome_of(last)["run"] == pytest.approx(2.9)
     assert not same(best.encoder, last.encoder) and same(best.momentum, last.momentum)
 
 
@@ -166,9 +173,9 @@ def test_a_run_that_did_not_help_keeps_the_start_or_a_better_mixture(
 ) -> None:
     scripted(monkeypatch, [2.0, 1.5, 1.6, 1.5, 1.6, 1.5, 1.7, *mixtures])
     run = train(photos, tmp_path / "run")
-    outcome = run.config["outcome"]
+    outcome = outcome_of(run)
     assert outcome["verdict"] == "made worse" and outcome["gain"] == pytest.approx(-0.3)
-    assert outcome["kept"] == {"step": 12, "share": share}
+    assert outcome["kept"] == {"step": 12 if share else 0, "share": share}
     assert outcome["kept_score"] == pytest.approx(kept_score)
     if share == 0:
         assert same(run.start, run.encoder) and "untouched start" in in_words(outcome)
@@ -180,7 +187,7 @@ def test_a_run_that_did_not_help_keeps_the_start_or_a_better_mixture(
 def test_a_small_gain_is_no_clear_change(photos: Path, tmp_path: Path, monkeypatch) -> None:
     scripted(monkeypatch, [2.0] + 6 * [2.0 + CLEAR / 2] + [2.0, 2.0, 2.0])
     run = train(photos, tmp_path / "run")
-    assert run.config["outcome"]["verdict"] == "no clear change"
+    assert outcome_of(run)["verdict"] == "no clear change"
     assert same(run.start, run.encoder)
 
 
@@ -191,8 +198,8 @@ def test_a_training_that_falls_for_good_ends_early_and_stays_ended(
     monkeypatch.setattr("lodisc.training.watch.PATIENCE", 3)
     scripted(monkeypatch, [2.0, 3.0, 2.5, 2.4, 2.3])
     run = train(photos, tmp_path / "run")
-    outcome = run.config["outcome"]
-    assert run.config["steps"] == 8 and outcome["planned"] == 12
+    outcome = outcome_of(run)
+    assert run.config["steps"] == outcome["planned"] == 12 and outcome["steps"] == 8
     assert outcome["kept"] == {"step": 2, "share": 1.0} and outcome["verdict"] == "helped"
     assert "ended at step 8 of 12" in in_words(outcome)
     assert "best after step 2," in in_words(outcome)
@@ -200,20 +207,32 @@ def test_a_training_that_falls_for_good_ends_early_and_stays_ended(
     train(photos, run.path)
     assert "finished: 8 steps. Nothing to do" in caplog.text
     assert all(torch.equal(before[name], tensor) for name, tensor in weights(run.encoder).items())
-    scripted(monkeypatch, [2.0, 3.0, 2.5, 2.4, 2.3, 2.2, 2.1])
-    assert train(photos, tmp_path / "last", keep="last").config["steps"] == 12
+    scripted(monkeypatch, [2.0, 2.1])
+    last = train(photos, tmp_path / "last", keep="last")
+    assert outcome_of(last)["steps"] == 12
+    train(photos, last.path)
+    assert "ended by --keep last; use another --out" in caplog.text
+
+
+def test_a_training_that_rises_again_goes_on(photos: Path, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr("lodisc.training.watch.PATIENCE", 2)
+    scripted(monkeypatch, [2.0, 3.0, 2.3, 2.4, 2.2, 2.5, 2.6])
+    assert outcome_of(train(photos, tmp_path / "run"))["steps"] == 12
+    scripted(monkeypatch, [2.0, 3.0, 2.3, 2.2, 2.1, 2.5, 2.6])
+    warm = train(photos, tmp_path / "warm", warmup=0.6)  # no end in the warm-up
+    assert outcome_of(warm)["steps"] == 12
 
 
 def test_an_outcome_that_was_not_written_down_comes_from_the_checkpoint(
     photos: Path, tmp_path: Path
 ) -> None:
     run = train(photos, tmp_path / "run")
-    outcome = run.config["outcome"]
+    outcome = outcome_of(run)
     config = read_json(run.config_file)
     del config["outcome"]
     write_json(run.config_file, config)
     train(photos, run.path)
-    assert Run(run.path).config["outcome"] == outcome
+    assert outcome_of(Run(run.path)) == outcome
 
 
 def test_a_training_that_was_stopped_remembers_where_it_was_best(
@@ -238,14 +257,14 @@ def test_a_training_that_was_stopped_remembers_where_it_was_best(
             train(photos, tmp_path / "cut", checkpoint_minutes=1e-9)
     scripted(monkeypatch, [2.0, *scores[4:]])  # three looks were before the cut
     cut = train(photos, tmp_path / "cut")
-    assert cut.config["outcome"] == whole.config["outcome"]
+    assert outcome_of(cut) == outcome_of(whole)
     assert same(cut.encoder, whole.encoder)
 
 
 def test_few_photographs_tell_nothing_and_keep_the_last_student(tmp_path: Path) -> None:
     few = collection(tmp_path / "few", labels=[""], per_label=LEAST - 1)
-    run = train(few, tmp_path / "run")
-    outcome = run.config["outcome"]
+    run = train(few, tmp_path / "run", init="none", batch_size=16)
+    outcome = outcome_of(run)
     assert outcome["verdict"] == "not measured" and outcome["kept"]["share"] == 1.0
     assert f"{LEAST - 1} photographs" in in_words(outcome)
     with pytest.raises(UserError, match=f"at least {LEAST}"):
@@ -256,11 +275,16 @@ def test_the_command_tells_what_it_came_to_and_evaluate_needs_no_labels(
     photos: Path, tmp_path: Path
 ) -> None:
     run = tmp_path / "run"
-    settings = {"batch_size": 16, "epochs": 1}
+    settings: dict[str, Any] = {
+        "batch_size": 16,
+        "epochs": 1,
+        "init": photos.with_name("tiny.safetensors"),
+    }
     status, out, _ = run_command("train", photos, "--out", run, **settings)
-    assert status == 0 and "without labels" in out
+    outcome = outcome_of(Run(run))
+    assert status == 0 and in_words(outcome).split(":")[0] in out
     status, out, _ = run_command("train", photos, "--out", run, "--json", **settings)
-    assert json.loads(out)["outcome"] == Run(run).config["outcome"]
+    assert json.loads(out)["outcome"] == outcome
     status, out, _ = run_command("evaluate", run, photos)
     assert status == 0 and "Separation" in out and "without labels" in out
     status, out, _ = run_command("evaluate", run, photos, "--json")
@@ -268,14 +292,55 @@ def test_the_command_tells_what_it_came_to_and_evaluate_needs_no_labels(
     status, _, err = run_command("evaluate", run, photos, "--protocols", "knn")
     assert status == 1 and "--protocols separation" in err
     page = write_report(run).read_text()
-    assert "without labels" in page and "Separation" in page
+    assert in_words(outcome) in unescape(page) and "By their separation" in page
 
 
 @pytest.mark.parametrize(
-    ("steps", "expected"), [(3, [1, 2, 3]), (180, [30, 60, 90, 120, 150, 180]), (250, None)]
+    ("steps", "batch_size", "looks"),
+    [
+        (12, 64, [12]),  # a look takes as much as 1.7 steps
+        (180, 64, [30, 60, 90, 120, 150, 180]),
+        (4600, 64, list(range(100, 4601, 100))),
+        (180, 16, [67, 134, 180]),
+        (180, 2, [180]),
+    ],
 )
-def test_looks_are_at_most_a_hundred_steps_apart(steps: int, expected: list[int] | None) -> None:
-    looks = [step for step in range(1, steps + 1) if is_due(step, steps=steps)]
-    assert looks == (expected or [42, 84, 126, 168, 210, 250])
-    long = [step for step in range(1, 4601) if is_due(step, steps=4600)]
-    assert long == list(range(100, 4601, 100))
+def test_looks_are_regular_but_rare_with_small_batches(
+    tmp_path: Path, monkeypatch, steps: int, batch_size: int, looks: list[int]
+) -> None:
+    listing = find_photos(collection(tmp_path, labels=[""], per_label=COUNT)).photos
+    monkeypatch.setattr("lodisc.training.watch.sample_of", lambda *_, **__: [None] * 640)
+    monkeypatch.setattr(Watch, "_score", lambda self, encoder: torch.zeros(640))
+    config = TrainConfig(batch_size=batch_size, image_size=32, workers=0)
+    encoder = build_encoder(TINY["encoder"], image_size=32, args=TINY["encoder_args"])
+    watch = Watch(listing, config, start=encoder, device=torch.device("cpu"))
+    assert [s for s in range(1, steps + 1) if watch.is_due(s, steps=steps)] == looks
+
+
+def test_features_that_are_no_numbers_score_nothing(photos: Path) -> None:
+    config = TrainConfig(image_size=32, workers=0, precision="fp32")
+    encoder = build_encoder(TINY["encoder"], image_size=32, args=TINY["encoder_args"])
+    watch = Watch(find_photos(photos).photos, config, start=encoder, device=torch.device("cpu"))
+    assert watch.start_N.mean() > 0.5
+    encoder.trunk.norm.bias.data.fill_(torch.nan)
+    assert watch.look(encoder, step=1, steps=10) == 0.0
+
+
+def test_a_random_start_is_no_measure(photos: Path, tmp_path: Path) -> None:
+    run = train(photos, tmp_path / "run", init="none")
+    outcome = outcome_of(run)
+    assert outcome["verdict"] == "not measured" and outcome["kept"] == {"step": 12, "share": 1.0}
+    assert "random weights" in in_words(outcome)
+    assert not [entry for entry in run.log() if "separation" in entry]
+
+
+def test_a_run_that_begins_anew_forgets_its_outcome(
+    photos: Path, tmp_path: Path, monkeypatch
+) -> None:
+    scripted(monkeypatch, [2.0] + 6 * [3.0])
+    run = train(photos, tmp_path / "run")
+    assert outcome_of(run)["verdict"] == "helped"
+    shutil.rmtree(run.checkpoints)
+    scripted(monkeypatch, [2.0] + 6 * [1.0] + [1.5, 1.5, 1.5])
+    run = train(photos, run.path)
+    assert outcome_of(run)["verdict"] == "made worse" and same(run.start, run.encoder)

@@ -15,9 +15,9 @@ from lodisc.data.loader import batches_of, evaluation_batches, means_of
 from lodisc.data.photo import Photo
 from lodisc.errors import UserError
 
-MOST, LEAST = 640, 50
-"""The number of photographs in a sample, and the least that tell anything."""
-MOST_BYTES = 1 << 28  # of views in memory
+MOST = 640
+"""The number of photographs in a sample."""
+MOST_BYTES = 1 << 28  # of their views in memory, several times as much if all have tiles
 _BATCH = 64
 
 
@@ -41,29 +41,33 @@ class Sample:
         return means_of(torch.cat(batches), self.counts)
 
 
-def sample_of(photos: Sequence[Photo]) -> list[Photo]:
-    """At most `MOST` of the photographs, drawn at random, the same ones whenever it is called."""
-    drawn = torch.randperm(len(photos), generator=torch.Generator().manual_seed(0))[:MOST]
+def sample_of(photos: Sequence[Photo], *, image_size: int) -> list[Photo]:
+    """At most `MOST` of the photographs, drawn at random, the same ones whenever it is called.
+
+    Of large views there are fewer, so that they fit in memory.
+    """
+    most = min(MOST, MOST_BYTES // (3 * image_size**2))
+    drawn = torch.randperm(len(photos), generator=torch.Generator().manual_seed(0))[:most]
     return [photos[index] for index in sorted(drawn.tolist())]
 
 
 def read_sample(photos: Sequence[Photo], *, image_size: int, fit: Fit, workers: int) -> Sample:
-    """The sample of these photographs; of large views fewer, so that they fit in memory.
+    """The views of `sample_of` these photographs.
 
     Raises `UserError` for a photograph that cannot be read.
     """
     views, counts = list[Tensor](), list[int]()
-    room = MOST_BYTES // (3 * image_size**2)
+    sample = sample_of(photos, image_size=image_size)
     batches = evaluation_batches(
-        batches_of(sample_of(photos), _BATCH), image_size=image_size, fit=fit, workers=workers
+        batches_of(sample, _BATCH), image_size=image_size, fit=fit, workers=workers
     )
-    total = -(-min(len(photos), MOST) // _BATCH)
+    total = -(-len(sample) // _BATCH)
     for batch in track(batches, description="Drawing a sample", total=total):
         if batch.skipped:
-            raise UserError(f"{batch.skipped[0].key}: {batch.skipped[0].reason}")
+            photo = batch.skipped[0]
+            raise UserError(
+                f"{photo.key}: {photo.reason}; put the photograph back, or start a new run without"
+            )
         views.append(batch.views)
         counts += batch.counts
-        room -= len(batch.views)
-        if room < len(batch.views):
-            break
-    return Sample(torch.cat(views), counts)
+    return Sample(torch.cat(views) if views else torch.zeros(0, 3, 1, 1), counts)

@@ -218,7 +218,7 @@ def measure(
     protocols = protocols or default_protocols(photos)
     if _without_labels(protocols):
         train, classes = list[Photo](), list[str]()
-        test = sample_of(photos)
+        test = sample_of(photos, image_size=next(iter(arms.values())).image_size)
     else:
         train, test, classes = labelled(
             photos, data, learns=[name for name in protocols if name not in WITHOUT_TRAIN]

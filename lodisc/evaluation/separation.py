@@ -1,9 +1,9 @@
 """Separation of neighbours: the protocol that needs no labels."""
 
-from lodisc.data.sample import LEAST
 from lodisc.errors import UserError
 from lodisc.evaluation.features import Arm
 from lodisc.evaluation.interval import Estimate, mean_estimates
+from lodisc.outcome import LEAST
 from lodisc.vectors.separation import separation as separation_of
 
 

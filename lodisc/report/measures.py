@@ -117,6 +117,18 @@ def evaluation_tables(evaluation: Evaluation) -> dict[str, Table]:
     return {kind: _table(rows, titles, metrics) for kind, rows in (("main", MAIN), ("more", MORE))}
 
 
+def separations(evaluation: Evaluation) -> str:
+    """The separation of every arm, which is not in percent, in words; "" if not measured."""
+    arms = evaluation["arms"]
+    parts = [
+        f"{_heading(arm)[1].lower()} {entry['value']:.2f} ({entry['low']:.2f}–{entry['high']:.2f})"
+        for arm in sorted(arms, key=_position)
+        if (entry := arms[arm].get("separation", {}).get("separation"))
+    ]
+    words = "By their separation, in standard deviations and without labels: "
+    return f"{words}{', '.join(parts)}." if parts else ""
+
+
 def focus_table(evaluation: Evaluation) -> Table | None:
     """Shares of the attention next to those of uniform attention; None if not measured."""
     arms = {name: arm["focus"] for name, arm in evaluation["arms"].items() if "focus" in arm}

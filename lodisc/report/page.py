@@ -28,8 +28,8 @@ from lodisc.photo_encoder import PhotoEncoder, load, load_start
 from lodisc.report.charts import picture_uri
 from lodisc.report.curves import training_curves
 from lodisc.report.lookalikes import Lookalikes, find_lookalikes
-from lodisc.report.measures import evaluation_tables, focus_table
-from lodisc.run import Run, RunConfig
+from lodisc.report.measures import evaluation_tables, focus_table, separations
+from lodisc.run import Run, RunConfig, steps_of
 
 Log = Sequence[Mapping[str, Any]]
 
@@ -65,6 +65,7 @@ def write_report(run: str | Path, *, data: str | Path | None = None, device: str
         "leaks": _leaks(evaluation) if evaluation else "",
         "evaluation": evaluation,
         "classes": _classes(evaluation) if evaluation else "",
+        "separations": separations(evaluation) if evaluation else "",
         "evaluate": f"lodisc evaluate {run} {config['data']['path']}",
         "curves": training_curves(config, log),
         "settings": _settings(config["settings"]),
@@ -147,7 +148,7 @@ def _attention(
 
 def _story(config: RunConfig, log: Log) -> list[str]:
     """What the run was trained on and for, in sentences."""
-    settings, steps = config["settings"], config["steps"]
+    settings, steps = config["settings"], steps_of(config)
     start = {"timm": "its pretrained weights", "none": "random weights"}.get(settings["init"])
     start = start or f"the weights in {Path(settings['init']).name}"
     step, epochs = (log[-1]["step"], log[-1]["epoch"]) if log else (0, 0.0)

@@ -31,10 +31,11 @@ def learn_run_map(
 
     A run that was killed begins again; a finished one stays as it is.
     """
-    if run.encoder.is_dir():
+    if (run.encoder / "config.json").is_file():
         logger.info(f"{run.path} is finished: a map is learnt once. Nothing to do.")
         return
     run.cut_log(0)
+    watch = Watch(photos, config, start=load_encoder(run.start), device=device)
     started_at = time.monotonic()
 
     def log(step: int, loss: float) -> None:
@@ -52,8 +53,9 @@ def learn_run_map(
     encoder.map_features(map_DD.to(encoder.mean.device))
     logger.info(f"A linear map was learnt in {time.monotonic() - started_at:.0f} s.")
     save_encoder(encoder, run.momentum)
-    watch = Watch(photos, config, start=load_encoder(run.start), device=device)
-    watch.look(encoder, step=linear_map.STEPS)
-    outcome, encoder = watch.conclusion(encoder, done=linear_map.STEPS, steps=linear_map.STEPS)
-    run.write_outcome(outcome, steps=linear_map.STEPS)
+    steps = linear_map.STEPS
+    if watch.is_due(steps, steps=steps):
+        watch.look(encoder, step=steps, steps=steps)
+    outcome, encoder = watch.conclusion(encoder, done=steps, steps=steps)
+    run.write_outcome(outcome)
     save_encoder(encoder, run.encoder)

@@ -38,7 +38,7 @@ from lodisc.training.prepare import (
     run_batches,
     starting_encoder,
 )
-from lodisc.training.watch import Watch, is_due
+from lodisc.training.watch import Watch
 
 logger = logging.getLogger("lodisc")
 
@@ -153,7 +153,8 @@ class _Training:
             self.first, self.smooth = state["first"], state["smooth"]
             self.outcome = state.get("outcome")
             if state.get("looks"):
-                self.looks = state["looks"], tensors
+                looks = {name: t for name, t in tensors.items() if name.startswith("looks.")}
+                self.looks = state["looks"], looks
             self.learner.restore(tensors)
             return
         if has_some:
@@ -164,7 +165,10 @@ class _Training:
         if self.step == self.steps or self.outcome:
             self._write_outcome()
             self._note(f"{self.run.path} is finished: {self.step} steps. Nothing to do.")
+            if self.outcome and self.outcome["keep"] != self.config.keep:
+                self._note(f"It was ended by --keep {self.outcome['keep']}; use another --out.")
             return
+        self._write_outcome()
         if self.step:
             self._note(f"Going on from step {self.step} of {self.steps}.")
         if self.world.is_first:
@@ -184,7 +188,7 @@ class _Training:
                 result, metrics = self.learner.step(views, step=self.step, steps=self.steps)
                 self.step += 1
                 is_logged = self.step % self.config.log_every == 0 or self.step in {1, self.steps}
-                if is_logged or is_due(self.step, steps=self.steps):
+                if is_logged or self._is_due:
                     images = (self.step - logged_step) * self.config.batch_size
                     speed = images / (time.monotonic() - logged_at)
                     line = self._log(result, {**metrics, "images_per_second": speed})
@@ -202,6 +206,7 @@ class _Training:
                 words = (
                     f"stopped at step {self.step} of {self.steps}; run the same command to go on"
                 )
+                self._write_outcome()
                 raise Stopped(words, received[0] if received else signal.SIGTERM)
         self._write_outcome()
 
@@ -251,9 +256,14 @@ class _Training:
 
     def _look(self) -> float | None:
         """The score of the student, if it is to be looked at after this step."""
-        if self.watch is None or not is_due(self.step, steps=self.steps):
+        if self.watch is None or not self._is_due:
             return None
-        return self.watch.look(merged(self.learner.model.encoder), step=self.step)
+        student = merged(self.learner.model.encoder)
+        return self.watch.look(student, step=self.step, steps=self.steps)
+
+    @property
+    def _is_due(self) -> bool:
+        return self.watch is not None and self.watch.is_due(self.step, steps=self.steps)
 
     @property
     def _has_fallen(self) -> bool:
@@ -291,9 +301,9 @@ class _Training:
         )
 
     def _write_outcome(self) -> None:
-        """Write down what the training came to, and say it; from now on it is finished."""
-        if self.world.is_first and self.outcome and self.run.config.get("outcome") is None:
-            self.run.write_outcome(self.outcome, steps=self.step)
+        """Write down what the training came to, or that it goes on, where that is not written."""
+        if self.world.is_first and self.run.config.get("outcome") != self.outcome:
+            self.run.write_outcome(self.outcome)
 
     def _note(self, message: str) -> None:
         if self.world.is_first:

@@ -3,6 +3,7 @@
 Axes: N photographs of the sample.
 """
 
+import math
 from collections.abc import Sequence
 from copy import deepcopy
 
@@ -11,30 +12,28 @@ from torch import Tensor
 
 from lodisc.config import TrainConfig
 from lodisc.data.photo import Photo
-from lodisc.data.sample import LEAST, read_sample
+from lodisc.data.sample import read_sample, sample_of
 from lodisc.device import autocast
 from lodisc.method.encoder import Encoder
 from lodisc.method.mixture import mixed
-from lodisc.outcome import CLEAR, Kept, Outcome, Verdict, verdict_of
+from lodisc.outcome import CLEAR, LEAST, Kept, Outcome, Verdict, verdict_of
 from lodisc.vectors.separation import mean_gain, separation
 
 LOOKS, MOST_STEPS = 6, 100
-"""So often at least a training looks at its student, and so many steps apart at most."""
+"""About so often a training looks at its student, but so many steps apart at most."""
+MOST_WORK = 0.1
+"""Share of the operations that looks may take; with small batches they are rarer."""
 PATIENCE = 5
-"""So many looks in a row that are clearly below the best one end a training."""
+"""So many looks in a row that are clearly below the best one, and do not rise, end a training."""
 SHARES = (0.25, 0.5, 0.75)
 """Shares of the student in the mixtures that are tried when it is not better than its start."""
-
-
-def is_due(step: int, *, steps: int) -> bool:
-    """Whether the student is looked at after a step."""
-    return step == steps or step % min(max(1, round(steps / LOOKS)), MOST_STEPS) == 0
 
 
 class Watch:
     """The score of the student on a fixed sample, and the student where it was best.
 
-    A sample of fewer than `LEAST` photographs tells nothing; the last student is kept then.
+    Fewer than `LEAST` photographs tell nothing, and random weights are no measure: they stand out
+    as far as weak features do. The last student is kept then.
     """
 
     def __init__(
@@ -47,31 +46,40 @@ class Watch:
     ) -> None:
         """Score the untouched start. Raises `UserError` for a photograph that can't be read."""
         self.config, self.start, self.device = config, start, device
-        self.sample = read_sample(
-            photos, image_size=config.image_size, fit=config.fit, workers=config.workers
-        )
-        self.is_blind = len(self.sample) < LEAST
+        self.photographs = len(sample_of(photos, image_size=config.image_size))
+        self.is_blind = self.photographs < LEAST or config.init == "none"
         self.best: dict[str, Tensor] = {}
         self.best_step = self.worse = 0
-        self.start_N = self.best_N = self.last_N = torch.zeros(len(self.sample))
+        self.start_N = self.best_N = self.last_N = torch.zeros(self.photographs)
         if not self.is_blind:
+            self.sample = read_sample(
+                photos, image_size=config.image_size, fit=config.fit, workers=config.workers
+            )
             self.start_N = self._score(start)
 
-    def look(self, student: Encoder, *, step: int) -> float | None:
-        """Score the student after a step, and keep a copy where it is the best so far.
+    def is_due(self, step: int, *, steps: int) -> bool:
+        """Whether the student is looked at after a step; with `--keep last` after the last alone.
 
-        None where the sample tells nothing.
+        A step has two views of each photograph, and takes three times the work of looking at them.
         """
-        if self.is_blind:
-            return None
-        self.last_N = self._score(student)
+        if self.is_blind or self.config.keep == "last":
+            return step == steps and not self.is_blind
+        work = self.photographs / (6 * self.config.batch_size)
+        every = max(min(round(steps / LOOKS), MOST_STEPS), math.ceil(work / MOST_WORK), 1)
+        return step == steps or step % every == 0
+
+    def look(self, student: Encoder, *, step: int, steps: int) -> float:
+        """Score the student after a step, and keep a copy where it is the best so far."""
+        before, self.last_N = self.last_N.mean(), self._score(student)
         if not self.best or self.last_N.mean() >= self.best_N.mean():
             self.best_step, self.best_N, self.worse = step, self.last_N, 0
             weights = student.trunk.state_dict()
             self.best = {name: tensor.cpu().clone() for name, tensor in weights.items()}
         else:
             is_below = mean_gain(self.best_N, self.last_N).high < 0
-            self.worse = self.worse + 1 if is_below else 0
+            is_warm = step > (self.config.warmup + self.config.head_warmup) * steps
+            falls = is_warm and is_below and self.last_N.mean() <= before
+            self.worse = self.worse + 1 if falls else 0
         return _mean(self.last_N)
 
     @property
@@ -95,14 +103,17 @@ class Watch:
         verdict: Verdict = "not measured" if self.is_blind else verdict_of(gain.low, gain.high)
         if is_best and verdict != "helped":
             kept_N, kept["share"], encoder = self._best_mixture(encoder)
+            if not kept["share"]:
+                kept["step"] = 0
         outcome = Outcome(
             verdict=verdict,
-            photographs=len(run_N),
+            photographs=self.photographs,
             start=_mean(self.start_N),
             run=_mean(run_N),
             gain=round(gain.value, 4),
             low=round(gain.low, 4),
             high=round(gain.high, 4),
+            keep=self.config.keep,
             kept=kept,
             kept_score=_mean(kept_N),
             steps=done,
@@ -128,12 +139,13 @@ class Watch:
         """What a resumed training needs of the looks: numbers, and tensors by name."""
         numbers = {"best_step": self.best_step, "worse": self.worse}
         weights = {f"looks.best.{name}": tensor for name, tensor in self.best.items()}
-        return numbers, {"looks.best_N": self.best_N, **weights}
+        scores = {"looks.best_N": self.best_N, "looks.last_N": self.last_N.clone()}
+        return numbers, scores | weights
 
     def restore(self, numbers: dict[str, int], tensors: dict[str, Tensor]) -> None:
         """Take back what `state` gave."""
         self.best_step, self.worse = numbers["best_step"], numbers["worse"]
-        self.best_N = tensors["looks.best_N"]
+        self.best_N, self.last_N = tensors["looks.best_N"], tensors["looks.last_N"]
         prefix = "looks.best."
         self.best = {
             name.removeprefix(prefix): tensor
@@ -143,12 +155,14 @@ class Watch:
 
     @torch.no_grad()
     def _score(self, encoder: Encoder) -> Tensor:
-        """The separation of each photograph of the sample [N] by an encoder."""
+        """The separation of the photographs of the sample [N]; 0 if a feature is NaN."""
         was_training, device = encoder.training, encoder.mean.device
         encoder.to(self.device).eval()
         with autocast(self.config.precision, self.device):
             features_ND = self.sample.features(lambda views: encoder(views.to(self.device)))
         encoder.to(device).train(was_training)
+        if not bool(features_ND.isfinite().all()):
+            return torch.zeros(len(features_ND))
         return separation(features_ND)
 
 

@@ -11,6 +11,9 @@ from torch.nn import functional as F
 
 from lodisc.vectors.neighbours import NEIGHBOURS, similarities_to_others
 
+COLLAPSED = 1e-3
+"""Length of the centred features, in lengths of the features, at which nothing is left of them."""
+
 
 class Gain(NamedTuple):
     """A mean difference with its 95 % interval."""
@@ -25,12 +28,15 @@ def separation(features_ND: Tensor, count: int = NEIGHBOURS) -> Tensor:
 
     With c_ij the cosines of features minus their mean: (mean of the `count` largest c_ij − mean of
     all c_ij) / standard deviation of all c_ij, over the others j of a photograph i. It compares
-    encoders on the same photographs. 0 where there are no more others than `count`, or all are
-    alike.
+    encoders on the same photographs. 0 where there are no more others than `count`, or all features
+    are alike but for a thousandth of their length.
     """
-    units_ND = F.normalize(features_ND.float() - features_ND.float().mean(dim=0), dim=1)
-    if len(units_ND) < count + 2:
-        return torch.zeros(len(units_ND))
+    features_ND = features_ND.float()
+    centred_ND = features_ND - features_ND.mean(dim=0)
+    is_collapsed = centred_ND.norm() <= COLLAPSED * features_ND.norm()
+    if len(features_ND) < count + 2 or bool(is_collapsed):
+        return torch.zeros(len(features_ND))
+    units_ND = F.normalize(centred_ND, dim=1)
     blocks = []
     for similarity_BN in similarities_to_others(units_ND):
         others_BN = similarity_BN.sort(dim=1, descending=True).values[:, :-1]  # not itself, -2
@@ -42,7 +48,8 @@ def separation(features_ND: Tensor, count: int = NEIGHBOURS) -> Tensor:
 def mean_gain(before_N: Tensor, after_N: Tensor) -> Gain:
     """The mean of after − before over the same photographs.
 
-    The interval is 1.96 standard errors to each side.
+    The interval is 1.96 standard errors to each side. It is over these photographs alone: another
+    sample moves the gain by about twice as much, as its photographs are measured by one another.
     """
     gain_N = (after_N - before_N).double()
     value = float(gain_N.mean())

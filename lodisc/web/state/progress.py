@@ -12,7 +12,7 @@ from lodisc.data.photo import printable
 from lodisc.embedding.embedding import PROGRESS_KINDS, Embedding
 from lodisc.files import read_json
 from lodisc.outcome import in_words
-from lodisc.run import Run
+from lodisc.run import Run, steps_of
 from lodisc.web import models
 from lodisc.web.state.state import State
 
@@ -71,7 +71,7 @@ def _training(folder: Path, *, data: str | None) -> Iterator[tuple[float, models
         return
     entries = run.log()
     last = entries[-1] if entries else {}
-    steps, done, settings = config["steps"], last.get("step", 0), config["settings"]
+    steps, done, settings = steps_of(config), last.get("step", 0), config["settings"]
     speed = last.get("images_per_second") or math.inf
     updated = (run.log_file if entries else run.config_file).stat().st_mtime
     pause = settings["log_every"] * settings["batch_size"] / speed
@@ -88,7 +88,7 @@ def _training(folder: Path, *, data: str | None) -> Iterator[tuple[float, models
         unit="steps",
         seconds_left=left if state == "running" and entries else None,
         health=_verdict(last),
-        outcome=in_words(config["outcome"]) if config.get("outcome") else None,
+        outcome=in_words(outcome) if (outcome := config.get("outcome")) else None,
         figures=_metrics(last),
         curve=_curve(entries),
     )
