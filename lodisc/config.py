@@ -100,9 +100,9 @@ class Length:
     """Largest gradient norm."""
     seed: int = setting(0, least=0, below=2**32)
     """Fixes the start, the order and every augmentation."""
-    keep: Keep = setting("best", before="last", free=True)
-    """best: the encoder where it scored best without labels, mixed with the start if that is
-    better; last: the one after the last step."""
+    keep: Keep = setting("last", before="last", free=True)
+    """last: the encoder after the last step; best: where it scored best without labels, or the
+    start or a mixture with it if that scores better; training then ends early if it falls."""
 
 
 @dataclass(frozen=True, kw_only=True)

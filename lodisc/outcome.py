@@ -1,7 +1,8 @@
 """What a training came to, told without labels; `config.json` of a run holds it.
 
-The score is `vectors.separation`: by how many standard deviations the ten nearest of a photograph
-stand out from the rest, the mean over a sample of the photographs.
+The score is `vectors.separation`: by how many standard deviations a photograph's twenty nearest
+stand out from the rest, the mean over a sample of the photographs. It is a hint: not on all data
+does it rise where Rank-1 and mAP do.
 """
 
 from typing import Literal, TypedDict
@@ -66,8 +67,8 @@ def in_words(outcome: Outcome) -> str:
         "made worse": "Learning made it worse",
     }[outcome["verdict"]]
     score = (
-        f"{verdict}, as far as it can be told without labels: a photograph's ten nearest stand out "
-        f"from the rest by {outcome['run']:.2f} standard deviations; with the untouched start by "
+        f"{verdict}, as far as it can be told without labels, which is a hint: a photograph's twenty "
+        f"nearest stand out from the rest by {outcome['run']:.2f} standard deviations; with the untouched start by "
         f"{outcome['start']:.2f} ({outcome['gain']:+.2f}, 95 % interval {outcome['low']:+.2f} "
         f"to {outcome['high']:+.2f} over these {outcome['photographs']} photographs)."
     )
@@ -90,6 +91,6 @@ def _kept_in_words(outcome: Outcome) -> list[str]:
             f"So encoder/ holds a mixture of {kept['share']:.0%} of it and "
             f"{1 - kept['share']:.0%} of the start, which scores {outcome['kept_score']:.2f}."
         )
-    elif outcome["keep"] == "last":
-        words.append("With --keep last, encoder/ holds the student all the same.")
+    elif outcome["keep"] == "last" and outcome["verdict"] == "made worse":
+        words.append("encoder/ holds the student all the same; --keep best would hold the start.")
     return words

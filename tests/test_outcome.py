@@ -41,7 +41,7 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def train(photos: Path, out: Path, **settings: Any) -> Run:
     """Twelve steps, with a look at every second one, from a file of weights."""
     weights = photos.with_name("tiny.safetensors")
-    usual = {**TINY, "init": weights, "batch_size": COUNT, "epochs": 12}
+    usual = {**TINY, "init": weights, "batch_size": COUNT, "epochs": 12, "keep": "best"}
     return Run(lodisc.train(photos, out=out, **{**usual, **settings}))
 
 
@@ -109,6 +109,16 @@ def test_a_gain_has_the_interval_of_its_mean() -> None:
     gain = mean_gain(before, after)  # differences 1, 0, 2, 0: mean 0.75, variance 0.6875
     error = 1.959964 * (0.6875 / 4) ** 0.5
     assert gain == pytest.approx((0.75, 0.75 - error, 0.75 + error))
+
+
+def test_by_default_the_last_student_is_kept(photos: Path, tmp_path: Path, monkeypatch) -> None:
+    scripted(monkeypatch, [2.0, 1.5])  # the start and the end alone are looked at
+    run = train(photos, tmp_path / "run", keep=TrainConfig().keep)
+    outcome = outcome_of(run)
+    assert outcome["verdict"] == "made worse" and outcome["kept"] == {"step": 12, "share": 1.0}
+    assert "--keep best would hold the start" in in_words(outcome) and not same(
+        run.start, run.encoder
+    )
 
 
 def test_a_sample_is_the_same_ones_in_every_run(tmp_path: Path) -> None:
@@ -311,14 +321,14 @@ def test_looks_are_regular_but_rare_with_small_batches(
     listing = find_photos(collection(tmp_path, labels=[""], per_label=COUNT)).photos
     monkeypatch.setattr("lodisc.training.watch.sample_of", lambda *_, **__: [None] * 640)
     monkeypatch.setattr(Watch, "_score", lambda self, encoder: torch.zeros(640))
-    config = TrainConfig(batch_size=batch_size, image_size=32, workers=0)
+    config = TrainConfig(batch_size=batch_size, image_size=32, workers=0, keep="best")
     encoder = build_encoder(TINY["encoder"], image_size=32, args=TINY["encoder_args"])
     watch = Watch(listing, config, start=encoder, device=torch.device("cpu"))
     assert [s for s in range(1, steps + 1) if watch.is_due(s, steps=steps)] == looks
 
 
 def test_features_that_are_no_numbers_score_nothing(photos: Path) -> None:
-    config = TrainConfig(image_size=32, workers=0, precision="fp32")
+    config = TrainConfig(image_size=32, workers=0, precision="fp32", keep="best")
     encoder = build_encoder(TINY["encoder"], image_size=32, args=TINY["encoder_args"])
     watch = Watch(find_photos(photos).photos, config, start=encoder, device=torch.device("cpu"))
     assert watch.start_N.mean() > 0.5

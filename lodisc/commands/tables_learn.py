@@ -50,7 +50,7 @@ def print_evaluation(result: Evaluation) -> None:
         print_line(classes_in_words(result["class_names"]))
         counts = f"{result['train']:,} training and {result['test']:,} test photographs"
     else:
-        print_line("Separation: how far a photograph's ten nearest stand out from the rest.")
+        print_line("Separation: how far a photograph's twenty nearest stand out from the rest.")
         counts = f"A sample of {result['test']:,} photographs, without labels"
     units = ["percent"] if result["class_names"] else []
     if any("separation" in arm for arm in arms.values()):

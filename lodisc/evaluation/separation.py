@@ -8,9 +8,9 @@ from lodisc.vectors.separation import separation as separation_of
 
 
 def separation(arm: Arm, *, seed: int = 0) -> dict[str, Estimate]:
-    """How far the ten nearest of a test photograph stand out from the rest, in standard deviations.
+    """By how many standard deviations a photograph's twenty nearest stand out from the rest.
 
-    `vectors.separation` has the formula. Raises `UserError` for fewer than `LEAST` photographs.
+    Of the test photographs. `vectors.separation` has the formula. Raises `UserError` for fewer than `LEAST` photographs.
     """
     if len(arm.test) < LEAST:
         raise UserError(

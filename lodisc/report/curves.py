@@ -105,7 +105,7 @@ def _separation_curve(config: RunConfig, looks: Sequence[Mapping[str, Any]]) -> 
         ends = (0, looks[-1]["step"])
         lines.append(Line("start", "dashed", [(step, outcome["start"]) for step in ends]))
     sentence = (
-        "By how many standard deviations a photograph's ten nearest stand out from the rest, "
+        "By how many standard deviations a photograph's twenty nearest stand out from the rest, "
         "without labels. Higher is better."
     )
     return Curve("Separation", sentence, lines, line_chart(lines, title="Separation"))

@@ -9,8 +9,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from lodisc.vectors.neighbours import NEIGHBOURS, similarities_to_others
+from lodisc.vectors.neighbours import similarities_to_others
 
+COUNT = 20
+"""Nearest photographs that should stand out."""
 COLLAPSED = 1e-3
 """Length of the centred features, in lengths of the features, at which nothing is left of them."""
 
@@ -23,7 +25,7 @@ class Gain(NamedTuple):
     high: float
 
 
-def separation(features_ND: Tensor, count: int = NEIGHBOURS) -> Tensor:
+def separation(features_ND: Tensor, count: int = COUNT) -> Tensor:
     """By how many standard deviations the nearest of each photograph stand out from the rest [N].
 
     With c_ij the cosines of features minus their mean: (mean of the `count` largest c_ij − mean of
