@@ -67,10 +67,11 @@ def in_words(outcome: Outcome) -> str:
         "made worse": "Learning made it worse",
     }[outcome["verdict"]]
     score = (
-        f"{verdict}, as far as it can be told without labels, which is a hint: a photograph's twenty "
-        f"nearest stand out from the rest by {outcome['run']:.2f} standard deviations; with the untouched start by "
-        f"{outcome['start']:.2f} ({outcome['gain']:+.2f}, 95 % interval {outcome['low']:+.2f} "
-        f"to {outcome['high']:+.2f} over these {outcome['photographs']} photographs)."
+        f"{verdict}, as far as it can be told without labels, which is a hint: a photograph's "
+        f"twenty nearest stand out from the rest by {outcome['run']:.2f} standard deviations; with "
+        f"the untouched start by {outcome['start']:.2f} ({outcome['gain']:+.2f}, 95 % interval "
+        f"{outcome['low']:+.2f} to {outcome['high']:+.2f} over these {outcome['photographs']} "
+        "photographs)."
     )
     return " ".join([score, *_kept_in_words(outcome)])
 

@@ -10,7 +10,8 @@ from lodisc.vectors.separation import separation as separation_of
 def separation(arm: Arm, *, seed: int = 0) -> dict[str, Estimate]:
     """By how many standard deviations a photograph's twenty nearest stand out from the rest.
 
-    Of the test photographs. `vectors.separation` has the formula. Raises `UserError` for fewer than `LEAST` photographs.
+    Of the test photographs; `vectors.separation` has the formula. Raises `UserError` for fewer than
+    `LEAST` photographs.
     """
     if len(arm.test) < LEAST:
         raise UserError(
