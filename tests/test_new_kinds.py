@@ -15,7 +15,7 @@ from lodisc.collection.describe import describe_labels
 from lodisc.collection.labels_csv import export_csv
 from lodisc.vectors import new_kinds
 from lodisc.vectors.classifier import Predictions, predict_labels
-from lodisc.vectors.new_kinds import new_kind_odds, share_of_new
+from lodisc.vectors.new_kinds import new_kind_odds, probability, share_of_new
 
 EACH = 60
 
@@ -277,3 +277,9 @@ def test_the_page_and_the_api_list_new_kinds(birds: Collection) -> None:
         client.post("/api/labels", json=label).raise_for_status()
         after = client.get("/api/photos?state=new&limit=500").json()["photos"]
         assert first["id"] not in [photo["id"] for photo in after]
+
+
+def test_no_new_kinds_are_a_plain_zero() -> None:
+    """A negative zero would be written as -0.0000, which spreadsheets take for a formula."""
+    zeros_N = probability(np.array([1.0, -2.0]), 0.0)
+    assert zeros_N.tolist() == [0.0, 0.0] and not np.signbit(zeros_N).any()

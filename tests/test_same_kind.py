@@ -333,3 +333,11 @@ def test_the_page_says_why_nothing_is_known(folder: Path) -> None:
     assert {like["same_kind"] for like in answer["similar"]} == {None}
     page = client.get(f"/similar/{id}").text
     assert answer["reason"] in page and "same kind</div>" not in page
+
+
+def test_of_very_many_photographs_it_is_not_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MOST_PHOTOGRAPHS", 9)
+    vectors_ND = np.eye(10, dtype=np.float32)
+    learnt = learn_same_kind(vectors_ND, ["a", "b"] * 5)
+    assert "more than 9 photographs" in (learnt.reason or "")
+    assert learnt.probabilities(vectors_ND, vectors_ND[0], np.arange(1, 4), own=0) is None

@@ -120,10 +120,12 @@ def same_kind_shares(
 ) -> list[float | None]:
     """How likely each of these rows is of the same kind as the query, in row `own` if in any.
 
-    1 or 0 if both have a label, which decides; None where nothing is known.
+    1 or 0 if both have a label, which decides. None for all where nothing is learnt.
     """
     shares_K = same_kind.probabilities(photos.vectors, query_D, np.array(rows, int), own=own)
-    shares = [None] * len(rows) if shares_K is None else np.round(shares_K, 4).tolist()
+    if shares_K is None:
+        return [None] * len(rows)
+    shares: list[float | None] = np.round(shares_K, 4).tolist()
     label = None if own is None else labels[own]
     if label is None:
         return shares

@@ -65,7 +65,7 @@ def look_up(
     its own look-alikes. Raises `UserError` for what is neither a key nor a readable file, and for
     a condition that is not valid.
     """
-    from lodisc.vectors.same_kind import learn_same_kind  # loads scipy
+    from lodisc.vectors.same_kind import learn_same_kind, not_told  # loads scipy
 
     photos, labels = collection.photos(), collection.labels.current()
     vectors_QD = _vectors(collection, photos, queries, device=device)
@@ -74,7 +74,9 @@ def look_up(
         collection, photos, vectors_QD, top=top + 1, allowed_N=allowed_N
     )
     label_N = [labels.get(key) for key in photos.keys]
-    same_kind = learn_same_kind(photos.vectors, label_N)
+    same_kind = not_told("with --where")
+    if allowed_N is None:
+        same_kind = learn_same_kind(photos.vectors, label_N)
     answers = []
     for query, vector_D, rows_K, scores_K in zip(
         queries, vectors_QD, rows_QK, scores_QK, strict=True

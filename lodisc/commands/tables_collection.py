@@ -95,7 +95,7 @@ def print_labels(summary: LabelsResult) -> None:
     if accuracy := summary["accuracy"]:
         interval = f"{accuracy['low']:.0f} to {accuracy['high']:.0f}"
         print_line(
-            f"They name {accuracy['value']:.0f} % of those left out rightly "
+            f"They name {accuracy['value']:.0f} % of these kinds' own rightly "
             f"({interval}, of {accuracy['n']:,})."
         )
         if twins := accuracy["near_duplicates"]:

@@ -29,9 +29,10 @@ SHRINKAGE = 0.1  # of the covariance, towards the same variance in every directi
 RIDGE = 1e-4
 ROUNDING = 1e-9
 TOO_FEW = (
-    "Photographs of kinds without a label can't be told yet, and get a name all the same; "
+    "Photographs of kinds without a label can't be told yet; "
     f"give {FEWEST_KINDS} kinds two labels each"
 )
+TOO_MANY = "Photographs of kinds without a label can't be told: there are labels of too many kinds"
 _BLOCK = 1 << 24  # similarities at a time: 64 MB
 
 
@@ -90,7 +91,8 @@ def find_new_kinds(
         seed=seed,
     )
     if odds_N is None:
-        return NewKinds(None, TOO_FEW)
+        labels_C = np.bincount(targets_N[targets_N >= 0], minlength=kinds)
+        return NewKinds(None, TOO_FEW if (labels_C > 1).sum() < FEWEST_KINDS else TOO_MANY)
     is_new_N = np.zeros(len(targets_N), np.float32)
     is_unlabelled_N = targets_N < 0
     odds = odds_N[is_unlabelled_N]
@@ -144,7 +146,9 @@ def share_of_new(odds_N: NDArray[np.float64]) -> float:
 
 def probability(odds_N: NDArray[np.float64], share: float) -> NDArray[np.float64]:
     """The probability of a new kind [N], with this share of them among the photographs."""
-    return np.asarray(expit(odds_N + np.log(share) - np.log1p(-share))) if share else 0 * odds_N
+    if not share:
+        return np.zeros_like(odds_N)
+    return np.asarray(expit(odds_N + np.log(share) - np.log1p(-share)))
 
 
 def _measure(
@@ -161,7 +165,7 @@ def _measure(
         labelled_LD = F.normalize((unit(vectors_ND[rows_L]) - mean_D) @ map_DD, dim=1)
         sums_CD = torch.zeros(kinds, dim).index_add_(0, targets_L, labelled_LD)
         means_CD = F.normalize(sums_CD, dim=1)
-        for rows_B in _blocks(len(vectors_ND), kinds):
+        for rows_B in _blocks(len(vectors_ND), max(kinds, 8 * dim)):
             block_BD = F.normalize((unit(vectors_ND[rows_B]) - mean_D) @ map_DD, dim=1)
             scores_NF[rows_B, score] = (block_BD @ means_CD.T).amax(dim=1)
         without_LD = F.normalize(sums_CD[targets_L] - labelled_LD, dim=1)

@@ -31,6 +31,10 @@ COMPARISONS = 2 * 10**8
 """About so many cosines are computed at most, however large the collection."""
 MOST_WEIGHT = 4.0
 RIDGE = 1.0
+CONSTANT = 1e-4
+"""A fact that deviates by less tells nothing."""
+MOST_PHOTOGRAPHS = 1_000_000
+"""Of more, the lists that the facts compare would take longer than the look-alikes themselves."""
 _BLOCK = 1 << 22  # similarities at a time: 16 MB
 
 Facts = NDArray[np.float64]
@@ -88,6 +92,8 @@ def learn_same_kind(
     kind_N = _kinds(labels)
     rng = np.random.default_rng((seed, len(labels)))
     labelled = np.flatnonzero(kind_N >= 0)
+    if len(vectors_ND) > MOST_PHOTOGRAPHS:
+        return not_told(f"of more than {MOST_PHOTOGRAPHS:,} photographs")
     if len(labelled) < 2:
         return _nothing_learnt(0, 0)
     most = max(100, COMPARISONS // len(vectors_ND))  # neighbour lists
@@ -114,6 +120,11 @@ def learn_same_kind(
     return _fit(facts_PF, is_same_P, np.where(is_same_P, weight, 1.0))
 
 
+def not_told(where: str) -> SameKind:
+    """No probabilities, with the place where there are none as the reason."""
+    return _without(f"How likely they are of the same kind is not told {where}")
+
+
 def _kinds(labels: Sequence[str | None]) -> Rows:
     """A number for each label [N]; -1 for none."""
     numbers: dict[str, int] = {}
@@ -128,6 +139,10 @@ def _nothing_learnt(same: int, different: int) -> SameKind:
         f"How likely a look-alike is of the same kind is known once {FEWEST} labelled look-alikes "
         f"are of the same kind and {FEWEST} are not; so far {same:,} are and {different:,} are not"
     )
+    return _without(reason)
+
+
+def _without(reason: str) -> SameKind:
     return SameKind(reason, np.zeros(3), 0.0, (0.0, 1.0))
 
 
@@ -202,7 +217,8 @@ def _fit(facts_PF: Facts, is_same_P: NDArray[np.bool_], weight_P: NDArray[np.flo
     that the facts part without an error do not make certainty.
     """
     mean_F = np.average(facts_PF, axis=0, weights=weight_P)
-    scale_F = facts_PF.std(axis=0) + 1e-6
+    deviation_F = facts_PF.std(axis=0)
+    scale_F = np.where(deviation_F > CONSTANT, deviation_F, np.inf)
     design_PF = (facts_PF - mean_F) / scale_F
     same, different = weight_P[is_same_P].sum(), weight_P[~is_same_P].sum()
     low, high = float(1 / (different + 2)), float((same + 1) / (same + 2))

@@ -62,7 +62,7 @@ NOTHING: dict[ViewState, tuple[str, str]] = {
     ),
     "new": (
         "No photograph is likely of a new kind",
-        "They show once three kinds have two labels each.",
+        "They show once three kinds have two labels each, if there are any.",
     ),
     "outliers": ("No outliers", "Outliers show in a collection of two photographs or more."),
     "duplicates": ("No near-duplicates", "No two photographs are nearly the same."),

@@ -12,7 +12,7 @@ export function showNewKinds({ new_kinds: { expected, likely, reason } }) {
   const count = Math.round(expected ?? 0);
   const words =
     `About ${photographs(count)} without a label ${count === 1 ? "is" : "are"} of none of these ` +
-    `kinds; ${number(likely)} more likely so than not.`;
+    `kinds; ${number(likely)} of them are likely so.`;
   find(".new-kinds").textContent = expected === null ? `${reason}.` : words;
   find("#show-new").hidden = likely === 0;
 }
