@@ -88,10 +88,10 @@ def test_separation_is_a_plain_loop() -> None:
 
 def test_separation_rises_with_the_kinds_and_ignores_shift_scale_and_order() -> None:
     generator = torch.Generator().manual_seed(0)
-    kinds = torch.randn(20, 32, generator=generator).repeat_interleave(15, 0)
+    kinds = torch.randn(10, 32, generator=generator).repeat_interleave(30, 0)
     noise = torch.randn(300, 32, generator=generator)
     scores = [separation(kinds + size * noise).mean() for size in (4.0, 1.0, 0.5, 0.1)]
-    assert scores == sorted(scores) and scores[-1] > 1.5 * scores[0]
+    assert scores == sorted(scores) and scores[-1] > 1.4 * scores[0]
     order = torch.randperm(300, generator=generator)
     moved = separation(5 * (kinds + noise)[order] + 7)
     torch.testing.assert_close(moved, separation(kinds + noise)[order], rtol=1e-3, atol=1e-3)

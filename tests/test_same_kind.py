@@ -258,12 +258,9 @@ def test_search_says_how_likely_each_look_alike_is_of_the_same_kind(
     out = capsys.readouterr().out
     first = result["answers"][0]["found"][0]
     assert "same kind" in out and f"{int(100 * first['same_kind'])} %" in out
-    assert all(
-        photo["same_kind"] is not None
-        for photo in searched(capsys, folder, UNLABELLED, "--where", "label is null")["answers"][0][
-            "found"
-        ]
-    )
+    limited = searched(capsys, folder, UNLABELLED, "--where", "label is null")
+    assert limited["reason"].endswith("not told with --where")
+    assert all(photo["same_kind"] is None for photo in limited["answers"][0]["found"])
 
 
 def test_search_says_why_nothing_is_known(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
