@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from photos import collection
-from runs import TINY
+from runs import TINY, flags
 
 import lodisc
 
@@ -49,3 +49,14 @@ def test_kinds_without_a_label_are_measured(tmp_path: Path) -> None:
     run = lodisc.train(photos, out=tmp_path / "run", **{**TINY, "epochs": 1})
     table = run_bench("unknown.py", run, photos, "--labels", 1, 2, "--draws", 1)
     assert "start" in table and "run" in table and "–" in table, "one label tells nothing"
+
+
+@pytest.mark.slow
+def test_scores_without_labels_are_compared(tmp_path: Path) -> None:
+    data = collection(tmp_path / "data", labels="abcd", per_label=24, splits=("train", "test"))
+    encoders = tmp_path / "encoders"
+    settings = flags(batch_size=16)
+    run_bench("encoders.py", data, encoders, "--name", "a", "--steps", 2, "--marks", 1, *settings)
+    table = run_bench("without_labels.py", f"{data}={encoders}")
+    assert all(name in table for name in ("start@0", "random@0", "a@1", "a@2"))
+    assert "RankMe" in table and "Verdicts on data" in table
