@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 from photos import collection
-from runs import TINY, run_command
+from runs import TINY, last_state, run_command
 from safetensors.torch import load_file, save_file
 from torch.nn import functional as F
 
@@ -116,9 +116,9 @@ def test_by_default_the_last_student_is_kept(photos: Path, tmp_path: Path, monke
     run = train(photos, tmp_path / "run", keep=TrainConfig().keep)
     outcome = outcome_of(run)
     assert outcome["verdict"] == "made worse" and outcome["kept"] == {"step": 12, "share": 1.0}
-    assert "--keep best would hold the start" in in_words(outcome) and not same(
-        run.start, run.encoder
-    )
+    assert "--keep best would hold the start" in in_words(outcome)
+    assert not same(run.start, run.encoder)
+    assert not [name for name in last_state(run.path) if name.startswith("looks.best.")]
 
 
 def test_a_sample_is_the_same_ones_in_every_run(tmp_path: Path) -> None:

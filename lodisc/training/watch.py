@@ -69,23 +69,28 @@ class Watch:
         return step == steps or step % every == 0
 
     def look(self, student: Encoder, *, step: int, steps: int) -> float:
-        """Score the student after a step, and keep a copy where it is the best so far."""
+        """Score the student after a step; for `--keep best` keep a copy of the best so far."""
         before, self.last_N = self.last_N.mean(), self._score(student)
+        if self.config.keep == "best":
+            self._compare(student, before=float(before), step=step, steps=steps)
+        return _mean(self.last_N)
+
+    def _compare(self, student: Encoder, *, before: float, step: int, steps: int) -> None:
+        """Keep a copy of the student if it is the best so far, or else count how long it falls."""
         if not self.best or self.last_N.mean() >= self.best_N.mean():
             self.best_step, self.best_N, self.worse = step, self.last_N, 0
             weights = student.trunk.state_dict()
             self.best = {name: tensor.cpu().clone() for name, tensor in weights.items()}
-        else:
-            is_below = mean_gain(self.best_N, self.last_N).high < 0
-            is_warm = step > (self.config.warmup + self.config.head_warmup) * steps
-            falls = is_warm and is_below and self.last_N.mean() <= before
-            self.worse = self.worse + 1 if falls else 0
-        return _mean(self.last_N)
+            return
+        is_below = mean_gain(self.best_N, self.last_N).high < 0
+        is_warm = step > (self.config.warmup + self.config.head_warmup) * steps
+        falls = is_warm and is_below and float(self.last_N.mean()) <= before
+        self.worse = self.worse + 1 if falls else 0
 
     @property
     def has_fallen(self) -> bool:
         """Whether the score has been clearly below its best for so long that training may end."""
-        return self.config.keep == "best" and self.worse >= PATIENCE
+        return self.worse >= PATIENCE
 
     def conclusion(self, student: Encoder, *, done: int, steps: int) -> tuple[Outcome, Encoder]:
         """What the training came to when so many of its steps are done, and the encoder to keep.
