@@ -168,8 +168,10 @@ def test_no_weight_decay_on_norms_biases_and_tokens() -> None:
 
     encoder = build_encoder("vit_small_patch14_reg4_dinov2", image_size=28, args={"depth": 1})
     encoder.trunk.patch_embed.requires_grad_(False)
+    groups = adamw(encoder, weight_decay=0.1).param_groups
     decayed, free = (
-        {id(p) for p in group["params"]} for group in adamw(encoder, weight_decay=0.1).param_groups
+        {id(p) for group in groups if group["weight_decay"] == decay for p in group["params"]}
+        for decay in (0.1, 0.0)
     )
     for name, parameter in encoder.named_parameters():
         if "patch_embed" in name:
