@@ -6,7 +6,7 @@ layer of every block has an adapter: qkv and proj of the attention, both of the 
 
 The momentum encoder has plain layers and follows the merged weights W + (α/R) · B A. So it is the
 moving average of the student's weights, as it is without adapters. An average of A and one of B
-would not be: their product is no average of the products.
+would not be: their product is not the average of the products.
 
 Axes: I inputs, O outputs, R rank.
 """

@@ -32,8 +32,8 @@ SHARES = (0.25, 0.5, 0.75)
 class Watch:
     """The score of the student on a fixed sample, and the student where it was best.
 
-    Fewer than `LEAST` photographs tell nothing, and random weights are no measure: they stand out
-    as far as weak features do. The last student is kept then.
+    Fewer than `LEAST` photographs tell nothing, and random weights cannot be compared with: they
+    stand out as far as weak features do. The last student is kept then.
     """
 
     def __init__(

@@ -14,11 +14,12 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.optimize import minimize, minimize_scalar
+from scipy.optimize import minimize_scalar
 from scipy.special import expit
 from torch import Tensor
 from torch.nn import functional as F
 
+from lodisc.vectors.binary_logistic import fit_binary, platt_targets
 from lodisc.vectors.logistic import unit
 
 FEWEST_KINDS = 3  # with two labels or more: of fewer, none can be left out
@@ -231,22 +232,16 @@ def _log_ratio(
 ) -> NDArray[np.float64]:
     """The log odds [N] of a logistic regression that tells the examples apart.
 
-    Both sides weigh the same, so that the odds are a ratio of likelihoods. By Platt (1999) the
-    target of n examples is (n + 1) / (n + 2) or 1 / (n + 2): few of them give no certainty.
+    Both sides weigh the same, so that the odds are a ratio of likelihoods. Targets are Platt's.
     """
     examples_EF = np.concatenate([known_EF, new_EF])
     mean_F, deviation_F = examples_EF.mean(axis=0), examples_EF.std(axis=0)
     factor_F = np.divide(1, deviation_F, where=deviation_F > 1e-6, out=np.zeros_like(deviation_F))
-    design_E = np.pad((examples_EF - mean_F) * factor_F, ((0, 0), (0, 1)), constant_values=1)
     sizes = (len(known_EF), len(new_EF))
-    target_E = np.repeat([1 / (sizes[0] + 2), (sizes[1] + 1) / (sizes[1] + 2)], sizes)
-    weight_E = np.repeat([0.5 / sizes[0], 0.5 / sizes[1]], sizes)
-
-    def loss(weights: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-        odds_E = design_E @ weights
-        entropy_E = np.logaddexp(0, odds_E) - target_E * odds_E
-        slope = design_E.T @ (weight_E * (expit(odds_E) - target_E)) + 2 * RIDGE * weights
-        return float(weight_E @ entropy_E + RIDGE * weights @ weights), slope
-
-    weights = minimize(loss, np.zeros(design_E.shape[1]), jac=True, method="L-BFGS-B").x
+    weights = fit_binary(
+        (examples_EF - mean_F) * factor_F,
+        np.repeat(platt_targets(sizes[1], sizes[0]), sizes),
+        np.repeat([0.5 / sizes[0], 0.5 / sizes[1]], sizes),
+        ridge=[2 * RIDGE] * (len(mean_F) + 1),
+    )
     return np.asarray((scores_NF - mean_F) * factor_F @ weights[:-1] + weights[-1])

@@ -14,11 +14,12 @@ Axes: N photographs, D features, L labelled ones, Q queries, K look-alikes, P pa
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize
+from scipy.special import expit
+
+from lodisc.vectors.binary_logistic import fit_binary, platt_targets
 
 NEAR, FAR = 10, 30
 """Lengths of the neighbour lists that are compared."""
@@ -75,7 +76,7 @@ class SameKind:
             np.repeat(cosines_QK, len(rows_K), axis=0),
             near_QK,
         )
-        return np.clip(_sigmoid(facts_PF @ self.weights_F + self.bias), *self.bounds)
+        return np.clip(expit(facts_PF @ self.weights_F + self.bias), *self.bounds)
 
 
 def learn_same_kind(
@@ -107,8 +108,8 @@ def learn_same_kind(
     weight = (share * len(queries) * depth - different) / same
     weight = min(max(weight, 1 / MOST_WEIGHT), MOST_WEIGHT)
 
-    chosen = rng.permutation(len(is_same_P))[: min(MOST_PAIRS, most // 2)]
-    queries_P, ranks_P, is_same_P = queries_P[chosen], ranks_P[chosen], is_same_P[chosen]
+    sample = rng.permutation(len(is_same_P))[: min(MOST_PAIRS, most // 2)]
+    queries_P, ranks_P, is_same_P = queries_P[sample], ranks_P[sample], is_same_P[sample]
     others, places_P = np.unique(lists_QK[queries_P, ranks_P], return_inverse=True)
     near_QK, _ = _nearest_others(vectors_ND, vectors_ND[others], others, FAR)
     facts_PF = _facts(
@@ -212,32 +213,21 @@ def _overlap(a_PK: Rows, b_PK: Rows, count: int) -> Facts:
 def _fit(facts_PF: Facts, is_same_P: NDArray[np.bool_], weight_P: NDArray[np.float64]) -> SameKind:
     """Weights and bias that minimise the weighted cross-entropy and a ridge.
 
-    Facts have mean 0 and deviation 1 meanwhile. The targets are Platt's, (n₁ + 1) / (n₁ + 2) and
-    1 / (n₀ + 2) for n₁ pairs of the same kind and n₀ others. They are the bounds too: few pairs
-    that the facts part without an error do not make certainty.
+    Facts have mean 0 and deviation 1 meanwhile. The targets are Platt's, for the weights of both
+    sides. They are the bounds too: few pairs that the facts part without an error do not make
+    certainty.
     """
     mean_F = np.average(facts_PF, axis=0, weights=weight_P)
     deviation_F = facts_PF.std(axis=0)
     scale_F = np.where(deviation_F > CONSTANT, deviation_F, np.inf)
-    design_PF = (facts_PF - mean_F) / scale_F
-    same, different = weight_P[is_same_P].sum(), weight_P[~is_same_P].sum()
-    low, high = float(1 / (different + 2)), float((same + 1) / (same + 2))
-    target_P = np.where(is_same_P, high, low)
-
-    def loss(solution: NDArray[Any]) -> tuple[float, NDArray[Any]]:
-        weights_F, bias = solution[:-1], solution[-1]
-        logits_P = design_PF @ weights_F + bias
-        errors_P = weight_P * (_sigmoid(logits_P) - target_P)
-        value = weight_P @ (np.logaddexp(0, logits_P) - target_P * logits_P)
-        gradient_F = design_PF.T @ errors_P + RIDGE * weights_F
-        return value + RIDGE * weights_F @ weights_F / 2, np.append(gradient_F, errors_P.sum())
-
-    count = facts_PF.shape[1]
-    ranges = [(0.0, None)] * count + [(None, None)]
-    solution = minimize(loss, np.zeros(count + 1), jac=True, method="L-BFGS-B", bounds=ranges).x
+    same, different = float(weight_P[is_same_P].sum()), float(weight_P[~is_same_P].sum())
+    low, high = platt_targets(same, different)
+    solution = fit_binary(
+        (facts_PF - mean_F) / scale_F,
+        np.where(is_same_P, high, low),
+        weight_P,
+        ridge=[RIDGE] * facts_PF.shape[1] + [0.0],
+        least=0.0,
+    )
     weights_F = solution[:-1] / scale_F
     return SameKind(None, weights_F, float(solution[-1] - weights_F @ mean_F), (low, high))
-
-
-def _sigmoid(logits_P: NDArray[Any]) -> NDArray[Any]:
-    return 1 / (1 + np.exp(-np.clip(logits_P, -30, 30)))

@@ -42,6 +42,7 @@ def _environment() -> Environment:
         photographs,
         percent,
         guess,
+        likely_new,
         file_name,
         sentence,
         duration,
@@ -72,9 +73,14 @@ def percent(share: float) -> str:
 
 def guess(photo: PhotoOut) -> str:
     """What the features suggest for a photograph with a name, as `guessOf` in lib/text.js."""
-    if photo.new_kind is not None and photo.new_kind >= LIKELY:
-        return f"None of these kinds {percent(photo.new_kind)}"
+    if likely_new(photo):
+        return f"None of these kinds {percent(photo.new_kind or 0)}"
     return f"{photo.name} {percent(photo.confidence or 0)}"
+
+
+def likely_new(photo: PhotoOut) -> bool:
+    """Whether a photograph is likely of a kind that has no label."""
+    return (photo.new_kind or 0) >= LIKELY
 
 
 def file_name(key: str) -> str:
