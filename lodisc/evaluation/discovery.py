@@ -42,8 +42,8 @@ def discovery(arm: Arm, *, seed: int = 0) -> dict[str, Estimate]:
     labels_U = labels_N[~labelled_N]
     hits_U, known_U = matched_hits(groups_U, labels_U), known_C[labels_U]
     return {
-        name: mean_estimates(hits_U[chosen_U, None], seed=seed)[0]
-        for name, chosen_U in (
+        name: mean_estimates(hits_U[is_counted_U, None], seed=seed)[0]
+        for name, is_counted_U in (
             ("all", np.ones_like(known_U)),
             ("known", known_U),
             ("new", ~known_U),
