@@ -44,6 +44,38 @@ def test_what_current_gives_is_the_callers_own(labels: Labels) -> None:
     assert labels.current() == {"a": "wren"}
 
 
+def test_accepted_names_are_told_from_labels_that_people_gave(labels: Labels) -> None:
+    labels.set(["a"], "wren")
+    assert labels.accept({"a": "owl", "b": "wren", "c": "owl", "d": "owl"}, confidence=0.9) == 3
+    assert labels.accepted() == {"b", "c", "d"}
+    labels.undo()
+    assert labels.accepted() == set()
+    labels.redo()
+    labels.set(["b"], "finch")
+    labels.set(["c"], None)
+    assert labels.accepted() == {"d"}
+    labels.undo()
+    labels.undo()
+    assert labels.accepted() == {"b", "c", "d"}, "what changed them is undone"
+    labels.set_each({"b": "wren", "c": "owl"}, how="imported")
+    assert labels.accepted() == {"b", "c", "d"}, "a table may hold what was accepted"
+    assert labels.set(["a", "b"], "wren") == 1, "giving the same label confirms the name"
+    assert labels.accepted() == {"c", "d"} and labels.current()["b"] == "wren"
+    labels.undo()
+    assert labels.accepted() == {"b", "c", "d"} and labels.current()["b"] == "wren"
+
+
+def test_an_accepted_name_stays_one_when_its_photograph_is_renamed(labels: Labels) -> None:
+    labels.accept({"a": "wren", "b": "wren"}, confidence=0.5)
+    labels.set(["b"], "owl")
+    labels.carry({"a": "b", "b": "a"})
+    assert labels.current() == {"a": "owl", "b": "wren"} and labels.accepted() == {"b"}
+    labels.set(["b"], "owl")
+    labels.accept({"c": "wren"}, confidence=0.5)
+    labels.carry({"c": "d"})
+    assert labels.accepted() == {"d"} and labels.history()[1].how == "names accepted from 50%"
+
+
 def test_a_label_for_each(labels: Labels) -> None:
     labels.set(["a", "b"], "wren")
     assert labels.set_each({"a": "finch", "b": None, "c": "owl", "d": None}, how="imported") == 3

@@ -70,6 +70,23 @@ def test_photographs_of_kinds_without_a_label_are_told(known: int) -> None:
     assert (np.diff(probability[likely]) <= 0).all()
 
 
+def test_accepted_names_teach_nothing() -> None:
+    """They are the classifier's own words: numbers that rest on them would praise themselves."""
+    vectors, truth = kinds()
+    labels = labels_of(truth, known=6)
+    before = predict_labels(vectors, labels)
+    is_accepted = (before.confidence >= 0.9) & [label is None for label in labels]
+    assert is_accepted.sum() > 100
+    accepted = np.where(is_accepted, before.labels, labels)
+    after = predict_labels(vectors, accepted, accepted_N=is_accepted)
+    assert after.labels == before.labels and after.accuracy == before.accuracy
+    assert (after.confidence == before.confidence).all()
+    assert not probability_of(after)[is_accepted].any(), "what has a label is of no new kind"
+    rest = np.array([label is None for label in accepted])
+    assert (probability_of(after)[rest] == probability_of(before)[rest]).all()
+    assert not set(after.proposals) & set(np.flatnonzero(~rest))
+
+
 def test_confidence_stays_where_every_kind_has_a_label(monkeypatch: pytest.MonkeyPatch) -> None:
     vectors, truth = kinds()
     labels = labels_of(truth, known=12)
@@ -229,6 +246,26 @@ def table(path: Path) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(path.read_bytes().decode("utf-8-sig"), newline="")))
 
 
+def test_the_command_line_says_how_many_names_were_accepted(
+    birds: Collection, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = describe_labels(birds)
+    photos, current = birds.photos(), birds.labels.current()
+    names = predict_labels(photos.smoothed, [current.get(key) for key in photos.keys])
+    sure = {
+        key: name
+        for key, name, confidence in zip(photos.keys, names.labels, names.confidence, strict=True)
+        if name is not None and confidence >= 0.9
+    }
+    count = birds.labels.accept(sure, confidence=0.9)
+    after = describe_labels(birds)
+    assert after["accepted"] == count > 0 and after["labelled"] == before["labelled"] + count
+    assert after["accuracy"] == before["accuracy"]
+    cli.main(["labels", "show", str(birds.path)])
+    words = " ".join(capsys.readouterr().out.split())
+    assert f"{count} of these are accepted names, from which nothing is learnt." in words
+
+
 def test_a_table_and_the_command_line_tell_new_kinds(
     birds: Collection, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -269,6 +306,8 @@ def test_the_page_and_the_api_list_new_kinds(birds: Collection) -> None:
         assert first["confidence"] <= 1 - first["new_kind"] + 1e-3
         labelled = client.get("/api/photos?state=labelled").json()["photos"]
         assert {photo["new_kind"] for photo in labelled} == {0}
+        assert all(photo["likely_new"] for photo in listing["photos"])
+        assert not any(photo["likely_new"] for photo in labelled)
         browsed = client.get("/?state=new").text
         assert "Likely new kinds" in browsed and "None of these kinds " in browsed
         own = client.get(f"/similar/{first['id']}").text

@@ -167,6 +167,13 @@ def test_names_from_a_few_labels(client: TestClient) -> None:
     assert (
         sum(by_key(client)[key].label == name for key, name in accepted.items()) >= done["changed"]
     )
+    after = client.get("/api/names").json()
+    assert after["accuracy"] == names["accuracy"], "accepted names confirm nothing"
+    assert all(one["label"] is None for one in after["proposals"])
+    rest = {key: photo for key, photo in by_key(client).items() if photo.label is None}
+    assert {key: photos[key].name for key in rest} == {
+        key: photo.name for key, photo in rest.items()
+    }
     client.post("/api/labels/undo")
     assert client.get("/api/collection").json()["labelled"] == 10
 

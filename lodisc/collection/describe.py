@@ -88,6 +88,8 @@ class LabelsResult(TypedDict):
 
     photographs: int
     labelled: int
+    accepted: int
+    """How many of the labels are accepted names, from which nothing is learnt."""
     labels: dict[str, int]
     """Photographs by label, most frequent first."""
     accuracy: AccuracyEntry | None
@@ -250,12 +252,14 @@ def describe_labels(collection: Collection) -> LabelsResult:
     photos, current = collection.photos(), collection.labels.current()
     labels = [current.get(key) for key in photos.keys]
     counts = Counter(label for label in labels if label is not None)
-    predictions = predict_labels(photos.smoothed, labels)
+    accepted_N = photos.among(collection.labels.accepted())
+    predictions = predict_labels(photos.smoothed, labels, accepted_N=accepted_N)
     accuracy = predictions.accuracy
     twins = near_duplicates_learnt_from(photos, labels, predictions)
     return LabelsResult(
         photographs=len(photos),
         labelled=counts.total(),
+        accepted=int(accepted_N.sum()),
         labels=dict(sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))),
         accuracy=_accuracy_entry(accuracy, twins) if accuracy else None,
         reason=predictions.reason,

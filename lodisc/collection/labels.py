@@ -51,6 +51,19 @@ _DAMAGED = {
 """Codes of errors that a file of this format cannot cause."""
 # The states of an action: `done`, `undone`, `dropped` (undone, then something else was done),
 # `fixed` (done, and can't be undone)
+_ACCEPTED, _RENAMED = "names accepted", "renamed"
+_IN_FORCE = f"state IN ('done', 'fixed') AND how != '{_RENAMED}'"
+_ACCEPTED_KEYS = f"""
+SELECT own.key FROM changes AS own JOIN actions ON number = own.action JOIN labels USING (key)
+WHERE {_IN_FORCE} AND how LIKE '{_ACCEPTED}%' AND NOT EXISTS (
+  SELECT 1 FROM changes AS later JOIN actions ON number = later.action
+  WHERE later.key = own.key AND later.action > own.action AND {_IN_FORCE}
+)
+"""
+_HOW_LABELLED = f"""
+SELECT how FROM changes JOIN actions ON number = action
+WHERE key = ? AND {_IN_FORCE} ORDER BY action DESC LIMIT 1
+"""
 
 
 Stamp = tuple[int, int, int, int]
@@ -102,6 +115,7 @@ class Labels:
         self.last_write = object()
         """Another object after every write through these `Labels`."""
         self._cache: tuple[Stamp, dict[str, str]] = ((0, 0, 0, 0), {})
+        self._accepted: tuple[Stamp, frozenset[str]] = ((0, 0, 0, 0), frozenset())
 
     @property
     def version(self) -> int:
@@ -125,23 +139,50 @@ class Labels:
             self._cache = (stamp, dict(rows))
         return dict(self._cache[1])
 
+    def accepted(self) -> frozenset[str]:
+        """The keys of the photographs whose label is a name that was accepted unseen.
+
+        Such a label is the classifier's own word, from which it learns nothing. Giving the label
+        once more by hand makes it a person's.
+        """
+        stamp = self.stamp
+        if self._accepted[0] != stamp:
+            keys = [key for (key,) in self._read(_ACCEPTED_KEYS)]
+            self._require_texts(keys)
+            self._accepted = (stamp, frozenset(keys))
+        return self._accepted[1]
+
+    def accept(self, names: Mapping[str, str], *, confidence: float) -> int:
+        """Make the names of unlabelled photographs their labels, as one action.
+
+        `confidence` is the least of theirs, for the history. Returns how many changed.
+        """
+        how = f"{_ACCEPTED} from {confidence:.0%}"
+        return self.set_each(names, how=how, only_unlabelled=True)
+
     def set(self, keys: Sequence[str], label: str | None, *, how: str = "typed") -> int:
         """Label photographs, or remove their labels, as one action; returns how many changed.
 
-        The label is stripped, and composed (NFC) so that the same letters are the same label.
+        An accepted name that is the same label changes, too: now a person has given it. The label is stripped, and composed (NFC) so that the same letters are the same label.
         Raises `UserError` for a label that is empty, is longer than 200 characters or has control
         characters.
         """
         assert not isinstance(keys, str)
-        return self.set_each(dict.fromkeys(keys, label), how=how)
+        return self.set_each(dict.fromkeys(keys, label), how=how, confirms=True)
 
     def set_each(
-        self, labels: Mapping[str, str | None], *, how: str, only_unlabelled: bool = False
+        self,
+        labels: Mapping[str, str | None],
+        *,
+        how: str,
+        only_unlabelled: bool = False,
+        confirms: bool = False,
     ) -> int:
         """Give each photograph its label, None to remove it, as one action.
 
         Returns how many changed; raises as `set` does. With `only_unlabelled`, a photograph that
-        somebody has labelled in the meantime keeps its label.
+        somebody has labelled in the meantime keeps its label. With `confirms`, an accepted name
+        that is the same label becomes a person's.
         """
         plain = {
             label: None if label is None else plain_label(label) for label in set(labels.values())
@@ -152,7 +193,8 @@ class Labels:
             changes = [
                 (key, before, after)
                 for key, before, after in rows
-                if before != after and not (only_unlabelled and before is not None)
+                if not (only_unlabelled and before is not None)
+                and (before != after or (confirms and self._is_accepted(database, key)))
             ]
             if changes:
                 database.execute("UPDATE actions SET state = 'dropped' WHERE state = 'undone'")
@@ -187,7 +229,7 @@ class Labels:
             ]
             _rename_in_history(database, renamed)
             if carried:
-                _record(database, changes, how="renamed", state="fixed", count=len(carried))
+                _record(database, changes, how=_RENAMED, state="fixed", count=len(carried))
         return len(carried)
 
     def undo(self) -> Action | None:
@@ -227,6 +269,10 @@ class Labels:
         label: str | None = None if row is None else row[0]
         self._require_texts([label])
         return label
+
+    def _is_accepted(self, database: sqlite3.Connection, key: str) -> bool:
+        row = database.execute(_HOW_LABELLED, (key,)).fetchone()
+        return row is not None and str(row[0]).startswith(_ACCEPTED)
 
     def _require_texts(self, values: Iterable[Any]) -> None:
         if not all(isinstance(value, str | None) for value in values):

@@ -142,7 +142,8 @@ def _rows(
 
     photos, current = collection.photos(), collection.labels.current()
     labels = [current.get(key) for key in photos.keys]
-    predictions = (learn or predict_labels)(photos.smoothed, labels)
+    accepted_N = photos.among(collection.labels.accepted())
+    predictions = (learn or predict_labels)(photos.smoothed, labels, accepted_N=accepted_N)
     try:
         grouping = load_groups(collection)
     except UserError as error:

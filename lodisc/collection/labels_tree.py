@@ -166,7 +166,11 @@ def _labels_to_export(
     if named is not None:
         from lodisc.vectors.classifier import predict_labels  # loads torch
 
-        predictions = predict_labels(photos.smoothed, [current.get(key) for key in photos.keys])
+        predictions = predict_labels(
+            photos.smoothed,
+            [current.get(key) for key in photos.keys],
+            accepted_N=photos.among(collection.labels.accepted()),
+        )
         for key, label, confidence in zip(
             photos.keys, predictions.labels, predictions.confidence, strict=True
         ):

@@ -76,7 +76,8 @@ def look_up(
     label_N = [labels.get(key) for key in photos.keys]
     same_kind = not_told("with --where")
     if allowed_N is None:
-        same_kind = learn_same_kind(photos.vectors, label_N)
+        accepted_N = photos.among(collection.labels.accepted())
+        same_kind = learn_same_kind(photos.vectors, label_N, accepted_N=accepted_N)
     answers = []
     for query, vector_D, rows_K, scores_K in zip(
         queries, vectors_QD, rows_QK, scores_QK, strict=True
@@ -106,7 +107,11 @@ def allowed_rows(collection: Collection, photos: Photos, where: str) -> NDArray[
     if _mentions("name", where):
         from lodisc.vectors.classifier import predict_labels  # loads torch
 
-        predictions = predict_labels(photos.smoothed, [labels.get(key) for key in photos.keys])
+        predictions = predict_labels(
+            photos.smoothed,
+            [labels.get(key) for key in photos.keys],
+            accepted_N=photos.among(collection.labels.accepted()),
+        )
         if any(predictions.labels):
             names = [label or "" for label in predictions.labels]
     return rows_where(photos, labels, where, groups=groups_N, names=names)

@@ -92,6 +92,8 @@ def print_labels(summary: LabelsResult) -> None:
     rows = [[label, f"{count:,}"] for label, count in summary["labels"].items()]
     table("Labels", ["label", "photographs"], rows)
     print_line(f"{summary['labelled']:,} of {summary['photographs']:,} photographs have a label.")
+    if accepted := summary["accepted"]:
+        print_line(f"{accepted:,} of these are accepted names, from which nothing is learnt.")
     if accuracy := summary["accuracy"]:
         interval = f"{accuracy['low']:.0f} to {accuracy['high']:.0f}"
         print_line(

@@ -75,22 +75,30 @@ class Predictions:
 
 
 def predict_labels(
-    vectors_ND: NDArray[Any], labels: Sequence[str | None], *, seed: int = 0
+    vectors_ND: NDArray[Any],
+    labels: Sequence[str | None],
+    *,
+    accepted_N: NDArray[np.bool_] | None = None,
+    seed: int = 0,
 ) -> Predictions:
     """Predict the label of every photograph by logistic regression on features of length 1.
 
     Strength and temperature are those with the lowest cross-entropy in a stratified
-    cross-validation over five folds of the labelled photographs. Raises `UserError` for vectors
-    that are not finite, and if there are not as many labels as vectors.
+    cross-validation over five folds of the labelled photographs. Nothing is learnt from labels that
+    are accepted names, `accepted_N`: they are the classifier's own words, and would confirm it
+    whatever the truth. Raises `UserError` for vectors that are not finite, and if there are not as
+    many labels as vectors.
     """
     _require_sound(vectors_ND, labels)
-    classes = sorted({label for label in labels if label is not None})
+    is_labelled_N = np.array([label is not None for label in labels], dtype=np.bool_)
+    is_given_N = is_labelled_N if accepted_N is None else is_labelled_N & ~accepted_N
+    classes = sorted({str(labels[row]) for row in np.flatnonzero(is_given_N)})
     number = {label: index for index, label in enumerate(classes)}
-    targets_N = np.array(
-        [-1 if label is None else number[label] for label in labels], dtype=np.int64
-    )
+    targets_N = np.full(len(labels), -1)
+    for row in np.flatnonzero(is_given_N):
+        targets_N[row] = number[str(labels[row])]
     if len(classes) < 2:
-        proposals = propose(vectors_ND, targets_N >= 0, seed=seed)
+        proposals = propose(vectors_ND, is_labelled_N, seed=seed)
         confidence_N = np.zeros(len(labels), np.float32)
         reason = _too_few_classes(classes)
         fold_N = np.full(len(labels), -1)
@@ -112,13 +120,14 @@ def predict_labels(
     )
     if new_kinds.probability is not None:
         confidence_N = confidence_N * (1 - new_kinds.probability)
+        new_kinds.probability[is_labelled_N] = 0
     return Predictions(
         classes,
         [classes[index] for index in best_N],
         confidence_N,
         accuracy,
         _unmeasured_classes(classes, targets_N),
-        propose(vectors_ND, targets_N >= 0, doubt_N=1 - margin_N, seed=seed),
+        propose(vectors_ND, is_labelled_N, doubt_N=1 - margin_N, seed=seed),
         fold_N,
         new_kinds,
     )

@@ -59,6 +59,10 @@ class NewKinds:
         rows = np.flatnonzero(self.probability >= LIKELY)
         return rows[np.argsort(-self.probability[rows], kind="stable")]
 
+    def is_likely(self, row: int) -> bool:
+        """Whether the photograph in this row is likely of a new kind."""
+        return self.probability is not None and bool(self.probability[row] >= LIKELY)
+
 
 @dataclass(frozen=True, eq=False)
 class _Likeness:

@@ -44,6 +44,9 @@ class PhotoOut(Model):
         description="Calibrated probability that it is of a kind without a label, 0 to 1; "
         "null with too few labels to tell",
     )
+    likely_new: bool = Field(
+        False, description="Whether it is more likely of a kind without a label than not"
+    )
     doubt: float | None = Field(
         None,
         description="How doubtful its name is, 0 to 1; without names, how doubtful its group is. "

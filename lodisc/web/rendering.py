@@ -13,7 +13,6 @@ from starlette.responses import HTMLResponse
 from lodisc.html import html_environment
 from lodisc.web.models import PhotoOut
 
-LIKELY = 0.5  # of a new kind: that of `vectors.new_kinds`, which loads torch
 TITLES = {
     401: "This collection asks for its token",
     404: "Not here",
@@ -42,7 +41,6 @@ def _environment() -> Environment:
         photographs,
         percent,
         guess,
-        likely_new,
         file_name,
         sentence,
         duration,
@@ -73,14 +71,9 @@ def percent(share: float) -> str:
 
 def guess(photo: PhotoOut) -> str:
     """What the features suggest for a photograph with a name, as `guessOf` in lib/text.js."""
-    if likely_new(photo):
+    if photo.likely_new:
         return f"None of these kinds {percent(photo.new_kind or 0)}"
     return f"{photo.name} {percent(photo.confidence or 0)}"
-
-
-def likely_new(photo: PhotoOut) -> bool:
-    """Whether a photograph is likely of a kind that has no label."""
-    return (photo.new_kind or 0) >= LIKELY
 
 
 def file_name(key: str) -> str:

@@ -63,9 +63,7 @@ def _accept(state: State, accepted: label_models.AcceptIn) -> label_models.Chang
         name = predictions.labels[row]
         if name is not None:
             labels[snapshot.photos.keys[row]] = name
-    changed = state.collection.labels.set_each(
-        labels, how=f"names accepted from {accepted.confidence:.0%}", only_unlabelled=True
-    )
+    changed = state.collection.labels.accept(labels, confidence=accepted.confidence)
     return label_models.ChangeOut(changed=changed, undo=undo_text(state))
 
 

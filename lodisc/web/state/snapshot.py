@@ -43,7 +43,9 @@ class Snapshot:
     photos: Photos
     labels_stamp: Stamp
     labels_by_key: dict[str, str]
-    """The labels that people gave."""
+    """The labels that people gave, or accepted."""
+    accepted: frozenset[str] = frozenset()
+    """The keys of those that are accepted names."""
     groups: Groups | None = None
     names: Predictions | None = None
     """The last `Predictions` learnt from these photographs, perhaps before the last label."""
@@ -52,6 +54,11 @@ class Snapshot:
     def labels(self) -> list[str | None]:
         """The label of each row."""
         return [self.labels_by_key.get(key) for key in self.photos.keys]
+
+    @cached_property
+    def accepted_N(self) -> NDArray[np.bool_]:
+        """Which rows have an accepted name for a label."""
+        return self.photos.among(self.accepted)
 
     @cached_property
     def is_labelled_N(self) -> NDArray[np.bool_]:
@@ -133,5 +140,6 @@ class Snapshot:
             name=None if names is None else names.labels[row],
             confidence=None if names is None else round(float(names.confidence[row]), 4),
             new_kind=None if new_N is None else round(float(new_N[row]), 4),
+            likely_new=names is not None and names.new_kinds.is_likely(row),
             doubt=None if doubt_N is None else round(float(doubt_N[row]), 4),
         )

@@ -50,11 +50,12 @@ class Labelling:
 
     stamp: Stamp
     by_key: dict[str, str]
+    accepted: frozenset[str]
     undoable: Action | None
     redoable: Action | None
 
 
-_NO_LABELS = Labelling((0, 0, 0, 0), {}, None, None)
+_NO_LABELS = Labelling((0, 0, 0, 0), {}, frozenset(), None, None)
 
 
 @dataclass
@@ -148,7 +149,13 @@ class State:
         stamp = labels.stamp
         return self._labels.get(
             stamp,
-            lambda: Labelling(stamp, labels.current(), labels.undoable(), labels.redoable()),
+            lambda: Labelling(
+                stamp,
+                labels.current(),
+                labels.accepted(),
+                labels.undoable(),
+                labels.redoable(),
+            ),
         )
 
     def snapshot(self) -> Snapshot:
@@ -179,21 +186,33 @@ class State:
                 snapshot = self.snapshot()
                 names = self._names.get(
                     (snapshot.photos, snapshot.labels_stamp),
-                    partial(predict_labels, snapshot.photos.smoothed, snapshot.labels),
+                    partial(
+                        predict_labels,
+                        snapshot.photos.smoothed,
+                        snapshot.labels,
+                        accepted_N=snapshot.accepted_N,
+                    ),
                 )
                 self._last_names = (snapshot.photos, names) if len(names.classes) > 1 else None
             joined = self.snapshot()
             if joined.photos is snapshot.photos:  # else photographs came or went meanwhile
                 return joined, names
 
-    def learn(self, vectors_ND: NDArray[np.float32], labels: list[str | None]) -> Predictions:
+    def learn(
+        self,
+        vectors_ND: NDArray[np.float32],
+        labels: list[str | None],
+        *,
+        accepted_N: NDArray[np.bool_],
+    ) -> Predictions:
         """`predict_labels`, computed only if the remembered names have other inputs."""
         from lodisc.vectors.classifier import predict_labels
 
         snapshot, names = self.names()
-        if vectors_ND is snapshot.photos.smoothed and labels == snapshot.labels:
+        is_same = vectors_ND is snapshot.photos.smoothed and labels == snapshot.labels
+        if is_same and np.array_equal(accepted_N, snapshot.accepted_N):
             return names
-        return predict_labels(vectors_ND, labels)
+        return predict_labels(vectors_ND, labels, accepted_N=accepted_N)
 
     def same_kind(self, snapshot: Snapshot) -> SameKind:
         """How likely look-alikes are of the same kind, learnt once from the same labels."""
@@ -202,7 +221,9 @@ class State:
         photos = snapshot.photos
         return self._same_kind.get(
             (photos, snapshot.labels_stamp),
-            lambda: learn_same_kind(photos.vectors, snapshot.labels),
+            lambda: learn_same_kind(
+                photos.vectors, snapshot.labels, accepted_N=snapshot.accepted_N
+            ),
         )
 
     def near_duplicates(self, snapshot: Snapshot, names: Predictions) -> int:
@@ -251,7 +272,15 @@ class State:
         groups = self._groups.get((photos, stamp), lambda: self._read_groups(photos))
         label_version = ".".join(map(str, labels.stamp))
         version = f"{photos.version}-{label_version}-{stamp[0] if stamp else 0}"
-        return Snapshot(version, photos, labels.stamp, labels.by_key, groups, names)
+        return Snapshot(
+            version,
+            photos,
+            labels.stamp,
+            labels.by_key,
+            labels.accepted,
+            groups=groups,
+            names=names,
+        )
 
     def _read_groups(self, photos: Photos) -> Groups | None:
         try:

@@ -1,5 +1,7 @@
 // Numbers and names as a person reads them.
 
+/** @import { Photo } from "./models.js" */
+
 /**
  * A name on one line: line breaks, direction marks and stray bytes as escapes.
  * @param {string} name
@@ -18,16 +20,13 @@ export function oneLine(name) {
  */
 export const fileName = (key) => oneLine(key.split("/").at(-1) || key);
 
-/** From which probability on a photograph is said to be of a new kind. */
-const LIKELY = 0.5;
-
 /**
  * What the features suggest for a photograph: its name, or that it is of none of these kinds.
- * @param {{ name: string | null, confidence: number | null, new_kind: number | null }} photo
+ * @param {Pick<Photo, "name" | "confidence" | "new_kind" | "likely_new">} photo
  */
-export function guessOf({ name, confidence, new_kind }) {
+export function guessOf({ name, confidence, new_kind, likely_new }) {
   if (name === null) return null;
-  if ((new_kind ?? 0) >= LIKELY) return `None of these kinds ${percent(new_kind ?? 0)}`;
+  if (likely_new) return `None of these kinds ${percent(new_kind ?? 0)}`;
   return `${oneLine(name)} ${percent(confidence ?? 0)}`;
 }
 
