@@ -12,6 +12,7 @@ Axes: N photographs, D features, K neighbours, P patches.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +76,7 @@ def measure(data: Path, folder: Path, *, start: str) -> dict[str, dict[str, Any]
         missing.sort(key=lambda name: name != start)
         for name in track(missing, description=data.name, total=len(missing)):
             vectors = views.vectors(load_encoder(folder / name).eval())
-            rank1, mean_precision = _retrieval(vectors["test"], views.labels)
+            rank1, mean_precision = retrieval(vectors["test"], views.labels)
             scores[name] = {
                 **without_labels(vectors),
                 **beside_start(vectors["train"], scores.get(start)),
@@ -110,16 +111,20 @@ class Views:
         self.train = _whole(train[:TRAIN], image_size)
         self.test = _whole(test, image_size)
         self.labels = [photo.label or "" for photo in test]
-        paired = train[:PAIRS]
+        self._paired, self._image_size = train[:PAIRS], image_size
+
+    @cached_property
+    def pairs_2N3SS(self) -> Tensor:
+        """Two random views of photographs."""
         pairs = training_batches(
-            paired,
+            self._paired,
             seed=99,
-            image_size=image_size,
+            image_size=self._image_size,
             min_crop=0.2,
             batch_size=BATCH,
-            steps=range(len(paired) // BATCH),
+            steps=range(len(self._paired) // BATCH),
         )
-        self.pairs_2N3SS = torch.cat(list(pairs), dim=1)
+        return torch.cat(list(pairs), dim=1)
 
     @torch.no_grad()
     def vectors(self, encoder: Encoder) -> dict[str, Tensor]:
@@ -271,7 +276,7 @@ def _lidar(first_ND: Tensor, second_ND: Tensor) -> float:
     )
 
 
-def _retrieval(test_ND: Tensor, labels: list[str]) -> tuple[float, float]:
+def retrieval(test_ND: Tensor, labels: list[str]) -> tuple[float, float]:
     """Rank-1 and mAP in percent."""
     _, class_N = np.unique(labels, return_inverse=True)
     scores_NM = 100 * retrieval_scores(test_ND, torch.from_numpy(class_N)).nanmean(0)

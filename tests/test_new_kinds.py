@@ -77,7 +77,10 @@ def test_accepted_names_teach_nothing() -> None:
     before = predict_labels(vectors, labels)
     is_accepted = (before.confidence >= 0.9) & [label is None for label in labels]
     assert is_accepted.sum() > 100
-    accepted = np.where(is_accepted, before.labels, labels)
+    accepted = [
+        name if is_one else label
+        for name, is_one, label in zip(before.labels, is_accepted, labels, strict=True)
+    ]
     after = predict_labels(vectors, accepted, accepted_N=is_accepted)
     assert after.labels == before.labels and after.accuracy == before.accuracy
     assert (after.confidence == before.confidence).all()

@@ -23,7 +23,7 @@ from lodisc.files import read_json, write_json
 from lodisc.outcome import CLEAR, LEAST, Outcome, in_words
 from lodisc.report.page import write_report
 from lodisc.run import Run
-from lodisc.training.watch import Watch
+from lodisc.training.watch import Watch, steps_beside_looks
 from lodisc.vectors.separation import mean_gain, separation
 
 COUNT = 64
@@ -325,6 +325,21 @@ def test_looks_are_regular_but_rare_with_small_batches(
     encoder = build_encoder(TINY["encoder"], image_size=32, args=TINY["encoder_args"])
     watch = Watch(listing, config, start=encoder, device=torch.device("cpu"))
     assert [s for s in range(1, steps + 1) if watch.is_due(s, steps=steps)] == looks
+
+
+@pytest.mark.parametrize(
+    ("settings", "photographs", "steps"),
+    [
+        ({}, 640, 97),  # two looks of 640 photographs take as long as 3.3 steps of 64
+        ({"keep": "best"}, 640, 88),  # looks on the way may take a tenth
+        ({"batch_size": 4}, 640, 47),
+        ({}, 49, 100),  # too few to be looked at
+        ({"init": "none"}, 640, 100),
+    ],
+)
+def test_minutes_count_the_looks(settings: dict, photographs: int, steps: int) -> None:
+    assert steps_beside_looks(100.0, photographs, TrainConfig(**settings)) == steps
+    assert steps_beside_looks(0.2, photographs, TrainConfig(**settings)) == 1
 
 
 def test_features_that_are_no_numbers_score_nothing(photos: Path) -> None:

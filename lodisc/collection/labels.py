@@ -163,8 +163,9 @@ class Labels:
     def set(self, keys: Sequence[str], label: str | None, *, how: str = "typed") -> int:
         """Label photographs, or remove their labels, as one action; returns how many changed.
 
-        An accepted name that is the same label changes, too: now a person has given it. The label is stripped, and composed (NFC) so that the same letters are the same label.
-        Raises `UserError` for a label that is empty, is longer than 200 characters or has control
+        An accepted name that is the same label changes, too: now a person has given it. The label
+        is stripped, and composed (NFC) so that the same letters are the same label. Raises
+        `UserError` for a label that is empty, is longer than 200 characters or has control
         characters.
         """
         assert not isinstance(keys, str)

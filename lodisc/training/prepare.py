@@ -17,6 +17,7 @@ from lodisc.config import FREE_TO_CHANGE, TrainConfig, as_flag, settled
 from lodisc.data.check import check_photos, write_skipped
 from lodisc.data.loader import training_batches
 from lodisc.data.photo import Photo, printable
+from lodisc.data.sample import sample_of
 from lodisc.data.sources import (
     find_photos,
     fingerprint,
@@ -42,6 +43,7 @@ from lodisc.run import GONE, Run
 from lodisc.training.checkpoint import versions
 from lodisc.training.distributed import Processes
 from lodisc.training.learner import Learner
+from lodisc.training.watch import steps_beside_looks
 from lodisc.tuning import tuning
 
 logger = logging.getLogger("lodisc")
@@ -296,7 +298,7 @@ def _steps_in_time(
     photos: list[Photo],
     neighbourhood: Neighbourhood | None,
 ) -> int:
-    """How many steps fit in `--minutes`, measured by a few steps of another learner."""
+    """How many steps fit in `--minutes` beside looks, measured by a few steps of another learner."""
     learner = Learner(load_encoder(run.start), config, world, neighbourhood=neighbourhood)
     started_at = 0.0
     batches = run_batches(photos, config, world, range(CALIBRATION_STEPS + 1))
@@ -304,4 +306,6 @@ def _steps_in_time(
         learner.step(views, step=number, steps=CALIBRATION_STEPS + 1)
         started_at = started_at or time.monotonic()
     assert config.minutes is not None
-    return max(1, round(config.minutes * 60 * CALIBRATION_STEPS / (time.monotonic() - started_at)))
+    steps = config.minutes * 60 * CALIBRATION_STEPS / (time.monotonic() - started_at)
+    sample = sample_of(photos, image_size=config.image_size)
+    return steps_beside_looks(steps, len(sample), config)

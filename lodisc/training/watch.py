@@ -29,6 +29,30 @@ SHARES = (0.25, 0.5, 0.75)
 """Shares of the student in the mixtures that are tried when it is not better than its start."""
 
 
+def is_blind(photographs: int, config: TrainConfig) -> bool:
+    """Whether a sample of so many photographs tells nothing of this training."""
+    return photographs < LEAST or config.init == "none"
+
+
+def steps_of_look(photographs: int, config: TrainConfig) -> float:
+    """How many steps take as long as a look at so many photographs.
+
+    A step has two views of each photograph, and takes three times the work of looking at them.
+    """
+    return photographs / (6 * config.batch_size)
+
+
+def steps_beside_looks(steps: float, photographs: int, config: TrainConfig) -> int:
+    """How many steps are left where there is time for `steps`, and a watch has its looks as well.
+
+    Every watch looks at the start and the end; with `--keep best`, more often on the way.
+    """
+    if is_blind(photographs, config):
+        return max(1, round(steps))
+    left = steps - 2 * steps_of_look(photographs, config)
+    return max(1, round(left / (1 + MOST_WORK) if config.keep == "best" else left))
+
+
 class Watch:
     """The score of the student on a fixed sample, and the student where it was best.
 
@@ -47,7 +71,7 @@ class Watch:
         """Score the untouched start. Raises `UserError` for a photograph that can't be read."""
         self.config, self.start, self.device = config, start, device
         self.photographs = len(sample_of(photos, image_size=config.image_size))
-        self.is_blind = self.photographs < LEAST or config.init == "none"
+        self.is_blind = is_blind(self.photographs, config)
         self.best: dict[str, Tensor] = {}
         self.best_step = self.worse = 0
         self.start_N = self.best_N = self.last_N = torch.zeros(self.photographs)
@@ -60,11 +84,10 @@ class Watch:
     def is_due(self, step: int, *, steps: int) -> bool:
         """Whether the student is looked at after a step; with `--keep last` after the last alone.
 
-        A step has two views of each photograph, and takes three times the work of looking at them.
         """
         if self.is_blind or self.config.keep == "last":
             return step == steps and not self.is_blind
-        work = self.photographs / (6 * self.config.batch_size)
+        work = steps_of_look(self.photographs, self.config)
         every = max(min(round(steps / LOOKS), MOST_STEPS), math.ceil(work / MOST_WORK), 1)
         return step == steps or step % every == 0
 

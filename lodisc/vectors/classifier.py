@@ -92,11 +92,12 @@ def predict_labels(
     _require_sound(vectors_ND, labels)
     is_labelled_N = np.array([label is not None for label in labels], dtype=np.bool_)
     is_given_N = is_labelled_N if accepted_N is None else is_labelled_N & ~accepted_N
-    classes = sorted({str(labels[row]) for row in np.flatnonzero(is_given_N)})
+    given = [
+        label if is_given else None for label, is_given in zip(labels, is_given_N, strict=True)
+    ]
+    classes = sorted({label for label in given if label is not None})
     number = {label: index for index, label in enumerate(classes)}
-    targets_N = np.full(len(labels), -1)
-    for row in np.flatnonzero(is_given_N):
-        targets_N[row] = number[str(labels[row])]
+    targets_N = np.array([-1 if label is None else number[label] for label in given], np.int64)
     if len(classes) < 2:
         proposals = propose(vectors_ND, is_labelled_N, seed=seed)
         confidence_N = np.zeros(len(labels), np.float32)
