@@ -52,6 +52,17 @@ def test_kinds_without_a_label_are_measured(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_numbers_after_names_were_accepted_are_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    photos = collection(tmp_path / "photos", labels="abcdef", per_label=8)
+    run = lodisc.train(photos, out=tmp_path / "run", **{**TINY, "epochs": 1})
+    table = run_bench("accepted.py", run, photos, "--labels", 2, "--draws", 1)
+    assert table.count("not learnt from") == 4
+
+
+@pytest.mark.slow
 def test_scores_without_labels_are_compared(tmp_path: Path) -> None:
     data = collection(tmp_path / "data", labels="abcd", per_label=24, splits=("train", "test"))
     encoders = tmp_path / "encoders"
@@ -60,3 +71,5 @@ def test_scores_without_labels_are_compared(tmp_path: Path) -> None:
     table = run_bench("without_labels.py", f"{data}={encoders}")
     assert all(name in table for name in ("start@0", "random@0", "a@1", "a@2"))
     assert "RankMe" in table and "Verdicts on data" in table
+    table = run_bench("starts.py", data, encoders, "start@0:a@2", "a@1:a@2")
+    assert table.count("→") == 2 and "75%" in table

@@ -90,6 +90,27 @@ def test_accepted_names_teach_nothing() -> None:
     assert not set(after.proposals) & set(np.flatnonzero(~rest))
 
 
+def test_what_is_likely_of_a_new_kind_is_doubtful_however_clear_its_name(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    vectors, truth = kinds()
+    labels = labels_of(truth, known=6)
+    doubts = []
+
+    def note(*_, doubt_N: np.ndarray, **__) -> list[int]:
+        doubts.append(doubt_N)
+        return []
+
+    monkeypatch.setattr("lodisc.vectors.classifier.propose", note)
+    names = predict_labels(vectors, labels)
+    monkeypatch.setattr(new_kinds, "FEWEST_KINDS", 99)
+    predict_labels(vectors, labels)
+    rest = np.array([label is None for label in labels])
+    certain, margin = 1 - doubts[0][rest], 1 - doubts[1][rest]
+    assert certain == pytest.approx(margin * (1 - probability_of(names)[rest]), abs=1e-6)
+    assert margin.max() > 0.9 > certain[truth[rest] >= 6].max()
+
+
 def test_confidence_stays_where_every_kind_has_a_label(monkeypatch: pytest.MonkeyPatch) -> None:
     vectors, truth = kinds()
     labels = labels_of(truth, known=12)

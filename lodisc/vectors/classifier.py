@@ -121,6 +121,7 @@ def predict_labels(
     )
     if new_kinds.probability is not None:
         confidence_N = confidence_N * (1 - new_kinds.probability)
+        margin_N = margin_N * (1 - new_kinds.probability)
         new_kinds.probability[is_labelled_N] = 0
     return Predictions(
         classes,
