@@ -9,11 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
+from lodisc.console import track
 from lodisc.errors import UserError
 from lodisc.evaluation.features import Arm
 from lodisc.evaluation.interval import Estimate, mean_estimates
 from lodisc.vectors.logistic import unit
-from lodisc.vectors.semi_supervised import semi_supervised_kmeans
+from lodisc.vectors.semi_supervised import STARTS, semi_supervised_kmeans
 
 
 def discovery(arm: Arm, *, seed: int = 0) -> dict[str, Estimate]:
@@ -38,6 +39,7 @@ def discovery(arm: Arm, *, seed: int = 0) -> dict[str, Estimate]:
         vectors_ND[~labelled_N],
         groups=len(known_C),
         seed=seed,
+        starts=track(range(STARTS), description=f"discovery, {arm.name}", total=STARTS),
     )
     labels_U = labels_N[~labelled_N]
     hits_U, known_U = matched_hits(groups_U, labels_U), known_C[labels_U]

@@ -298,7 +298,7 @@ def _steps_in_time(
     photos: list[Photo],
     neighbourhood: Neighbourhood | None,
 ) -> int:
-    """How many steps fit in `--minutes` beside looks, measured by a few steps of another learner."""
+    """How many steps fit in `--minutes` beside looks, by a few steps of another learner."""
     learner = Learner(load_encoder(run.start), config, world, neighbourhood=neighbourhood)
     started_at = 0.0
     batches = run_batches(photos, config, world, range(CALIBRATION_STEPS + 1))

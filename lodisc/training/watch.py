@@ -82,9 +82,7 @@ class Watch:
             self.start_N = self._score(start)
 
     def is_due(self, step: int, *, steps: int) -> bool:
-        """Whether the student is looked at after a step; with `--keep last` after the last alone.
-
-        """
+        """Whether to look at the student after a step; with `--keep last` after the last alone."""
         if self.is_blind or self.config.keep == "last":
             return step == steps and not self.is_blind
         work = steps_of_look(self.photographs, self.config)

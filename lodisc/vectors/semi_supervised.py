@@ -6,6 +6,8 @@ means of the labelled classes, the others are drawn among the unlabelled photogr
 Axes: L labelled and N unlabelled photographs, D features, K labelled classes, G groups, B a block.
 """
 
+from collections.abc import Iterable
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
@@ -22,13 +24,14 @@ def semi_supervised_kmeans(
     *,
     groups: int,
     seed: int = 0,
-    starts: int = STARTS,
+    starts: Iterable[int] = range(STARTS),
 ) -> NDArray[np.int64]:
     """The group `[N]`, in 0..G-1, of every unlabelled photograph; group k < K is class k.
 
-    `labels_L` holds each of 0..K-1, and K is at most `groups`. The result is that of the start with
-    the least inertia, the first of equals: the sum over all L + N photographs of the squared
-    distance to the mean of their group. Where vectors are equal, groups may stay empty.
+    `labels_L` holds each of 0..K-1, and K is at most `groups`. `starts` are their numbers. The
+    result is that of the start with the least inertia, the first of equals: the sum over all L + N
+    photographs of the squared distance to the mean of their group. Where vectors are equal, groups
+    may stay empty.
     """
     classes = int(labels_L.max()) + 1
     assert classes <= groups, "there are more labelled classes than groups"
@@ -42,7 +45,7 @@ def semi_supervised_kmeans(
         centroids_GD = np.concatenate([means_KD, unlabelled_ND[new]])
         return _settle(unlabelled_ND, centroids_GD, fixed_GD, fixed_G)
 
-    return max(map(from_start, range(starts)), key=lambda result: result[1])[0]
+    return max(map(from_start, starts), key=lambda result: result[1])[0]
 
 
 def _draw(
