@@ -63,6 +63,14 @@ def test_numbers_after_names_were_accepted_are_measured(
 
 
 @pytest.mark.slow
+def test_discovery_is_compared_with_k_means(tmp_path: Path) -> None:
+    photos = collection(tmp_path / "photos", labels="abcd", per_label=8, splits=("train", "test"))
+    run = lodisc.train(photos, out=tmp_path / "run", **{**TINY, "epochs": 1})
+    table = run_bench("discovery.py", run, photos, "--draws", 2)
+    assert "k-means" in table and "start" in table and table.count("±") == 12
+
+
+@pytest.mark.slow
 def test_scores_without_labels_are_compared(tmp_path: Path) -> None:
     data = collection(tmp_path / "data", labels="abcd", per_label=24, splits=("train", "test"))
     encoders = tmp_path / "encoders"
