@@ -15,7 +15,7 @@ import numpy as np
 import tyro
 from numpy.typing import NDArray
 from same_kind import QUERIES, SHOWN, others
-from unknown import SURE, as_in_collection, calibration_error, mean
+from unknown import SURE, as_in_collection, calibration_error, draw_labels, mean
 
 from lodisc.console import table
 from lodisc.data.sources import find_photos
@@ -90,13 +90,7 @@ def one_draw(
     seed: int,
 ) -> list[list[float]]:
     """The metrics of both ways, in the order of `TITLES`, two for each title with a stroke."""
-    rng = np.random.default_rng(seed)
-    classes = rng.permutation(np.unique(truth_N))
-    known = classes[: max(2, round(len(classes) * (1 - share)))]
-    given: list[str | None] = [None] * len(truth_N)
-    for kind in known:
-        for row in rng.permutation(np.flatnonzero(truth_N == kind))[:labels]:
-            given[row] = str(kind)
+    given, known = draw_labels(truth_N, labels=labels, share=share, seed=seed)
     before = predict_labels(smoothed_ND, given)
     is_given_N = np.array([label is not None for label in given])
     accepted_N = ~is_given_N & (before.confidence >= SURE)
@@ -106,23 +100,25 @@ def one_draw(
     ]
     known_N = np.isin(truth_N, known) & ~is_given_N
     rest_N = ~is_given_N & ~accepted_N
-    queries = rng.permutation(np.flatnonzero(rest_N))[:QUERIES]
+    queries = np.random.default_rng(seed).permutation(np.flatnonzero(rest_N))[:QUERIES]
     return [
         [
             *_of_names(
-                predict_labels(smoothed_ND, all_labels, accepted_N=left_out_N),
+                predict_labels(
+                    smoothed_ND, all_labels, accepted_N=accepted_N if is_left_out else None
+                ),
                 truth_N,
                 rest_N=rest_N,
                 known_N=known_N,
             ),
             *_of_look_alikes(
-                learn_same_kind(vectors_ND, all_labels, accepted_N=left_out_N),
+                learn_same_kind(vectors_ND, given if is_left_out else all_labels),
                 vectors_ND,
                 truth_N,
                 queries=queries,
             ),
         ]
-        for left_out_N in (accepted_N, None)
+        for is_left_out in (True, False)
     ]
 
 
@@ -143,7 +139,7 @@ def _of_names(
         mean(names.confidence[rest_N]),
         mean(right_N[rest_N]),
         calibration_error(names.confidence[rest_N], right_N[rest_N]),
-        0.0 if new_N is None else mean(new_N[rest_N]),
+        np.nan if new_N is None else mean(new_N[rest_N]),
         mean(~known_N[rest_N]),
     ]
 

@@ -20,9 +20,8 @@ from lodisc.device import autocast
 from lodisc.encoders import load_encoder
 from lodisc.method.encoder import Encoder
 from lodisc.method.mixture import mixed
+from lodisc.training.watch import SHARES
 from lodisc.vectors.separation import separation
-
-SHARES = (0.25, 0.5, 0.75)
 
 
 @dataclass

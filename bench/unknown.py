@@ -97,13 +97,7 @@ def one_draw(
 
     They are in the order of `TITLES`, two for each title with a stroke.
     """
-    rng = np.random.default_rng(seed)
-    classes = rng.permutation(np.unique(truth_N))
-    known = classes[: max(2, round(len(classes) * (1 - share)))]
-    given: list[str | None] = [None] * len(truth_N)
-    for kind in known:
-        for row in rng.permutation(np.flatnonzero(truth_N == kind))[:labels]:
-            given[row] = str(kind)
+    given, known = draw_labels(truth_N, labels=labels, share=share, seed=seed)
     rest = np.array([label is None for label in given])
     names = predict_labels(vectors_ND, given)
     probability_N = names.new_kinds.probability
@@ -124,6 +118,20 @@ def one_draw(
         *(mean(right_R[each >= SURE]) for each in (before_R, after_R)),
         *(calibration_error(each, right_R) for each in (before_R, after_R)),
     ]
+
+
+def draw_labels(
+    truth_N: NDArray[np.str_], *, labels: int, share: float, seed: int
+) -> tuple[list[str | None], NDArray[np.str_]]:
+    """The labels that are given, and the classes that have some; this share of classes has none."""
+    rng = np.random.default_rng(seed)
+    classes = rng.permutation(np.unique(truth_N))
+    known = classes[: max(2, round(len(classes) * (1 - share)))]
+    given: list[str | None] = [None] * len(truth_N)
+    for kind in known:
+        for row in rng.permutation(np.flatnonzero(truth_N == kind))[:labels]:
+            given[row] = str(kind)
+    return given, known
 
 
 def auroc(scores: NDArray[np.float32], is_positive: NDArray[np.bool_]) -> float:

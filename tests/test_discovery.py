@@ -139,7 +139,7 @@ def test_the_groups_equal_a_plain_loop(
     vectors_ND, labels_N = unit(vectors).numpy(), np.array(labels)
     labelled = (labels_N < 3) & (np.arange(len(labels)) % 2 == 0)
     given = vectors_ND[labelled], labels_N[labelled], vectors_ND[~labelled]
-    groups = semi_supervised_kmeans(*given, groups=6, seed=seed, starts=range(starts))
+    groups = semi_supervised_kmeans(*given, groups=6, seed=seed, starts=starts)
     assert np.array_equal(groups, plain_groups(*given, groups=6, seed=seed, starts=starts))
 
 
@@ -163,7 +163,7 @@ def test_more_starts_never_have_more_inertia() -> None:
             labels_N[labelled],
             vectors_ND[~labelled],
             groups=12,
-            starts=range(starts),
+            starts=starts,
         )
         together = np.concatenate([vectors_ND[labelled], vectors_ND[~labelled]])
         inertias.append(plain_inertia(together, np.concatenate([labels_N[labelled], groups])))

@@ -1,11 +1,14 @@
 """Labels that people typed: undo, redo, history, renamed photographs, and what is not a label."""
 
 import random
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from lodisc.collection.labels import Labels
+from lodisc.errors import UserError
 
 
 @pytest.fixture
@@ -44,36 +47,75 @@ def test_what_current_gives_is_the_callers_own(labels: Labels) -> None:
     assert labels.current() == {"a": "wren"}
 
 
+def accepted(labels: Labels) -> set[str]:
+    return set(labels.with_accepted_keys()[1])
+
+
 def test_accepted_names_are_told_from_labels_that_people_gave(labels: Labels) -> None:
     labels.set(["a"], "wren")
-    assert labels.accept({"a": "owl", "b": "wren", "c": "owl", "d": "owl"}, confidence=0.9) == 3
-    assert labels.accepted() == {"b", "c", "d"}
+    assert labels.accept({"a": "owl", "b": "wren", "c": "owl", "d": "owl"}, where="from 90%") == 3
+    assert accepted(labels) == {"b", "c", "d"}
     labels.undo()
-    assert labels.accepted() == set()
+    assert accepted(labels) == set()
     labels.redo()
     labels.set(["b"], "finch")
     labels.set(["c"], None)
-    assert labels.accepted() == {"d"}
+    assert accepted(labels) == {"d"}
     labels.undo()
     labels.undo()
-    assert labels.accepted() == {"b", "c", "d"}, "what changed them is undone"
+    assert accepted(labels) == {"b", "c", "d"}, "what changed them is undone"
     labels.set_each({"b": "wren", "c": "owl"}, how="imported")
-    assert labels.accepted() == {"b", "c", "d"}, "a table may hold what was accepted"
+    assert accepted(labels) == {"b", "c", "d"}, "a table may hold what was accepted"
     assert labels.set(["a", "b"], "wren") == 1, "giving the same label confirms the name"
-    assert labels.accepted() == {"c", "d"} and labels.current()["b"] == "wren"
+    assert accepted(labels) == {"c", "d"} and labels.current()["b"] == "wren"
     labels.undo()
-    assert labels.accepted() == {"b", "c", "d"} and labels.current()["b"] == "wren"
+    assert accepted(labels) == {"b", "c", "d"} and labels.current()["b"] == "wren"
 
 
 def test_an_accepted_name_stays_one_when_its_photograph_is_renamed(labels: Labels) -> None:
-    labels.accept({"a": "wren", "b": "wren"}, confidence=0.5)
+    labels.accept({"a": "wren", "b": "wren"}, where="from 50%")
     labels.set(["b"], "owl")
     labels.carry({"a": "b", "b": "a"})
-    assert labels.current() == {"a": "owl", "b": "wren"} and labels.accepted() == {"b"}
-    labels.set(["b"], "owl")
-    labels.accept({"c": "wren"}, confidence=0.5)
+    assert labels.current() == {"a": "owl", "b": "wren"} and accepted(labels) == {"b"}
+    labels.accept({"c": "wren"}, where="from 50%")
     labels.carry({"c": "d"})
-    assert labels.accepted() == {"d"} and labels.history()[1].how == "names accepted from 50%"
+    assert accepted(labels) == {"b", "d"} and labels.history()[1].how == "names accepted from 50%"
+
+
+def test_a_key_with_the_history_of_two_photographs_has_that_of_its_label(labels: Labels) -> None:
+    labels.accept({"a": "wren"}, where="from 50%")
+    labels.set(["b"], "owl")
+    labels.set(["b"], None)
+    labels.carry({"a": "b"})
+    assert labels.current() == {"b": "wren"} and accepted(labels) == {"b"}
+    assert labels.set(["a"], None) == 0, "there is nothing to remove"
+    labels.set(["b"], None)
+    labels.set(["c"], "wren")
+    labels.set(["a"], "finch")
+    labels.accept({"b": "owl"}, where="from 50%")
+    labels.carry({"a": "b"}, replaced={"b": "a"})
+    labels.carry({"c": "a"})
+    assert labels.current() == {"a": "wren", "b": "finch"} and accepted(labels) == set()
+
+
+def test_a_damaged_history_is_no_silent_change_of_what_was_accepted(labels: Labels) -> None:
+    labels.accept({"a": "wren"}, where="from 50%")
+    with closing(sqlite3.connect(labels.path)) as database:
+        database.execute("UPDATE actions SET how = CAST(how AS BLOB)")
+        database.commit()
+    with pytest.raises(UserError, match="damaged"):
+        Labels(labels.path).with_accepted_keys()
+
+
+def test_names_accepted_elsewhere_stay_names(labels: Labels) -> None:
+    labels.set(["a"], "wren")
+    taken = {"a": "owl", "b": "owl", "c": "finch", "d": None}
+    changed = labels.take_over(taken, accepted_keys={"a", "b", "d"}, how="imported from a table")
+    assert changed == 3 and labels.current() == {"a": "owl", "b": "owl", "c": "finch"}
+    assert accepted(labels) == {"b"}, "a label that changes one is a person's"
+    with pytest.raises(UserError):
+        labels.take_over({"e": "wren", "f": ""}, accepted_keys={"f"}, how="imported")
+    assert "e" not in labels.current()
 
 
 def test_a_label_for_each(labels: Labels) -> None:

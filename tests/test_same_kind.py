@@ -89,17 +89,6 @@ def shown_pairs(
     return np.concatenate(probabilities), np.concatenate(truths)
 
 
-def test_accepted_names_are_no_evidence() -> None:
-    vectors_ND, kind_N = kinds_in_clouds()
-    labels = some_labels(kind_N, each=6)
-    accepted = [label or "kind 0" for label in labels]
-    is_accepted_N = np.array([label is None for label in labels])
-    first = learn_same_kind(vectors_ND, labels)
-    second = learn_same_kind(vectors_ND, accepted, accepted_N=is_accepted_N)
-    assert first.reason is None and second.bias == first.bias
-    assert (second.weights_F == first.weights_F).all()
-
-
 def test_a_probability_is_the_formula_in_plain_loops() -> None:
     vectors_ND, kind_N = kinds_in_clouds(kinds=12, each=15)
     same_kind = learn_same_kind(vectors_ND, some_labels(kind_N, each=8))

@@ -496,7 +496,18 @@ def test_with_the_names_that_the_probe_gives(birds: Collection, tmp_path: Path) 
     birds.labels.set([f"finch/{number}.jpg" for number in range(3)], "finch")
     assert export_tree(birds, tmp_path / "out", named=1.0)["photographs"] == 6
     assert export_tree(birds, tmp_path / "out", named=0.0)["photographs"] == len(birds.photos())
+    places = sorted((tmp_path / "out").glob("wren/*"))
+    moved = next(place for place in places if place.name not in {f"{n}.jpg" for n in range(3)})
+    moved.rename(tmp_path / "out" / "finch" / f"own-{moved.name}")
     assert import_tree(birds, tmp_path / "out")["changed"] == len(birds.photos()) - 6
+    labels, accepted_keys = birds.labels.with_accepted_keys()
+    assert len(labels) == len(birds.photos())
+    assert len(accepted_keys) == len(labels) - 7, "what a person sorted is a person's label"
+    export_tree(birds, tmp_path / "again")
+    assert export_tree(birds, tmp_path / "again")["added"] == 0
+    again = opened(birds.path)
+    import_tree(again, tmp_path / "again")
+    assert again.labels.with_accepted_keys() == (labels, accepted_keys)
 
 
 def test_a_tree_is_data_that_other_commands_take(birds: Collection, tmp_path: Path) -> None:

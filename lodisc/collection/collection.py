@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Container
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -90,10 +89,6 @@ class Photos:
     def position(self) -> dict[str, int]:
         """The row of each key."""
         return {key: row for row, key in enumerate(self.keys)}
-
-    def among(self, keys: Container[str]) -> NDArray[np.bool_]:
-        """Which rows [N] have one of these keys."""
-        return np.fromiter((key in keys for key in self.keys), np.bool_, len(self))
 
     @cached_property
     def ids(self) -> list[str]:

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lodisc.collection.groups_file import group_photos
+from lodisc.collection.row_labels import current_row_labels
 from lodisc.console import progress_bar
 from lodisc.vectors.clusters import CRITERION, Group, Grouping, assign, list_groups
 
@@ -34,7 +35,7 @@ class PhotoEntry(TypedDict):
 
     key: str
     label: str | None
-    """What a person called it."""
+    """What a person called it, or the name that was accepted."""
 
 
 class ScoredEntry(PhotoEntry):
@@ -249,17 +250,17 @@ def describe_labels(collection: Collection) -> LabelsResult:
     """Photographs by label, the accuracy of the predictions from them, and the last actions."""
     from lodisc.vectors.classifier import predict_labels  # loads torch
 
-    photos, current = collection.photos(), collection.labels.current()
-    labels = [current.get(key) for key in photos.keys]
+    photos = collection.photos()
+    by_row = current_row_labels(collection, photos)
+    labels = by_row.labels
     counts = Counter(label for label in labels if label is not None)
-    accepted_N = photos.among(collection.labels.accepted())
-    predictions = predict_labels(photos.smoothed, labels, accepted_N=accepted_N)
+    predictions = predict_labels(photos.smoothed, labels, accepted_N=by_row.accepted_N)
     accuracy = predictions.accuracy
     twins = near_duplicates_learnt_from(photos, labels, predictions)
     return LabelsResult(
         photographs=len(photos),
         labelled=counts.total(),
-        accepted=int(accepted_N.sum()),
+        accepted=int(by_row.accepted_N.sum()),
         labels=dict(sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))),
         accuracy=_accuracy_entry(accuracy, twins) if accuracy else None,
         reason=predictions.reason,

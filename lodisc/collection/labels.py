@@ -1,4 +1,4 @@
-"""What people typed: the label of each photograph, with its history.
+"""The label of each photograph, with its history: what people typed, and names they accepted.
 
 One SQLite file with a rollback journal, which is safe on any file system and leaves no other file
 behind: a copy of it is a backup. Every call opens the file again, so that threads, forks and other
@@ -7,7 +7,7 @@ processes can share it, and a file that was restored from a backup is noticed.
 
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -52,18 +52,18 @@ _DAMAGED = {
 # The states of an action: `done`, `undone`, `dropped` (undone, then something else was done),
 # `fixed` (done, and can't be undone)
 _ACCEPTED, _RENAMED = "names accepted", "renamed"
-_IN_FORCE = f"state IN ('done', 'fixed') AND how != '{_RENAMED}'"
-_ACCEPTED_KEYS = f"""
-SELECT own.key FROM changes AS own JOIN actions ON number = own.action JOIN labels USING (key)
-WHERE {_IN_FORCE} AND how LIKE '{_ACCEPTED}%' AND NOT EXISTS (
-  SELECT 1 FROM changes AS later JOIN actions ON number = later.action
-  WHERE later.key = own.key AND later.action > own.action AND {_IN_FORCE}
+_ACCEPTED_LABELS = f"""
+SELECT own.key, how
+FROM actions JOIN changes AS own ON own.action = number
+JOIN labels ON labels.key = own.key AND labels.label = own.after
+WHERE state = 'done' AND (how GLOB '{_ACCEPTED}*' OR typeof(how) != 'text') AND NOT EXISTS (
+  SELECT 1 FROM changes AS later JOIN actions AS another ON another.number = later.action
+  WHERE later.key = own.key AND later.after = own.after AND later.action > own.action
+  AND another.state = 'done'
 )
 """
-_HOW_LABELLED = f"""
-SELECT how FROM changes JOIN actions ON number = action
-WHERE key = ? AND {_IN_FORCE} ORDER BY action DESC LIMIT 1
-"""
+"""Labels that an accepted name gave last. After `carry` a key may have the changes of several
+photographs, so only those that gave the present label count."""
 
 
 Stamp = tuple[int, int, int, int]
@@ -114,8 +114,7 @@ class Labels:
         self.path, self.patience, self.read_patience = Path(path), patience, read_patience
         self.last_write = object()
         """Another object after every write through these `Labels`."""
-        self._cache: tuple[Stamp, dict[str, str]] = ((0, 0, 0, 0), {})
-        self._accepted: tuple[Stamp, frozenset[str]] = ((0, 0, 0, 0), frozenset())
+        self._cache: tuple[Stamp, dict[str, str], frozenset[str]] = ((0, 0, 0, 0), {}, frozenset())
 
     @property
     def version(self) -> int:
@@ -132,33 +131,46 @@ class Labels:
 
     def current(self) -> dict[str, str]:
         """The label of every photograph that has one, by key."""
+        return self.with_accepted_keys()[0]
+
+    def with_accepted_keys(self) -> tuple[dict[str, str], frozenset[str]]:
+        """The labels by key, and the keys of those that are accepted names, of one moment.
+
+        An accepted name is the classifier's own word, from which it learns nothing. Giving the
+        label once more by hand makes it a person's.
+        """
         stamp = self.stamp
         if self._cache[0] != stamp:
-            rows = self._read("SELECT key, label FROM labels ORDER BY key")
-            self._require_texts(cell for row in rows for cell in row)
-            self._cache = (stamp, dict(rows))
-        return dict(self._cache[1])
+            sql = "SELECT key, label FROM labels ORDER BY key"
+            rows, accepted = self._read_all(sql, _ACCEPTED_LABELS) or ([], [])
+            self._require_texts(cell for row in (*rows, *accepted) for cell in row)
+            self._cache = (stamp, dict(rows), frozenset(key for key, _ in accepted))
+        _, labels, accepted_keys = self._cache
+        return dict(labels), accepted_keys
 
-    def accepted(self) -> frozenset[str]:
-        """The keys of the photographs whose label is a name that was accepted unseen.
-
-        Such a label is the classifier's own word, from which it learns nothing. Giving the label
-        once more by hand makes it a person's.
-        """
-        stamp = self.stamp
-        if self._accepted[0] != stamp:
-            keys = [key for (key,) in self._read(_ACCEPTED_KEYS)]
-            self._require_texts(keys)
-            self._accepted = (stamp, frozenset(keys))
-        return self._accepted[1]
-
-    def accept(self, names: Mapping[str, str], *, confidence: float) -> int:
+    def accept(self, names: Mapping[str, str], *, where: str) -> int:
         """Make the names of unlabelled photographs their labels, as one action.
 
-        `confidence` is the least of theirs, for the history. Returns how many changed.
+        `where` tells which, for the history: "from 90%". Returns how many changed.
         """
-        how = f"{_ACCEPTED} from {confidence:.0%}"
-        return self.set_each(names, how=how, only_unlabelled=True)
+        return self.set_each(names, how=f"{_ACCEPTED} {where}", only_unlabelled=True)
+
+    def take_over(
+        self, labels: Mapping[str, str | None], *, accepted_keys: Container[str], how: str
+    ) -> int:
+        """Labels from elsewhere, None to remove one; returns how many changed.
+
+        Those that were accepted names there become accepted names where there is no label, as a
+        second action. Raises `UserError` as `set` does, and changes nothing then.
+        """
+        current = self.current()
+        names = {
+            key: plain_label(label)
+            for key, label in labels.items()
+            if label is not None and key in accepted_keys and key not in current
+        }
+        others = {key: label for key, label in labels.items() if key not in names}
+        return self.set_each(others, how=how) + self.accept(names, where="elsewhere")
 
     def set(self, keys: Sequence[str], label: str | None, *, how: str = "typed") -> int:
         """Label photographs, or remove their labels, as one action; returns how many changed.
@@ -195,7 +207,10 @@ class Labels:
                 (key, before, after)
                 for key, before, after in rows
                 if not (only_unlabelled and before is not None)
-                and (before != after or (confirms and self._is_accepted(database, key)))
+                and (
+                    before != after
+                    or (confirms and before is not None and self._is_accepted(database, key))
+                )
             ]
             if changes:
                 database.execute("UPDATE actions SET state = 'dropped' WHERE state = 'undone'")
@@ -272,8 +287,9 @@ class Labels:
         return label
 
     def _is_accepted(self, database: sqlite3.Connection, key: str) -> bool:
-        row = database.execute(_HOW_LABELLED, (key,)).fetchone()
-        return row is not None and str(row[0]).startswith(_ACCEPTED)
+        rows = database.execute(f"{_ACCEPTED_LABELS} AND own.key = ?", (key,)).fetchall()
+        self._require_texts(cell for row in rows for cell in row)
+        return bool(rows)
 
     def _require_texts(self, values: Iterable[Any]) -> None:
         if not all(isinstance(value, str | None) for value in values):
@@ -303,11 +319,18 @@ class Labels:
 
     def _read(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
         """The rows of a query; an empty list if nothing was typed yet."""
+        (rows,) = self._read_all(sql, values=values) or [[]]
+        return rows
+
+    def _read_all(self, *queries: str, values: Sequence[Any] = ()) -> list[list[tuple[Any, ...]]]:
+        """The rows of queries of one moment; an empty list if nothing was typed yet."""
         if not self.path.exists():
             return []
         with self._open("rw", patience=self.read_patience) as database:
-            database.execute("BEGIN")  # so that `_is_ours` and the query see the same file
-            return database.execute(sql, values).fetchall() if self._is_ours(database) else []
+            database.execute("BEGIN")  # so that `_is_ours` and the queries see the same file
+            if not self._is_ours(database):
+                return []
+            return [database.execute(sql, values).fetchall() for sql in queries]
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:

@@ -11,6 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
 
+from lodisc.collection.row_labels import current_row_labels
 from lodisc.data.labels import label_in, odd_labels, plain_label
 from lodisc.data.paths import composed_form, folded_form, spellings
 from lodisc.data.photo import printable
@@ -24,7 +25,18 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("lodisc")
 
-COLUMNS = ("key", "path", "folder", "label", "name", "confidence", "new_kind", "group")
+COLUMNS = (
+    "key",
+    "path",
+    "folder",
+    "label",
+    "label_from",
+    "name",
+    "confidence",
+    "new_kind",
+    "group",
+)
+ACCEPTED = "accepted name"  # in the column label_from
 FEW = 10  # unknown keys in the result
 
 
@@ -47,10 +59,11 @@ def export_csv(
 ) -> int:
     """Write one line for each photograph; returns the number of photographs.
 
-    The columns are key, path, folder, label, predicted name and confidence, probability of a kind
-    without a label, group. RFC 4180 in UTF-8 with a byte order mark, which Excel needs. A text that
-    a spreadsheet would take for a formula begins with ', which `import_csv` removes. Commas stand
-    between cells, in a .tsv file tabs. The file at `path` is replaced atomically.
+    The columns are key, path, folder, label, whether that is an accepted name, predicted name and
+    confidence, probability of a kind without a label, group. RFC 4180 in UTF-8 with a byte order
+    mark, which Excel needs. A text that a spreadsheet would take for a formula begins with ', which
+    `import_csv` removes. Commas stand between cells, in a .tsv file tabs. The file at `path` is
+    replaced atomically.
     `learn` takes the place of `predict_labels`, for a caller with a cache. Raises `UserError` if
     the folder does not exist.
     """
@@ -71,6 +84,8 @@ def export_csv(
 def import_csv(collection: Collection, path: str | Path, *, clear: bool = False) -> CsvImportResult:
     """Take labels over from the columns `key` (or `path`) and `label`, as one action.
 
+    Those with “accepted name” in the column `label_from` stay accepted names.
+
     A relative path is relative to the folder of the file. An empty label leaves a photograph as it
     is, so that a table from yesterday removes nothing; with `clear` it removes the label. UTF-8 or
     UTF-16, with commas, semicolons or tabs between the cells; `file`, `image`, `species` and other
@@ -80,6 +95,7 @@ def import_csv(collection: Collection, path: str | Path, *, clear: bool = False)
     """
     photos = _PhotosByName(collection.photos(), Path(path).parent)
     labels: dict[str, str | None] = {}
+    accepted_keys: set[str] = set()
     unknown: list[str] = []
     rows = 0
     for line, row in read_table(Path(path), columns=[{"key", "path"}, {"label"}]):
@@ -100,7 +116,11 @@ def import_csv(collection: Collection, path: str | Path, *, clear: bool = False)
                 f"{printable(path)}, line {line}: {printable(key)} has another label further up; "
                 "leave one of them"
             )
-    changed = collection.labels.set_each(labels, how="imported from a table")
+        if row.get("label_from", "").strip().lower() == ACCEPTED:
+            accepted_keys.add(key)
+    changed = collection.labels.take_over(
+        labels, accepted_keys=accepted_keys, how="imported from a table"
+    )
     notes = odd_labels({*labels.values(), *collection.labels.current().values()})
     return CsvImportResult(
         rows=rows,
@@ -140,10 +160,11 @@ def _rows(
     from lodisc.vectors.classifier import predict_labels  # loads torch
     from lodisc.vectors.clusters import assign
 
-    photos, current = collection.photos(), collection.labels.current()
-    labels = [current.get(key) for key in photos.keys]
-    accepted_N = photos.among(collection.labels.accepted())
-    predictions = (learn or predict_labels)(photos.smoothed, labels, accepted_N=accepted_N)
+    photos = collection.photos()
+    by_row = current_row_labels(collection, photos)
+    predictions = (learn or predict_labels)(
+        photos.smoothed, by_row.labels, accepted_N=by_row.accepted_N
+    )
     try:
         grouping = load_groups(collection)
     except UserError as error:
@@ -163,7 +184,8 @@ def _rows(
         photos.keys,
         photos.table["path"].to_pylist(),
         photos.table["folder"].to_pylist(),
-        labels,
+        by_row.labels,
+        [ACCEPTED if is_accepted else "" for is_accepted in by_row.accepted_N],
         predictions.labels,
         confidences,
         [""] * len(photos) if new_N is None else [f"{is_new:.4f}" for is_new in new_N],

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NotRequired, TypedDict, cast
 
 from lodisc.collection.names import safe_name, unlike_names
+from lodisc.collection.row_labels import current_row_labels
 from lodisc.data.decode import Unreadable
 from lodisc.data.endings import is_photo, why_left_out
 from lodisc.data.labels import plain_label
@@ -39,6 +40,8 @@ class TreeIndex(TypedDict):
     """The label of each folder."""
     links: dict[str, str]
     """The key of the photograph at each place, a path in the tree."""
+    names: NotRequired[dict[str, str]]
+    """Those of the links that are names, accepted or not, and no labels of people."""
 
 
 class TreeExportResult(TypedDict):
@@ -83,7 +86,9 @@ def export_tree(
         raise UserError(
             f"{printable(folder)} is not empty and is not an earlier export; choose another folder"
         )
-    folders, links = _plan(_labels_to_export(collection, photos, named))
+    labels, name_keys = _labels_to_export(collection, photos, named)
+    folders, links = _plan(labels)
+    names = {place: key for place, key in links.items() if key in name_keys}
     index = index or TreeIndex(folders={}, links={})
     present = dict(_scan(folder, photos, index, defaultdict(list)))
     _require_imported(collection, folder, index, present)
@@ -103,7 +108,7 @@ def export_tree(
     for place in left:  # the next export tries again
         folders.setdefault(place.split("/")[0], _label_of(place, index, folder))
     written = links | {place: only_copies[place] for place in left}
-    _write_index(folder, TreeIndex(format=FORMAT, folders=folders, links=written))
+    _write_index(folder, TreeIndex(format=FORMAT, folders=folders, links=written, names=names))
     new = [place for place in new if place not in left]
     unreadable = [links[place] for place in new if not _put(folder / place, photos, links[place])]
     return TreeExportResult(
@@ -119,9 +124,9 @@ def import_tree(collection: Collection, folder: str | Path) -> TreeImportResult:
     """Label each photograph in a tree of links, or of copies, by its folder, as one action.
 
     A link is recognised by its target, a file by its content. A photograph that is not in the tree
-    keeps its label; what lies in no folder is ignored, and what a system put there. Raises
-    `UserError`, and changes nothing, for a photograph in two folders and for a name that cannot be
-    a label.
+    keeps its label; what lies in no folder is ignored, and what a system put there. A name that
+    lies where it was exported becomes an accepted one, unless there is a label. Raises `UserError`,
+    and changes nothing, for a photograph in two folders and for a name that cannot be a label.
     """
     root, photos = Path(folder), collection.photos()
     if not root.is_dir():
@@ -131,6 +136,8 @@ def import_tree(collection: Collection, folder: str | Path) -> TreeImportResult:
     index = _read_index(root) or TreeIndex(folders={}, links={})
     labels: dict[str, str] = {}
     places: dict[str, str] = {}
+    names = index.get("names", {})
+    accepted_keys: set[str] = set()
     unknown: list[str] = []
     passed_over: Passed = defaultdict(list)
     for place, key in _scan(root, photos, index, passed_over):
@@ -144,8 +151,12 @@ def import_tree(collection: Collection, folder: str | Path) -> TreeImportResult:
                 "photograph; remove one of them"
             )
         places[key] = place
+        if names.get(place) == key:
+            accepted_keys.add(key)
     log_passed_over(root, Listing([], [], passed_over, []))
-    changed = collection.labels.set_each(labels, how="imported from folders")
+    changed = collection.labels.take_over(
+        labels, accepted_keys=accepted_keys, how="imported from folders"
+    )
     return TreeImportResult(
         photographs=len(labels),
         changed=changed,
@@ -156,27 +167,31 @@ def import_tree(collection: Collection, folder: str | Path) -> TreeImportResult:
 
 def _labels_to_export(
     collection: Collection, photos: Photos, named: float | None
-) -> dict[str, str]:
+) -> tuple[dict[str, str], set[str]]:
+    """The labels by key, and the keys of those that are names."""
     if named is not None and not 0 <= named <= 1:
         raise UserError(
             f"--named {named} is out of range; give a confidence between 0 and 1, such as 0.9"
         )
-    current = collection.labels.current()
-    labels = {key: current[key] for key in photos.keys if key in current}
+    by_row = current_row_labels(collection, photos)
+    labels = {
+        key: label
+        for key, label in zip(photos.keys, by_row.labels, strict=True)
+        if label is not None
+    }
+    accepted = zip(photos.keys, by_row.accepted_N, strict=True)
+    name_keys = {key for key, is_accepted in accepted if is_accepted}
     if named is not None:
         from lodisc.vectors.classifier import predict_labels  # loads torch
 
-        predictions = predict_labels(
-            photos.smoothed,
-            [current.get(key) for key in photos.keys],
-            accepted_N=photos.among(collection.labels.accepted()),
-        )
+        predictions = predict_labels(photos.smoothed, by_row.labels, accepted_N=by_row.accepted_N)
         for key, label, confidence in zip(
             photos.keys, predictions.labels, predictions.confidence, strict=True
         ):
-            if label is not None and confidence >= named:
-                labels.setdefault(key, label)
-    return labels
+            if label is not None and confidence >= named and key not in labels:
+                labels[key] = label
+                name_keys.add(key)
+    return labels, name_keys
 
 
 def _plan(labels: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
@@ -403,7 +418,7 @@ def _is_index(content: object) -> bool:
         return False
     return all(
         isinstance(part, dict) and all(isinstance(value, str) for value in part.values())
-        for part in (content.get("folders"), content.get("links"))
+        for part in (content.get("folders"), content.get("links"), content.get("names", {}))
     )
 
 

@@ -120,7 +120,8 @@ def same_kind_shares(
 ) -> list[float | None]:
     """How likely each of these rows is of the same kind as the query, in row `own` if in any.
 
-    1 or 0 if both have a label, which decides. None for all where nothing is learnt.
+    `labels` are those that people gave, by row: 1 or 0 if both have one, which decides. None for
+    all where nothing is learnt.
     """
     shares_K = same_kind.probabilities(photos.vectors, query_D, np.array(rows, int), own=own)
     if shares_K is None:

@@ -19,6 +19,7 @@ from lodisc.collection.lookalikes import (
     measured_recall,
     same_kind_shares,
 )
+from lodisc.collection.row_labels import row_labels
 from lodisc.collection.where import rows_where
 from lodisc.data.photo import printable
 from lodisc.errors import UserError
@@ -67,17 +68,17 @@ def look_up(
     """
     from lodisc.vectors.same_kind import learn_same_kind, not_told  # loads scipy
 
-    photos, labels = collection.photos(), collection.labels.current()
+    photos = collection.photos()
+    labels, accepted_keys = collection.labels.with_accepted_keys()
+    from_people = row_labels(photos, labels, accepted_keys).from_people
     vectors_QD = _vectors(collection, photos, queries, device=device)
     allowed_N = None if where is None else allowed_rows(collection, photos, where)
     rows_QK, scores_QK = look_alikes(
         collection, photos, vectors_QD, top=top + 1, allowed_N=allowed_N
     )
-    label_N = [labels.get(key) for key in photos.keys]
     same_kind = not_told("with --where")
     if allowed_N is None:
-        accepted_N = photos.among(collection.labels.accepted())
-        same_kind = learn_same_kind(photos.vectors, label_N, accepted_N=accepted_N)
+        same_kind = learn_same_kind(photos.vectors, from_people)
     answers = []
     for query, vector_D, rows_K, scores_K in zip(
         queries, vectors_QD, rows_QK, scores_QK, strict=True
@@ -85,7 +86,7 @@ def look_up(
         own = photos.position.get(query)
         others = (rows_K != (-1 if own is None else own)).nonzero()[0][:top]
         rows, scores = rows_K[others].tolist(), scores_K[others].tolist()
-        shares = same_kind_shares(same_kind, photos, label_N, vector_D, rows, own=own)
+        shares = same_kind_shares(same_kind, photos, from_people, vector_D, rows, own=own)
         entries = describe_look_alikes(photos, labels, rows, scores, shares)
         answers.append(SearchAnswer(query=query, found=entries))
     recall = measured_recall(collection, photos) if allowed_N is None else None
@@ -100,18 +101,15 @@ def look_up(
 
 def allowed_rows(collection: Collection, photos: Photos, where: str) -> NDArray[np.bool_]:
     """Which photographs [N] meet a condition in SQL on columns, labels, groups and names."""
-    labels = collection.labels.current()
+    labels, accepted_keys = collection.labels.with_accepted_keys()
     groups_N = names = None
     if _mentions("group", where) and (grouping := load_groups(collection)) is not None:
         groups_N = assign(photos.grouped(grouping), grouping)[0]
     if _mentions("name", where):
         from lodisc.vectors.classifier import predict_labels  # loads torch
 
-        predictions = predict_labels(
-            photos.smoothed,
-            [labels.get(key) for key in photos.keys],
-            accepted_N=photos.among(collection.labels.accepted()),
-        )
+        by_row = row_labels(photos, labels, accepted_keys)
+        predictions = predict_labels(photos.smoothed, by_row.labels, accepted_N=by_row.accepted_N)
         if any(predictions.labels):
             names = [label or "" for label in predictions.labels]
     return rows_where(photos, labels, where, groups=groups_N, names=names)

@@ -92,12 +92,14 @@ def print_labels(summary: LabelsResult) -> None:
     rows = [[label, f"{count:,}"] for label, count in summary["labels"].items()]
     table("Labels", ["label", "photographs"], rows)
     print_line(f"{summary['labelled']:,} of {summary['photographs']:,} photographs have a label.")
+    subject = "They"
     if accepted := summary["accepted"]:
         print_line(f"{accepted:,} of these are accepted names, from which nothing is learnt.")
+        subject = "The others"
     if accuracy := summary["accuracy"]:
         interval = f"{accuracy['low']:.0f} to {accuracy['high']:.0f}"
         print_line(
-            f"They name {accuracy['value']:.0f} % of these kinds' own rightly "
+            f"{subject} name {accuracy['value']:.0f} % of these kinds' own rightly "
             f"({interval}, of {accuracy['n']:,})."
         )
         if twins := accuracy["near_duplicates"]:

@@ -22,6 +22,7 @@ COLUMNS = {
     "key": ("key",),
     "path": ("path", "file", "file_name", "filename", "filepath", "file_path", "image"),
     "label": ("label", "species", "class"),
+    "label_from": ("label_from",),
     "genus": ("genus",),
     "split": ("split", "data_split"),
     "set": ("set", "subset", "partition", "phase", "fold"),

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
-from lodisc.console import track
+from lodisc.console import progress_bar
 from lodisc.errors import UserError
 from lodisc.evaluation.features import Arm
 from lodisc.evaluation.interval import Estimate, mean_estimates
@@ -33,14 +33,16 @@ def discovery(arm: Arm, *, seed: int = 0) -> dict[str, Estimate]:
     _, labels_N = np.unique(arm.train.labels[order].numpy(), return_inverse=True)
     known_C, labelled_N = divide(labels_N, seed=seed)
     number_C = np.cumsum(known_C) - 1  # of each known class among these
-    groups_U = semi_supervised_kmeans(
-        vectors_ND[labelled_N],
-        number_C[labels_N[labelled_N]],
-        vectors_ND[~labelled_N],
-        groups=len(known_C),
-        seed=seed,
-        starts=track(range(STARTS), description=f"discovery, {arm.name}", total=STARTS),
-    )
+    with progress_bar() as progress:
+        bar = progress.add_task(f"discovery, {arm.name}", total=STARTS, note="")
+        groups_U = semi_supervised_kmeans(
+            vectors_ND[labelled_N],
+            number_C[labels_N[labelled_N]],
+            vectors_ND[~labelled_N],
+            groups=len(known_C),
+            seed=seed,
+            advance=lambda: progress.advance(bar),
+        )
     labels_U = labels_N[~labelled_N]
     hits_U, known_U = matched_hits(groups_U, labels_U), known_C[labels_U]
     return {

@@ -308,4 +308,4 @@ def _steps_in_time(
     assert config.minutes is not None
     steps = config.minutes * 60 * CALIBRATION_STEPS / (time.monotonic() - started_at)
     sample = sample_of(photos, image_size=config.image_size)
-    return steps_beside_looks(steps, len(sample), config)
+    return steps_beside_looks(steps, len(sample), config, processes=world.size)

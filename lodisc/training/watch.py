@@ -35,22 +35,34 @@ def is_blind(photographs: int, config: TrainConfig) -> bool:
 
 
 def steps_of_look(photographs: int, config: TrainConfig) -> float:
-    """How many steps take as long as a look at so many photographs.
+    """How many steps take as long as a look at so many photographs, in a single process.
 
     A step has two views of each photograph, and takes three times the work of looking at them.
     """
     return photographs / (6 * config.batch_size)
 
 
-def steps_beside_looks(steps: float, photographs: int, config: TrainConfig) -> int:
-    """How many steps are left where there is time for `steps`, and a watch has its looks as well.
+def interval(steps: int, photographs: int, config: TrainConfig) -> int:
+    """How many steps lie between two looks of `--keep best`."""
+    work = steps_of_look(photographs, config)
+    return max(min(round(steps / LOOKS), MOST_STEPS), math.ceil(work / MOST_WORK), 1)
 
-    Every watch looks at the start and the end; with `--keep best`, more often on the way.
+
+def steps_beside_looks(
+    time: float, photographs: int, config: TrainConfig, *, processes: int = 1
+) -> int:
+    """How many steps there is time for, beside the looks; `time` is that of so many steps alone.
+
+    One process looks while the others wait. `--keep best` may look at mixtures in the end.
     """
     if is_blind(photographs, config):
-        return max(1, round(steps))
-    left = steps - 2 * steps_of_look(photographs, config)
-    return max(1, round(left / (1 + MOST_WORK) if config.keep == "best" else left))
+        return max(1, round(time))
+    work = steps_of_look(photographs, config) * processes
+    steps = max(1, math.floor(time - 2 * work))
+    if config.keep == "last":
+        return steps
+    looks = time // interval(steps, photographs, config) + 1 + len(SHARES)
+    return max(1, math.floor(time - looks * work))
 
 
 class Watch:
@@ -85,9 +97,7 @@ class Watch:
         """Whether to look at the student after a step; with `--keep last` after the last alone."""
         if self.is_blind or self.config.keep == "last":
             return step == steps and not self.is_blind
-        work = steps_of_look(self.photographs, self.config)
-        every = max(min(round(steps / LOOKS), MOST_STEPS), math.ceil(work / MOST_WORK), 1)
-        return step == steps or step % every == 0
+        return step == steps or step % interval(steps, self.photographs, self.config) == 0
 
     def look(self, student: Encoder, *, step: int, steps: int) -> float:
         """Score the student after a step; for `--keep best` keep a copy of the best so far."""

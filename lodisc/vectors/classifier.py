@@ -5,7 +5,7 @@ Axes: N photographs, L labelled ones to learn from, D features, C classes, S str
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -27,6 +27,7 @@ ENOUGH = 1000  # held-out photographs to choose the strength by
 MOST_LABELS = 5000  # to learn from, so that any number of labels takes seconds
 _BLOCK_ROWS = 8192
 FEW = 5  # kinds to name in a sentence
+UNCOUNTED = "; accepted names do not count"
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,10 +99,11 @@ def predict_labels(
     classes = sorted({label for label in given if label is not None})
     number = {label: index for index, label in enumerate(classes)}
     targets_N = np.array([-1 if label is None else number[label] for label in given], np.int64)
+    note = UNCOUNTED if (is_labelled_N & ~is_given_N).any() else ""
     if len(classes) < 2:
         proposals = propose(vectors_ND, is_labelled_N, seed=seed)
         confidence_N = np.zeros(len(labels), np.float32)
-        reason = _too_few_classes(classes)
+        reason = _too_few_classes(classes) + note
         fold_N = np.full(len(labels), -1)
         return Predictions(
             classes,
@@ -111,27 +113,32 @@ def predict_labels(
             reason,
             proposals,
             fold_N,
-            NewKinds(None, TOO_FEW),
+            NewKinds(None, TOO_FEW + note),
         )
     best_N, confidence_N, margin_N, accuracy, fold_N = _predict(
         vectors_ND, targets_N, classes, seed=seed
     )
     new_kinds = find_new_kinds(
-        vectors_ND, np.flatnonzero(fold_N >= 0), targets_N, kinds=len(classes), seed=seed
+        vectors_ND,
+        np.flatnonzero(fold_N >= 0),
+        targets_N,
+        kinds=len(classes),
+        is_labelled_N=is_labelled_N,
+        seed=seed,
     )
     if new_kinds.probability is not None:
         confidence_N = confidence_N * (1 - new_kinds.probability)
         margin_N = margin_N * (1 - new_kinds.probability)
-        new_kinds.probability[is_labelled_N] = 0
+    unmeasured = _unmeasured_classes(classes, targets_N)
     return Predictions(
         classes,
         [classes[index] for index in best_N],
         confidence_N,
         accuracy,
-        _unmeasured_classes(classes, targets_N),
+        unmeasured and unmeasured + note,
         propose(vectors_ND, is_labelled_N, doubt_N=1 - margin_N, seed=seed),
         fold_N,
-        new_kinds,
+        replace(new_kinds, reason=new_kinds.reason and new_kinds.reason + note),
     )
 
 

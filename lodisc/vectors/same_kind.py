@@ -80,13 +80,9 @@ class SameKind:
 
 
 def learn_same_kind(
-    vectors_ND: NDArray[np.float32],
-    labels: Sequence[str | None],
-    *,
-    accepted_N: NDArray[np.bool_] | None = None,
-    seed: int = 0,
+    vectors_ND: NDArray[np.float32], labels: Sequence[str | None], *, seed: int = 0
 ) -> SameKind:
-    """Learn from the labels, but for accepted names `accepted_N`; rows have length 1, or are zero.
+    """Learn from the labels; rows have length 1, or are zero.
 
     The labels are a fair sample of the shown pairs of different kinds: they hold the share
     ρ = (L − 1) / (N − 1) of them. They are none of those of the same kind, because people label
@@ -95,8 +91,6 @@ def learn_same_kind(
     are. So a pair of the same kind has the weight (ρT − D) / S, within ¼ and 4.
     """
     kind_N = _kinds(labels)
-    if accepted_N is not None:
-        kind_N[accepted_N] = -1
     rng = np.random.default_rng((seed, len(labels)))
     labelled = np.flatnonzero(kind_N >= 0)
     if len(vectors_ND) > MOST_PHOTOGRAPHS:

@@ -6,7 +6,7 @@ means of the labelled classes, the others are drawn among the unlabelled photogr
 Axes: L labelled and N unlabelled photographs, D features, K labelled classes, G groups, B a block.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,14 +24,15 @@ def semi_supervised_kmeans(
     *,
     groups: int,
     seed: int = 0,
-    starts: Iterable[int] = range(STARTS),
+    starts: int = STARTS,
+    advance: Callable[[], object] = lambda: None,
 ) -> NDArray[np.int64]:
     """The group `[N]`, in 0..G-1, of every unlabelled photograph; group k < K is class k.
 
-    `labels_L` holds each of 0..K-1, and K is at most `groups`. `starts` are their numbers. The
-    result is that of the start with the least inertia, the first of equals: the sum over all L + N
-    photographs of the squared distance to the mean of their group. Where vectors are equal, groups
-    may stay empty.
+    `labels_L` holds each of 0..K-1, and K is at most `groups`. `advance` is called after every
+    start. The result is that of the start with the least inertia, the first of equals: the sum over
+    all L + N photographs of the squared distance to the mean of their group. Where vectors are
+    equal, groups may stay empty.
     """
     classes = int(labels_L.max()) + 1
     assert classes <= groups, "there are more labelled classes than groups"
@@ -43,9 +44,11 @@ def semi_supervised_kmeans(
         rng = np.random.default_rng((seed, start))
         new = _draw(unlabelled_ND, squares_N, groups - classes, rng)
         centroids_GD = np.concatenate([means_KD, unlabelled_ND[new]])
-        return _settle(unlabelled_ND, centroids_GD, fixed_GD, fixed_G)
+        settled = _settle(unlabelled_ND, centroids_GD, fixed_GD, fixed_G)
+        advance()
+        return settled
 
-    return max(map(from_start, starts), key=lambda result: result[1])[0]
+    return max(map(from_start, range(starts)), key=lambda result: result[1])[0]
 
 
 def _draw(

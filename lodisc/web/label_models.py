@@ -34,7 +34,7 @@ class LabelIn(Model):
 class ChangeOut(Model):
     """The effect of one action."""
 
-    changed: int = Field(description="Number of photographs whose label changed")
+    changed: int = Field(description="Number of photographs whose label changed, or was confirmed")
     undo: str | None = Field(description="What undo would take back, in words")
     unknown: int = Field(default=0, description="Number of photographs not in the collection")
 
@@ -73,7 +73,7 @@ class ImportOut(ChangeOut):
 
 
 class AccuracyOut(Model):
-    """Share of names that are right, by cross-validation on the labelled photographs."""
+    """Share of names that are right, by cross-validation on labels that people gave."""
 
     value: Share
     low: Share = Field(description="Lower end of its 95 % interval")
@@ -102,7 +102,7 @@ class NewKindsOut(Model):
 
 
 class NamesOut(Model):
-    """The names that a classifier, trained on the labels, predicts for the other photographs."""
+    """The names that a classifier, trained on the labels of people, predicts for the others."""
 
     trained: bool
     reason: str | None = Field(

@@ -12,7 +12,9 @@ PhotoId = Annotated[
         description="16 hex digits, or upload- and 16 hex digits",
     ),
 ]
-StateFilter = Literal["all", "labelled", "unlabelled", "doubtful", "new", "outliers", "duplicates"]
+StateFilter = Literal[
+    "all", "labelled", "unlabelled", "accepted", "doubtful", "new", "outliers", "duplicates"
+]
 SortOrder = Literal["key", "doubt", "typical"]
 
 
@@ -31,7 +33,10 @@ class PhotoOut(Model):
         None, description="The folder it lay in when it was embedded, if that names a class"
     )
     split: str | None = Field(None, description="train or test, if the folder has these parts")
-    label: str | None = Field(None, description="The label that a person gave it")
+    label: str | None = Field(None, description="The label that a person gave it, or accepted")
+    is_accepted: bool = Field(
+        False, description="Whether the label is an accepted name, from which nothing is learnt"
+    )
     group: int | None = Field(None, description="Number of its group; null without groups")
     name: str | None = Field(
         None, description="The label that the classifier predicts; null before there is one"
@@ -50,7 +55,8 @@ class PhotoOut(Model):
     doubt: float | None = Field(
         None,
         description="How doubtful its name is, 0 to 1; without names, how doubtful its group is. "
-        "For a labelled photograph, the confidence of a name that contradicts the label",
+        "For a labelled photograph, the confidence of a name that contradicts the label; "
+        "for an accepted name, what it was without it",
     )
 
 
@@ -118,8 +124,8 @@ class LikenessOut(Model):
     photo: PhotoOut
     score: float = Field(description="Cosine similarity; 1 means the same")
     same_kind: Share | None = Field(
-        description="Calibrated probability that both are of the same kind, learnt from all "
-        "labels; 1 or 0 if both have a label; null if it is not known"
+        description="Calibrated probability that both are of the same kind, learnt from "
+        "labels that people gave; 1 or 0 if both have one; null if it is not known"
     )
 
 

@@ -34,6 +34,7 @@ STATES: dict[ViewState, str] = {
     "all": "All photographs",
     "unlabelled": "Unlabelled",
     "labelled": "Labelled",
+    "accepted": "Accepted names",
     "doubtful": "Doubtful",
     "new": "Likely new kinds",
     "outliers": "Outliers",
@@ -55,6 +56,10 @@ NOTHING: dict[ViewState, tuple[str, str]] = {
     "labelled": (
         "No labels yet",
         "Select photographs and label them, or go to Label and use the keys.",
+    ),
+    "accepted": (
+        "No names were accepted",
+        "On the Label page all names that are sure enough become labels at once.",
     ),
     "doubtful": (
         "Nothing is doubtful",

@@ -25,7 +25,7 @@ MOST_PROPOSED = 100
 
 @router.get("")
 def names(opened: Opened) -> label_models.NamesOut:
-    """Train on all labels, if they changed since the last training, and describe the result."""
+    """Train on the labels that people gave, if they changed, and describe the result."""
     return describe_names(opened)
 
 
@@ -35,7 +35,7 @@ def accept(
 ) -> label_models.ChangeOut:
     """Make names labels: of all unlabelled photographs whose name has at least this confidence.
 
-    It is one action that can be undone.
+    It is one action that can be undone. Nothing is learnt from labels that came so.
     """
     request = accepted.model_dump_json()
     return opened.once(id, request, lambda: _accept(opened, accepted))
@@ -63,7 +63,7 @@ def _accept(state: State, accepted: label_models.AcceptIn) -> label_models.Chang
         name = predictions.labels[row]
         if name is not None:
             labels[snapshot.photos.keys[row]] = name
-    changed = state.collection.labels.accept(labels, confidence=accepted.confidence)
+    changed = state.collection.labels.accept(labels, where=f"from {accepted.confidence:.0%}")
     return label_models.ChangeOut(changed=changed, undo=undo_text(state))
 
 

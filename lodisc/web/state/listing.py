@@ -91,10 +91,12 @@ def _in_state(state: State, snapshot: Snapshot, name: models.StateFilter) -> NDA
             return np.flatnonzero(snapshot.is_labelled_N)
         case "unlabelled":
             return np.flatnonzero(~snapshot.is_labelled_N)
+        case "accepted":
+            return np.flatnonzero(snapshot.by_row.accepted_N)
         case "doubtful":
             return snapshot.doubtful
         case "new":
-            return snapshot.likely_new
+            return snapshot.likely_new_rows
         case "outliers":
             return outlier_rows(state, snapshot)
         case "duplicates":

@@ -34,7 +34,7 @@ def look_alikes(requested: RequestedPhoto, *, top: int) -> models.SimilarOut:
     shares = same_kind_shares(
         same_kind,
         photos,
-        snapshot.labels,
+        snapshot.by_row.from_people,
         requested.vector,
         [row for row, _ in others],
         own=requested.row,

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from lodisc.collection.collection import Photos
 from lodisc.collection.labels import Stamp
+from lodisc.collection.row_labels import RowLabels, row_labels
 from lodisc.vectors.clusters import Group, Grouping, typicality
 from lodisc.web import models
 
@@ -44,21 +45,21 @@ class Snapshot:
     labels_stamp: Stamp
     labels_by_key: dict[str, str]
     """The labels that people gave, or accepted."""
-    accepted: frozenset[str] = frozenset()
+    accepted_keys: frozenset[str] = frozenset()
     """The keys of those that are accepted names."""
     groups: Groups | None = None
     names: Predictions | None = None
     """The last `Predictions` learnt from these photographs, perhaps before the last label."""
 
     @cached_property
+    def by_row(self) -> RowLabels:
+        """The label of each row, and which are accepted names."""
+        return row_labels(self.photos, self.labels_by_key, self.accepted_keys)
+
+    @property
     def labels(self) -> list[str | None]:
         """The label of each row."""
-        return [self.labels_by_key.get(key) for key in self.photos.keys]
-
-    @cached_property
-    def accepted_N(self) -> NDArray[np.bool_]:
-        """Which rows have an accepted name for a label."""
-        return self.photos.among(self.accepted)
+        return self.by_row.labels
 
     @cached_property
     def is_labelled_N(self) -> NDArray[np.bool_]:
@@ -74,8 +75,8 @@ class Snapshot:
     def doubt_N(self) -> NDArray[np.float32] | None:
         """How doubtful the name of each row is, 0..1; without names, how doubtful its group is.
 
-        The doubt of a labelled row is the confidence of a name that contradicts its label.
-        None without names and groups.
+        The doubt of a labelled row is the confidence of a name that contradicts its label. An
+        accepted name is as doubtful as it was before. None without names and groups.
         """
         if self.names is None:
             if self.groups is None:
@@ -87,8 +88,9 @@ class Snapshot:
             np.bool_,
             len(self.photos),
         )
+        is_judged_N = ~self.is_labelled_N | (self.by_row.accepted_N & ~contradicted_N)
         label_doubt_N = np.where(contradicted_N, confidence_N, 0)
-        doubt_N = np.where(self.is_labelled_N, label_doubt_N, 1 - confidence_N)
+        doubt_N = np.where(is_judged_N, 1 - confidence_N, label_doubt_N)
         return doubt_N.astype(np.float32)
 
     @cached_property
@@ -108,7 +110,7 @@ class Snapshot:
         return rows[np.argsort(-self.doubt_N[rows], kind="stable")]
 
     @property
-    def likely_new(self) -> NDArray[np.int64]:
+    def likely_new_rows(self) -> NDArray[np.int64]:
         """The rows without a label that are likely of a new kind, likeliest first."""
         if self.names is None:
             return np.zeros(0, np.int64)
@@ -140,6 +142,9 @@ class Snapshot:
             name=None if names is None else names.labels[row],
             confidence=None if names is None else round(float(names.confidence[row]), 4),
             new_kind=None if new_N is None else round(float(new_N[row]), 4),
-            likely_new=names is not None and names.new_kinds.is_likely(row),
+            likely_new=self.labels[row] is None
+            and names is not None
+            and names.new_kinds.is_likely(row),
+            is_accepted=bool(self.by_row.accepted_N[row]),
             doubt=None if doubt_N is None else round(float(doubt_N[row]), 4),
         )

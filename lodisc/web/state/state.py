@@ -50,7 +50,7 @@ class Labelling:
 
     stamp: Stamp
     by_key: dict[str, str]
-    accepted: frozenset[str]
+    accepted_keys: frozenset[str]
     undoable: Action | None
     redoable: Action | None
 
@@ -151,8 +151,7 @@ class State:
             stamp,
             lambda: Labelling(
                 stamp,
-                labels.current(),
-                labels.accepted(),
+                *labels.with_accepted_keys(),
                 labels.undoable(),
                 labels.redoable(),
             ),
@@ -178,7 +177,7 @@ class State:
         )
 
     def names(self) -> tuple[Snapshot, Predictions]:
-        """The names learnt from all labels so far, and a snapshot that holds them."""
+        """The names learnt from the labels of people so far, and a snapshot that holds them."""
         from lodisc.vectors.classifier import predict_labels
 
         while True:
@@ -190,7 +189,7 @@ class State:
                         predict_labels,
                         snapshot.photos.smoothed,
                         snapshot.labels,
-                        accepted_N=snapshot.accepted_N,
+                        accepted_N=snapshot.by_row.accepted_N,
                     ),
                 )
                 self._last_names = (snapshot.photos, names) if len(names.classes) > 1 else None
@@ -210,7 +209,7 @@ class State:
 
         snapshot, names = self.names()
         is_same = vectors_ND is snapshot.photos.smoothed and labels == snapshot.labels
-        if is_same and np.array_equal(accepted_N, snapshot.accepted_N):
+        if is_same and np.array_equal(accepted_N, snapshot.by_row.accepted_N):
             return names
         return predict_labels(vectors_ND, labels, accepted_N=accepted_N)
 
@@ -221,9 +220,7 @@ class State:
         photos = snapshot.photos
         return self._same_kind.get(
             (photos, snapshot.labels_stamp),
-            lambda: learn_same_kind(
-                photos.vectors, snapshot.labels, accepted_N=snapshot.accepted_N
-            ),
+            lambda: learn_same_kind(photos.vectors, snapshot.by_row.from_people),
         )
 
     def near_duplicates(self, snapshot: Snapshot, names: Predictions) -> int:
@@ -277,7 +274,7 @@ class State:
             photos,
             labels.stamp,
             labels.by_key,
-            labels.accepted,
+            labels.accepted_keys,
             groups=groups,
             names=names,
         )
