@@ -43,6 +43,7 @@ STATES: dict[ViewState, str] = {
 }
 ORDERS = {"key": "By name", "doubt": "Most doubtful first", "typical": "Most typical first"}
 FIRST_ORDER: dict[ViewState, str] = {
+    "accepted": "Least sure first",
     "doubtful": "Most doubtful first",
     "new": "Likeliest first",
     "outliers": "Oddest first",

@@ -92,7 +92,7 @@ def _in_state(state: State, snapshot: Snapshot, name: models.StateFilter) -> NDA
         case "unlabelled":
             return np.flatnonzero(~snapshot.is_labelled_N)
         case "accepted":
-            return np.flatnonzero(snapshot.by_row.accepted_N)
+            return snapshot.accepted_rows
         case "doubtful":
             return snapshot.doubtful
         case "new":

@@ -110,6 +110,14 @@ class Snapshot:
         return rows[np.argsort(-self.doubt_N[rows], kind="stable")]
 
     @property
+    def accepted_rows(self) -> NDArray[np.int64]:
+        """The rows with an accepted name for a label, the most doubtful first."""
+        rows = np.flatnonzero(self.by_row.accepted_N)
+        if self.doubt_N is None:
+            return rows
+        return rows[np.argsort(-self.doubt_N[rows], kind="stable")]
+
+    @property
     def likely_new_rows(self) -> NDArray[np.int64]:
         """The rows without a label that are likely of a new kind, likeliest first."""
         if self.names is None:
