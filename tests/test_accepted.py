@@ -110,17 +110,21 @@ def test_a_table_tells_accepted_names_in_another_collection_too(
     names = accept_some(birds)
     export_csv(birds, tmp_path / "out.csv")
     rows = table(tmp_path / "out.csv")
-    assert {row["key"] for row in rows if row["label_from"] == "accepted name"} == set(names)
+    assert {row["key"] for row in rows if row["accepted_name"]} == set(names)
     import_csv(birds, tmp_path / "out.csv")
     assert birds.labels.with_accepted_keys()[1] == set(names)
     other = stored(tmp_path / "other", some_vectors())
     assert import_csv(other, tmp_path / "out.csv")["changed"] == len(birds.labels.current())
     assert other.labels.with_accepted_keys() == birds.labels.with_accepted_keys()
     corrected = rows[LABELLED]["key"]
-    (tmp_path / "own.csv").write_text(f"key,label,label_from\n{corrected},owl,accepted name\n")
+    (tmp_path / "own.csv").write_text(f"key,label,accepted_name\n{corrected},owl,kind 0\n")
     assert import_csv(birds, tmp_path / "own.csv")["changed"] == 1
     labels, accepted = birds.labels.with_accepted_keys()
     assert labels[corrected] == "owl" and corrected not in accepted
+    assert import_csv(birds, tmp_path / "out.csv")["changed"] == 0, "a name changes no label"
+    fresh = stored(tmp_path / "fresh", some_vectors())
+    import_csv(fresh, tmp_path / "own.csv")
+    assert fresh.labels.with_accepted_keys() == ({corrected: "owl"}, frozenset())
 
 
 def test_the_page_lists_them_and_a_label_by_hand_confirms_one(birds: Collection) -> None:
@@ -142,6 +146,31 @@ def test_the_page_lists_them_and_a_label_by_hand_confirms_one(birds: Collection)
     assert client.post("/api/labels", json=change).json()["changed"] == 0
     client.post("/api/labels/undo")
     assert by_key(client)[one["key"]].is_accepted
+
+
+def test_a_label_is_told_at_once_however_old_the_names_are(birds: Collection) -> None:
+    pytest.importorskip("fastapi", reason="fastapi is not installed")
+    from web import by_key, client_of
+
+    client = client_of(birds.path)
+    client.get("/api/names")
+    first = client.get("/api/photos?state=new&limit=1").json()["photos"][0]
+    assert first["likely_new"]
+    client.post("/api/labels", json={"ids": [first["id"]], "label": "kind 7"})
+    assert not by_key(client)[first["key"]].likely_new
+
+
+def test_a_contradicted_name_is_doubtful(birds: Collection) -> None:
+    pytest.importorskip("fastapi", reason="fastapi is not installed")
+    from web import by_key, client_of
+
+    client, names = client_of(birds.path), accept_some(birds)
+    client.get("/api/names")
+    for key, photo in by_key(client).items():
+        if key in names:
+            assert photo.confidence is not None and photo.doubt is not None
+            other = photo.confidence if photo.name != photo.label else 0.0
+            assert photo.doubt == pytest.approx(max(other, 1 - photo.confidence), abs=2e-4)
 
 
 def test_what_is_learnt_from_is_said_where_only_names_are_left(birds: Collection) -> None:

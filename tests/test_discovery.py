@@ -152,6 +152,20 @@ def test_labelled_photographs_stay_in_their_group_and_pull_it() -> None:
     assert groups.tolist() == [0, 1]
 
 
+def test_every_start_advances_the_bar() -> None:
+    vectors_ND, labels_N = np.eye(8, dtype="f4"), np.arange(8) % 4
+    calls: list[int] = []
+    semi_supervised_kmeans(
+        vectors_ND[:4],
+        labels_N[:4],
+        vectors_ND,
+        groups=5,
+        starts=3,
+        advance=lambda: calls.append(1),
+    )
+    assert len(calls) == 3
+
+
 def test_more_starts_never_have_more_inertia() -> None:
     vectors, labels = clouds(12, 10, noise=1.0, seed=5)
     vectors_ND, labels_N = unit(vectors).numpy(), np.array(labels)

@@ -49,7 +49,7 @@ class LookAlikeEntry(ScoredEntry):
 
     path: str
     same_kind: float | None
-    """How likely it is of the same kind; 1 or 0 if both have a label."""
+    """How likely it is of the same kind; 1 or 0 if people gave both a label."""
 
 
 class AccuracyEntry(TypedDict):

@@ -56,14 +56,16 @@ _ACCEPTED_LABELS = f"""
 SELECT own.key, how
 FROM actions JOIN changes AS own ON own.action = number
 JOIN labels ON labels.key = own.key AND labels.label = own.after
-WHERE state = 'done' AND (how GLOB '{_ACCEPTED}*' OR typeof(how) != 'text') AND NOT EXISTS (
-  SELECT 1 FROM changes AS later JOIN actions AS another ON another.number = later.action
+WHERE state = 'done' AND how GLOB '{_ACCEPTED}*' AND NOT EXISTS (
+  SELECT 1 FROM changes AS later CROSS JOIN actions AS another ON another.number = later.action
   WHERE later.key = own.key AND later.after = own.after AND later.action > own.action
   AND another.state = 'done'
 )
 """
-"""Labels that an accepted name gave last. After `carry` a key may have the changes of several
-photographs, so only those that gave the present label count."""
+"""Labels that an accepted name gave last. A key may have the changes of a photograph that had its
+name before, so only changes that gave the present label count. CROSS JOIN looks up the few changes
+of a key first, instead of all later actions."""
+_NO_TEXTS = "SELECT 1 FROM actions WHERE typeof(how) != 'text' OR typeof(state) != 'text' LIMIT 1"
 
 
 Stamp = tuple[int, int, int, int]
@@ -142,8 +144,8 @@ class Labels:
         stamp = self.stamp
         if self._cache[0] != stamp:
             sql = "SELECT key, label FROM labels ORDER BY key"
-            rows, accepted = self._read_all(sql, _ACCEPTED_LABELS) or ([], [])
-            self._require_texts(cell for row in (*rows, *accepted) for cell in row)
+            rows, accepted, others = self._read_all(sql, _ACCEPTED_LABELS, _NO_TEXTS) or ([],) * 3
+            self._require_texts(cell for row in (*rows, *accepted, *others) for cell in row)
             self._cache = (stamp, dict(rows), frozenset(key for key, _ in accepted))
         _, labels, accepted_keys = self._cache
         return dict(labels), accepted_keys
@@ -158,16 +160,16 @@ class Labels:
     def take_over(
         self, labels: Mapping[str, str | None], *, accepted_keys: Container[str], how: str
     ) -> int:
-        """Labels from elsewhere, None to remove one; returns how many changed.
+        """Labels from elsewhere, None to remove one, as one action; returns how many changed.
 
         Those that were accepted names there become accepted names where there is no label, as a
-        second action. Raises `UserError` as `set` does, and changes nothing then.
+        second action, and nothing elsewhere. Raises `UserError` as `set` does, and changes nothing
+        then.
         """
-        current = self.current()
         names = {
             key: plain_label(label)
             for key, label in labels.items()
-            if label is not None and key in accepted_keys and key not in current
+            if label is not None and key in accepted_keys
         }
         others = {key: label for key, label in labels.items() if key not in names}
         return self.set_each(others, how=how) + self.accept(names, where="elsewhere")
@@ -445,15 +447,20 @@ def _record(
 
 
 def _rename_in_history(database: sqlite3.Connection, renamed: Mapping[str, str]) -> None:
-    """Replace old keys by new ones, by way of temporary keys, so that names may be swapped."""
+    """Replace old keys by new ones, by way of temporary keys, so that names may be swapped.
+
+    What a new key had before is of a photograph that has gone, and goes with it.
+    """
     temporary = {old: f"\0{number}" for number, old in enumerate(renamed)}  # no key begins so
     database.executemany(
         "UPDATE changes SET key = ? WHERE key = ?",
         [(key, old) for old, key in temporary.items()],
     )
-    for old, new in renamed.items():
-        sql = "UPDATE OR IGNORE changes SET key = ? WHERE key = ?"
-        database.execute(sql, (new, temporary[old]))
+    database.executemany("DELETE FROM changes WHERE key = ?", [(new,) for new in renamed.values()])
+    database.executemany(
+        "UPDATE OR REPLACE changes SET key = ? WHERE key = ?",
+        [(new, temporary[old]) for old, new in renamed.items()],
+    )
 
 
 def _apply(database: sqlite3.Connection, labels: Sequence[tuple[str, str | None]]) -> None:

@@ -30,13 +30,12 @@ COLUMNS = (
     "path",
     "folder",
     "label",
-    "label_from",
+    "accepted_name",
     "name",
     "confidence",
     "new_kind",
     "group",
 )
-ACCEPTED = "accepted name"  # in the column label_from
 FEW = 10  # unknown keys in the result
 
 
@@ -59,11 +58,11 @@ def export_csv(
 ) -> int:
     """Write one line for each photograph; returns the number of photographs.
 
-    The columns are key, path, folder, label, whether that is an accepted name, predicted name and
-    confidence, probability of a kind without a label, group. RFC 4180 in UTF-8 with a byte order
-    mark, which Excel needs. A text that a spreadsheet would take for a formula begins with ', which
-    `import_csv` removes. Commas stand between cells, in a .tsv file tabs. The file at `path` is
-    replaced atomically.
+    The columns are key, path, folder, label, that again if it is an accepted name, predicted name
+    and confidence, probability of a kind without a label, group. RFC 4180 in UTF-8 with a byte
+    order mark, which Excel needs. A text that a spreadsheet would take for a formula begins with ',
+    which `import_csv` removes. Commas stand between cells, in a .tsv file tabs. The file at `path`
+    is replaced atomically.
     `learn` takes the place of `predict_labels`, for a caller with a cache. Raises `UserError` if
     the folder does not exist.
     """
@@ -82,9 +81,10 @@ def export_csv(
 
 
 def import_csv(collection: Collection, path: str | Path, *, clear: bool = False) -> CsvImportResult:
-    """Take labels over from the columns `key` (or `path`) and `label`, as one action.
+    """Take labels over from the columns `key` (or `path`) and `label`.
 
-    Those with “accepted name” in the column `label_from` stay accepted names.
+    They are one action. Those that equal the cell `accepted_name` of their row stay accepted names,
+    as another action, and change no label.
 
     A relative path is relative to the folder of the file. An empty label leaves a photograph as it
     is, so that a table from yesterday removes nothing; with `clear` it removes the label. UTF-8 or
@@ -116,7 +116,7 @@ def import_csv(collection: Collection, path: str | Path, *, clear: bool = False)
                 f"{printable(path)}, line {line}: {printable(key)} has another label further up; "
                 "leave one of them"
             )
-        if row.get("label_from", "").strip().lower() == ACCEPTED:
+        if row.get("accepted_name", "").strip() == row["label"].strip():
             accepted_keys.add(key)
     changed = collection.labels.take_over(
         labels, accepted_keys=accepted_keys, how="imported from a table"
@@ -185,7 +185,10 @@ def _rows(
         photos.table["path"].to_pylist(),
         photos.table["folder"].to_pylist(),
         by_row.labels,
-        [ACCEPTED if is_accepted else "" for is_accepted in by_row.accepted_N],
+        [
+            label if is_accepted else ""
+            for label, is_accepted in zip(by_row.labels, by_row.accepted_N, strict=True)
+        ],
         predictions.labels,
         confidences,
         [""] * len(photos) if new_N is None else [f"{is_new:.4f}" for is_new in new_N],

@@ -107,6 +107,7 @@ def export_tree(
     left = _move(folder, {place: new_places.get(key) for place, key in only_copies.items()})
     for place in left:  # the next export tries again
         folders.setdefault(place.split("/")[0], _label_of(place, index, folder))
+    names |= {place: only_copies[place] for place in left if place in index.get("names", {})}
     written = links | {place: only_copies[place] for place in left}
     _write_index(folder, TreeIndex(format=FORMAT, folders=folders, links=written, names=names))
     new = [place for place in new if place not in left]
@@ -123,10 +124,13 @@ def export_tree(
 def import_tree(collection: Collection, folder: str | Path) -> TreeImportResult:
     """Label each photograph in a tree of links, or of copies, by its folder, as one action.
 
+    Names that lie where they were exported become accepted ones where there is no label, as another
+    action.
+
     A link is recognised by its target, a file by its content. A photograph that is not in the tree
-    keeps its label; what lies in no folder is ignored, and what a system put there. A name that
-    lies where it was exported becomes an accepted one, unless there is a label. Raises `UserError`,
-    and changes nothing, for a photograph in two folders and for a name that cannot be a label.
+    keeps its label; what lies in no folder is ignored, and what a system put there. Raises
+    `UserError`, and changes nothing, for a photograph in two folders and for a name that cannot be
+    a label.
     """
     root, photos = Path(folder), collection.photos()
     if not root.is_dir():

@@ -37,7 +37,7 @@ def row_labels(
     photos: Photos, labels: Mapping[str, str], accepted_keys: Container[str]
 ) -> RowLabels:
     """The labels of these photographs by their keys."""
-    is_accepted = (key in labels and key in accepted_keys for key in photos.keys)
+    is_accepted = (key in accepted_keys for key in photos.keys)
     return RowLabels(
         [labels.get(key) for key in photos.keys], np.fromiter(is_accepted, np.bool_, len(photos))
     )

@@ -22,7 +22,7 @@ COLUMNS = {
     "key": ("key",),
     "path": ("path", "file", "file_name", "filename", "filepath", "file_path", "image"),
     "label": ("label", "species", "class"),
-    "label_from": ("label_from",),
+    "accepted_name": ("accepted_name",),
     "genus": ("genus",),
     "split": ("split", "data_split"),
     "set": ("set", "subset", "partition", "phase", "fold"),

@@ -5,7 +5,7 @@ Axes: N photographs, L labelled ones to learn from, D features, C classes, S str
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -58,7 +58,8 @@ class Predictions:
     confidence: NDArray[np.float32]
     """[N], in 0..1: of the predictions with confidence p about the share p is correct.
 
-    It is the probability of the label among the labelled kinds, times that of being of one of them.
+    It is the probability of the label among the labelled kinds, times that of being of one of them;
+    of an accepted name as if it were none.
     """
     accuracy: Accuracy | None
     """For photographs like the labelled ones.
@@ -123,12 +124,15 @@ def predict_labels(
         np.flatnonzero(fold_N >= 0),
         targets_N,
         kinds=len(classes),
-        is_labelled_N=is_labelled_N,
         seed=seed,
     )
     if new_kinds.probability is not None:
         confidence_N = confidence_N * (1 - new_kinds.probability)
         margin_N = margin_N * (1 - new_kinds.probability)
+        told_N = np.where(is_labelled_N, np.float32(0), new_kinds.probability)
+        new_kinds = NewKinds(told_N, None)
+    elif new_kinds.reason == TOO_FEW:
+        new_kinds = NewKinds(None, TOO_FEW + note)
     unmeasured = _unmeasured_classes(classes, targets_N)
     return Predictions(
         classes,
@@ -138,7 +142,7 @@ def predict_labels(
         unmeasured and unmeasured + note,
         propose(vectors_ND, is_labelled_N, doubt_N=1 - margin_N, seed=seed),
         fold_N,
-        replace(new_kinds, reason=new_kinds.reason and new_kinds.reason + note),
+        new_kinds,
     )
 
 
@@ -324,7 +328,7 @@ def _accuracy(hits: int, measured: int) -> Accuracy | None:
 
 def _too_few_classes(classes: Sequence[str]) -> str:
     if not classes:
-        return "No photograph has a label yet; give labels of two kinds, and the others get a name"
+        return "No person has given a label yet; give labels of two kinds, and the rest get a name"
     return (
         f"All labels are “{classes[0]}”; "
         "label a photograph of a second kind, and the others get a name"

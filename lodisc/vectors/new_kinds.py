@@ -42,7 +42,7 @@ class NewKinds:
     """How likely each of N photographs is of a kind that has no label."""
 
     probability: NDArray[np.float32] | None
-    """[N], calibrated; 0 for a labelled photograph. None if there are too few labels for it."""
+    """[N], calibrated; 0 for a photograph whose label is learnt from. None if there are too few."""
     reason: str | None
     """Why there is no probability, in plain words."""
 
@@ -81,14 +81,13 @@ def find_new_kinds(
     targets_N: NDArray[np.int64],
     *,
     kinds: int,
-    is_labelled_N: NDArray[np.bool_],
     seed: int = 0,
 ) -> NewKinds:
     """How likely each photograph is of a new kind, learnt from the labelled rows `rows_L`.
 
     `targets_N` are the kinds, -1 for what is not learnt from: photographs without a label, and
     those whose label is an accepted name. The share of new kinds is that of both, as `share_of_new`
-    estimates it. `is_labelled_N` are all that have a label, which are of no new kind.
+    estimates it.
     """
     odds_N = new_kind_odds(
         torch.from_numpy(vectors_ND),
@@ -101,9 +100,9 @@ def find_new_kinds(
         labels_C = np.bincount(targets_N[targets_N >= 0], minlength=kinds)
         return NewKinds(None, TOO_FEW if (labels_C > 1).sum() < FEWEST_KINDS else TOO_MANY)
     is_new_N = np.zeros(len(targets_N), np.float32)
-    is_new_N[~is_labelled_N] = probability(
-        odds_N[~is_labelled_N], share_of_new(odds_N[targets_N < 0])
-    )
+    is_free_N = targets_N < 0
+    odds = odds_N[is_free_N]
+    is_new_N[is_free_N] = probability(odds, share_of_new(odds))
     return NewKinds(is_new_N, None)
 
 

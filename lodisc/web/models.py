@@ -56,7 +56,7 @@ class PhotoOut(Model):
         None,
         description="How doubtful its name is, 0 to 1; without names, how doubtful its group is. "
         "For a labelled photograph, the confidence of a name that contradicts the label; "
-        "for an accepted name, what it was without it",
+        "for an accepted name that, or what it was before, whichever is more",
     )
 
 

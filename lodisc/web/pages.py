@@ -43,7 +43,7 @@ STATES: dict[ViewState, str] = {
 }
 ORDERS = {"key": "By name", "doubt": "Most doubtful first", "typical": "Most typical first"}
 FIRST_ORDER: dict[ViewState, str] = {
-    "accepted": "Least sure first",
+    "accepted": ORDERS["doubt"],
     "doubtful": "Most doubtful first",
     "new": "Likeliest first",
     "outliers": "Oddest first",
@@ -59,8 +59,8 @@ NOTHING: dict[ViewState, tuple[str, str]] = {
         "Select photographs and label them, or go to Label and use the keys.",
     ),
     "accepted": (
-        "No names were accepted",
-        "On the Label page all names that are sure enough become labels at once.",
+        "No accepted names",
+        "Accept names that are sure enough on the Label page; then they are here, to look through.",
     ),
     "doubtful": (
         "Nothing is doubtful",

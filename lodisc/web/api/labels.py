@@ -85,7 +85,7 @@ def export(opened: Opened) -> Response:
 
 @router.post("/import", openapi_extra=form_schema({"file": CSV_FILE}))
 async def import_(opened: Opened, request: Request, id: ActionId = None) -> label_models.ImportOut:
-    """Import labels from a CSV file, as one action that can be undone."""
+    """Import labels from a CSV file, as one action that can be undone; names are another."""
     form = await read_form(request, fields=set())
     content = f"import {blake2b(form.data).hexdigest()}"
     return await run_in_threadpool(opened.once, id, content, lambda: _import(opened, form))

@@ -39,8 +39,8 @@ def photos(
     state: Annotated[
         models.StateFilter,
         Query(
-            description="Doubtful ones, those that are likely of a new kind, outliers and "
-            "duplicates come in an order of their own"
+            description="Accepted names, doubtful ones, those that are likely of a new kind, "
+            "outliers and duplicates come in an order of their own"
         ),
     ] = "all",
     group: Annotated[int | None, Query(ge=1, le=1_000_000)] = None,

@@ -25,7 +25,7 @@ class ListingQuery:
     label: str | None = None
     folder: str | None = None
     sort: models.SortOrder | None = None
-    """By default by key; the doubtful, the new, outliers and duplicates have their own orders."""
+    """By default by key, or in the own order of a state (`_in_state`)."""
 
 
 def list_photos(

@@ -76,7 +76,8 @@ class Snapshot:
         """How doubtful the name of each row is, 0..1; without names, how doubtful its group is.
 
         The doubt of a labelled row is the confidence of a name that contradicts its label. An
-        accepted name is as doubtful as it was before. None without names and groups.
+        accepted name is as doubtful as it was before, or as the name that contradicts it. None
+        without names and groups.
         """
         if self.names is None:
             if self.groups is None:
@@ -88,9 +89,10 @@ class Snapshot:
             np.bool_,
             len(self.photos),
         )
-        is_judged_N = ~self.is_labelled_N | (self.by_row.accepted_N & ~contradicted_N)
         label_doubt_N = np.where(contradicted_N, confidence_N, 0)
-        doubt_N = np.where(is_judged_N, 1 - confidence_N, label_doubt_N)
+        doubt_N = np.where(self.is_labelled_N, label_doubt_N, 1 - confidence_N)
+        accepted_N = self.by_row.accepted_N
+        doubt_N[accepted_N] = np.maximum(label_doubt_N, 1 - confidence_N)[accepted_N]
         return doubt_N.astype(np.float32)
 
     @cached_property

@@ -9,7 +9,6 @@
  * @property {string | null} name the label that the features suggest
  * @property {number | null} confidence of the name, 0 to 1
  * @property {number | null} new_kind probability that it is of none of the labelled kinds, 0 to 1
- * @property {boolean} is_accepted whether the label is an accepted name
  * @property {boolean} likely_new whether it is more likely so than not
  */
 
