@@ -76,7 +76,7 @@ def measure(data: Path, folder: Path, *, start: str) -> dict[str, dict[str, Any]
         missing.sort(key=lambda name: name != start)
         for name in track(missing, description=data.name, total=len(missing)):
             vectors = views.vectors(load_encoder(folder / name).eval())
-            rank1, mean_precision = retrieval(vectors["test"], views.labels)
+            rank1, mean_precision = _retrieval(vectors["test"], views.labels)
             scores[name] = {
                 **without_labels(vectors),
                 **beside_start(vectors["train"], scores.get(start)),
@@ -276,7 +276,7 @@ def _lidar(first_ND: Tensor, second_ND: Tensor) -> float:
     )
 
 
-def retrieval(test_ND: Tensor, labels: list[str]) -> tuple[float, float]:
+def _retrieval(test_ND: Tensor, labels: list[str]) -> tuple[float, float]:
     """Rank-1 and mAP in percent."""
     _, class_N = np.unique(labels, return_inverse=True)
     scores_NM = 100 * retrieval_scores(test_ND, torch.from_numpy(class_N)).nanmean(0)
