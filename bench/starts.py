@@ -18,10 +18,9 @@ import numpy as np
 import torch
 import tyro
 from numpy.typing import NDArray
-from without_labels import Views
+from without_labels import Views, features_of
 
 from lodisc.console import table, track
-from lodisc.device import autocast
 from lodisc.encoders import load_encoder
 from lodisc.evaluation.interval import mean_estimates
 from lodisc.evaluation.retrieval import METRICS, retrieval_scores
@@ -72,19 +71,14 @@ def main(settings: Settings) -> None:
     table(title, ["", "start", *shares, "learnt", "Rank-1 gain", "mAP gain"], rows)
 
 
-@torch.no_grad()
 def scores_of(encoder: Encoder, views: Views) -> Scores:
-    def features(views_B3SS: torch.Tensor) -> torch.Tensor:
-        with autocast("auto", encoder.mean.device):
-            return encoder(views_B3SS).float()
-
     _, class_N = np.unique(views.labels, return_inverse=True)
-    scores_NM = retrieval_scores(views.test.features(features), torch.from_numpy(class_N))
+    scores_NM = retrieval_scores(features_of(encoder, views.test), torch.from_numpy(class_N))
     columns = [METRICS.index(name) for name in ("rank1", "map")]
     has_match_N = scores_NM[:, columns].isfinite().all(dim=1)
     return Scores(
         scores_NM[has_match_N][:, columns].double().numpy(),
-        float(separation(views.train.features(features)).mean()),
+        float(separation(features_of(encoder, views.train)).mean()),
     )
 
 

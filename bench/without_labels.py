@@ -94,7 +94,7 @@ def beside_start(train_ND: Tensor, before: dict[str, Any] | None) -> dict[str, A
     own = {"separations": separations_N.tolist(), "nearest": rows_NK.tolist()}
     before = before or own
     return {
-        "lists of the start kept": _shared(torch.tensor(before["nearest"]), rows_NK),
+        "lists of the start kept": shared_share(torch.tensor(before["nearest"]), rows_NK),
         "gain": list(mean_gain(torch.tensor(before["separations"]), separations_N)),
         **(own if before is own else {}),
     }
@@ -130,13 +130,9 @@ class Views:
     def vectors(self, encoder: Encoder) -> dict[str, Tensor]:
         """Features of whole photographs, of two random views, and of two disjoint halves."""
 
-        def features(views_B3SS: Tensor) -> Tensor:
-            with autocast("auto", encoder.mean.device):
-                return encoder(views_B3SS).float()
-
-        vectors = {"train": self.train.features(features), "test": self.test.features(features)}
+        vectors = {name: features_of(encoder, getattr(self, name)) for name in ("train", "test")}
         for name, views_N3SS in zip(("view_a", "view_b"), self.pairs_2N3SS, strict=True):
-            vectors[name] = torch.cat([features(views) for views in views_N3SS.split(BATCH)])
+            vectors[name] = features_of(encoder, Sample(views_N3SS, [1] * len(views_N3SS)))
         firsts = np.concatenate([[0], np.cumsum(self.train.counts)])[:-1][:PAIRS]
         whole_N3SS = self.train.views_V3SS[torch.as_tensor(firsts)]
         generator = torch.Generator().manual_seed(3)
@@ -155,6 +151,17 @@ class Views:
                     ]
                 )
         return vectors
+
+
+@torch.no_grad()
+def features_of(encoder: Encoder, sample: Sample) -> Tensor:
+    """The features [N, D] of the photographs of a sample."""
+
+    def features(views_B3SS: Tensor) -> Tensor:
+        with autocast("auto", encoder.mean.device):
+            return encoder(views_B3SS).float()
+
+    return sample.features(features)
 
 
 def _drawn(photos: list[Photo], generator: torch.Generator) -> list[Photo]:
@@ -189,14 +196,15 @@ def without_labels(vectors: dict[str, Tensor]) -> dict[str, float]:
     for words, name in (("views", "view"), ("halves", "half")):
         a_ND, b_ND = (F.normalize(vectors[f"{name}_{side}"], dim=1) for side in "ab")
         lists = [nearest_others(units, 10)[0] for units in (a_ND, b_ND)]
-        scores[f"lists kept between {words}"] = _shared(*lists)
+        scores[f"lists kept between {words}"] = shared_share(*lists)
         own_N = (a_ND @ b_ND.T).argmax(1) == torch.arange(len(a_ND))
         scores[f"own {name} found"] = float(own_N.float().mean())
         scores[f"alignment of {words}"] = -float((a_ND - b_ND).square().sum(1).mean())
     return scores
 
 
-def _shared(first_NK: Tensor, second_NK: Tensor) -> float:
+def shared_share(first_NK: Tensor, second_NK: Tensor) -> float:
+    """The share of the rows of each first list that its second list has."""
     return float((first_NK[:, :, None] == second_NK[:, None, :]).any(2).float().mean())
 
 

@@ -80,4 +80,6 @@ def test_scores_without_labels_are_compared(tmp_path: Path) -> None:
     assert all(name in table for name in ("start@0", "random@0", "a@1", "a@2"))
     assert "RankMe" in table and "Verdicts on data" in table
     table = run_bench("starts.py", data, encoders, "start@0:a@2", "a@1:a@2")
-    assert table.count("→") == 2 and "75%" in table
+    assert table.count("→") == 2 and "75%" in table and "Rank-1 gain" in table
+    table = run_bench("two_seeds.py", data, encoders, "a@1:a@2", "start@0:random@0")
+    assert "agreement" in table and "Spearman" in table
