@@ -19,6 +19,8 @@ from lodisc.vectors.neighbours import overlap
 
 STEPS, BATCH, RATE, TEMPERATURE = 150, 256, 2e-3, 0.1
 SHARES = (0.0, 0.003, 0.01, 0.03, 0.1, 0.2)
+MAPS = 2 * len(SHARES)
+"""So many are learnt to find the share."""
 MOST = 4096
 """So many photographs, drawn at random, are enough to find the share."""
 
@@ -67,20 +69,24 @@ def learn_map(
 def share_to_spare(
     features_ND: Tensor, *, neighbours: int, seed: int, advance: Callable[[], None] = lambda: None
 ) -> float:
-    """The smallest of `SHARES` whose map makes neighbour lists overlap as well as any; no labels.
+    """The smallest of `SHARES` whose maps make neighbour lists overlap as well as any; no labels.
 
-    Maps are learnt from half of the photographs, and the overlap is that of the other half. As well
-    as any is within two standard errors of the best. `advance` is called after each map.
+    Maps are learnt from each half of the photographs, and the overlap is that of the other half: a
+    single half may miss the best. As well as any is within two standard errors of the best.
+    `advance` is called `MAPS` times.
     """
     order_N = torch.randperm(len(features_ND), generator=torch.Generator().manual_seed(seed))
-    learnt_H, held_out_H = order_N[:MOST].chunk(2)
+    first_H, second_H = order_N[:MOST].chunk(2)
     overlaps_N: dict[float, Tensor] = {}
     for share in SHARES:
-        neighbourhood = mine(features_ND[learnt_H], neighbours=neighbours, spared=share)
-        map_DD = learn_map(neighbourhood, seed=seed)
-        mapped_HD = (features_ND[held_out_H] - neighbourhood.mean_D) @ map_DD
-        overlaps_N[share] = overlap(F.normalize(mapped_HD, dim=1))
-        advance()
+        overlaps = []
+        for learnt_H, held_out_H in ((first_H, second_H), (second_H, first_H)):
+            neighbourhood = mine(features_ND[learnt_H], neighbours=neighbours, spared=share)
+            map_DD = learn_map(neighbourhood, seed=seed)
+            mapped_HD = (features_ND[held_out_H] - neighbourhood.mean_D) @ map_DD
+            overlaps.append(overlap(F.normalize(mapped_HD, dim=1)))
+            advance()
+        overlaps_N[share] = torch.cat(overlaps)
     best_N = max(overlaps_N.values(), key=lambda overlap_N: float(overlap_N.mean()))
     return min(
         share

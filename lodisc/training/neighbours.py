@@ -16,7 +16,7 @@ from lodisc.device import autocast
 from lodisc.errors import UserError
 from lodisc.files import replacing
 from lodisc.method.encoder import Encoder
-from lodisc.method.linear_map import SHARES, share_to_spare
+from lodisc.method.linear_map import MAPS, share_to_spare
 from lodisc.method.neighbours import Neighbourhood, mine
 from lodisc.run import Run
 from lodisc.tensors import DamagedTensors, load_tensors, save_tensors
@@ -92,7 +92,7 @@ def _mine(features_ND: Tensor, config: TrainConfig, *, centred: bool) -> Neighbo
         neighbours, share = 0, 0.0
     elif share is None:
         with progress_bar() as progress:
-            bar = progress.add_task("Finding what to spare", total=len(SHARES), note="")
+            bar = progress.add_task("Finding what to spare", total=MAPS, note="")
             share = share_to_spare(
                 features_ND,
                 neighbours=neighbours,
