@@ -63,20 +63,34 @@ def test_few_large_kinds_are_spared_more_than_many_small_ones(
         )
         for count in (3, 32)
     )
-    assert (few, many) == (0.3, 0.1) and len(done) == 4
+    assert (few, many) == (0.3, 0.1) and len(done) == 8
 
 
 def test_of_shares_that_are_as_good_the_smallest_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(linear_map, "SHARES", (0.0, 0.1, 0.2, 0.3))
     monkeypatch.setattr(linear_map, "STEPS", 1)
     rng = torch.Generator().manual_seed(0)
-    means = iter((0.3, 0.495, 0.5, 0.4))
+    means = iter((0.3, 0.3, 0.495, 0.495, 0.5, 0.5, 0.4, 0.4))  # of both halves
 
     def drawn(units_ND: torch.Tensor) -> torch.Tensor:
         return next(means) + 0.1 * torch.randn(len(units_ND), generator=rng)
 
     monkeypatch.setattr(linear_map, "overlap", drawn)
     assert share_to_spare(kinds(10, 40), neighbours=5, seed=0) == 0.1
+
+
+def test_both_halves_decide(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the first half alone, 0.1 would do as well as the best."""
+    monkeypatch.setattr(linear_map, "SHARES", (0.1, 0.2))
+    monkeypatch.setattr(linear_map, "STEPS", 1)
+    rng = torch.Generator().manual_seed(0)
+    means = iter((0.5, 0.4, 0.505, 0.505))
+
+    def drawn(units_ND: torch.Tensor) -> torch.Tensor:
+        return next(means) + 0.1 * torch.randn(len(units_ND), generator=rng)
+
+    monkeypatch.setattr(linear_map, "overlap", drawn)
+    assert share_to_spare(kinds(10, 40), neighbours=5, seed=0) == 0.2
 
 
 @pytest.mark.parametrize(("count", "each"), [(100, 12), (20, 20), (3, 150), (10, 40)])
