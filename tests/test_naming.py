@@ -147,7 +147,7 @@ def test_a_few_right_answers_make_no_certainty() -> None:
 @pytest.mark.parametrize(
     ("labels", "classes", "reason"),
     [
-        ([None] * 6, [], "No photograph has a label yet; give labels of two kinds"),
+        ([None] * 6, [], "No person has given a label yet; give labels of two kinds"),
         (
             ["wren", "wren", None, None, None, None],
             ["wren"],
