@@ -10,37 +10,30 @@ import sqlite3
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 from urllib.parse import quote
 
+from lodisc.collection.label_tables import (
+    ACCEPTED,
+    ACCEPTED_LABELS,
+    APPLICATION,
+    FORMAT,
+    NO_TEXTS,
+    RENAMED,
+    SCHEMA,
+    apply,
+    count_up,
+    record,
+    rename_in_history,
+)
 from lodisc.data.labels import plain_label
 from lodisc.data.photo import printable
 from lodisc.errors import UserError
 
-FORMAT = 1
 PATIENCE = 30.0  # seconds to wait for another process that writes
 _COLUMNS = "number, time, how, label, count, state"  # of an action
-_APPLICATION = 0x6C6F6469  # "lodi", which tells this file from other databases
-_SCHEMA = f"""
-CREATE TABLE labels (key TEXT PRIMARY KEY, label TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE actions (
-  number INTEGER PRIMARY KEY AUTOINCREMENT, time TEXT NOT NULL, how TEXT NOT NULL, label TEXT,
-  count INTEGER NOT NULL, state TEXT NOT NULL
-);
-CREATE INDEX actions_by_state ON actions (state, number);
-CREATE TABLE changes (
-  action INTEGER NOT NULL REFERENCES actions, key TEXT NOT NULL, before TEXT, after TEXT,
-  PRIMARY KEY (action, key)
-) WITHOUT ROWID;
-CREATE INDEX changes_by_key ON changes (key);
-CREATE TABLE version (number INTEGER NOT NULL);
-INSERT INTO version VALUES (0);
-PRAGMA application_id = {_APPLICATION};
-PRAGMA user_version = {FORMAT}
-"""
 _DAMAGED = {
     0,  # text that is not UTF-8, which Python notices
     sqlite3.SQLITE_CORRUPT,
@@ -49,23 +42,6 @@ _DAMAGED = {
     sqlite3.SQLITE_MISMATCH,
 }
 """Codes of errors that a file of this format cannot cause."""
-# The states of an action: `done`, `undone`, `dropped` (undone, then something else was done),
-# `fixed` (done, and can't be undone)
-_ACCEPTED, _RENAMED = "names accepted", "renamed"
-_ACCEPTED_LABELS = f"""
-SELECT own.key, how
-FROM actions JOIN changes AS own ON own.action = number
-JOIN labels ON labels.key = own.key AND labels.label = own.after
-WHERE state = 'done' AND how GLOB '{_ACCEPTED}*' AND NOT EXISTS (
-  SELECT 1 FROM changes AS later CROSS JOIN actions AS another ON another.number = later.action
-  WHERE later.key = own.key AND later.after = own.after AND later.action > own.action
-  AND another.state = 'done'
-)
-"""
-"""Labels that an accepted name gave last. A key may have the changes of a photograph that had its
-name before, so only changes that gave the present label count. CROSS JOIN looks up the few changes
-of a key first, instead of all later actions."""
-_NO_TEXTS = "SELECT 1 FROM actions WHERE typeof(how) != 'text' OR typeof(state) != 'text' LIMIT 1"
 
 
 Stamp = tuple[int, int, int, int]
@@ -144,7 +120,7 @@ class Labels:
         stamp = self.stamp
         if self._cache[0] != stamp:
             sql = "SELECT key, label FROM labels ORDER BY key"
-            rows, accepted, others = self._read_all(sql, _ACCEPTED_LABELS, _NO_TEXTS) or ([],) * 3
+            rows, accepted, others = self._read_all(sql, ACCEPTED_LABELS, NO_TEXTS) or ([],) * 3
             self._require_texts(cell for row in (*rows, *accepted, *others) for cell in row)
             self._cache = (stamp, dict(rows), frozenset(key for key, _ in accepted))
         _, labels, accepted_keys = self._cache
@@ -155,7 +131,7 @@ class Labels:
 
         `where` tells which, for the history: "from 90%". Returns how many changed.
         """
-        return self.set_each(names, how=f"{_ACCEPTED} {where}", only_unlabelled=True)
+        return self.set_each(names, how=f"{ACCEPTED} {where}", only_unlabelled=True)
 
     def take_over(
         self, labels: Mapping[str, str | None], *, accepted_keys: Container[str], how: str
@@ -216,7 +192,7 @@ class Labels:
             ]
             if changes:
                 database.execute("UPDATE actions SET state = 'dropped' WHERE state = 'undone'")
-                _record(database, changes, how=how, state="done", count=len(changes))
+                record(database, changes, how=how, state="done", count=len(changes))
         return len(changes)
 
     def carry(
@@ -245,9 +221,9 @@ class Labels:
             changes = [
                 (key, self._label_of(database, key), label) for key, label in targets.items()
             ]
-            _rename_in_history(database, renamed)
+            rename_in_history(database, renamed)
             if carried:
-                _record(database, changes, how=_RENAMED, state="fixed", count=len(carried))
+                record(database, changes, how=RENAMED, state="fixed", count=len(carried))
         return len(carried)
 
     def undo(self) -> Action | None:
@@ -289,7 +265,7 @@ class Labels:
         return label
 
     def _is_accepted(self, database: sqlite3.Connection, key: str) -> bool:
-        rows = database.execute(f"{_ACCEPTED_LABELS} AND own.key = ?", (key,)).fetchall()
+        rows = database.execute(f"{ACCEPTED_LABELS} AND own.key = ?", (key,)).fetchall()
         self._require_texts(cell for row in rows for cell in row)
         return bool(rows)
 
@@ -314,9 +290,9 @@ class Labels:
                 if self._label_of(database, key) == expected
             ]
             action = self._action((*row[:-1], next_state))
-            _apply(database, own_changes)
+            apply(database, own_changes)
             database.execute("UPDATE actions SET state = ? WHERE number = ?", (next_state, row[0]))
-            _count_up(database)
+            count_up(database)
         return action
 
     def _read(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
@@ -340,7 +316,7 @@ class Labels:
         with self._open("rwc", patience=self.patience) as database:
             database.execute("BEGIN IMMEDIATE")
             if not self._is_ours(database):
-                for statement in _SCHEMA.split(";"):
+                for statement in SCHEMA.split(";"):
                     database.execute(statement)
             yield database
             database.execute("COMMIT")
@@ -368,11 +344,11 @@ class Labels:
             database.execute(f"PRAGMA {name}").fetchone()[0]
             for name in ("application_id", "user_version")
         )
-        if application == _APPLICATION and format <= FORMAT:
+        if application == APPLICATION and format <= FORMAT:
             if database.execute("SELECT typeof(number) FROM version").fetchall() != [("integer",)]:
                 raise self._damaged("it has no version")
             return True
-        if application == _APPLICATION:
+        if application == APPLICATION:
             raise UserError(
                 f"{printable(self.path)} was written by a newer lodisc (format {format}); "
                 "update lodisc to read it"
@@ -423,55 +399,3 @@ def _plain_key(key: str) -> str:
             f"{printable(key)} is not the key of a photograph: it is not UTF-8"
         ) from None
     return key
-
-
-def _record(
-    database: sqlite3.Connection,
-    changes: Sequence[tuple[str, str | None, str | None]],
-    *,
-    how: str,
-    state: str,
-    count: int,
-) -> None:
-    """Write an action into the history and apply its changes: (key, label before, label after)."""
-    after = {label for _, _, label in changes}
-    shared = (after.pop() or "") if len(after) == 1 else None
-    time = datetime.now(UTC).isoformat(timespec="milliseconds")
-    sql = "INSERT INTO actions (time, how, label, count, state) VALUES (?, ?, ?, ?, ?)"
-    number = database.execute(sql, (time, how, shared, count, state)).lastrowid
-    database.executemany(
-        "INSERT INTO changes VALUES (?, ?, ?, ?)", [(number, *change) for change in changes]
-    )
-    _apply(database, [(key, label) for key, _, label in changes])
-    _count_up(database)
-
-
-def _rename_in_history(database: sqlite3.Connection, renamed: Mapping[str, str]) -> None:
-    """Replace old keys by new ones, by way of temporary keys, so that names may be swapped.
-
-    What a new key had before is of a photograph that has gone, and goes with it.
-    """
-    temporary = {old: f"\0{number}" for number, old in enumerate(renamed)}  # no key begins so
-    database.executemany(
-        "UPDATE changes SET key = ? WHERE key = ?",
-        [(key, old) for old, key in temporary.items()],
-    )
-    database.executemany("DELETE FROM changes WHERE key = ?", [(new,) for new in renamed.values()])
-    database.executemany(
-        "UPDATE OR REPLACE changes SET key = ? WHERE key = ?",
-        [(new, temporary[old]) for old, new in renamed.items()],
-    )
-
-
-def _apply(database: sqlite3.Connection, labels: Sequence[tuple[str, str | None]]) -> None:
-    database.executemany(
-        "DELETE FROM labels WHERE key = ?", [(key,) for key, label in labels if label is None]
-    )
-    database.executemany(
-        "INSERT OR REPLACE INTO labels VALUES (?, ?)",
-        [pair for pair in labels if pair[1] is not None],
-    )
-
-
-def _count_up(database: sqlite3.Connection) -> None:
-    database.execute("UPDATE version SET number = number + 1")

@@ -102,29 +102,21 @@ def predict_labels(
     targets_N = np.array([-1 if label is None else number[label] for label in given], np.int64)
     note = UNCOUNTED if (is_labelled_N & ~is_given_N).any() else ""
     if len(classes) < 2:
-        proposals = propose(vectors_ND, is_labelled_N, seed=seed)
-        confidence_N = np.zeros(len(labels), np.float32)
-        reason = _too_few_classes(classes) + note
-        fold_N = np.full(len(labels), -1)
         return Predictions(
             classes,
             [None] * len(labels),
-            confidence_N,
-            None,
-            reason,
-            proposals,
-            fold_N,
-            NewKinds(None, TOO_FEW + note),
+            confidence=np.zeros(len(labels), np.float32),
+            accuracy=None,
+            reason=_too_few_classes(classes) + note,
+            proposals=propose(vectors_ND, is_labelled_N, seed=seed),
+            fold_N=np.full(len(labels), -1),
+            new_kinds=NewKinds(None, TOO_FEW + note),
         )
     best_N, confidence_N, margin_N, accuracy, fold_N = _predict(
         vectors_ND, targets_N, classes, seed=seed
     )
     new_kinds = find_new_kinds(
-        vectors_ND,
-        np.flatnonzero(fold_N >= 0),
-        targets_N,
-        kinds=len(classes),
-        seed=seed,
+        vectors_ND, np.flatnonzero(fold_N >= 0), targets_N, kinds=len(classes), seed=seed
     )
     if new_kinds.probability is not None:
         confidence_N = confidence_N * (1 - new_kinds.probability)

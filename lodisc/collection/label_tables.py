@@ -1,0 +1,94 @@
+"""The tables in a file of labels, and what is written into them: labels, actions, their changes."""
+
+import sqlite3
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+
+FORMAT = 1
+APPLICATION = 0x6C6F6469  # "lodi", which tells this file from other databases
+SCHEMA = f"""
+CREATE TABLE labels (key TEXT PRIMARY KEY, label TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE actions (
+  number INTEGER PRIMARY KEY AUTOINCREMENT, time TEXT NOT NULL, how TEXT NOT NULL, label TEXT,
+  count INTEGER NOT NULL, state TEXT NOT NULL
+);
+CREATE INDEX actions_by_state ON actions (state, number);
+CREATE TABLE changes (
+  action INTEGER NOT NULL REFERENCES actions, key TEXT NOT NULL, before TEXT, after TEXT,
+  PRIMARY KEY (action, key)
+) WITHOUT ROWID;
+CREATE INDEX changes_by_key ON changes (key);
+CREATE TABLE version (number INTEGER NOT NULL);
+INSERT INTO version VALUES (0);
+PRAGMA application_id = {APPLICATION};
+PRAGMA user_version = {FORMAT}
+"""
+# The states of an action: `done`, `undone`, `dropped` (undone, then something else was done),
+# `fixed` (done, and can't be undone)
+ACCEPTED, RENAMED = "names accepted", "renamed"
+ACCEPTED_LABELS = f"""
+SELECT own.key, how
+FROM actions JOIN changes AS own ON own.action = number
+JOIN labels ON labels.key = own.key AND labels.label = own.after
+WHERE state = 'done' AND how GLOB '{ACCEPTED}*' AND NOT EXISTS (
+  SELECT 1 FROM changes AS later CROSS JOIN actions AS another ON another.number = later.action
+  WHERE later.key = own.key AND later.after = own.after AND later.action > own.action
+  AND another.state = 'done'
+)
+"""
+"""Labels that an accepted name gave last. A key may have the changes of a photograph that had its
+name before, so only changes that gave the present label count. CROSS JOIN looks up the few changes
+of a key first, instead of all later actions."""
+NO_TEXTS = "SELECT 1 FROM actions WHERE typeof(how) != 'text' OR typeof(state) != 'text' LIMIT 1"
+
+
+def record(
+    database: sqlite3.Connection,
+    changes: Sequence[tuple[str, str | None, str | None]],
+    *,
+    how: str,
+    state: str,
+    count: int,
+) -> None:
+    """Write an action into the history and apply its changes: (key, label before, label after)."""
+    after = {label for _, _, label in changes}
+    shared = (after.pop() or "") if len(after) == 1 else None
+    time = datetime.now(UTC).isoformat(timespec="milliseconds")
+    sql = "INSERT INTO actions (time, how, label, count, state) VALUES (?, ?, ?, ?, ?)"
+    number = database.execute(sql, (time, how, shared, count, state)).lastrowid
+    database.executemany(
+        "INSERT INTO changes VALUES (?, ?, ?, ?)", [(number, *change) for change in changes]
+    )
+    apply(database, [(key, label) for key, _, label in changes])
+    count_up(database)
+
+
+def rename_in_history(database: sqlite3.Connection, renamed: Mapping[str, str]) -> None:
+    """Replace old keys by new ones, by way of temporary keys, so that names may be swapped.
+
+    What a new key had before is of a photograph that has gone, and goes with it.
+    """
+    temporary = {old: f"\0{number}" for number, old in enumerate(renamed)}  # no key begins so
+    database.executemany(
+        "UPDATE changes SET key = ? WHERE key = ?",
+        [(key, old) for old, key in temporary.items()],
+    )
+    database.executemany("DELETE FROM changes WHERE key = ?", [(new,) for new in renamed.values()])
+    database.executemany(
+        "UPDATE OR REPLACE changes SET key = ? WHERE key = ?",
+        [(new, temporary[old]) for old, new in renamed.items()],
+    )
+
+
+def apply(database: sqlite3.Connection, labels: Sequence[tuple[str, str | None]]) -> None:
+    database.executemany(
+        "DELETE FROM labels WHERE key = ?", [(key,) for key, label in labels if label is None]
+    )
+    database.executemany(
+        "INSERT OR REPLACE INTO labels VALUES (?, ?)",
+        [pair for pair in labels if pair[1] is not None],
+    )
+
+
+def count_up(database: sqlite3.Connection) -> None:
+    database.execute("UPDATE version SET number = number + 1")
