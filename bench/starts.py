@@ -1,13 +1,14 @@
 """Is what was learnt above its start, whatever the start? And a mixture of both?
 
-    python bench/starts.py DATA ENCODERS start@0:default@180 strong@120:strong-default@180 …
+    python bench/starts.py DATA ENCODERS start@0:default@180 default@180:twice-0@180,twice-1@180 …
 
 ENCODERS holds timm directories, as `bench/encoders.py` and `bench/supervised.py` write them. Each
-pair is a start and what was learnt from it. Mixtures are of their weights, by the share of what was
-learnt. Photographs and scores are those of `bench/without_labels.py`. The interval of a gain is a
-bootstrap over the test photographs.
+pair is a start and what was learnt from it, with one seed or several. Mixtures are of their
+weights, by the share of what was learnt. Photographs and scores are those of
+`bench/without_labels.py`. ± is the standard deviation over seeds, and the interval of a gain is
+that of `lodisc.evaluation.paired.difference`.
 
-Axes: N test photographs.
+Axes: D trainings (seeds), N test photographs.
 """
 
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ from without_labels import Views, features_of
 
 from lodisc.console import table, track
 from lodisc.encoders import load_encoder
-from lodisc.evaluation.interval import mean_estimates
+from lodisc.evaluation.paired import difference, mean_metric
 from lodisc.evaluation.retrieval import METRICS, retrieval_scores
 from lodisc.method.encoder import Encoder
 from lodisc.method.mixture import mixed
@@ -46,26 +47,59 @@ class Scores:
     retrieval_N2: NDArray[np.float64]
     separation: float
 
+
+@dataclass(frozen=True)
+class Trainings:
+    """The scores of D encoders that differ in their seed alone."""
+
+    retrieval_2DN: NDArray[np.float64]
+    separation: float
+
     def __str__(self) -> str:
-        rank1, mean_precision = 100 * self.retrieval_N2.mean(axis=0)
-        return f"{rank1:.1f} / {mean_precision:.1f} · {self.separation:.2f}"
+        metrics = " / ".join(self._cell(scores_DN) for scores_DN in self.retrieval_2DN)
+        return f"{metrics} · {self.separation:.2f}"
+
+    def gains_on(self, start: Scores) -> list[str]:
+        """What Rank-1 and mAP gain, with their intervals."""
+        cells = []
+        for after_DN, before_N in zip(self.retrieval_2DN, start.retrieval_N2.T, strict=True):
+            gain = difference(after_DN, np.broadcast_to(before_N, after_DN.shape))
+            cells.append(f"{gain.value:+.1f} ({gain.low:+.1f} to {gain.high:+.1f})")
+        return cells
+
+    @staticmethod
+    def _cell(scores_DN: NDArray[np.float64]) -> str:
+        metric = mean_metric(scores_DN)
+        deviation = metric["deviation"]
+        return f"{metric['mean']:.1f}" + ("" if deviation is None else f" ±{deviation:.1f}")
+
+
+def together(seeds: list[Scores]) -> Trainings:
+    retrieval_DN2 = np.stack([scores.retrieval_N2 for scores in seeds])
+    mean_separation = float(np.mean([scores.separation for scores in seeds]))
+    return Trainings(np.moveaxis(retrieval_DN2, -1, 0), mean_separation)
 
 
 def main(settings: Settings) -> None:
-    pairs = [pair.split(":") for pair in settings.pairs]
+    pairs = [(start, runs.split(",")) for start, runs in (p.split(":") for p in settings.pairs)]
     encoders = {
-        name: load_encoder(settings.encoders / name).eval() for pair in pairs for name in pair
+        name: load_encoder(settings.encoders / name).eval()
+        for start, runs in pairs
+        for name in (start, *runs)
     }
     views = Views(settings.data, image_size=encoders[pairs[0][0]].image_size)
     measure = cache(lambda name: scores_of(encoders[name], views))
     rows = []
-    for start, run in track(pairs, description=settings.data.name, total=len(pairs)):
-        mixtures = [mixed(encoders[start], encoders[run], share) for share in settings.shares]
-        before, after = measure(start), measure(run)
-        scores = [before, *(scores_of(mixture, views) for mixture in mixtures), after]
-        gains = mean_estimates(after.retrieval_N2 - before.retrieval_N2, seed=0)
-        cells = [f"{gain.value:+.1f} ({gain.low:+.1f} to {gain.high:+.1f})" for gain in gains]
-        rows.append([f"{start} → {run}", *map(str, scores), *cells])
+    for start, runs in track(pairs, description=settings.data.name, total=len(pairs)):
+        mixtures = [
+            together(
+                [scores_of(mixed(encoders[start], encoders[run], share), views) for run in runs]
+            )
+            for share in settings.shares
+        ]
+        before, after = measure(start), together([measure(run) for run in runs])
+        scores = [together([before]), *mixtures, after]
+        rows.append([f"{start} → {', '.join(runs)}", *map(str, scores), *after.gains_on(before)])
     shares = [f"{share:.0%}" for share in settings.shares]
     title = f"{settings.data}: Rank-1 / mAP of {len(views.labels):,} test photographs · separation"
     table(title, ["", "start", *shares, "learnt", "Rank-1 gain", "mAP gain"], rows)
