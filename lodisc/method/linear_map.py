@@ -7,7 +7,7 @@ Axes: N photographs, D features, B photographs of a step.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor
@@ -45,16 +45,16 @@ def learn_map(
         has_neighbour_B = is_real_BK.any(dim=1)
         if not has_neighbour_B.any():
             continue
-        query_BD, positive_BKD, other_MD = (
-            F.normalize(vectors_ND[rows] @ map_DD, dim=-1)
-            for rows in (photos_B[has_neighbour_B], positives_BK[has_neighbour_B], others_M)
+        photos_B, positives_BK = photos_B[has_neighbour_B], positives_BK[has_neighbour_B]
+        query_BD, positive_BKD, other_MD = _mapped(
+            vectors_ND, map_DD, (photos_B, positives_BK, others_M)
         )
         loss = neighbour_loss(
             query_BD,
             positive_BKD,
             other_MD,
             is_positive_BK=is_real_BK[has_neighbour_B],
-            is_negative_BM=neighbourhood.negatives(photos_B, others_M)[has_neighbour_B],
+            is_negative_BM=neighbourhood.negatives(photos_B, others_M),
             temperature=TEMPERATURE,
         )
         for group in optimiser.param_groups:
@@ -64,6 +64,14 @@ def learn_map(
         optimiser.step()
         log(step + 1, loss.item())
     return map_DD.detach()
+
+
+def _mapped(vectors_ND: Tensor, map_DD: Tensor, places: tuple[Tensor, ...]) -> Iterator[Tensor]:
+    """The vectors at each of the places, mapped, of length 1; each photograph is mapped once."""
+    photos_R, rows = torch.cat([part.flatten() for part in places]).unique(return_inverse=True)
+    mapped_RD = F.normalize(vectors_ND[photos_R] @ map_DD, dim=-1)
+    for part, part_rows in zip(places, rows.split([part.numel() for part in places]), strict=True):
+        yield mapped_RD[part_rows].view(*part.shape, -1)
 
 
 def share_to_spare(
