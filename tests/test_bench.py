@@ -1,6 +1,7 @@
 """Benchmarks of steps, smoothing, look-alikes and new kinds run, small; no figure matters here."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -86,3 +87,4 @@ def test_scores_without_labels_are_compared(tmp_path: Path) -> None:
     assert "a@1, a@2" in table and table.count("±") == 2 * 4, "of several seeds"
     table = run_bench("two_seeds.py", data, encoders, "a@1:a@2", "start@0:random@0")
     assert "agreement" in table and "Spearman" in table
+    assert len(re.findall(r"\d\.\d / \d+\.\d · \d\.\d\d", table)) == 4
