@@ -21,7 +21,6 @@ from lodisc.data.views import two_views
 from lodisc.errors import UserError
 from lodisc.files import read_json_lines
 from lodisc.method.bank import BankLoDisc
-from lodisc.method.linear_map import FoundShare
 from lodisc.method.neighbours import mine
 from lodisc.photo_encoder import load_start
 from lodisc.run import Run
@@ -234,24 +233,6 @@ def test_neighbours_that_do_not_agree_leave_the_contrast_of_a_batch(
     monkeypatch.setattr(neighbours, "TRUSTED", 0.0)
     trusting = Run(train(photos, tmp_path / "trusting", spared=None, epochs=1))
     assert trusting.config["settings"]["keys"] == "bank" and trusting.neighbours_file.exists()
-
-
-@pytest.mark.parametrize(("headroom", "is_said"), [(0.025, True), (0.041, False)])
-def test_little_headroom_is_said_before_learning(
-    photos: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    caplog: pytest.LogCaptureFixture,
-    headroom: float,
-    is_said: bool,
-) -> None:
-    caplog.set_level("INFO", "lodisc")
-    monkeypatch.setattr(neighbours, "TRUSTED", 0.0)
-    found = FoundShare(0.1, headroom)
-    monkeypatch.setattr(neighbours, "share_to_spare", lambda *args, **words: found)
-    run = Run(train(photos, tmp_path / "run", spared=None, epochs=1))
-    assert ("overlap by +2.5 points, and below 3 learning gained" in caplog.text) == is_said
-    assert run.neighbours_file.exists(), "it learns all the same"
 
 
 def test_who_insists_on_a_bank_gets_one_without_neighbours(

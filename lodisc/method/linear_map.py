@@ -8,7 +8,6 @@ Axes: N photographs, D features, B photographs of a step.
 
 import math
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -75,17 +74,9 @@ def _mapped(vectors_ND: Tensor, map_DD: Tensor, places: tuple[Tensor, ...]) -> I
         yield mapped_RD[part_rows].view(*part.shape, -1)
 
 
-class FoundShare(NamedTuple):
-    """A share to spare, and by how much the best map makes neighbour lists overlap more."""
-
-    share: float
-    headroom: float
-    """In 0..1: the overlap by the best map minus that of features as they are."""
-
-
 def share_to_spare(
     features_ND: Tensor, *, neighbours: int, seed: int, advance: Callable[[], None] = lambda: None
-) -> FoundShare:
+) -> float:
     """The smallest of `SHARES` whose maps make neighbour lists overlap as well as any; no labels.
 
     Maps are learnt from each half of the photographs, and the overlap is that of the other half: a
@@ -94,11 +85,10 @@ def share_to_spare(
     """
     order_N = torch.randperm(len(features_ND), generator=torch.Generator().manual_seed(seed))
     first_H, second_H = order_N[:MOST].chunk(2)
-    halves = ((first_H, second_H), (second_H, first_H))
     overlaps_N: dict[float, Tensor] = {}
     for share in SHARES:
         overlaps = []
-        for learnt_H, held_out_H in halves:
+        for learnt_H, held_out_H in ((first_H, second_H), (second_H, first_H)):
             neighbourhood = mine(features_ND[learnt_H], neighbours=neighbours, spared=share)
             map_DD = learn_map(neighbourhood, seed=seed)
             mapped_HD = (features_ND[held_out_H] - neighbourhood.mean_D) @ map_DD
@@ -106,18 +96,11 @@ def share_to_spare(
             advance()
         overlaps_N[share] = torch.cat(overlaps)
     best_N = max(overlaps_N.values(), key=lambda overlap_N: float(overlap_N.mean()))
-    share = min(
+    return min(
         share
         for share, overlap_N in overlaps_N.items()
         if float((best_N - overlap_N).mean()) <= 2 * _standard_error(best_N - overlap_N)
     )
-    untouched_N = torch.cat(
-        [
-            overlap(F.normalize(features_ND[held_out_H] - features_ND[learnt_H].mean(0), dim=1))
-            for learnt_H, held_out_H in halves
-        ]
-    )
-    return FoundShare(share, headroom=float((best_N - untouched_N).mean()))
 
 
 def _standard_error(values_N: Tensor) -> float:

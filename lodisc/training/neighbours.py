@@ -24,12 +24,6 @@ from lodisc.training.distributed import Processes, processes
 from lodisc.training.prepare import new_encoder
 from lodisc.vectors.neighbours import TRUSTED, agreement
 
-LITTLE_HEADROOM = 0.03
-"""Below it learning gains little, if anything.
-
-From starts with 2.5 to 2.7 points it gained −0.8 to +1.5 mAP, with 4.1 to 5.9 it gained 5.6 to 14.0
-(docs/results/without-labels.md, "Is there anything to learn?").
-"""
 MANY = 20_000  # photographs: mining grows with the square, and takes about a minute for so many
 
 logger = logging.getLogger("lodisc")
@@ -99,17 +93,11 @@ def _mine(features_ND: Tensor, config: TrainConfig, *, centred: bool) -> Neighbo
     elif share is None:
         with progress_bar() as progress:
             bar = progress.add_task("Finding what to spare", total=MAPS, note="")
-            share, headroom = share_to_spare(
+            share = share_to_spare(
                 features_ND,
                 neighbours=neighbours,
                 seed=config.seed,
                 advance=lambda: progress.advance(bar),
-            )
-        if headroom < LITTLE_HEADROOM:
-            logger.info(
-                f"Little may be left to learn here: a linear map makes neighbour lists overlap by "
-                f"{100 * headroom:+.1f} points, and below {100 * LITTLE_HEADROOM:.0f} learning "
-                "gained little in tests."
             )
     if len(features_ND) > MANY:
         logger.info(f"Mining the neighbours of {len(features_ND):,} photographs takes minutes.")
