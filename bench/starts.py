@@ -42,42 +42,36 @@ class Settings:
 
 @dataclass(frozen=True)
 class Scores:
-    """Rank-1 and average precision [N, 2] of each test photograph, and the mean separation."""
-
-    retrieval_N2: NDArray[np.float64]
-    separation: float
-
-
-@dataclass(frozen=True)
-class Trainings:
-    """The scores of D encoders that differ in their seed alone."""
+    """Rank-1 and average precision [2, D, N] of D encoders that differ in their seed alone."""
 
     retrieval_2DN: NDArray[np.float64]
-    separation: float
+    separation_D: NDArray[np.float64]
 
     def __str__(self) -> str:
-        metrics = " / ".join(self._cell(scores_DN) for scores_DN in self.retrieval_2DN)
-        return f"{metrics} · {self.separation:.2f}"
+        metrics = " / ".join(map(_cell, self.retrieval_2DN))
+        return f"{metrics} · {self.separation_D.mean():.2f}"
 
-    def gains_on(self, start: Scores) -> list[str]:
-        """What Rank-1 and mAP gain, with their intervals."""
+    def gains_on(self, start: "Scores") -> list[str]:
+        """What Rank-1 and mAP gain on a single start, with their intervals."""
         cells = []
-        for after_DN, before_N in zip(self.retrieval_2DN, start.retrieval_N2.T, strict=True):
-            gain = difference(after_DN, np.broadcast_to(before_N, after_DN.shape))
+        for after_DN, before_1N in zip(self.retrieval_2DN, start.retrieval_2DN, strict=True):
+            gain = difference(after_DN, np.broadcast_to(before_1N, after_DN.shape))
             cells.append(f"{gain.value:+.1f} ({gain.low:+.1f} to {gain.high:+.1f})")
         return cells
 
-    @staticmethod
-    def _cell(scores_DN: NDArray[np.float64]) -> str:
-        metric = mean_metric(scores_DN)
-        deviation = metric["deviation"]
-        return f"{metric['mean']:.1f}" + ("" if deviation is None else f" ±{deviation:.1f}")
+
+def _cell(scores_DN: NDArray[np.float64]) -> str:
+    metric = mean_metric(scores_DN)
+    deviation = metric["deviation"]
+    return f"{metric['mean']:.1f}" + ("" if deviation is None else f" ±{deviation:.1f}")
 
 
-def together(seeds: list[Scores]) -> Trainings:
-    retrieval_DN2 = np.stack([scores.retrieval_N2 for scores in seeds])
-    mean_separation = float(np.mean([scores.separation for scores in seeds]))
-    return Trainings(np.moveaxis(retrieval_DN2, -1, 0), mean_separation)
+def together(seeds: list[Scores]) -> Scores:
+    """The scores of all these encoders, which differ in their seed alone."""
+    return Scores(
+        np.concatenate([scores.retrieval_2DN for scores in seeds], axis=1),
+        np.concatenate([scores.separation_D for scores in seeds]),
+    )
 
 
 def main(settings: Settings) -> None:
@@ -98,7 +92,7 @@ def main(settings: Settings) -> None:
             for share in settings.shares
         ]
         before, after = measure(start), together([measure(run) for run in runs])
-        scores = [together([before]), *mixtures, after]
+        scores = [before, *mixtures, after]
         rows.append([f"{start} → {', '.join(runs)}", *map(str, scores), *after.gains_on(before)])
     shares = [f"{share:.0%}" for share in settings.shares]
     title = f"{settings.data}: Rank-1 / mAP of {len(views.labels):,} test photographs · separation"
@@ -110,9 +104,10 @@ def scores_of(encoder: Encoder, views: Views) -> Scores:
     scores_NM = retrieval_scores(features_of(encoder, views.test), torch.from_numpy(class_N))
     columns = [METRICS.index(name) for name in ("rank1", "map")]
     has_match_N = scores_NM[:, columns].isfinite().all(dim=1)
+    retrieval_N2 = scores_NM[has_match_N][:, columns].double()
     return Scores(
-        scores_NM[has_match_N][:, columns].double().numpy(),
-        float(separation(features_of(encoder, views.train)).mean()),
+        retrieval_N2.T[:, None].numpy(),
+        separation(features_of(encoder, views.train)).mean(dim=0, keepdim=True).double().numpy(),
     )
 
 

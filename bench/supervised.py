@@ -1,8 +1,8 @@
-"""A strong start: fine-tuned with the labels of every second class. No part of lodisc does this.
+"""A start fine-tuned with the labels of every second class. No part of lodisc does this.
 
     python bench/supervised.py DATA START OUT [--steps 120] [--share 1] [--seed 0]
 
-START and OUT are timm directories, as `bench/encoders.py` writes them; train from the second by
+START and OUT are timm directories, as `bench/encoders.py` writes them; train from OUT by
 lodisc train DATA --init OUT/model.safetensors.
 Cross-entropy with label smoothing 0.1 on one random view of at least 0.35 of the area, AdamW,
 learning rate 3e-4 on a half cosine, batches of 64.

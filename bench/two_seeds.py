@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import tyro
 from scipy.stats import spearmanr
-from starts import scores_of, together
+from starts import scores_of
 from torch.nn import functional as F
 from without_labels import Views, features_of, shared_share
 
@@ -42,10 +42,10 @@ def main(settings: Settings) -> None:
         ]
         agreement = shared_share(*lists)
         scores = [scores_of(encoder, views) for encoder in encoders]
-        rows.append(
-            [" · ".join(names), *(str(together([each])) for each in scores), f"{agreement:.3f}"]
+        rows.append([" · ".join(names), *map(str, scores), f"{agreement:.3f}"])
+        values.append(
+            [agreement, *np.mean([each.retrieval_2DN.mean(axis=(1, 2)) for each in scores], 0)]
         )
-        values.append([agreement, *np.mean([each.retrieval_N2.mean(axis=0) for each in scores], 0)])
     title = f"{settings.data}: Rank-1 / mAP · separation of two seeds, and their agreement"
     table(title, ["", "one", "other", "agreement"], rows)
     agreements, *metrics = np.transpose(values)

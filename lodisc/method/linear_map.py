@@ -3,7 +3,7 @@
 With it the share of photographs to spare is found, by how far the maps of several shares make
 neighbour lists agree, on photographs that they have not learnt from.
 
-Axes: N photographs, D features, B photographs of a step.
+Axes: N photographs, D features, B photographs of a step, K neighbours, M others, R all of these.
 """
 
 import math
@@ -71,7 +71,7 @@ def _mapped(vectors_ND: Tensor, map_DD: Tensor, places: tuple[Tensor, ...]) -> I
     photos_R, rows = torch.cat([part.flatten() for part in places]).unique(return_inverse=True)
     mapped_RD = F.normalize(vectors_ND[photos_R] @ map_DD, dim=-1)
     for part, part_rows in zip(places, rows.split([part.numel() for part in places]), strict=True):
-        yield mapped_RD[part_rows].view(*part.shape, -1)
+        yield mapped_RD[part_rows.view(part.shape)]
 
 
 def share_to_spare(
