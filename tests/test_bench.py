@@ -81,7 +81,16 @@ def test_scores_without_labels_are_compared(tmp_path: Path) -> None:
     table = run_bench("without_labels.py", f"{data}={encoders}")
     assert all(name in table for name in ("start@0", "random@0", "a@1", "a@2"))
     assert "RankMe" in table and "Verdicts on data" in table
-    run_bench("supervised.py", data, encoders / "start@0", encoders / "labels", "--steps", 2)
+    run_bench(
+        "supervised.py",
+        data,
+        encoders / "start@0",
+        encoders / "labels",
+        "--steps",
+        2,
+        "--share",
+        0.5,
+    )
     table = run_bench("starts.py", data, encoders, "labels:a@2", "start@0:a@1,a@2")
     assert table.count("→") == 2 and "75%" in table and "Rank-1 gain" in table
     assert "a@1, a@2" in table and table.count("±") == 2 * 4, "of several seeds"
