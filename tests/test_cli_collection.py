@@ -293,12 +293,13 @@ def test_groups_are_described_as_by_the_api(
     for name in ("k", "criterion", "tried", "smoothed"):
         assert by_command[name] == by_api[name]
     for one, other in zip(by_command["groups"], by_api["groups"], strict=True):
-        for name in ("group", "size", "label", "labelled"):
+        for name in ("group", "size", "label", "label_count", "labelled", "title"):
             assert one[name] == other[name]
+        for name in ("typical", "doubtful"):
+            keys = [photo["key"] for photo in one[name]]
+            assert keys == [photo["key"] for photo in other[name]][: len(keys)]
         photograph = one["representative"]
         assert photograph == {name: other["representative"][name] for name in ("key", "label")}
-        doubtful = [photo["key"] for photo in one["doubtful"]]
-        assert doubtful == [photo["key"] for photo in other["doubtful"]][: len(doubtful)]
 
 
 @pytest.mark.slow

@@ -56,6 +56,15 @@ def test_planted_groups_are_counted_and_found(count: int) -> None:
     assert told == list(grouping.likelihoods) and told[:6] == [1, 2, 3, 4, 5, 6]
 
 
+def test_few_photographs_of_different_kinds_are_several_groups() -> None:
+    """Of seventy a fifth says little, so that each fifth is held out; two would find 2.8 groups."""
+    found = []
+    for seed in range(6):
+        vectors_ND, _ = clouds(5, each=8, dim=48, noise=1.7, seed=seed)
+        found.append(len(find_groups(vectors_ND)))
+    assert len(vectors_ND) == 70 and max(found) <= 5 and np.mean(found) > 3.3
+
+
 def test_the_number_of_groups_can_be_given() -> None:
     vectors_ND, _ = clouds(4)
     grouping = find_groups(vectors_ND, k=9, fingerprint="f")
@@ -98,7 +107,7 @@ def test_the_criterion_is_that_of_plain_loops() -> None:
     side_N = points_NP[:, 0] > 0  # two clouds far apart
     dim = points_NP.shape[1]
     scores: dict[int, list[float]] = {1: [], 2: []}
-    for fold in np.array_split(np.arange(len(order)), 5)[:2]:
+    for fold in np.array_split(np.arange(len(order)), 5):
         known = [row for row in range(len(order)) if row not in fold]
         for k in (1, 2):
             members = [[row for row in known if k == 1 or side_N[row] == side] for side in range(k)]
@@ -142,22 +151,25 @@ def test_doubt_is_the_distance_to_the_own_centroid_over_that_to_the_next() -> No
     assert assign(vectors_ND, find_groups(vectors_ND, k=1))[1].tolist() == [0] * len(vectors_ND)
 
 
-def test_the_representative_is_nearest_and_the_doubtful_come_in_order() -> None:
+def test_the_typical_are_nearest_and_the_doubtful_come_in_order() -> None:
     vectors_ND, _ = clouds(3, noise=0.9)
     grouping = find_groups(vectors_ND, k=3)
     group_N, doubt_N = assign(vectors_ND, grouping)
-    for one in list_groups(vectors_ND, grouping, doubtful=4):
+    for one in list_groups(vectors_ND, grouping, typical=3, doubtful=4):
         rows = [row for row in range(len(vectors_ND)) if group_N[row] == one.group]
         assert one.size == len(rows)
-        assert one.representative == max(
-            rows, key=lambda row: float(vectors_ND[row] @ grouping.centroids[one.group - 1])
-        )
-        others = [row for row in rows if row != one.representative]
-        assert one.doubtful == sorted(others, key=lambda row: -doubt_N[row])[:4]
+        centroid_D = grouping.centroids[one.group - 1]
+        rows.sort(key=lambda row: -float(vectors_ND[row] @ centroid_D))
+        assert one.typical == rows[:3]
+        assert one.doubtful == sorted(rows[3:], key=lambda row: -doubt_N[row])[:4]
     few = vectors_ND[group_N == 2][:1]
-    assert [tuple(one) for one in list_groups(few, grouping)] == [(2, 1, 0, [])], (
+    assert [tuple(one) for one in list_groups(few, grouping)] == [(2, 1, [0], [])], (
         "groups that hold nothing now are left out"
     )
+    one_group = find_groups(vectors_ND, k=1)
+    centroid_D = one_group.centroids[0]
+    order = sorted(range(len(vectors_ND)), key=lambda row: float(vectors_ND[row] @ centroid_D))
+    assert list_groups(vectors_ND, one_group)[0].doubtful == order[:5], "one group has no doubt"
 
 
 @pytest.mark.parametrize("k", [None, 1, 3, 50])
@@ -363,7 +375,7 @@ def test_newcomers_take_no_number_from_a_group_that_stays(
     assert set(assign(table.vectors, save_groups(made, collection))[0]) <= {1, 2, 3}
 
 
-def test_a_group_has_its_most_frequent_label_and_the_count_of_it() -> None:
+def test_a_group_has_its_most_frequent_label_and_a_title_once_most_have_it() -> None:
     vectors_ND, cloud_N = clouds(2)
     grouping = find_groups(vectors_ND, k=2)
     labels: list[str | None] = [None] * len(vectors_ND)
@@ -378,6 +390,13 @@ def test_a_group_has_its_most_frequent_label_and_the_count_of_it() -> None:
     one, two = description.groups
     assert (one.label, one.label_count, one.labelled) == ("owl", 2, 3)
     assert (two.label, two.label_count, two.labelled) == ("tit", 1, 2), "ties go to the first"
+    assert one.title is None, "two of many photographs do not name a group"
+    for row in first[: len(first) // 2 + 1]:
+        labels[row] = "owl"
+    again = describe_grouping(
+        grouping, list_groups(vectors_ND, grouping), assign(vectors_ND, grouping)[0], labels
+    )
+    assert [group.title for group in again.groups] == ["owl", None]
     assert description.k == 2 and description.criterion is None and description.tried == []
     labels = [None] * len(vectors_ND)
     description = describe_grouping(

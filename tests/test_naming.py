@@ -176,7 +176,7 @@ def test_kinds_with_one_label_are_named_but_not_measured() -> None:
     assert (
         one_each.accuracy is None
         and one_each.reason is not None
-        and one_each.reason.startswith("Every kind has one label only")
+        and one_each.reason.startswith("Label at least two photographs of each kind")
     )
     assert right(one_each, truth).mean() > 0.9 and one_each.confidence.max() < 0.8
     labels = some_labels(truth, each=4)

@@ -50,7 +50,7 @@ def test_select_and_label_undo_reload_export(server: Server, open_page: Callable
     assert page.locator(".caption .label").count() == 0
     page.goto(server.address + "/label")
     with page.expect_download() as download:
-        page.get_by_role("region", name="As a table").get_by_role("link", name="Export CSV").click()
+        page.get_by_role("region", name="Import and export").get_by_role("link", name="Export CSV").click()
     rows = list(csv.reader(download.value.path().read_text(encoding="utf-8").splitlines()))
     assert sum("song thrush" in row for row in rows) == 4
 
@@ -67,7 +67,7 @@ def test_all_of_a_view_is_selected(server: Server, open_page: Callable[..., Any]
     assert server.labels == {f"wren/{number}.jpg": "wren" for number in range(12)}
     page.keyboard.press("Control+a")
     page.locator("#unlabel").click()
-    notice(page, "12 photographs without a label now.")
+    notice(page, "12 photographs no longer have a label.")
     assert server.labels == {}
 
 

@@ -93,7 +93,8 @@ def test_a_page_that_is_not_there_says_so_kindly(
 ) -> None:
     expected.append("status of 404")
     page = open_page("/similar/0000000000000000")
-    assert page.locator("h1").inner_text() == "Not here" and page.locator("a.button").count() == 1
+    assert page.locator("h1").inner_text() == "Page not found"
+    assert page.locator("a.button").count() == 1
 
 
 def test_the_first_screen_needs_no_javascript(server: Server, browser: Any) -> None:
@@ -238,18 +239,35 @@ def test_patches_that_cannot_be_had_are_said(
     notice(page, "does not answer")
 
 
+def test_groups_are_made_without_a_number(open_page: Callable[..., Any]) -> None:
+    page = open_page("/groups")
+    page.locator(".empty button").click()
+    page.locator(".cards > li").first.wait_for()
+    for card in page.locator(".cards > li").all():
+        size = int(card.locator("form").get_attribute("data-count"))
+        assert card.locator(".typical img").count() == min(size, 6)
+        assert card.locator(".doubtful img").count() == min(max(size - 6, 0), 6)
+
+
 def test_groups_are_made_and_named(server: Server, open_page: Callable[..., Any]) -> None:
     page = open_page("/groups")
     page.locator("#k").fill("4")
     page.locator("#make").click()
     page.locator(".cards > li").nth(3).wait_for()
+    assert page.locator("h1").inner_text() == "4 groups"
+    assert page.locator(".cards h2").all_inner_texts() == [f"Group {n}" for n in (1, 2, 3, 4)]
     form = page.locator(".cards form").nth(1)
     count = int(form.get_attribute("data-count"))
     form.locator("input").fill("second")
     page.keyboard.press("Enter")
     page.locator(".cards h2", has_text="second").wait_for()
     assert list(server.labels.values()) == ["second"] * count
-    page.locator(".cards a.button").nth(1).click()
+    Collection(server.folder).labels.set(["finch/0.jpg"], "one of many")
+    page.reload()
+    assert sorted(page.locator(".cards h2").all_inner_texts()) == [
+        "Group 1", "Group 3", "Group 4", "second"
+    ], "one label is not the title of a group"
+    page.locator(".cards > li > .button").nth(1).click()
     page.locator(".chips a", has_text="Group 2").wait_for()
     assert page.locator("#count").inner_text() == str(count)
     page.goto(server.address + "/label")

@@ -112,7 +112,9 @@ class GroupEntry(TypedDict):
     label: str | None
     label_count: int
     labelled: int
+    title: str | None
     representative: PhotoEntry
+    typical: list[PhotoEntry]
     doubtful: list[PhotoEntry]
 
 
@@ -160,10 +162,15 @@ class GroupDescription:
     """How many photographs of the group have that label."""
     labelled: int
     """How many photographs of the group have any label."""
-    representative: int
-    """The most typical photograph."""
+    typical: list[int]
+    """The photographs that fit best, the most typical first."""
     doubtful: list[int]
-    """The photographs that fit least, the most doubtful first."""
+    """Those of the others that fit least, the most doubtful first."""
+
+    @property
+    def title(self) -> str | None:
+        """The label of more than half of its photographs; None if no label has so many."""
+        return self.label if 2 * self.label_count > self.size else None
 
 
 @dataclass(frozen=True)
@@ -198,7 +205,7 @@ def describe_grouping(
             label=label,
             label_count=count,
             labelled=counts[group.group].total(),
-            representative=group.representative,
+            typical=group.typical,
             doubtful=group.doubtful,
         )
         descriptions.append(description)
@@ -230,7 +237,9 @@ def group_and_describe(
             label=group.label,
             label_count=group.label_count,
             labelled=group.labelled,
-            representative=_entry(photos, labels, group.representative),
+            title=group.title,
+            representative=_entry(photos, labels, group.typical[0]),
+            typical=[_entry(photos, labels, row) for row in group.typical],
             doubtful=[_entry(photos, labels, row) for row in group.doubtful],
         )
         for group in description.groups

@@ -334,8 +334,8 @@ def _unmeasured_classes(classes: Sequence[str], targets_N: NDArray[np.int64]) ->
         return None
     if len(single) == len(classes):
         return (
-            "Every kind has one label only, so that accuracy can't be measured "
-            "and confidence is a guess; give each a second one"
+            "Label at least two photographs of each kind to measure accuracy; "
+            "until then confidence is a guess"
         )
     examples = ", ".join(f"“{label}”" for label in single[:FEW])
     more = " …" if len(single) > FEW else ""

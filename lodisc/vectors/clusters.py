@@ -25,7 +25,7 @@ from lodisc.vectors.nearest import unit_rows
 CRITERION = "held-out log-likelihood of a photograph, per feature"
 MOST = 1000  # groups that are tried
 SAMPLE = 20_000  # photographs that the number of groups is chosen by
-SMALL = 5_000  # up to here two folds of a fifth are held out in turn; above, one
+FEW, SMALL = 500, 5_000  # up to here five or two folds of a fifth are held out in turn; above, one
 COMPONENTS = 64
 STARTS = 3
 ROUNDS = 50
@@ -67,11 +67,11 @@ class Grouping:
 
 
 class Group(NamedTuple):
-    """One group: number, number of photographs, row nearest to the centroid, most doubtful rows."""
+    """One group: number, number of photographs, most typical rows, most doubtful of the others."""
 
     group: int
     size: int
-    representative: int
+    typical: list[int]
     doubtful: list[int]
 
 
@@ -139,7 +139,8 @@ def held_out_likelihoods(
     if len(order) < 5:
         return {1: (0.0, 0.0)}
     points_NP = principal_components(vectors_ND[order], COMPONENTS)
-    folds = np.array_split(np.arange(len(order)), 5)[: 2 if len(order) <= SMALL else 1]
+    held_out = 5 if len(order) <= FEW else 2 if len(order) <= SMALL else 1
+    folds = np.array_split(np.arange(len(order)), 5)[:held_out]
     scores: dict[int, NDArray[np.float64]] = {}
     for k in _numbers(max(1, min(MOST, len(order) // 4))):
         scores[k] = np.concatenate(
@@ -216,19 +217,22 @@ def typicality(
 
 
 def list_groups(
-    vectors_ND: NDArray[np.float32], grouping: Grouping, *, doubtful: int = 5
+    vectors_ND: NDArray[np.float32], grouping: Grouping, *, typical: int = 6, doubtful: int = 5
 ) -> list[Group]:
-    """The groups that have photographs, by number, each with its `doubtful` most doubtful rows."""
+    """The groups that have photographs, by number.
+
+    Each has its `typical` most typical rows, and the `doubtful` most doubtful of the others.
+    """
     group_N, doubt_N = assign(vectors_ND, grouping)
     typicality_N = typicality(vectors_ND, grouping, group_N)
     groups = []
     for group in grouping.numbers_G.tolist():
         rows = np.flatnonzero(group_N == group)
         if len(rows):
-            representative = int(rows[np.argmax(typicality_N[rows])])
-            others = rows[rows != representative]
+            rows = rows[np.argsort(-typicality_N[rows], kind="stable")]
+            others = rows[typical:][::-1]  # where doubt is equal, the least typical come first
             worst = others[np.argsort(-doubt_N[others], kind="stable")[:doubtful]]
-            groups.append(Group(group, len(rows), representative, worst.tolist()))
+            groups.append(Group(group, len(rows), rows[:typical].tolist(), worst.tolist()))
     return groups
 
 

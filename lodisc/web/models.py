@@ -172,10 +172,15 @@ class GroupOut(Model):
 
     group: int
     size: int
+    title: str | None = Field(
+        description="The label of more than half of its photographs; null if no label has so many"
+    )
     label: str | None = Field(description="The most frequent label in the group")
+    label_count: int = Field(description="How many of its photographs have that label")
     labelled: int
-    representative: PhotoOut = Field(description="The most typical member")
-    doubtful: list[PhotoOut] = Field(description="The members that fit least")
+    representative: PhotoOut = Field(description="The most typical photograph")
+    typical: list[PhotoOut] = Field(description="The most typical ones, that one first")
+    doubtful: list[PhotoOut] = Field(description="Those of the others that fit least")
 
 
 class GroupsOut(Model):

@@ -199,7 +199,7 @@ def _filters(view: View, state: State, summary: models.SummaryOut) -> dict[str, 
     ]
     first = FIRST_ORDER.get(view.state, ORDERS["key"])
     other_orders = [(value, name) for value, name in ORDERS.items() if name != first]
-    nothing_fits = ("Nothing fits all of this", "Take one of the filters away.")
+    nothing_fits = ("No photographs match", "Remove a filter.")
     return {
         "view": view,
         "link": view.link,
@@ -221,7 +221,7 @@ def _facets(
     groups = [
         (
             group.group,
-            f"{group.group} · {group.label}" if group.label else f"Group {group.group}",
+            f"{group.group} · {group.title}" if group.title else f"Group {group.group}",
             group.size,
         )
         for group in (description.groups if description else [])

@@ -15,7 +15,7 @@ from lodisc.web.models import PhotoOut
 
 TITLES = {
     401: "This collection asks for its token",
-    404: "Not here",
+    404: "Page not found",
     403: "Not from there",
     503: "Not now",
 }

@@ -7,7 +7,7 @@ from lodisc.web.state.state import State
 
 
 def describe_groups(state: State) -> models.GroupsOut:
-    """Every group: size, most frequent label, most typical photograph, and those that fit least."""
+    """Every group: its size, its labels, its most typical and its least typical photographs."""
     snapshot = state.snapshot()
     description = description_of(snapshot)
     if snapshot.groups is None or description is None:
@@ -24,9 +24,12 @@ def describe_groups(state: State) -> models.GroupsOut:
             models.GroupOut(
                 group=group.group,
                 size=group.size,
+                title=group.title,
                 label=group.label,
+                label_count=group.label_count,
                 labelled=group.labelled,
-                representative=snapshot.photo(group.representative),
+                representative=snapshot.photo(group.typical[0]),
+                typical=[snapshot.photo(row) for row in group.typical],
                 doubtful=[snapshot.photo(row) for row in group.doubtful],
             )
             for group in description.groups

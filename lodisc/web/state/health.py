@@ -90,4 +90,4 @@ def _encoder(state: State) -> Iterator[tuple[Status, str]]:
             words = f"The training of the encoder {name} was {task.health.verdict}"
             yield "bad" if bad else "good", f"{words}: {task.health.advice}."
             return
-    yield "good", f"The vectors come from {name}."
+    yield "good", f"Encoder: {name}."

@@ -2,14 +2,15 @@
 import { post } from "../lib/api.js";
 import { find, findAll, findOptional, refresh } from "../lib/dom.js";
 import { notify, notifyError } from "../lib/notices.js";
+import { number } from "../lib/text.js";
 import { labelField, suggestFromPage } from "../parts/label-field.js";
 import { label, onLabels } from "../parts/labelling.js";
 
 function bind() {
   find("#regroup").addEventListener("submit", (event) => {
     event.preventDefault();
-    const isChosen = event.submitter?.id === "choose";
-    regroup(isChosen ? null : find("#k", HTMLInputElement).valueAsNumber);
+    const isAutomatic = event.submitter?.getAttribute("value") === "automatic";
+    regroup(isAutomatic ? null : find("#k", HTMLInputElement).valueAsNumber);
   });
   suggestFromPage();
   for (const form of findAll(".cards form", HTMLFormElement)) bindForm(form);
@@ -26,14 +27,14 @@ function bindForm(form) {
 /** @param {number | null} k how many groups; null lets the server choose */
 async function regroup(k) {
   if (Number.isNaN(k)) {
-    return notify("Type a number of groups, or press “Choose for me”.", { kind: "bad" });
+    return notify("Type a number of groups, or press “Automatic”.", { kind: "bad" });
   }
   find(".groups").classList.add("busy");
   notify("Grouping…");
   try {
     const groups = await post("/api/groups", { k });
     await update();
-    notify(`${groups.k} groups.`);
+    notify(groups.k === 1 ? "1 group." : `${number(groups.k)} groups.`);
   } catch (error) {
     notifyError(error);
   } finally {

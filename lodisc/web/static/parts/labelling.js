@@ -36,12 +36,13 @@ const announce = (isOwn) => listeners.forEach((listener) => listener({ isOwn }))
 export async function label(name, target, { count, quietly = false }) {
   const words =
     name === null
-      ? `Taking the label off ${photographs(count)}`
+      ? `Removing the label of ${photographs(count)}`
       : `“${oneLine(name)}” for ${photographs(count)}`;
   dismiss(); // an “Undo” there would not mean this one
   const answer = await enqueue({ path: "/api/labels", body: { ...target, label: name }, words });
   if (answer === null) return false;
-  const outcome = name === null ? "without a label now" : `labelled “${oneLine(name)}”`;
+  const have = answer.changed === 1 ? "has" : "have";
+  const outcome = name === null ? `no longer ${have} a label` : `labelled “${oneLine(name)}”`;
   if (!quietly) offerUndo(answer.changed, outcome);
   announce(answer.changed !== undefined);
   return true;
