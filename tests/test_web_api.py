@@ -25,8 +25,8 @@ from web import (
 
 from lodisc.collection.collection import Collection
 from lodisc.data.decode import decode
-from lodisc.web.api.photos import upright_size
 from lodisc.web.pages import View
+from lodisc.web.state.details import upright_size
 from lodisc.web.state.snapshot import Snapshot
 
 
@@ -123,7 +123,7 @@ def test_the_size_is_that_of_the_photograph_as_it_is_seen(kind: str) -> None:
 
 
 def test_the_size_of_a_jpeg_is_read_off_its_header(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lodisc.web.api.photos.decode", None)
+    monkeypatch.setattr("lodisc.web.state.details.decode", None)
     assert upright_size(turned(6)) == upright_size(turned(6)[:-50]) == (32, 24)
     assert upright_size(encoded(texture(1), exif=b"Exif\0\0damaged")) == (32, 24)
 
@@ -195,20 +195,22 @@ def test_photographs_that_are_gone_changed_or_broken(
     assert sorted(cached.rglob("*.webp")) == before, (
         "another picture is not kept under the old digest"
     )
-    for data, reason in (
-        (b"", "empty file"),
-        (encoded(texture(50))[:300], "truncated"),
-        (None, "no such file or directory"),
+    for data, reason, status in (
+        (b"", "empty file", 404),
+        (encoded(texture(50))[:300], "truncated", 404),
+        (None, "no such file or directory", 410),
     ):
         file.unlink()
         if data is not None:
             write(file, data)
         for what in ("thumbnail", "picture", "look"):
             answer = client.get(f"/api/photos/{id}/{what}")
-            assert answer.status_code == 404 and answer.json() == {
+            assert answer.status_code == status and answer.json() == {
                 "detail": f"The photograph can't be read: {reason}"
             }
-        assert client.get(f"/api/photos/{id}").json()["width"] is None
+        told = client.get(f"/api/photos/{id}").json()
+        assert told["width"] is None and told["trouble"] == reason and told["path"] == str(file)
+        assert reason in client.get(f"/similar/{id}").text
         assert client.get(f"/api/photos/{id}/similar").status_code == 200, (
             "its vector is still there"
         )
@@ -228,11 +230,8 @@ def test_the_counts_at_the_side_describe_no_photographs(
     monkeypatch.delattr(Snapshot, "photo")
     page = client.get("/?state=skipped").text
     for group in groups:
-        title = (
-            f"Group {group['group']}"
-            if group["label"] is None
-            else f"{group['group']} · {group['label']}"
-        )
+        number, title = group["group"], group["title"]
+        title = f"Group {number}" if title is None else f"{number} · {title}"
         assert f"<span>{title}</span><span>{group['size']}</span>" in page
 
 

@@ -2,6 +2,7 @@
 
 import csv
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ import web
 from runs import until
 from web import Server, notice, open_labelling, settled, type_name
 
-from lodisc.collection.collection import Collection
+from lodisc.collection.collection import Collection, photo_id
 
 browser, context, embedded, expected, open_page, server = (
     web.browser,
@@ -50,7 +51,9 @@ def test_select_and_label_undo_reload_export(server: Server, open_page: Callable
     assert page.locator(".caption .label").count() == 0
     page.goto(server.address + "/label")
     with page.expect_download() as download:
-        page.get_by_role("region", name="Import and export").get_by_role("link", name="Export CSV").click()
+        page.get_by_role("region", name="Import and export").get_by_role(
+            "link", name="Export CSV"
+        ).click()
     rows = list(csv.reader(download.value.path().read_text(encoding="utf-8").splitlines()))
     assert sum("song thrush" in row for row in rows) == 4
 
@@ -89,10 +92,11 @@ def test_photographs_that_cannot_be_selected_are_said(
 def test_browse_by_keys_alone(server: Server, open_page: Callable[..., Any]) -> None:
     page = open_page("/")
     page.locator(".grid.live").wait_for()
-    for _ in range(60):
-        page.keyboard.press("Tab")
-        if page.evaluate("document.activeElement.matches('.grid')"):
-            break
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")  # “Skip to the content”
+    assert page.evaluate("document.activeElement.matches('.grid')")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowLeft")
     assert (
         page.evaluate("getComputedStyle(document.querySelector('.tile.current a')).outlineStyle")
         == "solid"
@@ -111,6 +115,65 @@ def test_browse_by_keys_alone(server: Server, open_page: Callable[..., Any]) -> 
     assert page.locator(".skip").evaluate("link => link.getBoundingClientRect().top") > 0
     page.keyboard.press("?")
     assert page.locator("dialog").is_visible()
+
+
+def test_a_view_says_what_it_shows_and_counts_it(
+    server: Server, open_page: Callable[..., Any], expected: list[str]
+) -> None:
+    labels = Collection(server.folder).labels
+    labels.set([f"wren/{number}.jpg" for number in range(3)], "jenny")
+    labels.set(["finch/0.jpg"], "stray")
+    page = open_page("/?folder=wren")
+    page.locator(".grid.live").wait_for()
+    counts = {
+        line.rpartition("\n")[0]: line.rpartition("\n")[2]
+        for line in page.locator("#filters a").all_inner_texts()
+    }
+    assert counts["Labelled"] == "3" and counts["Unlabelled"] == "9" and counts["jenny"] == "3"
+    assert counts["All photographs"] == "24" and "stray" not in counts
+    assert page.locator("h1 > span").first.inner_text() == "Folder wren"
+    assert page.locator("#filters [aria-current]").all_inner_texts() == ["wren\n12"]
+    assert page.locator(".tile .file").first.inner_text() == "10.jpg · wren", "finch has one, too"
+    page.locator("#filters a", has_text="All photographs").click()
+    page.locator("h1", has_text="All photographs").wait_for()
+    assert page.locator("#count").inner_text() == "24" and page.locator(".chips").count() == 0
+    page.goto(server.address + "/?state=nonsense&sort=odd&at=x&label=jenny")
+    page.locator(".grid.live").wait_for()
+    page.wait_for_load_state("networkidle")
+    assert page.locator(".notice").count() == 0 and page.locator("#count").inner_text() == "3"
+
+
+def test_a_missing_file_says_so_and_a_server_that_is_away_does_not(
+    server: Server, open_page: Callable[..., Any], expected: list[str], tmp_path: Path
+) -> None:
+    expected += ["ERR_", "status of 410"]
+    collection = Collection(server.folder)
+    (lost,) = (
+        Path(collection.photos().path(row))
+        for row, key in enumerate(collection.photos().keys)
+        if key == "wren/7.jpg"
+    )
+    lost.rename(tmp_path / "7.jpg")
+    try:
+        page = open_page("/?folder=wren", alone=True, prepare=lambda page: page.clock.install())
+        page.locator("[title*='no such file'][data-trouble='File missing']").wait_for()
+        assert page.locator("[data-trouble]").count() == 1
+        page.route("**/thumbnail?**", lambda route: route.abort())
+        page.reload()
+        page.locator("[data-trouble='Not loaded']").nth(11).wait_for()
+        page.unroute("**/thumbnail?**")
+        until(
+            lambda: (
+                page.clock.fast_forward(4000)
+                or page.locator("[data-trouble='Not loaded']").count() == 0
+            )
+        )
+        page.locator("[data-trouble='File missing']").wait_for()
+        assert page.locator("[data-trouble]").count() == 1
+        page.goto(f"{server.address}/similar/{photo_id('wren/7.jpg')}")
+        page.locator("#query .frame", has_text=str(lost)).wait_for()
+    finally:
+        (tmp_path / "7.jpg").rename(lost)
 
 
 def test_home_and_end_reach_the_ends_of_a_single_row(open_page: Callable[..., Any]) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import threading
+from collections import Counter
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -46,6 +48,27 @@ class CollectionSettings(EmbeddingSettings):
 def photo_id(key: str) -> str:
     """Sixteen hex digits for a key, to use in addresses."""
     return hashlib.blake2b(key.encode(), digest_size=8).hexdigest()
+
+
+def distinct_titles(keys: Sequence[str]) -> list[str]:
+    """The last part of each key, and with it as many parts before it as tell it from other keys.
+
+    They come behind a dot, where a narrow column cuts them off first.
+    """
+    parts = [(key.rstrip("/") or key).split("/") for key in keys]
+    ends = [path[-1] for path in parts]
+    unclear, depth = list(range(len(keys))), 1
+    while unclear:
+        counts = Counter(ends)
+        unclear = [row for row in unclear if counts[ends[row]] > 1 and len(parts[row]) > depth]
+        depth += 1
+        for row in unclear:
+            ends[row] = "/".join(parts[row][-depth:])
+    return [
+        end if folder == "" else f"{name} · {folder}"
+        for end, path in zip(ends, parts, strict=True)
+        for name, folder in [(path[-1], end[: -len(path[-1]) - 1])]
+    ]
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,6 +122,14 @@ class Photos:
     def by_id(self) -> dict[str, int]:
         """The row of each id."""
         return {id: row for row, id in enumerate(self.ids)}
+
+    @cached_property
+    def titles(self) -> list[str]:
+        """A short name of each row: that of its file, and as many folders as tell it from others.
+
+        `0006.jpg`, or `0006.jpg · 017.Cardinal` where another folder has a `0006.jpg`, too.
+        """
+        return distinct_titles(self.keys)
 
     def path(self, row: int) -> str:
         """The file of the photograph in this row, or the tar in which it lies."""

@@ -58,6 +58,10 @@ class Unreadable(UserError):
     """A photograph that cannot be read; its text is the reason, in a few plain words."""
 
 
+class Missing(Unreadable):
+    """One whose file is not there, now."""
+
+
 class Decoded(NamedTuple):
     """A photograph, and what is unusual in it."""
 

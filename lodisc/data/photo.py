@@ -6,7 +6,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Literal
 
-from lodisc.data.decode import Unreadable
+from lodisc.data.decode import Missing, Unreadable
 from lodisc.files import open_file
 
 Split = Literal["train", "test"]
@@ -45,9 +45,10 @@ class Skipped:
 
 
 def read_file(path: Path, *, offset: int = 0, size: int | None = None) -> bytes:
-    """The bytes of a photograph's file, or `size` of them from `offset` on; raises `Unreadable`.
+    """The bytes of a photograph's file, or `size` of them from `offset` on.
 
-    A pipe or a device is never waited for, and a hole is not read to its end.
+    Raises `Unreadable`, and `Missing` if there is no file. A pipe or a device is never waited for,
+    and a hole is not read to its end.
     """
     try:
         with open_file(path) as stream:
@@ -59,6 +60,8 @@ def read_file(path: Path, *, offset: int = 0, size: int | None = None) -> bytes:
             if len(start) == _HEAD and not start.strip(b"\0"):
                 raise Unreadable("nothing but zeros")
             return start + stream.read(-1 if size is None else size - len(start))
+    except FileNotFoundError as error:
+        raise Missing(reason_of(error)) from None
     except (OSError, ValueError) as error:
         raise Unreadable(reason_of(error)) from None
 

@@ -30,9 +30,10 @@ from lodisc.web.state.state import State
 ROUTERS = (collection, photos, similar, attention, labels, names, groups, map, review, progress)
 STATIC = Path(__file__).parent / "static"
 REFUSALS: dict[int | str, dict[str, Any]] = {
-    status: {"model": models.ErrorOut} for status in (400, 401, 403, 404, 409, 413, 415, 421, 422)
+    status: {"model": models.ErrorOut}
+    for status in (400, 401, 403, 404, 409, 410, 413, 415, 421, 422)
 }
-DESCRIPTION = "Everything that the pages do, for programs. Errors return {\"detail\": one line}."
+DESCRIPTION = 'Everything that the pages do, for programs. Errors return {"detail": one line}.'
 
 
 def create_app(

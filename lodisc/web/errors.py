@@ -10,7 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from lodisc.data.decode import Unreadable
+from lodisc.data.decode import Missing, Unreadable
 from lodisc.errors import UserError
 from lodisc.web.rendering import error_page
 from lodisc.web.state.errors import IdUsed, NotFound, UploadUnreadable
@@ -70,8 +70,8 @@ async def _invalid(request: Request, error: Exception) -> Response:
 
 
 async def _unreadable(request: Request, error: Exception) -> Response:
-    detail = f"The photograph can't be read: {error}"
-    return error_response(request.url.path, HTTPStatus.NOT_FOUND, detail)
+    status = HTTPStatus.GONE if isinstance(error, Missing) else HTTPStatus.NOT_FOUND
+    return error_response(request.url.path, status, f"The photograph can't be read: {error}")
 
 
 async def _state_error(status: HTTPStatus, request: Request, error: Exception) -> Response:

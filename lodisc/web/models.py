@@ -25,10 +25,13 @@ class Model(BaseModel):
 
 
 class PhotoOut(Model):
-    """A photograph of the collection, or an upload; an upload has only an id and a key."""
+    """A photograph of the collection, or an upload; an upload has only an id, a key and a title."""
 
     id: str = Field(description="Its id in all other calls")
     key: str = Field(description="Its path inside the folder of photographs")
+    title: str = Field(
+        description="Its file name, with its folder where another photograph has the same"
+    )
     folder: str | None = Field(
         None, description="The folder it lay in when it was embedded, if that names a class"
     )
@@ -63,6 +66,7 @@ class PhotoOut(Model):
 class PhotoDetailOut(PhotoOut):
     """A photograph with the facts about its file."""
 
+    path: str | None = Field(None, description="Its file, or the tar in which it lies")
     bytes: int | None = Field(None, description="Size of its file")
     digest: str | None = Field(None, description="Digest of its bytes")
     modified: str | None = Field(None, description="When its file was changed, ISO 8601 in UTC")
@@ -71,6 +75,9 @@ class PhotoDetailOut(PhotoOut):
     )
     height: int | None = Field(
         None, description="In pixels, upright; null if the file can't be read"
+    )
+    trouble: str | None = Field(
+        None, description="Why its file can't be read, in words; null if it can"
     )
 
 
@@ -224,6 +231,7 @@ class MapOut(MapStatusOut):
     y: list[float]
     group: list[int | None]
     label: list[str | None]
+    folder: list[str | None]
 
 
 class DuplicatesOut(Model):

@@ -1,5 +1,6 @@
 """The pages with the data of their first screen; the scripts in static/ ask the API for more."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from hashlib import blake2b
@@ -7,15 +8,25 @@ from http import HTTPStatus
 from typing import Any, Literal, TypeVar, get_args
 from urllib.parse import urlencode
 
+import numpy as np
 from fastapi import APIRouter, Request
+from numpy.typing import NDArray
 from starlette.responses import HTMLResponse, RedirectResponse
 
 from lodisc.web import models
 from lodisc.web.parameters import Opened
 from lodisc.web.rendering import render
+from lodisc.web.state.details import describe_photo
 from lodisc.web.state.groups import describe_groups, description_of
 from lodisc.web.state.health import describe_health
-from lodisc.web.state.listing import ListingQuery, list_duplicates, list_photos, list_skipped
+from lodisc.web.state.labels import count_labels
+from lodisc.web.state.listing import (
+    ListingQuery,
+    list_duplicates,
+    list_photos,
+    list_skipped,
+    select_rows,
+)
 from lodisc.web.state.progress import describe_progress
 from lodisc.web.state.requested import UPLOADED, find
 from lodisc.web.state.similar import look_alikes
@@ -101,6 +112,17 @@ class View:
             at=_whole(query.get("at"), most=2**31) or cls.at,
         )
 
+    @property
+    def is_grid(self) -> bool:
+        """Whether it is a grid, which filters apply to."""
+        return self.state not in ("duplicates", "skipped")
+
+    @property
+    def query(self) -> ListingQuery:
+        """What the grid lists."""
+        state: Any = self.state if self.is_grid else "all"
+        return ListingQuery(state, self.group, self.label, self.folder, self.sort)
+
     def link(self, **changes: Any) -> str:
         """The address of this view with some changes, from its first photograph."""
         view = replace(self, **{"at": 0, **changes})
@@ -126,11 +148,12 @@ def browse(opened: Opened, request: Request) -> HTMLResponse:
 @router.get("/similar/{id}")
 def similar(opened: Opened, id: models.PhotoId) -> HTMLResponse:
     """The look-alikes of a photograph or an upload."""
-    nearest = look_alikes(find(opened, id), top=NEIGHBOURS)
+    requested = find(opened, id)
+    nearest = look_alikes(requested, top=NEIGHBOURS)
     return render(
         "similar.html",
         **_shared(opened, "similar"),
-        query=nearest.query,
+        query=describe_photo(requested),
         similar=nearest.similar,
         reason=nearest.reason,
         uploaded=id.startswith(UPLOADED),
@@ -183,55 +206,100 @@ def _shared(state: State, page: str) -> dict[str, Any]:
 
 def _filters(view: View, state: State, summary: models.SummaryOut) -> dict[str, Any]:
     """The filters at the side of a view, and its heading."""
-    counts = {
-        "all": summary.photographs,
-        "labelled": summary.labelled,
-        "unlabelled": summary.photographs - summary.labelled,
-        "skipped": summary.skipped,
-    }
     filters = {"label": view.label, "group": view.group, "folder": view.folder}
-    if view.state in ("duplicates", "skipped"):
-        filters = {}
     chips = [
         (f"{name.capitalize()} {value}", view.link(**{name: None}))
         for name, value in filters.items()
-        if value is not None
+        if value is not None and view.is_grid
     ]
     first = FIRST_ORDER.get(view.state, ORDERS["key"])
     other_orders = [(value, name) for value, name in ORDERS.items() if name != first]
     nothing_fits = ("No photographs match", "Remove a filter.")
     return {
         "view": view,
-        "link": view.link,
-        "title": STATES[view.state],
+        "link": (view if view.is_grid else replace(view, state="all")).link,
+        "query": urlencode(
+            {
+                name: value
+                for name, value in asdict(view.query).items()
+                if value is not None and value != getattr(ListingQuery, name)
+            },
+            errors="replace",
+        ),
+        "title": (
+            ", ".join(text for text, _ in chips)
+            if chips and view.state == "all"
+            else STATES[view.state]
+        ),
         "most": MOST,
         "chips": chips,
-        "states": [(state, name, counts.get(state)) for state, name in STATES.items()],
+        "states": _states(view, state, summary),
         "facets": _facets(view, state, summary),
         "orders": [("", first), *other_orders],
         "nothing": nothing_fits if chips else NOTHING[view.state],
     }
 
 
+def _states(
+    view: View, state: State, summary: models.SummaryOut
+) -> list[tuple[str, int | None, str, bool]]:
+    """What may be shown: title, how many if that is quick to tell, address, whether it is shown.
+
+    The filters stay, but for all photographs.
+    """
+    snapshot, shown = state.snapshot(), view if view.is_grid else View()
+    counts: dict[str, int] = {"all": summary.photographs, "skipped": summary.skipped}
+    for name in ("labelled", "unlabelled"):
+        query = replace(shown.query, state=name, sort=None)
+        counts[name] = len(select_rows(state, snapshot, query))
+    is_filtered = (shown.label, shown.group, shown.folder) != (None, None, None)
+    return [
+        (
+            title,
+            counts.get(name),
+            replace(shown, label=None, group=None, folder=None).link(state=name)
+            if name == "all"
+            else shown.link(state=name),
+            name == view.state and not (name == "all" and is_filtered),
+        )
+        for name, title in STATES.items()
+    ]
+
+
 def _facets(
     view: View, state: State, summary: models.SummaryOut
 ) -> list[tuple[str, str, list[tuple[Any, str, int]]]]:
-    """Labels, groups and folders: title, name in the address, and (value, title, count) of each."""
-    description = description_of(state.snapshot())
+    """Labels, groups and folders: title, name in the address, and (value, title, count) of each.
+
+    Counted are the photographs of the view, but for its filter of the same name.
+    """
+    snapshot = state.snapshot()
+
+    def rows(facet: str) -> NDArray[np.int64]:
+        without: dict[str, Any] = {"sort": None, facet: None}
+        return select_rows(state, snapshot, replace(view.query, **without))
+
+    labels = count_labels(snapshot.labels[row] for row in rows("label"))
+    folders: Counter[str] = Counter()
+    if len(summary.folders) > 1 or view.folder is not None:
+        folders.update(name for name in snapshot.folder_N[rows("folder")] if name is not None)
+    description = description_of(snapshot)
+    sizes: Counter[int] = Counter()
+    if snapshot.groups is not None:
+        sizes.update(snapshot.groups.group_N[rows("group")].tolist())
     groups = [
         (
             group.group,
             f"{group.group} · {group.title}" if group.title else f"Group {group.group}",
-            group.size,
+            sizes[group.group],
         )
         for group in (description.groups if description else [])
+        if sizes[group.group]
     ]
-    labels = [(entry.label, entry.label, entry.count) for entry in summary.labels]
-    folders = [(entry.folder, entry.folder, entry.count) for entry in summary.folders]
     return [
-        ("Labels", "label", labels),
+        ("Labels", "label", [(one.label, one.label, one.count) for one in labels]),
         ("Groups", "group", groups),
-        ("Folders", "folder", folders if len(folders) > 1 or view.folder is not None else []),
+        ("Folders", "folder", [(name, name, count) for name, count in sorted(folders.items())]),
     ]
 
 
@@ -254,8 +322,7 @@ def _listing(state: State, view: View) -> dict[str, Any]:
         files = "file" if skipped.total == 1 else "files"
         listing |= {"skipped": skipped.skipped, "total": skipped.total, "of_what": files}
         return listing | _pager(view, skipped.total, SKIPPED)
-    query = ListingQuery(view.state, view.group, view.label, view.folder, view.sort)
-    page = list_photos(state, query, offset=view.at, limit=FIRST)
+    page = list_photos(state, view.query, offset=view.at, limit=FIRST)
     if view.at and not page.photos:
         return _listing(state, replace(view, at=0))
     return listing | {

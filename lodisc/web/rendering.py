@@ -40,8 +40,9 @@ def _environment() -> Environment:
         number,
         photographs,
         percent,
-        guess,
-        file_name,
+        caption,
+        likeness,
+        file_size,
         sentence,
         duration,
         metric,
@@ -69,16 +70,31 @@ def percent(share: float) -> str:
     return f"{int(100 * share + 1e-6)}%"
 
 
-def guess(photo: PhotoOut) -> str:
-    """What the features suggest for a photograph with a name, as `guessOf` in lib/text.js."""
+def caption(photo: PhotoOut) -> tuple[str, str, str]:
+    """What stands under a photograph, as `captionOf` in parts/tile.js: kind, text, share.
+
+    The kind is label, guess or file; only a guess has a share, in percent.
+    """
+    if photo.label is not None:
+        return "label", photo.label, ""
+    if photo.name is None:
+        return "file", photo.title, ""
     if photo.likely_new:
-        return f"None of these kinds {percent(photo.new_kind or 0)}"
-    return f"{photo.name} {percent(photo.confidence or 0)}"
+        return "guess", "None of these kinds", percent(photo.new_kind or 0)
+    return "guess", photo.name, percent(photo.confidence or 0)
 
 
-def file_name(key: str) -> str:
-    """The last part of a key."""
-    return key.rsplit("/", 1)[-1] or key
+def likeness(score: float, same_kind: float | None) -> str:
+    """How similar a look-alike is, in words."""
+    words = f"{percent(max(0.0, score))} similar"
+    return words if same_kind is None else f"{words}, {percent(same_kind)} same kind"
+
+
+def file_size(count: int) -> str:
+    """Bytes in a unit that suits them: 640 B, 12 kB, 3.4 MB."""
+    if count < 1000:
+        return f"{count} B"
+    return f"{count / 1e3:.0f} kB" if count < 999_500 else f"{count / 1e6:.1f} MB"
 
 
 def sentence(text: str) -> str:

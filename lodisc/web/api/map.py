@@ -26,6 +26,7 @@ def map_(opened: Opened) -> models.MapOut:
         y=places_N2[:, 1].tolist() if len(photos) else [],
         group=[None] * len(photos) if groups is None else groups.group_N.tolist(),
         label=snapshot.labels,
+        folder=snapshot.folder_N.tolist(),
     )
 
 

@@ -1,21 +1,17 @@
-"""Listings, and one photograph: the facts about it, its thumbnail and its picture."""
+"""Listings, and one photograph: its details, its thumbnail and its picture."""
 
-from datetime import UTC, datetime
 from enum import IntEnum
 from http import HTTPStatus
-from io import BytesIO
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
-from PIL import ExifTags
-from PIL.JpegImagePlugin import JpegImageFile
 
-from lodisc.data.decode import Unreadable, decode, dimensions
 from lodisc.web import models
 from lodisc.web.parameters import Limit, Offset, Opened
+from lodisc.web.state.details import describe_photo
 from lodisc.web.state.listing import ListingQuery, list_photos
-from lodisc.web.state.requested import RequestedPhoto, find, find_picture
+from lodisc.web.state.requested import find, find_picture
 from lodisc.web.state.thumbnails import picture, thumbnail
 
 router = APIRouter(tags=["photographs"])
@@ -58,7 +54,7 @@ def photos(
 @router.get("/photos/{id}")
 def photo(opened: Opened, id: models.PhotoId) -> models.PhotoDetailOut:
     """The facts about one photograph."""
-    return _detail(find(opened, id))
+    return describe_photo(find(opened, id))
 
 
 @router.get(
@@ -101,38 +97,3 @@ def picture_of(opened: Opened, request: Request, id: models.PhotoId) -> Response
         data = requested.read()
         jpeg = data if requested.row is None else picture(data)
     return Response(jpeg, media_type="image/jpeg", headers={**REVALIDATED, "ETag": tag})
-
-
-def _detail(requested: RequestedPhoto) -> models.PhotoDetailOut:
-    fields: dict[str, Any] = requested.photo.model_dump()
-    if requested.row is not None:
-        table = requested.photos.table
-        modified = datetime.fromtimestamp(table["modified"][requested.row].as_py() / 1e9, UTC)
-        fields |= {
-            "bytes": table["bytes"][requested.row].as_py(),
-            "digest": requested.digest,
-            "modified": modified.isoformat(timespec="seconds"),
-        }
-    return models.PhotoDetailOut(**fields, **_size(requested))
-
-
-def _size(requested: RequestedPhoto) -> dict[str, Any]:
-    """Width and height, upright; nothing if the photograph can't be read."""
-    try:
-        with requested.state.decoding_slots:
-            width, height = upright_size(requested.read())
-    except Unreadable:
-        return {}
-    return {"width": width, "height": height}
-
-
-def upright_size(data: bytes) -> tuple[int, int]:
-    """Width and height as `decode` gives them, of a JPEG by its header; raises `Unreadable`."""
-    if not data.startswith(b"\xff\xd8"):
-        return decode(data).size
-    width, height = dimensions(data)
-    try:
-        orientation = JpegImageFile(BytesIO(data)).getexif().get(ExifTags.Base.Orientation)
-    except Exception:  # damaged EXIF does not turn the picture
-        orientation = None
-    return (height, width) if orientation in (5, 6, 7, 8) else (width, height)

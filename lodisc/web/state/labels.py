@@ -1,9 +1,9 @@
 """The labels in use, and what undo and redo would do, in words."""
 
 from collections import Counter
+from collections.abc import Iterable
 
 from lodisc.web import label_models, models
-from lodisc.web.state.snapshot import Snapshot
 from lodisc.web.state.state import State
 
 
@@ -11,15 +11,15 @@ def describe_labels(state: State) -> label_models.LabelsOut:
     """All labels in use, most frequent first, and what undo and redo would do."""
     redoable = state.labelling().redoable
     return label_models.LabelsOut(
-        labels=count_labels(state.snapshot()),
+        labels=count_labels(state.snapshot().labels),
         undo=undo_text(state),
         redo=redoable.words if redoable else None,
     )
 
 
-def count_labels(snapshot: Snapshot) -> list[models.CountOut]:
+def count_labels(labels: Iterable[str | None]) -> list[models.CountOut]:
     """The number of photographs with each label, most frequent first, ties by label."""
-    counts = Counter(label for label in snapshot.labels if label is not None)
+    counts = Counter(label for label in labels if label is not None)
     return [
         models.CountOut(label=label, count=count)
         for label, count in sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))

@@ -63,7 +63,10 @@ class RequestedPhoto(RequestedPicture):
     def photo(self) -> models.PhotoOut:
         """Its description in the API."""
         if self.row is None:
-            return models.PhotoOut.model_validate({"id": self._upload.id, "key": self._upload.name})
+            upload = self._upload
+            return models.PhotoOut.model_validate(
+                {"id": upload.id, "key": upload.name, "title": upload.name}
+            )
         return self.snapshot.photo(self.row)
 
 

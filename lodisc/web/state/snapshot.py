@@ -145,6 +145,7 @@ class Snapshot:
         return models.PhotoOut(
             id=self.photos.ids[row],
             key=self.photos.keys[row],
+            title=self.photos.titles[row],
             folder=self.folder_N[row],
             split=self.photos.table["split"][row].as_py(),
             label=self.labels[row],

@@ -15,7 +15,7 @@ def summarise(state: State) -> models.SummaryOut:
         name=state.name,
         photographs=len(snapshot.photos),
         labelled=int(snapshot.is_labelled_N.sum()),
-        labels=count_labels(snapshot),
+        labels=count_labels(snapshot.labels),
         folders=[
             models.FolderCountOut(folder=folder, count=count)
             for folder, count in sorted(folders.items())

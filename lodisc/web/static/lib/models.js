@@ -4,6 +4,7 @@
  * @typedef {object} Photo
  * @property {string} id
  * @property {string} key
+ * @property {string} title
  * @property {string | null} label
  * @property {number | null} group
  * @property {string | null} name the label that the features suggest
@@ -61,6 +62,7 @@
  * @property {number[]} y
  * @property {(number | null)[]} group
  * @property {(string | null)[]} label
+ * @property {(string | null)[]} folder
  */
 
 export {};

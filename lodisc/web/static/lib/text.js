@@ -1,7 +1,5 @@
 // Numbers and names as a person reads them.
 
-/** @import { Photo } from "./models.js" */
-
 /**
  * A name on one line: line breaks, direction marks and stray bytes as escapes.
  * @param {string} name
@@ -19,16 +17,6 @@ export function oneLine(name) {
  * @param {string} key
  */
 export const fileName = (key) => oneLine(key.split("/").at(-1) || key);
-
-/**
- * What the features suggest for a photograph: its name, or that it is of none of these kinds.
- * @param {Pick<Photo, "name" | "confidence" | "new_kind" | "likely_new">} photo
- */
-export function guessOf({ name, confidence, new_kind, likely_new }) {
-  if (name === null) return null;
-  if (likely_new) return `None of these kinds ${percent(new_kind ?? 0)}`;
-  return `${oneLine(name)} ${percent(confidence ?? 0)}`;
-}
 
 /** @param {number} value */
 export const number = (value) => value.toLocaleString("en-GB");

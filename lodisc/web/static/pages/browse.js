@@ -1,5 +1,6 @@
 // The browse page: a view of the collection as a grid, its place in the address, and actions on a
 // selection.
+import { Unavailable } from "../lib/api.js";
 import { find, findAll, findOptional, isShortcut, refresh } from "../lib/dom.js";
 import { messageOf, notifyError, pin } from "../lib/notices.js";
 import { number } from "../lib/text.js";
@@ -9,9 +10,8 @@ import { labelField, suggestFromPage } from "../parts/label-field.js";
 import { label, onLabels } from "../parts/labelling.js";
 import { Listing } from "../parts/listing.js";
 import { Selection } from "../parts/selection.js";
-import { blankTile, dropTile, fillTile, watchTiles } from "../parts/tile.js";
+import { blankTile, dropTile, fillTile } from "../parts/tile.js";
 
-const QUERY = ["state", "group", "label", "folder", "sort"];
 const USUAL_SIZE = "3"; // of the tiles, 1 to 6
 const REST = 250; // milliseconds without scrolling before the address follows
 
@@ -22,9 +22,7 @@ class BrowsePage {
   constructor(room) {
     this.list = find(".grid", HTMLElement, room);
     this.size = find("#size", HTMLInputElement);
-    const query = [...new URLSearchParams(location.search)].filter(([name]) =>
-      QUERY.includes(name),
-    );
+    const query = new URLSearchParams(this.list.dataset.query);
     this.listing = new Listing(Object.fromEntries(query), {
       onArrival: (from, to) => this.grid.refill(from, to),
       onFailure: showFailure,
@@ -45,7 +43,6 @@ class BrowsePage {
 
   #start() {
     history.scrollRestoration = "manual";
-    watchTiles(this.list);
     this.grid.setTotal(this.listing.total);
     const first = Number(new URLSearchParams(location.search).get("at") ?? 0);
     if (first > 0 && first < this.listing.total) this.grid.show(first, { atTop: true });
@@ -85,6 +82,7 @@ class BrowsePage {
       this.grid.setTotal(this.listing.total);
       this.grid.refill();
       find("#count").textContent = number(this.listing.total);
+      find("#all").textContent = `Select all ${number(this.listing.total)}`;
       await refresh("#filters", "#nothing");
       suggestFromPage();
       this.#passSizeOn();
@@ -178,8 +176,9 @@ function setInAddress(name, value) {
 
 /** @param {unknown} error null once all is well */
 function showFailure(error) {
-  const text = `${messageOf(error)} The photographs will appear when it is back.`;
-  pin("photos", error === null ? null : text, { kind: "waiting" });
+  const isAway = error instanceof Unavailable;
+  const text = messageOf(error) + (isAway ? " The photographs will appear when it is back." : "");
+  pin("photos", error === null ? null : text, { kind: isAway ? "waiting" : "bad" });
 }
 
 /** On a narrow screen the filters lie over the photographs while they are open. */

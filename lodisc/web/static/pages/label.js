@@ -55,7 +55,7 @@ class LabelPage {
   async start() {
     get("/api/groups").then((groups) => this.#setGroups(groups), notifyError);
     await this.#learn();
-    this.strip.focus({ preventScroll: true });
+    if (document.activeElement === document.body) this.strip.focus({ preventScroll: true });
   }
 
   /** @param {Groups} groups */

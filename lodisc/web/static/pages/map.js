@@ -1,7 +1,7 @@
 // The map page: photographs as points, near where they are alike.
-import { get } from "../lib/api.js";
+import { Unavailable, get } from "../lib/api.js";
 import { find } from "../lib/dom.js";
-import { messageOf, pin } from "../lib/notices.js";
+import { messageOf, notifyError, pin } from "../lib/notices.js";
 import { oneLine, photographs } from "../lib/text.js";
 import { similarPage, thumbnailOf } from "../parts/addresses.js";
 import { kindsOf, showLegend } from "../parts/legend.js";
@@ -14,7 +14,7 @@ const RETRY = 3000; // milliseconds
 const LONGEST_WAIT = 30_000;
 const PEEK = { width: 172, height: 197, gap: 16, margin: 8 }; // pixels
 /** @type {MapLayout} */
-const EMPTY = { method: "", making: null, ids: [], x: [], y: [], group: [], label: [] };
+const EMPTY = { method: "", making: null, ids: [], x: [], y: [], group: [], label: [], folder: [] };
 /** @type {Record<string, string>} */
 const METHODS = { pca: "PCA", tsne: "t-SNE", umap: "UMAP" };
 
@@ -53,18 +53,21 @@ class MapPage {
     const better = making ? ` A better map, by ${titleOf(making)}, is being made.` : "";
     find("#method").textContent = `${title}; the nearer, the more alike.${better}`;
     if (!this.colourBy.dataset.isChosen) {
-      this.colourBy.value = layout.group.some((group) => group !== null) ? "group" : "label";
+      const named = /** @type {const} */ (["group", "label", "folder"]);
+      const told = named.find((name) => layout[name].some((value) => value !== null));
+      this.colourBy.value = told ?? "group";
     }
     this.view.show(layout);
     this.#colour();
   }
 
   #colour() {
-    const { label, group } = this.layout;
-    const kinds =
-      this.colourBy.value === "label"
-        ? kindsOf(label, (value) => value ?? "No label")
-        : kindsOf(group, (value) => (value === null ? "No group" : `Group ${value}`));
+    const { label, group, folder } = this.layout;
+    const kinds = {
+      group: () => kindsOf(group, (value) => (value === null ? "No group" : `Group ${value}`)),
+      label: () => kindsOf(label, (value) => value ?? "No label"),
+      folder: () => kindsOf(folder, (value) => value ?? "No folder"),
+    }[/** @type {"group" | "label" | "folder"} */ (this.colourBy.value)]();
     this.view.colour(kinds);
     showLegend(kinds.kinds, (index) => this.view.highlight(index));
   }
@@ -111,6 +114,7 @@ async function getPatiently(path) {
       pin("map", null);
       return answer;
     } catch (error) {
+      if (!(error instanceof Unavailable)) throw error;
       const text = `${messageOf(error)} The map will appear when it is back.`;
       pin("map", text, { kind: "waiting" });
       await sleep(RETRY);
@@ -131,4 +135,4 @@ async function load() {
   }
 }
 
-load();
+load().catch(notifyError);

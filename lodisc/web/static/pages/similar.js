@@ -6,7 +6,6 @@ import { notifyError } from "../lib/notices.js";
 import { browserStorage } from "../lib/storage.js";
 import { attentionOf, pairOf, pictureOf } from "../parts/addresses.js";
 import { PatchGrid, drawAnswers, drawPatch, drawPivotal, wipe } from "../parts/overlay.js";
-import { watchTiles } from "../parts/tile.js";
 
 /** @import { AttentionMap, Pair } from "../lib/models.js" */
 
@@ -71,7 +70,7 @@ class SimilarPage {
     this.hint = find(".hint");
     this.frames = { query: find("#query .frame"), other: find("#other .frame") };
     this.pictures = {
-      query: find("#query img", HTMLImageElement),
+      query: findOptional("#query img", HTMLImageElement) ?? new Image(),
       other: find("#other img", HTMLImageElement),
     };
     this.#bindFrame("query");
@@ -108,11 +107,11 @@ class SimilarPage {
     this.#tile = tile;
     this.#patch = null;
     tile.classList.add("chosen");
-    const [title, score] = findAll(".caption > *", HTMLElement, tile);
-    find("#other .name").textContent = title.textContent;
-    const same = findOptional(".same", HTMLElement, tile);
-    const words = [`${score.textContent} alike`, ...(same ? [same.textContent] : [])];
-    find("#other .score").textContent = words.join(", ");
+    const [title, share] = findAll(".caption > *", HTMLElement, tile);
+    const name = find("#other .name");
+    name.textContent = [title.textContent, share.textContent].filter(Boolean).join(", ");
+    name.className = `name key ${title.className}`;
+    find("#other .score").textContent = find(".likeness", HTMLElement, tile).textContent;
     find("#open", HTMLAnchorElement).href = find("a", HTMLAnchorElement, tile).href;
     wipe(this.pictures.other);
     this.pictures.other.src = pictureOf(this.#otherId);
@@ -242,21 +241,22 @@ class SimilarPage {
   }
 
   #bindTiles() {
-    watchTiles(find(".nearest"));
     for (const tile of findAll(".nearest .tile")) this.#bindTile(tile);
   }
 
-  /** @param {HTMLElement} tile */
+  /**
+   * The first click puts a look-alike beside the photograph, the next one opens its own page.
+   * @param {HTMLElement} tile
+   */
   #bindTile(tile) {
-    let wasChosen = false; // when a finger or the pointer came down
-    tile.addEventListener("pointerenter", (event) => {
-      if (event.pointerType !== "touch") this.#choose(tile);
-    });
-    tile.addEventListener("focusin", () => this.#choose(tile));
+    let wasChosen = true; // when the pointer came down; the keys open the page at once
     tile.addEventListener("pointerdown", () => (wasChosen = tile === this.#tile));
+    tile.addEventListener("focusin", () => this.#choose(tile));
     tile.addEventListener("click", (event) => {
-      const isTouch = event instanceof PointerEvent && event.pointerType === "touch";
-      if (isTouch && !wasChosen) event.preventDefault();
+      const opensTab = event.ctrlKey || event.metaKey || event.shiftKey;
+      if (!wasChosen && !opensTab) event.preventDefault();
+      wasChosen = true;
+      this.#choose(tile);
     });
   }
 }

@@ -10,6 +10,7 @@ const TONES = [
   [0.7, 0.13],
   [0.48, 0.12],
 ]; // lightness, chroma
+const BY_NAME = new Intl.Collator("en", { numeric: true });
 const dark = matchMedia("(prefers-color-scheme: dark)");
 
 /**
@@ -22,11 +23,11 @@ function colourOf(n) {
   return `oklch(${lightness + (dark.matches ? 0.14 : 0)} ${chroma} ${hue})`;
 }
 
-const grey = () => (dark.matches ? "#5a616a" : "#b4b7bb");
+const grey = () => (dark.matches ? "#737b85" : "#8b9096");
 
 /**
- * The kinds of all points, most frequent first and those without a value last, and the kind of each
- * point as an index of them.
+ * The kinds of all points, most frequent first, then by name, those without a value last; and the
+ * kind of each point as an index of them.
  * @template {string | number} T
  * @param {(T | null)[]} values
  * @param {(value: T | null) => string} nameOf
@@ -36,7 +37,10 @@ export function kindsOf(values, nameOf) {
   const counts = new Map();
   for (const value of values) counts.set(value, (counts.get(value) ?? 0) + 1);
   const order = [...counts.entries()].sort(
-    ([a, countA], [b, countB]) => Number(a === null) - Number(b === null) || countB - countA,
+    ([a, countA], [b, countB]) =>
+      Number(a === null) - Number(b === null) ||
+      countB - countA ||
+      BY_NAME.compare(String(a), String(b)),
   );
   /** @type {Kind[]} */
   const kinds = order.map(([value, count], index) => ({

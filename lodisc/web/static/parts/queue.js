@@ -1,6 +1,6 @@
 // The photographs to label next, in their order: one is on the stage, others may be selected.
 import { closest, find } from "../lib/dom.js";
-import { blankTile, fillTile, watchTiles } from "./tile.js";
+import { blankTile, fillTile } from "./tile.js";
 
 /** @import { Photo } from "../lib/models.js" */
 
@@ -24,7 +24,6 @@ export class Queue {
     this.position = 0;
     /** @type {Set<string>} ids */
     this.selection = new Set();
-    watchTiles(strip);
     strip.addEventListener("click", (event) => this.#click(event));
   }
 

@@ -1,19 +1,21 @@
 // One photograph as a tile of a grid.
-import { closest, el, find, findOptional } from "../lib/dom.js";
-import { fileName, guessOf, oneLine } from "../lib/text.js";
+import { el, find, findAll, findOptional } from "../lib/dom.js";
+import { oneLine, percent } from "../lib/text.js";
 import { similarPage, thumbnailOf } from "./addresses.js";
 
 /** @import { Photo } from "../lib/models.js" */
 
 /**
- * What stands under a photograph: its label, else its name, else the name of its file.
+ * What stands under a photograph: its label, else what the features suggest and how sure that is,
+ * else its title.
  * @param {Photo} photo
  */
-function titleOf(photo) {
-  if (photo.label !== null) return { text: oneLine(photo.label), kind: "label" };
-  const guess = guessOf(photo);
-  if (guess !== null) return { text: guess, kind: "guess" };
-  return { text: fileName(photo.key), kind: "file" };
+export function captionOf({ label, title, name, confidence, new_kind, likely_new }) {
+  if (label !== null) return { kind: "label", text: oneLine(label), share: "" };
+  if (name === null) return { kind: "file", text: oneLine(title), share: "" };
+  return likely_new
+    ? { kind: "guess", text: "None of these kinds", share: percent(new_kind ?? 0) }
+    : { kind: "guess", text: oneLine(name), share: percent(confidence ?? 0) };
 }
 
 /** A tile without a photograph. */
@@ -23,7 +25,12 @@ export function blankTile() {
     { class: "tile", role: "option", "aria-selected": "false" },
     el("a", { tabindex: "-1", draggable: "false" }, el("span", { class: "blank" })),
     el("span", { class: "tick", "aria-hidden": "true" }),
-    el("div", { class: "caption", "aria-hidden": "true" }, el("span")),
+    el(
+      "div",
+      { class: "caption", "aria-hidden": "true" },
+      el("span"),
+      el("span", { class: "figures" }),
+    ),
   );
 }
 
@@ -38,11 +45,11 @@ const blankImage = () =>
  */
 export function fillTile(tile, photo, { isLarge = false } = {}) {
   const link = find("a", HTMLAnchorElement, tile);
-  const caption = find(".caption > :first-child", HTMLElement, tile);
-  const { text, kind } = titleOf(photo);
+  const [caption, figures] = findAll(".caption > *", HTMLElement, tile);
+  const { kind, text, share } = captionOf(photo);
   if (tile.dataset.id !== photo.id) {
     tile.dataset.id = photo.id;
-    tile.classList.remove("gone");
+    delete tile.dataset.trouble;
     link.href = similarPage(photo.id);
     link.replaceChildren(blankImage());
   }
@@ -52,21 +59,10 @@ export function fillTile(tile, photo, { isLarge = false } = {}) {
   if (picture.getAttribute("srcset") !== source) picture.srcset = source;
   if (caption.textContent !== text) caption.textContent = text;
   caption.className = kind;
+  if (figures.textContent !== share) figures.textContent = share;
   const key = oneLine(photo.key);
   tile.title = key;
-  tile.setAttribute("aria-label", kind === "file" ? key : `${text}, ${key}`);
-}
-
-/**
- * Mark every tile in this list whose picture does not load.
- * @param {HTMLElement} list
- */
-export function watchTiles(list) {
-  list.addEventListener("error", (event) => closest(event, ".tile")?.classList.add("gone"), true);
-  for (const picture of list.querySelectorAll("img")) {
-    const hasFailed = picture.complete && picture.naturalWidth === 0 && picture.currentSrc;
-    if (hasFailed) picture.closest(".tile")?.classList.add("gone");
-  }
+  tile.setAttribute("aria-label", kind === "file" ? key : `${text} ${share}, ${key}`);
 }
 
 /**
