@@ -148,6 +148,35 @@ def test_the_page_lists_them_and_a_label_by_hand_confirms_one(birds: Collection)
     assert by_key(client)[one["key"]].is_accepted
 
 
+def test_names_are_listed_by_confidence_and_some_of_them_accepted(birds: Collection) -> None:
+    pytest.importorskip("fastapi", reason="fastapi is not installed")
+    from web import by_key, client_of
+
+    client = client_of(birds.path)
+    client.get("/api/names")
+    query = {"state": "named", "above": 0.5, "limit": 500}
+    found = client.get("/api/photos", params=query).json()["photos"]
+    expected = [
+        photo.key
+        for photo in by_key(client).values()
+        if photo.label is None and not photo.likely_new and (photo.confidence or 0) >= 0.5
+    ]
+    assert sorted(photo["key"] for photo in found) == sorted(expected) and len(found) > 10
+    order = [(photo["name"], -photo["confidence"]) for photo in found]
+    assert order == sorted(order), "by name, the surest first"
+    own = client.get("/api/photos", params={**query, "name": found[0]["name"]}).json()
+    assert {photo["name"] for photo in own["photos"]} == {found[0]["name"]}
+    chosen = [photo["id"] for photo in found[:3]]
+    unsure = client.get("/api/photos?state=unlabelled&sort=doubt&limit=1").json()["photos"][0]
+    body = {"confidence": 0.5, "ids": [*chosen, unsure["id"], "0123456789abcdef"]}
+    answer = client.post("/api/names/accept", json=body).json()
+    assert answer["changed"] == 3 and answer["unknown"] == 1
+    assert answer["undo"].endswith("on 3 photographs (names accepted one by one)")
+    accepted = client.get("/api/photos?state=accepted").json()["photos"]
+    assert sorted(photo["id"] for photo in accepted) == sorted(chosen)
+    assert client.post("/api/names/accept", json={"ids": chosen}).status_code == 422
+
+
 def test_a_label_is_told_at_once_however_old_the_names_are(birds: Collection) -> None:
     pytest.importorskip("fastapi", reason="fastapi is not installed")
     from web import by_key, client_of

@@ -59,6 +59,25 @@ def test_accuracy_and_confidence_are_those_of_the_rest(spread: float) -> None:
     assert hits[sure].mean() > hits[~sure].mean(), "those it is surer of are right more often"
 
 
+def test_suggestions_are_the_likeliest_labels_in_order() -> None:
+    vectors, truth = overlapping(spread=0.7)
+    names = predict_labels(vectors, some_labels(truth, each=5))
+    assert names.new_kinds.probability is not None
+    within_first = {1: 0, 5: 0}
+    for row in range(len(truth)):
+        suggestions = names.suggestions(row)
+        labels, shares = zip(*suggestions, strict=True)
+        assert len(set(labels)) == len(suggestions) == 5
+        assert labels[0] == names.labels[row] and shares[0] == names.confidence[row]
+        assert list(shares) == sorted(shares, reverse=True)
+        assert sum(shares) <= 1 - names.new_kinds.probability[row] + 1e-5
+        for most in within_first:
+            within_first[most] += f"kind {truth[row]}" in labels[:most]
+    assert len(truth) >= within_first[5] > within_first[1]
+    two = predict_labels(vectors, [f"kind {kind % 2}" for kind in truth])
+    assert [len(two.suggestions(row)) for row in range(3)] == [2, 2, 2]
+
+
 def test_the_interval_covers_the_truth_in_most_draws() -> None:
     """In most draws the interval holds the accuracy for the others.
 

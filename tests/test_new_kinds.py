@@ -333,7 +333,10 @@ def test_the_page_and_the_api_list_new_kinds(birds: Collection) -> None:
         assert all(photo["likely_new"] for photo in listing["photos"])
         assert not any(photo["likely_new"] for photo in labelled)
         browsed = client.get("/?state=new").text
-        assert "Likely new kinds" in browsed and "None of these kinds " in browsed
+        assert (
+            "Likely new kinds" in browsed
+            and '<span class="guess">None of these kinds</span>' in browsed
+        )
         own = client.get(f"/similar/{first['id']}").text
         assert "None of these kinds: " in own and "Looks like kind" not in own
         label = {"ids": [first["id"]], "label": "a new one"}

@@ -259,15 +259,21 @@ def test_label_with_keys_undo_and_reload(server: Server, open_page: Callable[...
         found: str = page.locator(".about .key").inner_text()
         return found
 
-    for kind in ("wren", "Uria", "finch"):  # letters are never anything but letters
+    kinds = ["wren", "Uria", "finch"]
+    for kind in kinds:  # letters are never anything but letters
         given[key()] = kind
         page.keyboard.type(kind)
         page.keyboard.press("Enter")
-    assert page.locator(".choices .text").all_inner_texts() == ["wren", "Uria", "finch"]
-    for digit in "132":
-        given[key()] = {"1": "wren", "2": "Uria", "3": "finch"}[digit]
-        page.keyboard.press(digit)
-    until(lambda: sorted(server.labels.values()) == sorted(given.values()))
+    assert page.locator("#labels .text").all_inner_texts() == kinds
+    settled(page)
+    page.reload()
+    suggested = page.locator("#suggestions .text")
+    for digit in (1, 3, 2):
+        suggested.nth(2).wait_for()
+        assert sorted(suggested.all_inner_texts()) == sorted(kinds)
+        given[key()] = suggested.nth(digit - 1).inner_text()
+        page.keyboard.press(str(digit))
+    until(lambda: server.labels == given)
     settled(page)
     page.keyboard.press("Backspace")
     until(lambda: len(server.labels) == 5)
@@ -277,12 +283,48 @@ def test_label_with_keys_undo_and_reload(server: Server, open_page: Callable[...
     until(lambda: len(server.labels) == 5)
     page.locator(".past .undone").first.wait_for()
     page.reload()
-    page.locator(".choices .text").nth(2).wait_for()
-    assert page.locator(".choices .text").all_inner_texts() == ["wren", "Uria", "finch"], (
-        "digits stay with their names"
-    )
-    assert page.locator(".past li").count() == 6
-    assert set(server.labels.values()) == {"wren", "Uria", "finch"}
+    page.locator("#labels .text").first.wait_for()
+    in_use = [kind for kind in kinds if kind in server.labels.values()]
+    assert page.locator("#labels .text").all_inner_texts() == in_use, "they stay in their places"
+
+
+def test_fast_digits_label_each_photograph_once(
+    open_page: Callable[..., Any], server: Server
+) -> None:
+    """Though the server proposes three photographs at a time, and digits come faster than they."""
+
+    def three_at_a_time(route: Any) -> None:
+        answer = route.fetch()
+        names = answer.json()
+        route.fulfill(response=answer, json={**names, "proposals": names["proposals"][:3]})
+
+    page = open_page("/label", prepare=lambda page: page.route("**/api/names", three_at_a_time))
+    page.locator(".strip .tile").nth(2).wait_for()
+    assert page.locator(".strip .tile").count() == 3
+    type_name(page, "bird")
+    until(lambda: page.keyboard.press("1") or len(server.labels) == 24)
+    for _ in range(5):
+        page.keyboard.press("1")
+    settled(page)
+    assert len(Collection(server.folder).labels.history(limit=100)) == 24
+
+
+def test_what_a_digit_gives_stays_while_a_photograph_is_on_the_stage(
+    open_page: Callable[..., Any], server: Server
+) -> None:
+    labels = Collection(server.folder).labels
+    for kind in ("finch", "wren"):
+        labels.set([f"{kind}/{number}.jpg" for number in range(4)], kind)
+    page = open_labelling(open_page)
+    suggested = page.locator("#suggestions .text")
+    suggested.nth(1).wait_for()
+    before = suggested.all_inner_texts()
+    others = [f"{kind}/{number}.jpg" for kind in ("finch", "wren") for number in range(4, 12)]
+    labels.set([key for key in others if key != page.locator(".about .key").inner_text()], "owl")
+    with page.expect_response("**/api/names"):
+        page.locator("#undo:enabled").click()
+    page.wait_for_timeout(300)
+    assert suggested.all_inner_texts() == before
 
 
 def test_an_undo_button_goes_when_something_else_is_labelled(
@@ -328,7 +370,7 @@ def test_what_is_refused_is_not_shown_as_labelled(
     notice(page, "Not that one").locator("button", has_text="Discard").click()
     page.locator(".strip .label").first.wait_for(state="detached")
     page.locator("#no-labels").wait_for()
-    assert page.locator(".choices button").count() == 0 and server.labels == {}
+    assert page.locator("#labels button").count() == 0 and server.labels == {}
 
 
 def test_the_accuracy_shows_and_names_are_accepted(
@@ -341,10 +383,14 @@ def test_the_accuracy_shows_and_names_are_accepted(
     page.locator(".estimate").wait_for()
     shown = page.locator(".accuracy .value span").inner_text()
     assert shown.endswith("%") and 0 <= int(shown[:-1]) <= 100
-    name = page.locator("#guess b")
-    name.wait_for()
-    proposed = name.inner_text()
-    page.keyboard.press("0")
+    likeliest = page.locator("#suggestions .text").first
+    likeliest.wait_for()
+    proposed = likeliest.inner_text()
+    shares = page.locator("#suggestions .count").all_inner_texts()
+    assert [int(share[:-1]) for share in shares] == sorted(
+        (int(share[:-1]) for share in shares), reverse=True
+    )
+    page.keyboard.press("1")
     until(lambda: len(server.labels) == 19)
     assert list(server.labels.values()).count(proposed) == 10
     page.locator("#confidence").fill("50")
@@ -352,6 +398,40 @@ def test_the_accuracy_shows_and_names_are_accepted(
     notice(page, "named.").locator("button", has_text="Undo").click()
     notice(page, "Undone")
     assert len(server.labels) == 19
+
+
+def test_suggested_names_are_looked_through_and_accepted(
+    server: Server, open_page: Callable[..., Any]
+) -> None:
+    labels = Collection(server.folder).labels
+    for kind in ("finch", "wren"):
+        labels.set([f"{kind}/{number}.jpg" for number in range(8)], kind)
+    page = open_labelling(open_page)
+    page.locator("#confidence:enabled").fill("50")
+    page.locator("#see", has_text="See them first").click()
+    page.locator(".grid.live").wait_for()
+    count = int(page.locator("#count").inner_text())
+    assert count == 8 and page.locator(".chips a").inner_text() == "Confidence from 50%"
+    captions = page.locator(".caption .guess").all_inner_texts()
+    assert captions == sorted(captions) and len(captions) == 8, "by name"
+    page.locator(f"#filters a[href*='name={captions[0]}']").click()
+    page.locator("h1", has_text="Suggested names").wait_for()
+    page.locator(".chips a", has_text=f"Name {captions[0]}").wait_for()
+    page.locator(".grid.live").wait_for()
+    some = captions.count(captions[0])
+    assert page.locator(".caption .guess").all_inner_texts() == [captions[0]] * some
+    page.locator(".grid").focus()
+    page.keyboard.press("Control+a")
+    page.locator("#selected", has_text=f"{some} selected").wait_for()
+    page.locator(".tile").first.click()  # not this one
+    page.locator("#selected", has_text=f"{some - 1} selected").wait_for()
+    kept = page.locator(".tile").first.get_attribute("data-id")
+    page.locator("#accept").click()
+    notice(page, f"{some - 1} photograph")
+    current, accepted = labels.with_accepted_keys()
+    assert len(accepted) == some - 1 and {current[key] for key in accepted} == {captions[0]}
+    page.locator("#tile-1").wait_for(state="detached")
+    assert page.locator("#tile-0").get_attribute("data-id") == kept
 
 
 def test_the_slider_takes_the_arrow_keys(server: Server, open_page: Callable[..., Any]) -> None:

@@ -1,6 +1,7 @@
 """A classifier on vectors: it learns from a few labels and predicts the others, with confidences.
 
-Axes: N photographs, L labelled ones to learn from, D features, C classes, S strengths, B a block.
+Axes: N photographs, L labelled ones to learn from, D features, C classes, K the likeliest of them,
+S strengths, B a block.
 """
 
 import math
@@ -26,6 +27,7 @@ FOLDS = 5
 ENOUGH = 1000  # held-out photographs to choose the strength by
 MOST_LABELS = 5000  # to learn from, so that any number of labels takes seconds
 _BLOCK_ROWS = 8192
+LIKELIEST = 5  # classes that a photograph may be of
 FEW = 5  # kinds to name in a sentence
 UNCOUNTED = "; accepted names do not count"
 
@@ -61,6 +63,10 @@ class Predictions:
     It is the probability of the label among the labelled kinds, times that of being of one of them;
     of an accepted name as if it were none.
     """
+    likeliest: NDArray[np.int64]
+    """[N, K], the likeliest classes by their number, likeliest first: the first is the label."""
+    likeliest_confidence: NDArray[np.float32]
+    """[N, K], the confidence in each of them."""
     accuracy: Accuracy | None
     """For photographs like the labelled ones.
 
@@ -74,6 +80,11 @@ class Predictions:
     """The fold in which each photograph was held out; `FOLDS` if it never was, -1 if the classifier
     did not learn from it."""
     new_kinds: NewKinds
+
+    def suggestions(self, row: int) -> list[tuple[str, float]]:
+        """The likeliest labels of a photograph, likeliest first, and the confidence in each."""
+        pairs = zip(self.likeliest[row], self.likeliest_confidence[row], strict=True)
+        return [(self.classes[index], float(confidence)) for index, confidence in pairs]
 
 
 def predict_labels(
@@ -106,21 +117,20 @@ def predict_labels(
             classes,
             [None] * len(labels),
             confidence=np.zeros(len(labels), np.float32),
+            likeliest=np.zeros((len(labels), 0), np.int64),
+            likeliest_confidence=np.zeros((len(labels), 0), np.float32),
             accuracy=None,
             reason=_too_few_classes(classes) + note,
             proposals=propose(vectors_ND, is_labelled_N, seed=seed),
             fold_N=np.full(len(labels), -1),
             new_kinds=NewKinds(None, TOO_FEW + note),
         )
-    best_N, confidence_N, margin_N, accuracy, fold_N = _predict(
-        vectors_ND, targets_N, classes, seed=seed
-    )
+    likeliest_NK, share_NK, accuracy, fold_N = _predict(vectors_ND, targets_N, classes, seed=seed)
     new_kinds = find_new_kinds(
         vectors_ND, np.flatnonzero(fold_N >= 0), targets_N, kinds=len(classes), seed=seed
     )
     if new_kinds.probability is not None:
-        confidence_N = confidence_N * (1 - new_kinds.probability)
-        margin_N = margin_N * (1 - new_kinds.probability)
+        share_NK = share_NK * (1 - new_kinds.probability[:, None])
         told_N = np.where(is_labelled_N, np.float32(0), new_kinds.probability)
         new_kinds = NewKinds(told_N, None)
     elif new_kinds.reason == TOO_FEW:
@@ -128,11 +138,15 @@ def predict_labels(
     unmeasured = _unmeasured_classes(classes, targets_N)
     return Predictions(
         classes,
-        [classes[index] for index in best_N],
-        confidence_N,
+        [classes[index] for index in likeliest_NK[:, 0]],
+        share_NK[:, 0],
+        likeliest_NK,
+        share_NK,
         accuracy,
         unmeasured and unmeasured + note,
-        propose(vectors_ND, is_labelled_N, doubt_N=1 - margin_N, seed=seed),
+        propose(
+            vectors_ND, is_labelled_N, doubt_N=1 - (share_NK[:, 0] - share_NK[:, 1]), seed=seed
+        ),
         fold_N,
         new_kinds,
     )
@@ -143,11 +157,10 @@ def _predict(
 ) -> tuple[
     NDArray[np.int64],
     NDArray[np.float32],
-    NDArray[np.float32],
     Accuracy | None,
     NDArray[np.int64],
 ]:
-    """Class, confidence and margin [N] of every photograph, the accuracy, and the folds [N]."""
+    """The likeliest classes and their shares [N, K], the accuracy, and the folds [N]."""
     rows_L = _training_rows(targets_N, seed=seed)
     vectors_LD = unit(torch.from_numpy(vectors_ND[rows_L]))
     targets_L = torch.from_numpy(targets_N[rows_L])
@@ -162,14 +175,14 @@ def _predict(
     judged_L = measured_L if count else ~measured_L
     scale, _ = _scale_and_loss(scores_LC[judged_L], targets_L[judged_L], measured=count)
 
-    best_N, confidence_N, margin_N = _predict_in_blocks(
+    likeliest_NK, share_NK = _predict_in_blocks(
         vectors_ND, vectors_LD, scale * weights_DC, scale * bias_C
     )
-    best_N[rows_L], confidence_N[rows_L], margin_N[rows_L] = _summary(scale * scores_LC)
-    hits = int((best_N == targets_N)[rows_L][measured_L.numpy()].sum())
+    likeliest_NK[rows_L], share_NK[rows_L] = _likeliest(scale * scores_LC)
+    hits = int((likeliest_NK[:, 0] == targets_N)[rows_L][measured_L.numpy()].sum())
     fold_N = np.full(len(targets_N), -1)
     fold_N[rows_L] = torch.where(measured_L, folds_L, FOLDS).numpy()
-    return best_N, confidence_N, margin_N, _accuracy(hits, count), fold_N
+    return likeliest_NK, share_NK, _accuracy(hits, count), fold_N
 
 
 def _require_sound(vectors_ND: NDArray[Any], labels: Sequence[str | None]) -> None:
@@ -280,27 +293,27 @@ def _scale_and_loss(scores_LC: Tensor, targets_L: Tensor, *, measured: int) -> t
 
 def _predict_in_blocks(
     vectors_ND: NDArray[Any], train_LD: Tensor, weights_DC: Tensor, bias_C: Tensor
-) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.float32]]:
-    """Class, confidence and margin [N] of every photograph."""
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """The likeliest classes and their shares [N, K]."""
     blocks = []
     for start in range(0, len(vectors_ND), _BLOCK_ROWS):
         block_BD = torch.from_numpy(vectors_ND[start : start + _BLOCK_ROWS])
-        blocks.append(_summary(centred(train_LD, block_BD)[1] @ weights_DC + bias_C))
-    best_N, confidence_N, margin_N = (np.concatenate(parts) for parts in zip(*blocks, strict=True))
-    return best_N, confidence_N, margin_N
+        blocks.append(_likeliest(centred(train_LD, block_BD)[1] @ weights_DC + bias_C))
+    likeliest_NK, share_NK = (np.concatenate(parts) for parts in zip(*blocks, strict=True))
+    return likeliest_NK, share_NK
 
 
-def _summary(
-    scores_BC: Tensor,
-) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.float32]]:
-    """The likeliest class, its probability, and its lead over the second likeliest.
+def _likeliest(scores_BC: Tensor) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """The K likeliest classes, likeliest first, and their shares [B, K].
 
-    Ties go to the first class.
+    Ties for the first place go to the first class.
     """
     share_BC = scores_BC.softmax(dim=1)
-    best_B = share_BC.argmax(dim=1)
-    first_B, second_B = share_BC.topk(2, dim=1).values.T
-    return best_B.numpy(), first_B.numpy(), (first_B - second_B).numpy()
+    best_B1 = share_BC.argmax(dim=1, keepdim=True)
+    others_BC = share_BC.scatter(1, best_B1, -1.0)
+    _, other_BK = others_BC.topk(min(LIKELIEST, share_BC.shape[1]) - 1, dim=1)
+    likeliest_BK = torch.cat([best_B1, other_BK], dim=1)
+    return likeliest_BK.numpy(), share_BC.gather(1, likeliest_BK).numpy()
 
 
 def _accuracy(hits: int, measured: int) -> Accuracy | None:

@@ -4,7 +4,9 @@ from typing import Annotated
 
 from pydantic import Field
 
-from lodisc.web.models import CountOut, Model, PhotoOut, Share
+from lodisc.web.models import CountOut, Model, ProposedPhotoOut, Share
+
+Ids = list[Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]]
 
 
 class LabelsOut(Model):
@@ -18,9 +20,7 @@ class LabelsOut(Model):
 class LabelIn(Model):
     """Label photographs by their ids, or a whole group; null removes a label."""
 
-    ids: list[Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]] | None = Field(
-        None, max_length=200_000
-    )
+    ids: Ids | None = Field(None, max_length=200_000)
     group: int | None = Field(None, ge=1, le=1_000_000)
     membership_digest: str | None = Field(
         None,
@@ -110,12 +110,15 @@ class NamesOut(Model):
     )
     accuracy: AccuracyOut | None
     classes: list[str]
-    proposals: list[PhotoOut] = Field(description="The photographs to label next")
+    proposals: list[ProposedPhotoOut] = Field(description="The photographs to label next")
     above: list[ThresholdOut]
     new_kinds: NewKindsOut
 
 
 class AcceptIn(Model):
-    """Accept the names with at least this confidence."""
+    """Accept names of unlabelled photographs: from a confidence on, and of some or of all."""
 
-    confidence: Share
+    confidence: Share = Field(description="The lowest confidence of a name that is accepted")
+    ids: Ids | None = Field(
+        None, max_length=200_000, description="Of these photographs only; null means all"
+    )

@@ -13,7 +13,15 @@ PhotoId = Annotated[
     ),
 ]
 StateFilter = Literal[
-    "all", "labelled", "unlabelled", "accepted", "doubtful", "new", "outliers", "duplicates"
+    "all",
+    "labelled",
+    "unlabelled",
+    "named",
+    "accepted",
+    "doubtful",
+    "new",
+    "outliers",
+    "duplicates",
 ]
 SortOrder = Literal["key", "doubt", "typical"]
 
@@ -63,7 +71,22 @@ class PhotoOut(Model):
     )
 
 
-class PhotoDetailOut(PhotoOut):
+class SuggestionOut(Model):
+    """A label that a photograph may have."""
+
+    label: str
+    confidence: Share = Field(description="Calibrated probability that it is right")
+
+
+class ProposedPhotoOut(PhotoOut):
+    """A photograph with the labels that it may have."""
+
+    suggestions: list[SuggestionOut] = Field(
+        [], description="The likeliest labels, likeliest first; empty before there is a classifier"
+    )
+
+
+class PhotoDetailOut(ProposedPhotoOut):
     """A photograph with the facts about its file."""
 
     path: str | None = Field(None, description="Its file, or the tar in which it lies")

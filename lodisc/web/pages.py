@@ -1,5 +1,6 @@
 """The pages with the data of their first screen; the scripts in static/ ask the API for more."""
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
@@ -15,7 +16,7 @@ from starlette.responses import HTMLResponse, RedirectResponse
 
 from lodisc.web import models
 from lodisc.web.parameters import Opened
-from lodisc.web.rendering import render
+from lodisc.web.rendering import percent, render
 from lodisc.web.state.details import describe_photo
 from lodisc.web.state.groups import describe_groups, description_of
 from lodisc.web.state.health import describe_health
@@ -45,6 +46,7 @@ STATES: dict[ViewState, str] = {
     "all": "All photographs",
     "unlabelled": "Unlabelled",
     "labelled": "Labelled",
+    "named": "Suggested names",
     "accepted": "Accepted names",
     "doubtful": "Doubtful",
     "new": "Likely new kinds",
@@ -54,6 +56,7 @@ STATES: dict[ViewState, str] = {
 }
 ORDERS = {"key": "By name", "doubt": "Most doubtful first", "typical": "Most typical first"}
 FIRST_ORDER: dict[ViewState, str] = {
+    "named": "By suggested name, surest first",
     "accepted": ORDERS["doubt"],
     "doubtful": "Most doubtful first",
     "new": "Likeliest first",
@@ -68,6 +71,11 @@ NOTHING: dict[ViewState, tuple[str, str]] = {
     "labelled": (
         "No labels yet",
         "Select photographs and label them, or go to Label and use the keys.",
+    ),
+    "named": (
+        "No suggested names",
+        "Label a few photographs of two kinds or more; then the others have names, to look "
+        "through and accept.",
     ),
     "accepted": (
         "No accepted names",
@@ -95,6 +103,8 @@ class View:
     group: int | None = None
     label: str | None = None
     folder: str | None = None
+    name: str | None = None
+    above: float | None = None
     sort: models.SortOrder | None = None
     size: int = 3
     at: int = 0
@@ -108,6 +118,8 @@ class View:
             group=_whole(query.get("group"), most=2**31),
             label=query.get("label"),
             folder=query.get("folder"),
+            name=query.get("name"),
+            above=_share(query.get("above")),
             size=_whole(query.get("size"), most=6) or cls.size,
             at=_whole(query.get("at"), most=2**31) or cls.at,
         )
@@ -121,7 +133,22 @@ class View:
     def query(self) -> ListingQuery:
         """What the grid lists."""
         state: Any = self.state if self.is_grid else "all"
-        return ListingQuery(state, self.group, self.label, self.folder, self.sort)
+        return ListingQuery(
+            state, self.group, self.label, self.folder, self.name, self.above, self.sort
+        )
+
+    @property
+    def filters(self) -> dict[str, tuple[Any, str]]:
+        """The filters that are set, and each in words."""
+        words = {
+            "label": f"Label {self.label}",
+            "group": f"Group {self.group}",
+            "folder": f"Folder {self.folder}",
+            "name": f"Name {self.name}",
+            "above": f"Confidence from {percent(self.above or 0)}",
+        }
+        values = {name: (getattr(self, name), text) for name, text in words.items()}
+        return {name: pair for name, pair in values.items() if pair[0] is not None}
 
     def link(self, **changes: Any) -> str:
         """The address of this view with some changes, from its first photograph."""
@@ -206,11 +233,10 @@ def _shared(state: State, page: str) -> dict[str, Any]:
 
 def _filters(view: View, state: State, summary: models.SummaryOut) -> dict[str, Any]:
     """The filters at the side of a view, and its heading."""
-    filters = {"label": view.label, "group": view.group, "folder": view.folder}
     chips = [
-        (f"{name.capitalize()} {value}", view.link(**{name: None}))
-        for name, value in filters.items()
-        if value is not None and view.is_grid
+        (text, view.link(**{name: None}))
+        for name, (_, text) in view.filters.items()
+        if view.is_grid
     ]
     first = FIRST_ORDER.get(view.state, ORDERS["key"])
     other_orders = [(value, name) for value, name in ORDERS.items() if name != first]
@@ -252,15 +278,14 @@ def _states(
     for name in ("labelled", "unlabelled"):
         query = replace(shown.query, state=name, sort=None)
         counts[name] = len(select_rows(state, snapshot, query))
-    is_filtered = (shown.label, shown.group, shown.folder) != (None, None, None)
+    without: dict[str, Any] = dict.fromkeys(shown.filters)
+    unfiltered = replace(shown, **without)
     return [
         (
             title,
             counts.get(name),
-            replace(shown, label=None, group=None, folder=None).link(state=name)
-            if name == "all"
-            else shown.link(state=name),
-            name == view.state and not (name == "all" and is_filtered),
+            (unfiltered if name == "all" else shown).link(state=name),
+            name == view.state and not (name == "all" and shown.filters),
         )
         for name, title in STATES.items()
     ]
@@ -296,7 +321,12 @@ def _facets(
         for group in (description.groups if description else [])
         if sizes[group.group]
     ]
+    names: list[tuple[Any, str, int]] = []
+    if view.state == "named":
+        counts = Counter(snapshot.name(row) for row in rows("name"))
+        names = [(name, name, count) for name, count in sorted(counts.items()) if name is not None]
     return [
+        ("Names", "name", names),
         ("Labels", "label", [(one.label, one.label, one.count) for one in labels]),
         ("Groups", "group", groups),
         ("Folders", "folder", [(name, name, count) for name, count in sorted(folders.items())]),
@@ -343,6 +373,11 @@ def _pager(view: View, total: int, step: int) -> dict[str, str | None]:
 def _choice(text: str | None, choices: Iterable[T]) -> T | None:
     """The choice with this text; None if there is none."""
     return next((choice for choice in choices if choice == text), None)
+
+
+def _share(text: str | None) -> float | None:
+    """A share of 0..1 from an address, such as 0.9; None for anything else."""
+    return float(text) if text is not None and re.fullmatch(r"0(\.\d{1,4})?|1", text) else None
 
 
 def _whole(text: str | None, *, most: int) -> int | None:

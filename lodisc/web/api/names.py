@@ -33,7 +33,7 @@ def names(opened: Opened) -> label_models.NamesOut:
 def accept(
     opened: Opened, accepted: label_models.AcceptIn, id: ActionId = None
 ) -> label_models.ChangeOut:
-    """Make names labels: of all unlabelled photographs whose name has at least this confidence.
+    """Make names labels: those with at least this confidence, of unlabelled photographs.
 
     It is one action that can be undone. Nothing is learnt from labels that came so.
     """
@@ -49,7 +49,7 @@ def describe_names(state: State) -> label_models.NamesOut:
         reason=predictions.reason,
         accuracy=_accuracy(state, snapshot, predictions),
         classes=predictions.classes,
-        proposals=[snapshot.photo(row) for row in predictions.proposals[:MOST_PROPOSED]],
+        proposals=[snapshot.proposed(row) for row in predictions.proposals[:MOST_PROPOSED]],
         above=_above(snapshot, predictions.confidence),
         new_kinds=_new_kinds(predictions.new_kinds),
     )
@@ -57,14 +57,22 @@ def describe_names(state: State) -> label_models.NamesOut:
 
 def _accept(state: State, accepted: label_models.AcceptIn) -> label_models.ChangeOut:
     snapshot, predictions = state.names()
+    is_meant_N = ~snapshot.is_labelled_N & (predictions.confidence >= accepted.confidence)
+    known, unknown = snapshot.photos.by_id, 0
+    if accepted.ids is not None:
+        rows = [known[id] for id in accepted.ids if id in known]
+        unknown = len(accepted.ids) - len(rows)
+        is_listed_N = np.zeros(len(is_meant_N), np.bool_)
+        is_listed_N[rows] = True
+        is_meant_N &= is_listed_N
     labels = {}
-    is_sure_N = predictions.confidence >= accepted.confidence
-    for row in np.flatnonzero(~snapshot.is_labelled_N & is_sure_N):
+    for row in np.flatnonzero(is_meant_N):
         name = predictions.labels[row]
         if name is not None:
             labels[snapshot.photos.keys[row]] = name
-    changed = state.collection.labels.accept(labels, where=f"from {accepted.confidence:.0%}")
-    return label_models.ChangeOut(changed=changed, undo=undo_text(state))
+    where = f"from {accepted.confidence:.0%}" if accepted.ids is None else "one by one"
+    changed = state.collection.labels.accept(labels, where=where)
+    return label_models.ChangeOut(changed=changed, undo=undo_text(state), unknown=unknown)
 
 
 def _accuracy(

@@ -35,19 +35,25 @@ def photos(
     state: Annotated[
         models.StateFilter,
         Query(
-            description="Accepted names, doubtful ones, those that are likely of a new kind, "
-            "outliers and duplicates come in an order of their own"
+            description="Suggested and accepted names, doubtful ones, those that are likely of a "
+            "new kind, outliers and duplicates come in an order of their own"
         ),
     ] = "all",
     group: Annotated[int | None, Query(ge=1, le=1_000_000)] = None,
     label: Text = None,
     folder: Text = None,
+    name: Annotated[
+        str | None, Query(max_length=1000, description="The label that the classifier predicts")
+    ] = None,
+    above: Annotated[
+        float | None, Query(ge=0, le=1, description="The lowest confidence of that name")
+    ] = None,
     sort: models.SortOrder | None = None,
     offset: Offset = 0,
     limit: Limit = 100,
 ) -> models.PhotosOut:
     """List the photographs for which all conditions hold."""
-    query = ListingQuery(state, group, label, folder, sort)
+    query = ListingQuery(state, group, label, folder, name, above, sort)
     return list_photos(opened, query, offset=offset, limit=limit)
 
 

@@ -17,6 +17,7 @@ def describe_photo(requested: RequestedPhoto) -> models.PhotoDetailOut:
     """All about one photograph; an upload has no file."""
     fields: dict[str, Any] = requested.photo.model_dump()
     if requested.row is not None:
+        fields = requested.snapshot.proposed(requested.row).model_dump()
         table = requested.photos.table
         modified = datetime.fromtimestamp(table["modified"][requested.row].as_py() / 1e9, UTC)
         fields |= {

@@ -24,6 +24,10 @@ class ListingQuery:
     group: int | None = None
     label: str | None = None
     folder: str | None = None
+    name: str | None = None
+    """That the classifier predicts."""
+    above: float | None = None
+    """The lowest confidence of that name."""
     sort: models.SortOrder | None = None
     """By default by key, or in the own order of a state (`_in_state`)."""
 
@@ -67,6 +71,15 @@ def select_rows(state: State, snapshot: Snapshot, query: ListingQuery) -> NDArra
         rows = rows[np.fromiter(has_label, np.bool_, len(rows))]
     if query.folder is not None:
         rows = rows[snapshot.folder_N[rows] == query.folder]
+    if query.name is not None:
+        has_name = (snapshot.name(row) == query.name for row in rows)
+        rows = rows[np.fromiter(has_name, np.bool_, len(rows))]
+    if query.above is not None:
+        rows = (
+            rows[:0]
+            if snapshot.names is None
+            else rows[snapshot.names.confidence[rows] >= query.above]
+        )
     match query.sort:
         case "key":
             return np.sort(rows)
@@ -91,6 +104,8 @@ def _in_state(state: State, snapshot: Snapshot, name: models.StateFilter) -> NDA
             return np.flatnonzero(snapshot.is_labelled_N)
         case "unlabelled":
             return np.flatnonzero(~snapshot.is_labelled_N)
+        case "named":
+            return snapshot.named_rows
         case "accepted":
             return snapshot.accepted_rows
         case "doubtful":

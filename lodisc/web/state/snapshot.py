@@ -111,6 +111,25 @@ class Snapshot:
         rows = np.flatnonzero(self.doubt_N >= least)
         return rows[np.argsort(-self.doubt_N[rows], kind="stable")]
 
+    def name(self, row: int) -> str | None:
+        """The label that the classifier predicts; None before there is one."""
+        return None if self.names is None else self.names.labels[row]
+
+    @property
+    def named_rows(self) -> NDArray[np.int64]:
+        """The rows without a label that have a name, by name, those that are surest first.
+
+        Those that are likely of a new kind are left out.
+        """
+        names = self.names
+        if names is None:
+            return np.zeros(0, np.int64)
+        is_new_N = np.zeros(len(self.photos), np.bool_)
+        is_new_N[names.new_kinds.likely] = True
+        rows = np.flatnonzero(~self.is_labelled_N & ~is_new_N)
+        class_R = names.likeliest[rows, 0]
+        return rows[np.lexsort((-names.confidence[rows], class_R))]
+
     @property
     def accepted_rows(self) -> NDArray[np.int64]:
         """The rows with an accepted name for a label, the most doubtful first."""
@@ -150,7 +169,7 @@ class Snapshot:
             split=self.photos.table["split"][row].as_py(),
             label=self.labels[row],
             group=None if self.groups is None else int(self.groups.group_N[row]),
-            name=None if names is None else names.labels[row],
+            name=self.name(row),
             confidence=None if names is None else round(float(names.confidence[row]), 4),
             new_kind=None if new_N is None else round(float(new_N[row]), 4),
             likely_new=self.labels[row] is None
@@ -158,4 +177,15 @@ class Snapshot:
             and names.new_kinds.is_likely(row),
             is_accepted=bool(self.by_row.accepted_N[row]),
             doubt=None if doubt_N is None else round(float(doubt_N[row]), 4),
+        )
+
+    def proposed(self, row: int) -> models.ProposedPhotoOut:
+        """The same with the labels that it may have."""
+        suggestions = [] if self.names is None else self.names.suggestions(row)
+        return models.ProposedPhotoOut(
+            **self.photo(row).model_dump(),
+            suggestions=[
+                models.SuggestionOut(label=label, confidence=round(confidence, 4))
+                for label, confidence in suggestions
+            ],
         )

@@ -11,8 +11,10 @@
  * @property {number | null} confidence of the name, 0 to 1
  * @property {number | null} new_kind probability that it is of none of the labelled kinds, 0 to 1
  * @property {boolean} likely_new whether it is more likely so than not
+ * @property {Suggestion[]} [suggestions] likeliest first, where they were asked for
  */
 
+/** @typedef {{ label: string, confidence: number }} Suggestion a label that it may have */
 /** @typedef {{ total: number, photos: Photo[] }} Photos */
 /** @typedef {{ label: string, count: number }} LabelCount */
 /** @typedef {{ labels: LabelCount[], undo: string | null, redo: string | null }} Labels */

@@ -7,7 +7,7 @@ import { number } from "../lib/text.js";
 import { similarPage } from "../parts/addresses.js";
 import { WindowedGrid } from "../parts/grid.js";
 import { labelField, suggestFromPage } from "../parts/label-field.js";
-import { label, onLabels } from "../parts/labelling.js";
+import { acceptNamesOf, label, onLabels } from "../parts/labelling.js";
 import { Listing } from "../parts/listing.js";
 import { Selection } from "../parts/selection.js";
 import { blankTile, dropTile, fillTile } from "../parts/tile.js";
@@ -107,10 +107,18 @@ class BrowsePage {
     await label(name, { ids }, { count: ids.length });
   }
 
+  async #accept() {
+    const ids = [...this.selection.ids];
+    this.selection.clear();
+    this.list.focus();
+    await acceptNamesOf(ids);
+  }
+
   #bindActions() {
     const form = find("#name", HTMLFormElement);
     const field = labelField(form, (name) => this.#label(name), "browse");
-    find("#unlabel").addEventListener("click", () => this.#label(null));
+    findOptional("#unlabel")?.addEventListener("click", () => this.#label(null));
+    findOptional("#accept")?.addEventListener("click", () => this.#accept());
     find("#clear").addEventListener("click", () => this.selection.clear());
     find("#all").addEventListener("click", () => this.selection.all());
     this.list.addEventListener("keydown", (event) => {

@@ -11,7 +11,7 @@ import { photoOf } from "../parts/addresses.js";
 import { Choices } from "../parts/choices.js";
 import { labelField, suggest } from "../parts/label-field.js";
 import { showHistory } from "../parts/label-history.js";
-import { accept, label, onLabels, redo, undo } from "../parts/labelling.js";
+import { acceptFrom, label, onLabels, redo, undo } from "../parts/labelling.js";
 import { showNewKinds } from "../parts/new-kinds.js";
 import { Queue } from "../parts/queue.js";
 import { loadAhead, showOnStage } from "../parts/stage.js";
@@ -20,6 +20,7 @@ import { loadAhead, showOnStage } from "../parts/stage.js";
 
 const REST = 700; // milliseconds without a change before the page asks for new names
 const RETRY = 4000;
+const FEW_AHEAD = 12; // photographs without a label
 const MOST_TYPICAL = 60; // photographs, while the features propose none
 
 /** The queue, with the labels and the accuracy beside it. */
@@ -34,6 +35,7 @@ class LabelPage {
   #changes = 0;
   /** Whether the server may have other labels than the queue for photographs that stay in it. */
   #isDoubtful = false;
+  #isLearning = false;
   #timer = 0;
 
   constructor() {
@@ -41,13 +43,12 @@ class LabelPage {
     this.forPhoto = find("#scope-photo");
     this.forGroup = find("#scope-group");
     this.queue = new Queue(this.strip, () => this.#show());
-    this.choices = new Choices(find(".choices"), (name) => this.give(name));
-    this.acceptance = new Acceptance(accept);
+    this.choices = new Choices((name) => this.give(name));
+    this.acceptance = new Acceptance(acceptFrom);
     const form = find("#name", HTMLFormElement);
     this.field = labelField(form, (name) => (this.give(name), this.strip.focus()), "label");
     this.forPhoto.addEventListener("click", () => this.#setScope(false));
     this.forGroup.addEventListener("click", () => this.#setScope(true));
-    find("#guess button").addEventListener("click", () => this.giveName());
     find("#unlabel").addEventListener("click", () => this.give(null));
     onLabels(({ isOwn }) => (isOwn ? this.#learnSoon() : this.distrust()));
   }
@@ -90,7 +91,7 @@ class LabelPage {
       group === null ? targets : photos.filter((photo) => photo.group === group),
       name,
     );
-    this.choices.draw(this.queue.current?.label);
+    this.choices.draw();
     if (name !== null) this.choices.flash(name);
     this.#setScope(false);
     this.#changes += 1;
@@ -99,10 +100,13 @@ class LabelPage {
     if (!isTaken) this.distrust();
   }
 
-  /** Give the name that the features suggest. */
-  giveName() {
-    const { current } = this.queue;
-    if (current?.name && current.label === null) this.give(current.name);
+  /**
+   * Give the label of a digit, but not to a photograph that was labelled just now while the next
+   * one is on its way.
+   * @param {string} name
+   */
+  giveByDigit(name) {
+    if (!this.queue.isWaiting) this.give(name);
   }
 
   /** Let the next label go to the whole group, or to the photograph again. */
@@ -129,7 +133,7 @@ class LabelPage {
     showOnStage(current);
     this.#showScope(current);
     loadAhead(upcoming);
-    this.choices.mark(current.label);
+    this.choices.showFor(current.label, current.suggestions ?? []);
   }
 
   /** @param {Photo} current */
@@ -155,33 +159,34 @@ class LabelPage {
     this.#learnSoon(wait);
   }
 
+  /** Ask the server once the typing rests, and at once where the queue is about to run dry. */
   #learnSoon(wait = REST) {
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.#learn(), wait);
+    const isUrgent = this.queue.unlabelledAhead < FEW_AHEAD && !this.#isLearning;
+    this.#timer = setTimeout(() => this.#learn(), isUrgent ? 0 : wait);
+  }
+
+  async #learn() {
+    this.#isLearning = true;
+    await this.#update();
+    this.#isLearning = false;
   }
 
   /** Bring the page up to date with the server. */
-  async #learn() {
+  async #update() {
     const changes = countUnsent() ? null : this.#changes;
     const isFresh = () => changes === this.#changes;
     try {
-      /** @type {[Names, any, any]} */
-      const [names, labels, { history }] = await Promise.all([
-        get("/api/names"),
-        get("/api/labels"),
-        get("/api/labels/history"),
-      ]);
+      /** @type {[Names, void]} */
+      const [names] = await Promise.all([get("/api/names"), this.#showLabels()]);
       const proposals = names.proposals.length ? names.proposals : await fetchTypical();
       const photos = this.#isDoubtful && isFresh() ? await fetchAll(this.queue.neighbourhood) : [];
       if (isFresh()) this.#isDoubtful = false;
       this.queue.update(proposals, isFresh() ? photos : []);
       if (this.#isDoubtful) this.#learnSoon();
-      this.choices.show(labels.labels, this.queue.current?.label);
-      suggest(this.choices.order);
       showAccuracy(names);
       showNewKinds(names);
       this.acceptance.show(names.trained ? names.above : []);
-      showHistory(history, labels);
       pin("learn", null);
     } catch (error) {
       const text = `${messageOf(error)} What you type is stored here meanwhile.`;
@@ -191,6 +196,17 @@ class LabelPage {
       });
       this.#learnSoon(RETRY);
     }
+  }
+
+  /** The labels in use and the history, which the server knows before it has learnt from them. */
+  async #showLabels() {
+    const [labels, { history }] = await Promise.all([
+      get("/api/labels"),
+      get("/api/labels/history"),
+    ]);
+    this.choices.show(labels.labels);
+    suggest(this.choices.order);
+    showHistory(history, labels);
   }
 }
 
@@ -261,7 +277,7 @@ class Keys {
     const { queue, field } = page;
     const extend = event.shiftKey;
     const digit = /^[1-9]$/.test(event.key) ? page.choices.digit(Number(event.key)) : undefined;
-    if (digit !== undefined) return () => page.give(digit);
+    if (digit !== undefined) return () => page.giveByDigit(digit);
     const isOnButton = closest(event, "button, a[href], summary") !== null;
     if (isOnButton && (event.key === " " || event.key === "Enter")) return undefined;
     /** @type {Record<string, () => void>} */
@@ -275,7 +291,6 @@ class Keys {
       "/": () => field.focus(),
       Escape: () => page.clear(),
       "+": () => page.toggleScope(),
-      0: () => page.giveName(),
       Backspace: undo,
     };
     return actions[event.key];

@@ -1,4 +1,5 @@
-// A slider of confidences, and a button that accepts all names from that confidence on.
+// A slider of confidences, a button that accepts all names from that confidence on, and a link to
+// look through them.
 import { find } from "../lib/dom.js";
 import { number } from "../lib/text.js";
 
@@ -11,6 +12,7 @@ export class Acceptance {
     this.counts = [];
     this.slider = find("#confidence", HTMLInputElement);
     this.button = find("#accept", HTMLButtonElement);
+    this.link = find("#see", HTMLAnchorElement);
     this.slider.addEventListener("input", () => this.draw());
     this.button.addEventListener("click", () => onAccept(this.confidence));
   }
@@ -35,6 +37,8 @@ export class Acceptance {
     const count = nearest?.count ?? 0;
     find("#from").textContent = `${this.slider.value}%`;
     this.slider.disabled = this.counts.length === 0;
+    this.link.hidden = count === 0;
+    this.link.href = `/?state=named&above=${this.confidence}`;
     this.button.disabled = count === 0;
     this.button.textContent = count
       ? `Accept ${number(count)} name${count === 1 ? "" : "s"}`

@@ -19,17 +19,32 @@ function age(time) {
 }
 
 /**
+ * The actions, those that say the same one after the other as one; its time is that of the newest.
+ * @param {HistoryEntry[]} history
+ */
+function runsOf(history) {
+  /** @type {(HistoryEntry & { times: number })[]} */
+  const runs = [];
+  for (const entry of history) {
+    const last = runs.at(-1);
+    if (last?.text === entry.text && last.undone === entry.undone) last.times += 1;
+    else runs.push({ ...entry, times: 1 });
+  }
+  return runs;
+}
+
+/**
  * @param {HistoryEntry[]} history
  * @param {Labels} labels
  */
 export function showHistory(history, { undo, redo }) {
-  const items = history
+  const items = runsOf(history)
     .slice(0, MOST_ENTRIES)
-    .map(({ time, text, undone }) =>
+    .map(({ time, text, undone, times }) =>
       el(
         "li",
         { class: undone ? "undone" : null },
-        el("span", {}, oneLine(text)),
+        el("span", {}, times > 1 ? `${times} × ${oneLine(text)}` : oneLine(text)),
         el("time", { datetime: time }, undone ? "undone" : age(time)),
       ),
     );

@@ -52,9 +52,22 @@ export async function label(name, target, { count, quietly = false }) {
  * Accept the names of all unlabelled photographs from this confidence on.
  * @param {number} confidence
  */
-export async function accept(confidence) {
-  const words = `Accepting the names from ${Math.round(100 * confidence)}% on`;
-  const answer = await enqueue({ path: "/api/names/accept", body: { confidence }, words });
+export const acceptFrom = (confidence) =>
+  accept({ confidence }, `Accepting the names from ${Math.round(100 * confidence)}% on`);
+
+/**
+ * Accept the names of these photographs.
+ * @param {string[]} ids
+ */
+export const acceptNamesOf = (ids) =>
+  accept({ confidence: 0, ids }, `Accepting the names of ${photographs(ids.length)}`);
+
+/**
+ * @param {{ confidence: number, ids?: string[] }} body
+ * @param {string} words
+ */
+async function accept(body, words) {
+  const answer = await enqueue({ path: "/api/names/accept", body, words });
   if (answer === null) return;
   offerUndo(answer.changed, "named");
   announce(false);

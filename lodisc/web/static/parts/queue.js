@@ -4,13 +4,15 @@ import { blankTile, fillTile } from "./tile.js";
 
 /** @import { Photo } from "../lib/models.js" */
 
-const MOST_BEHIND = 60; // photographs before the one on the stage that stay in the queue
+const MOST_BEHIND = 100; // photographs before the one on the stage that stay in the queue
 const AHEAD = 4; // and after it
 const [LEFT_MARGIN, RIGHT_MARGIN] = [40, 130]; // pixels beside the current tile of the strip
 
 export class Queue {
   /** Whether the server has proposed photographs. */
   #isLoaded = false;
+  /** Whether the photograph on the stage was labelled just now, and no other is there to go on to. */
+  isWaiting = false;
 
   /**
    * @param {HTMLElement} strip shows the queue
@@ -39,6 +41,11 @@ export class Queue {
     return this.#isLoaded && !this.current;
   }
 
+  /** How many photographs without a label come after the one on the stage. */
+  get unlabelledAhead() {
+    return this.photos.slice(this.position + 1).filter(({ label }) => label === null).length;
+  }
+
   /** What a label would go to: the selected photographs, else the one on the stage. */
   get targets() {
     if (this.selection.size) return this.photos.filter(({ id }) => this.selection.has(id));
@@ -57,7 +64,8 @@ export class Queue {
 
   /**
    * Put new proposals behind the photographs that stay. The label of a `fresh` photograph is the
-   * server's; one that has lost its label comes next.
+   * server's; one that has lost its label comes next. What is suggested for the photograph on the
+   * stage stays, as a finger may be on its way to a digit.
    * @param {Photo[]} proposals
    * @param {Photo[]} [fresh]
    */
@@ -84,8 +92,10 @@ export class Queue {
     const proposalById = byId(proposals);
     this.photos = photos.map((photo) => {
       const proposal = photo.label === null ? proposalById.get(photo.id) : undefined;
-      return freshById.get(photo.id) ?? proposal ?? photo;
+      const newest = freshById.get(photo.id) ?? proposal ?? photo;
+      return photo === current ? { ...newest, suggestions: photo.suggestions } : newest;
     });
+    if (this.isWaiting) this.#goOn();
     this.draw();
   }
 
@@ -97,11 +107,17 @@ export class Queue {
   setLabel(photos, label) {
     for (const photo of photos) photo.label = label;
     this.selection.clear();
+    this.#goOn();
+    this.draw();
+  }
+
+  /** Go on to the next photograph without a label, or wait for one. */
+  #goOn() {
     const next = this.photos.findIndex(
       (photo, index) => index > this.position && photo.label === null,
     );
+    this.isWaiting = next < 0;
     if (next >= 0) this.position = next;
-    this.draw();
   }
 
   /**
@@ -111,6 +127,7 @@ export class Queue {
    */
   step(by, { extend = false } = {}) {
     if (extend && this.current) this.selection.add(this.current.id);
+    this.isWaiting = false;
     this.position = Math.max(0, Math.min(this.photos.length - 1, this.position + by));
     if (extend && this.current) this.selection.add(this.current.id);
     this.draw();
@@ -139,6 +156,7 @@ export class Queue {
     } else if (closest(event, ".tick")) {
       return this.toggle(index);
     }
+    this.isWaiting = false;
     this.position = index;
     this.draw();
   }

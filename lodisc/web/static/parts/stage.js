@@ -1,4 +1,4 @@
-// The photograph that is to be labelled, large, with its label or its suggested name.
+// The photograph that is to be labelled, large, with its label.
 import { find } from "../lib/dom.js";
 import { oneLine, percent } from "../lib/text.js";
 import { pictureOf } from "./addresses.js";
@@ -6,15 +6,12 @@ import { pictureOf } from "./addresses.js";
 /** @import { Photo } from "../lib/models.js" */
 
 /** @param {Photo} photo */
-export function showOnStage({ id, key, label, name, confidence, new_kind }) {
+export function showOnStage({ id, key, label, new_kind }) {
   const picture = find(".big img", HTMLImageElement);
   if (picture.getAttribute("src") !== pictureOf(id)) picture.src = pictureOf(id);
   picture.alt = oneLine(key);
   find(".about .key").textContent = oneLine(key);
   find(".about .current-label").textContent = label === null ? "" : oneLine(label);
-  find("#guess").hidden = name === null || label !== null;
-  find("#guess b").textContent = name === null ? "" : oneLine(name);
-  find("#guess .confidence").textContent = name === null ? "" : percent(confidence ?? 0);
   const isTold = new_kind !== null && label === null;
   find("#new-kind").hidden = !isTold;
   find("#new-kind").textContent = isTold ? `None of these kinds: ${percent(new_kind)}` : "";
