@@ -1,5 +1,6 @@
 """Tiny runs for tests: a two-layer transformer on a few photographs, in about a second."""
 
+import json
 import os
 import subprocess
 import sys
@@ -8,8 +9,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 from safetensors.torch import load_file
 
+from lodisc import cli
 from lodisc.config import as_flag
 from lodisc.files import read_json_lines
 
@@ -79,3 +82,9 @@ def until(holds: Callable[[], object], *, seconds: float = 90) -> None:
     while not holds():
         assert time.monotonic() < end, "it did not happen in time"
         time.sleep(0.05)
+
+
+def lodisc_json(capsys: pytest.CaptureFixture[str], *words: Any) -> Any:
+    """What a command prints as JSON."""
+    assert cli.main([*map(str, words), "--json"]) == 0
+    return json.loads(capsys.readouterr().out)

@@ -1,13 +1,12 @@
 """A collection through the command line, as a person types it: index, search, group, labels."""
 
 import csv
-import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from photos import collection
+from runs import lodisc_json
 from test_index import synthetic
 
 from lodisc import cli
@@ -28,12 +27,6 @@ def birds(run: Path, tmp_path: Path) -> Path:
     embed(run, tmp_path / "photos", out=tmp_path / "vectors", workers=0)
     index(tmp_path / "vectors", collection=tmp_path / "birds")
     return tmp_path / "birds"
-
-
-def lodisc_json(capsys: pytest.CaptureFixture[str], *words: Any) -> Any:
-    """What a command prints as JSON."""
-    assert cli.main([*map(str, words), "--json"]) == 0
-    return json.loads(capsys.readouterr().out)
 
 
 def test_labels_go_out_as_a_table_and_come_back(

@@ -92,12 +92,11 @@ class Photos:
     def smoothed(self) -> NDArray[np.float32]:
         """[N, D], by which photographs are named and grouped: each averaged with its nearest.
 
-        `smoothed` of `vectors.neighbours`. Where neighbours agree too little, and for fewer than
-        `FEWEST` or more than `MOST` photographs, it is `vectors` itself. Computed once.
+        Computed once.
         """
         with self._lock:
             if not self._smoothed:
-                self._smoothed.append(_smoothed(self.vectors))
+                self._smoothed.append(smoothed(self.vectors))
             return self._smoothed[0]
 
     def grouped(self, grouping: Grouping) -> NDArray[np.float32]:
@@ -219,15 +218,22 @@ class Collection:
         return read_skipped(self.files.skipped)
 
 
-def _smoothed(vectors_ND: NDArray[np.float32]) -> NDArray[np.float32]:
+def smoothed(vectors_ND: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Vectors [N, D] by which photographs are named: each averaged with its nearest.
+
+    `smoothed` of `vectors.neighbours`. Where neighbours agree too little, and for fewer than
+    `FEWEST` or more than `MOST` photographs, they are the vectors themselves.
+    """
     import torch
 
-    from lodisc.vectors.neighbours import TRUSTED, agreement, smoothed
+    from lodisc.vectors import neighbours
 
     if not FEWEST <= len(vectors_ND) <= MOST:
         return vectors_ND
     tensor_ND = torch.from_numpy(vectors_ND)
-    return vectors_ND if agreement(tensor_ND) < TRUSTED else smoothed(tensor_ND).numpy()
+    if neighbours.agreement(tensor_ND) < neighbours.TRUSTED:
+        return vectors_ND
+    return neighbours.smoothed(tensor_ND).numpy()
 
 
 def _photos(version: str, rows: pa.Table) -> Photos:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import logging
 import os
 import posixpath
@@ -15,9 +14,8 @@ from lodisc.collection.row_labels import current_row_labels
 from lodisc.data.labels import label_in, odd_labels, plain_label
 from lodisc.data.paths import composed_form, folded_form, spellings
 from lodisc.data.photo import printable
-from lodisc.data.tables import read_table, refuse_line_break, with_guard
+from lodisc.data.tables import read_table, refuse_line_break, write_table
 from lodisc.errors import UserError
-from lodisc.files import replacing
 
 if TYPE_CHECKING:
     from lodisc.collection.collection import Collection, Photos
@@ -59,24 +57,14 @@ def export_csv(
     """Write one line for each photograph; returns the number of photographs.
 
     The columns are key, path, folder, label, that again if it is an accepted name, predicted name
-    and confidence, probability of a kind without a label, group. RFC 4180 in UTF-8 with a byte
-    order mark, which Excel needs. A text that a spreadsheet would take for a formula begins with ',
-    which `import_csv` removes. Commas stand between cells, in a .tsv file tabs. The file at `path`
-    is replaced atomically.
+    and confidence, probability of a kind without a label, group; as `write_table` writes them.
     `learn` takes the place of `predict_labels`, for a caller with a cache. Raises `UserError` if
     the folder does not exist.
     """
     destination = Path(path)
     if not destination.parent.is_dir():
         raise UserError(f"{printable(destination.parent)}: no such folder")
-    with (
-        replacing(destination) as draft,
-        draft.open("w", encoding="utf-8-sig", newline="") as stream,
-    ):
-        separator = "\t" if destination.suffix.lower() == ".tsv" else ","
-        writer = csv.writer(stream, delimiter=separator)
-        writer.writerow(COLUMNS)
-        writer.writerows([with_guard(cell) for cell in row] for row in _rows(collection, learn))
+    write_table(destination, COLUMNS, _rows(collection, learn))
     return len(collection.photos())
 
 

@@ -13,8 +13,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, NotRequired, TypedDict, cast
 
-from lodisc.collection.names import safe_name, unlike_names
 from lodisc.collection.row_labels import current_row_labels
+from lodisc.collection.sorted_folders import places_by_label, put_photo
 from lodisc.data.decode import Unreadable
 from lodisc.data.endings import is_photo, why_left_out
 from lodisc.data.labels import plain_label
@@ -22,7 +22,7 @@ from lodisc.data.layout import Listing, Passed
 from lodisc.data.photo import digest_of, printable, read_file, reason_of
 from lodisc.data.sources import log_passed_over
 from lodisc.errors import UserError
-from lodisc.files import LACKING, read_json, replacing, write_json
+from lodisc.files import read_json, write_json
 
 if TYPE_CHECKING:
     from lodisc.collection.collection import Collection, Photos
@@ -87,7 +87,7 @@ def export_tree(
             f"{printable(folder)} is not empty and is not an earlier export; choose another folder"
         )
     labels, name_keys = _labels_to_export(collection, photos, named)
-    folders, links = _plan(labels)
+    folders, links = places_by_label(labels, taken=INDEX)
     names = {place: key for place, key in links.items() if key in name_keys}
     index = index or TreeIndex(folders={}, links={})
     present = dict(_scan(folder, photos, index, defaultdict(list)))
@@ -196,20 +196,6 @@ def _labels_to_export(
                 labels[key] = label
                 name_keys.add(key)
     return labels, name_keys
-
-
-def _plan(labels: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
-    """The label of each folder, and the key of the photograph at each place in the tree."""
-    folders = unlike_names({label: safe_name(label) for label in labels.values()}, taken=INDEX)
-    members: dict[str, dict[str, str]] = defaultdict(dict)
-    for key, label in labels.items():
-        members[label][key] = safe_name(key.rsplit("/", 1)[-1])
-    links = {
-        f"{folders[label]}/{name}": key
-        for label, wishes in sorted(members.items())
-        for key, name in unlike_names(wishes).items()
-    }
-    return {name: label for label, name in folders.items()}, links
 
 
 def _scan(
@@ -365,31 +351,13 @@ def _is_ours(path: Path, photos: Photos, key: str | None, *, written: str | None
 
 
 def _put(path: Path, photos: Photos, key: str) -> bool:
-    """Put a photograph at a place in the tree, unless it is there; False if it can't be read.
-
-    A file system without links, as that of a memory card, gets a copy.
-    """
+    """Put a photograph at a place in the tree, unless it is there; False if it can't be read."""
     if os.path.lexists(path):  # `_move` has moved it here
         return True
-    photo = photos.photo(photos.position[key])
-    path.parent.mkdir(exist_ok=True)
     try:
-        with replacing(path, alone=True, durable=False) as draft:
-            if photo.size is not None or not _link(draft, photo.path):
-                draft.write_bytes(photo.read())
+        put_photo(photos.photo(photos.position[key]), path)
     except Unreadable:
         return False
-    return True
-
-
-def _link(path: Path, target: Path) -> bool:
-    """Whether there is now a link; False on a file system that has none."""
-    try:
-        path.symlink_to(target)
-    except OSError as error:
-        if error.errno in LACKING:
-            return False
-        raise
     return True
 
 

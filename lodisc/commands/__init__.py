@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from lodisc.commands.collection import embed, group, index, search, serve
+from lodisc.commands.collection import embed, group, index, name, search, serve
 from lodisc.commands.data import data_check, data_finches, data_list, data_prepare
 from lodisc.commands.labels import (
     labels_adopt,
@@ -25,6 +25,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "index": index,
     "search": search,
     "group": group,
+    "name": name,
     "serve": serve,
     "labels show": labels_show,
     "labels export": labels_export,

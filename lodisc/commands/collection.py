@@ -144,6 +144,56 @@ def group(
     print_result(groups, json=json, people=print_groups)
 
 
+def name(
+    collection: Positional[Path],
+    photographs: Positional[tuple[Path, ...]],
+    /,
+    *,
+    out: Path,
+    copy: Path | None = None,
+    link: Path | None = None,
+    watch: bool = False,
+    workers: int = 2,
+    device: str = "auto",
+    json: bool = False,
+) -> None:
+    """Name new photographs by the labels of a collection, which stays as it is.
+
+    Args:
+        collection: Folder of the collection.
+        photographs: Photographs, folders, lists (.txt, .csv) and tar files.
+        out: Table of the names, .csv or .tsv.
+        copy: Folder that gets a sub-folder for each name, with copies of the photographs.
+        link: The same with links.
+        watch: Go on and name what comes, until Ctrl-C.
+        workers: Processes that read photographs.
+        device: auto, cpu, cuda or cuda:N.
+        json: Print as JSON; with --watch a line for each time that photographs have come.
+    """
+    if not photographs:
+        raise UserError("give the photographs to name: files, a folder, a list or a tar")
+    if copy is not None and link is not None:
+        raise UserError("give one of --copy and --link")
+    from lodisc.collection import naming
+    from lodisc.collection.collection import Collection
+    from lodisc.commands.printing import print_json_line
+    from lodisc.commands.tables_naming import print_names
+
+    opened = Collection(collection)
+    if not watch:
+        names = naming.name_photos(
+            opened, photographs, out=out, copies=copy, links=link, workers=workers, device=device
+        )
+        print_result(names, json=json, people=print_names)
+        return
+    results = naming.watch(opened, photographs, out=out, copies=copy, links=link, device=device)
+    for names in results:
+        if json:
+            print_json_line(names)
+        else:
+            print_names(names)
+
+
 def serve(
     collection: Positional[Path],
     /,

@@ -24,6 +24,12 @@ def print_result(result: Result, *, json: bool, people: Callable[[Result], None]
         people(result)
 
 
+def print_json_line(result: object) -> None:
+    """Print JSON on a line of its own, at once."""
+    sys.stdout.write(json_module.dumps(result) + "\n")
+    sys.stdout.flush()
+
+
 def print_line(text: str) -> None:
     """Print a text as it is, without wrapping its lines."""
     stdout.print(text, markup=False, soft_wrap=True)

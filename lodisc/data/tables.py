@@ -9,14 +9,14 @@ import codecs
 import csv
 import io
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from lodisc.data.paths import INVISIBLE, MARKS
 from lodisc.data.photo import printable, reason_of
 from lodisc.errors import UserError
-from lodisc.files import read_bytes
+from lodisc.files import read_bytes, replacing
 
 COLUMNS = {
     "key": ("key",),
@@ -178,6 +178,22 @@ def _with_binomial(cells: dict[str, str]) -> dict[str, str]:
     first = species.lstrip("× ").partition(" ")[0]
     is_epithet = first[:1].islower() and first[1:2] != "." and first != genus.lower()
     return {**cells, "label": f"{genus} {species}"} if genus and is_epithet else cells
+
+
+def write_table(path: Path, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Write a table that Excel reads as it is; the file is replaced atomically.
+
+    RFC 4180 in UTF-8 with a byte order mark. A text that a spreadsheet would take for a formula
+    begins with ', which `read_table` removes. Commas stand between cells, in a .tsv file tabs.
+    """
+    with (
+        replacing(path) as draft,
+        draft.open("w", encoding="utf-8-sig", newline="") as stream,
+    ):
+        separator = "\t" if path.suffix.lower() == ".tsv" else ","
+        writer = csv.writer(stream, delimiter=separator)
+        writer.writerow(columns)
+        writer.writerows([with_guard(cell) for cell in row] for row in rows)
 
 
 def with_guard(cell: str) -> str:

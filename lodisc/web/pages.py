@@ -273,19 +273,19 @@ def _states(
 
     The filters stay, but for all photographs.
     """
-    snapshot, shown = state.snapshot(), view if view.is_grid else View()
+    snapshot, grid = state.snapshot(), view if view.is_grid else View()
     counts: dict[str, int] = {"all": summary.photographs, "skipped": summary.skipped}
     for name in ("labelled", "unlabelled"):
-        query = replace(shown.query, state=name, sort=None)
+        query = replace(grid.query, state=name, sort=None)
         counts[name] = len(select_rows(state, snapshot, query))
-    without: dict[str, Any] = dict.fromkeys(shown.filters)
-    unfiltered = replace(shown, **without)
+    without: dict[str, Any] = dict.fromkeys(grid.filters)
+    unfiltered = replace(grid, **without)
     return [
         (
             title,
             counts.get(name),
-            (unfiltered if name == "all" else shown).link(state=name),
-            name == view.state and not (name == "all" and shown.filters),
+            (unfiltered if name == "all" else grid).link(state=name),
+            name == view.state and not (name == "all" and grid.filters),
         )
         for name, title in STATES.items()
     ]

@@ -24,7 +24,7 @@ export class Choices {
   /** @param {(label: string) => unknown} onChoice called after a click */
   constructor(onChoice) {
     this.list = find("#labels");
-    this.suggested = find("#suggestions");
+    this.suggestionBox = find("#suggestions");
     this.onChoice = onChoice;
     this.order = readOrder();
     /** @type {Map<string, number>} */
@@ -57,11 +57,11 @@ export class Choices {
     const hadDigits = this.#hasDigits;
     this.current = current;
     this.suggestions = suggestions;
-    this.suggested.hidden = suggestions.length === 0;
+    this.suggestionBox.hidden = suggestions.length === 0;
     const buttons = suggestions.map(({ label, confidence }, index) =>
       this.#button(label, String(index + 1), percent(confidence)),
     );
-    find("ol", HTMLElement, this.suggested).replaceChildren(...buttons);
+    find("ol", HTMLElement, this.suggestionBox).replaceChildren(...buttons);
     if (hadDigits === this.#hasDigits) this.#mark();
     else this.draw();
   }

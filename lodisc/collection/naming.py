@@ -1,0 +1,335 @@
+"""`lodisc name`: names for photographs that are not in a collection, which stays as it is.
+
+Axes: N photographs of the collection, M new ones, D features.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypedDict, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lodisc.collection.collection import smoothed
+from lodisc.collection.row_labels import current_row_labels
+from lodisc.collection.sorted_folders import places_by_label, put_photo
+from lodisc.data.decode import Unreadable
+from lodisc.data.endings import is_photo
+from lodisc.data.photo import Photo, digest_of, printable, read_file
+from lodisc.data.sources import find_photos, log_passed_over
+from lodisc.data.tables import write_table
+from lodisc.errors import UserError
+from lodisc.vectors.nearest import nearest, unit_rows
+
+if TYPE_CHECKING:
+    from lodisc.collection.collection import Collection
+
+NEW_KIND = "none of these kinds"
+"""The folder of photographs that are more likely of a kind without a label than not."""
+COLUMNS = (
+    "key",
+    "path",
+    "name",
+    "confidence",
+    "new_kind",
+    "look_alike",
+    "look_alike_label",
+    "similarity",
+    "problem",
+)
+PERIOD = (
+    2.0  # seconds between two looks at a folder, and that a file stays as it is before it is read
+)
+
+logger = logging.getLogger("lodisc")
+
+
+class NameEntry(TypedDict):
+    """What is said of one photograph; of one that can't be read only `key`, `path`, `problem`."""
+
+    key: str
+    path: str
+    name: str | None
+    confidence: float | None
+    """Calibrated probability that the name is right, 0 to 1."""
+    new_kind: float | None
+    """That it is of none of the labelled kinds; None with too few labels to tell."""
+    look_alike: str | None
+    """The key of the most similar photograph that a person gave a label."""
+    look_alike_label: str | None
+    similarity: float | None
+    """Its cosine."""
+    problem: str | None
+    """Why the photograph can't be read."""
+
+
+class NamingResult(TypedDict):
+    """`lodisc name --json`"""
+
+    out: str
+    photographs: int
+    named: int
+    """Of kinds that have a label, more likely than not."""
+    new_kinds: int
+    """More likely of none of these kinds."""
+    skipped: int
+    """Photographs that can't be read; the table says why."""
+    in_folders: int
+    """Photographs that were put into folders, and were not there before."""
+    names: list[NameEntry]
+
+
+def name_photos(
+    collection: Collection,
+    sources: Sequence[str | Path],
+    *,
+    out: str | Path,
+    copies: str | Path | None = None,
+    links: str | Path | None = None,
+    workers: int = 2,
+    device: str = "auto",
+) -> NamingResult:
+    """Name photographs by the labels of a collection, and write a table of the names to `out`.
+
+    `sources` are photographs, folders, lists and tars. Each photograph is named as if it were in
+    the collection without a label. `copies` or `links` is a folder that gets a sub-folder for each
+    name, with copies of the photographs or links to them; nothing there is replaced. Raises
+    `UserError` for what can't be found, and where people have given labels of fewer than two kinds.
+    """
+    destination = _table(out)
+    _require_kinds(collection)
+    _require_outside(copies or links, sources)
+    photos = _find(sources)
+    names = _name(collection, photos, workers=workers, device=device)
+    _write(names, destination)
+    count = _sort(names, photos, copies=copies, links=links)
+    return _result(names, destination, count)
+
+
+def watch(
+    collection: Collection,
+    sources: Sequence[str | Path],
+    *,
+    out: str | Path,
+    copies: str | Path | None = None,
+    links: str | Path | None = None,
+    device: str = "auto",
+    pause: Callable[[float], None] = time.sleep,
+) -> Iterator[NamingResult]:
+    """As `name_photos`, again and again: a result whenever photographs have come.
+
+    A file is read once it has not changed for `PERIOD` seconds, so that a camera can finish it. A
+    file that changes is named anew. `out` holds all that were named since the start.
+    """
+    destination = _table(out)
+    _require_kinds(collection)
+    _require_outside(copies or links, sources)
+    names: dict[str, NameEntry] = {}
+    states_named: dict[str, tuple[int, int]] = {}
+    states_before: dict[str, tuple[int, int]] = {}
+    _write([], destination)
+    while True:
+        photos = {photo.key: photo for photo in _find(sources, may_be_empty=True)}
+        states = {key: _state(photo.path) for key, photo in photos.items()}
+        ready = [
+            photos[key]
+            for key, state in states.items()
+            if state == states_before.get(key) and state != states_named.get(key)
+        ]
+        states_before = states
+        if ready:
+            entries = _name(collection, ready, workers=0, device=device)
+            names |= {entry["key"]: entry for entry in entries}
+            states_named |= {photo.key: states[photo.key] for photo in ready}
+            _write(list(names.values()), destination)
+            yield _result(entries, destination, _sort(entries, ready, copies=copies, links=links))
+        pause(PERIOD)
+
+
+def _table(out: str | Path) -> Path:
+    path = Path(out)
+    if path.suffix.lower() not in (".csv", ".tsv"):
+        raise UserError(f"{printable(path)}: the table of names is a .csv or .tsv file")
+    if not path.parent.is_dir():
+        raise UserError(f"{printable(path.parent)}: no such folder")
+    return path
+
+
+def _require_kinds(collection: Collection) -> None:
+    kinds = set(current_row_labels(collection, collection.photos()).from_people) - {None}
+    if len(kinds) < 2:
+        lack = "labels of one kind alone" if kinds else "no labels that people gave"
+        raise UserError(
+            f"{printable(collection.path)} has {lack}; label photographs of two kinds first: "
+            f"lodisc serve {printable(collection.path)}"
+        )
+
+
+def _require_outside(folder: str | Path | None, sources: Sequence[str | Path]) -> None:
+    """Raise `UserError` if photographs that are sorted would be found again."""
+    around = [Path(source).resolve() for source in sources if Path(source).is_dir()]
+    if folder is not None and any(Path(folder).resolve().is_relative_to(root) for root in around):
+        raise UserError(
+            f"{printable(folder)} lies among the photographs to name; choose a folder elsewhere"
+        )
+
+
+def _find(sources: Sequence[str | Path], *, may_be_empty: bool = False) -> list[Photo]:
+    """The photographs of all sources; with several, a key begins with the name of its source."""
+    photos = []
+    for source in dict.fromkeys(map(Path, sources)):
+        prefix = f"{source.as_posix()}/" if len(sources) > 1 else ""
+        if source.is_file() and is_photo(source.name):
+            photos.append(Photo(prefix.rstrip("/") or source.name, source))
+            continue
+        try:
+            listing = find_photos(source)
+        except UserError:
+            if may_be_empty and source.is_dir():
+                continue
+            raise
+        if not may_be_empty:
+            log_passed_over(source, listing)
+        photos += [replace(photo, key=prefix + photo.key) for photo in listing.photos]
+    return photos
+
+
+def _state(path: Path) -> tuple[int, int]:
+    """When a file was changed and how large it is."""
+    try:
+        status = path.stat()
+    except OSError:
+        return 0, 0
+    return status.st_mtime_ns, status.st_size
+
+
+def _name(
+    collection: Collection, photos: Sequence[Photo], *, workers: int, device: str
+) -> list[NameEntry]:
+    """What is said of each photograph, in order."""
+    from lodisc.evaluation.features import extract  # loads torch
+
+    features = extract(
+        collection.encoder(device=device),
+        photos,
+        classes=[],
+        description="Reading photographs",
+        workers=workers,
+    )
+    entries = {item.key: _entry(item.key, problem=item.reason) for item in features.skipped}
+    if len(features):
+        vectors_MD = unit_rows(features.vectors.numpy())
+        entries |= _predict(collection, [photo.key for photo in features.photos], vectors_MD)
+    paths = {photo.key: printable(photo.path) for photo in photos}
+    return [{**entries[key], "path": path} for key, path in paths.items()]
+
+
+def _predict(
+    collection: Collection, keys: Sequence[str], vectors_MD: NDArray[np.float32]
+) -> dict[str, NameEntry]:
+    """What is said of each vector, by its key."""
+    from lodisc.vectors.classifier import predict_labels  # loads torch
+
+    known = collection.photos()
+    by_row = current_row_labels(collection, known)
+    from_people = by_row.from_people
+    predictions = predict_labels(
+        smoothed(np.concatenate([known.vectors, vectors_MD])),
+        [*by_row.labels, *[None] * len(keys)],
+        accepted_N=np.append(by_row.accepted_N, np.zeros(len(keys), np.bool_)),
+    )
+    labelled = [row for row, label in enumerate(from_people) if label is not None]
+    nearest_M1, cosine_M1 = nearest(known.vectors[labelled], vectors_MD, top=1)
+    new_N = predictions.new_kinds.probability
+    entries = {}
+    for index, key in enumerate(keys):
+        row, other = len(known) + index, labelled[nearest_M1[index, 0]]
+        entries[key] = _entry(
+            key,
+            name=predictions.labels[row],
+            confidence=round(float(predictions.confidence[row]), 4),
+            new_kind=None if new_N is None else round(float(new_N[row]), 4),
+            look_alike=known.keys[other],
+            look_alike_label=from_people[other],
+            similarity=round(float(cosine_M1[index, 0]), 4),
+        )
+    return entries
+
+
+def _entry(key: str, **told: Any) -> NameEntry:
+    """An entry that says what is told, and None for the rest."""
+    return cast(NameEntry, {**dict.fromkeys(COLUMNS), "key": printable(key), **told})
+
+
+def is_likely_new(entry: NameEntry) -> bool:
+    """Whether a photograph is more likely of none of the labelled kinds."""
+    return entry["new_kind"] is not None and entry["new_kind"] >= 0.5
+
+
+def _write(names: Sequence[NameEntry], path: Path) -> None:
+    rows = (
+        ["" if (cell := entry[column]) is None else str(cell) for column in COLUMNS]  # type: ignore[literal-required]
+        for entry in names
+    )
+    write_table(path, COLUMNS, rows)
+
+
+def _sort(
+    names: Sequence[NameEntry],
+    photos: Sequence[Photo],
+    *,
+    copies: str | Path | None,
+    links: str | Path | None,
+) -> int:
+    """Put the photographs into a folder for each name; returns how many came anew."""
+    root = copies if links is None else links
+    if root is None:
+        return 0
+    pairs = [(e, p) for e, p in zip(names, photos, strict=True) if e["name"] is not None]
+    labels = {
+        photo.key: NEW_KIND if is_likely_new(entry) else str(entry["name"])
+        for entry, photo in pairs
+    }
+    by_key = {photo.key: photo for _, photo in pairs}
+    count = 0
+    for place, key in places_by_label(labels)[1].items():
+        try:
+            path = _free(Path(root) / place, by_key[key])
+            if path is not None:
+                put_photo(by_key[key], path, link=links is not None)
+                count += 1
+        except Unreadable as error:  # it has gone meanwhile
+            logger.info("note: %s is not sorted: %s", printable(key), error)
+    return count
+
+
+def _free(path: Path, photo: Photo) -> Path | None:
+    """A free place like this one; None where the photograph itself is there already."""
+    digest = digest_of(photo.read())
+    for candidate in (path, path.with_name(f"{path.stem}~{digest[:8]}{path.suffix}")):
+        try:
+            if digest_of(read_file(candidate)) == digest:
+                return None
+        except Unreadable:
+            if not candidate.is_symlink() and not candidate.exists():
+                return candidate
+    raise UserError(f"{printable(path)} is in the way; choose another folder")
+
+
+def _result(names: Sequence[NameEntry], out: Path, count: int) -> NamingResult:
+    readable = [entry for entry in names if entry["problem"] is None]
+    new = sum(map(is_likely_new, readable))
+    return NamingResult(
+        out=str(out),
+        photographs=len(names),
+        named=len(readable) - new,
+        new_kinds=new,
+        skipped=len(names) - len(readable),
+        in_folders=count,
+        names=list(names),
+    )
