@@ -294,7 +294,7 @@ def test_the_page_and_the_api_say_the_same_and_learn_once(
         photo["same_kind"] for photo in expected
     ]
     page = client.get(f"/similar/{id}").text
-    assert page.count("% same kind</div>") == len(expected) and len(learnings) == 1
+    assert page.count("% same kind</span>") == len(expected) and len(learnings) == 1
     client.post("/api/labels", json={"ids": [id], "label": "kind 0"})
     decided = client.get(f"/api/photos/{id}/similar").json()["similar"]
     labelled = [like for like in decided if like["photo"]["label"] is not None]
@@ -329,7 +329,7 @@ def test_the_page_says_why_nothing_is_known(folder: Path) -> None:
     answer = client.get(f"/api/photos/{id}/similar").json()
     assert {like["same_kind"] for like in answer["similar"]} == {None}
     page = client.get(f"/similar/{id}").text
-    assert answer["reason"] in page and "same kind</div>" not in page
+    assert answer["reason"] in page and "same kind</span>" not in page
 
 
 def test_of_very_many_photographs_it_is_not_told(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -111,7 +111,8 @@ class SimilarPage {
     const name = find("#other .name");
     name.textContent = [title.textContent, share.textContent].filter(Boolean).join(", ");
     name.className = `name key ${title.className}`;
-    find("#other .score").textContent = find(".likeness", HTMLElement, tile).textContent;
+    const words = findAll(".likeness span", HTMLElement, tile).map((span) => span.textContent);
+    find("#other .score").textContent = words.join(", ");
     find("#open", HTMLAnchorElement).href = find("a", HTMLAnchorElement, tile).href;
     wipe(this.pictures.other);
     this.pictures.other.src = pictureOf(this.#otherId);
