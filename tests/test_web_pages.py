@@ -196,6 +196,32 @@ def test_search_by_upload_and_where(
     )
 
 
+def test_a_photograph_and_its_ticked_look_alikes_get_a_label(
+    server: Server, open_page: Callable[..., Any]
+) -> None:
+    page = open_page(f"/similar/{FIRST}")
+    page.locator(".tile.chosen").wait_for()
+    keys = page.locator(".nearest .tile").evaluate_all("tiles => tiles.map((tile) => tile.title)")
+    page.locator(".nearest .tile .tick").nth(2).click(force=True)
+    page.locator(".nearest .tile a").nth(4).focus()
+    page.keyboard.press("Space")
+    page.locator("#name button", has_text="Label 3").wait_for()
+    page.keyboard.press("l")
+    page.keyboard.type("song thrush")
+    page.keyboard.press("Enter")
+    notice(page, "3 photographs labelled “song thrush”.")
+    assert server.labels == dict.fromkeys(["finch/0.jpg", keys[2], keys[4]], "song thrush")
+    page.locator("h1", has_text="song thrush").wait_for()
+    assert page.locator(".nearest .caption .label").count() == 2
+    chosen = page.locator(".tile.chosen")
+    assert chosen.get_attribute("title") == keys[4], "the pair stays"
+    assert page.locator(".tile.selected").count() == 0
+    assert page.locator("#name button").inner_text() == "Label"
+    page.locator(".notice button", has_text="Undo").click()
+    page.locator("h1", has_text="song thrush").wait_for(state="detached")
+    assert server.labels == {}
+
+
 @pytest.mark.parametrize("way", ["drop", "paste"])
 def test_a_photograph_is_dropped_or_pasted_anywhere(
     open_page: Callable[..., Any], embedded: Path, way: str

@@ -1,13 +1,25 @@
 // The look-alikes page: a look-alike beside the photograph, the pivotal region of both, and the
-// patches of one that answer a patch of the other.
+// patches of one that answer a patch of the other. A label goes to the photograph and to the
+// look-alikes that are ticked.
 import { get } from "../lib/api.js";
-import { find, findAll, findOptional, isShortcut, takesKeys } from "../lib/dom.js";
+import {
+  closest,
+  find,
+  findAll,
+  findOptional,
+  isShortcut,
+  refresh,
+  takesKeys,
+} from "../lib/dom.js";
 import { notifyError } from "../lib/notices.js";
 import { browserStorage } from "../lib/storage.js";
 import { attentionOf, pairOf, pictureOf } from "../parts/addresses.js";
+import { labelField, suggest } from "../parts/label-field.js";
+import { label, onLabels } from "../parts/labelling.js";
 import { PatchGrid, drawAnswers, drawPatch, drawPivotal, wipe } from "../parts/overlay.js";
+import { Ticks } from "../parts/ticks.js";
 
-/** @import { AttentionMap, Pair } from "../lib/models.js" */
+/** @import { AttentionMap, LabelCount, Pair } from "../lib/models.js" */
 
 /** @typedef {"query" | "other"} Side of the pair */
 
@@ -76,6 +88,7 @@ class SimilarPage {
     this.#bindFrame("query");
     this.#bindFrame("other");
     this.#bindTiles();
+    this.#bindLabels();
     toggle.addEventListener("click", () => this.#switch(!this.#isOn));
     addEventListener("keydown", (event) => {
       if (event.key.toLowerCase() !== "w" || takesKeys(event.target) || isShortcut(event)) return;
@@ -241,6 +254,57 @@ class SimilarPage {
     this.#draw();
   }
 
+  #bindLabels() {
+    const form = find("#name", HTMLFormElement);
+    const button = find("button", HTMLButtonElement, form);
+    const isUploaded = this.root.dataset.uploaded !== undefined;
+    const ticks = new Ticks(this.root, () => {
+      const count = ticks.ids.size + (isUploaded ? 0 : 1);
+      button.disabled = count === 0;
+      button.textContent = count > 1 ? `Label ${count}` : "Label";
+    });
+    const field = labelField(
+      form,
+      (name) => {
+        const ids = [...(isUploaded ? [] : [this.id]), ...ticks.ids];
+        ticks.clear();
+        label(name, { ids }, { count: ids.length });
+      },
+      "similar",
+    );
+    addEventListener("keydown", (event) => {
+      if (event.key.toLowerCase() !== "l" || takesKeys(event.target) || isShortcut(event)) return;
+      event.preventDefault();
+      field.focus();
+    });
+    field.addEventListener("focus", () => this.#suggest(), { once: true });
+    onLabels(() => this.#reload(ticks).catch(notifyError));
+  }
+
+  async #suggest() {
+    try {
+      const { labels } = await get("/api/labels");
+      suggest(labels.map((/** @type {LabelCount} */ { label: name }) => name));
+    } catch (error) {
+      notifyError(error);
+    }
+  }
+
+  /**
+   * Show the labels as the server has them; the same look-alike stays beside the photograph.
+   * @param {Ticks} ticks
+   */
+  async #reload(ticks) {
+    const chosen = this.#otherId;
+    await refresh("#query figcaption", ".nearest", ".head h1");
+    this.#tile = null;
+    this.#bindTiles();
+    const tile =
+      findOptional(`.nearest .tile[data-id="${chosen}"]`) ?? findOptional(".nearest .tile");
+    if (tile) this.#choose(tile);
+    ticks.draw();
+  }
+
   #bindTiles() {
     for (const tile of findAll(".nearest .tile")) this.#bindTile(tile);
   }
@@ -254,6 +318,7 @@ class SimilarPage {
     tile.addEventListener("pointerdown", () => (wasChosen = tile === this.#tile));
     tile.addEventListener("focusin", () => this.#choose(tile));
     tile.addEventListener("click", (event) => {
+      if (closest(event, ".tick")) return;
       const opensTab = event.ctrlKey || event.metaKey || event.shiftKey;
       if (!wasChosen && !opensTab) event.preventDefault();
       wasChosen = true;
