@@ -103,7 +103,7 @@ def pictures(page: Page, address: str) -> Iterator[tuple[str, bytes]]:
     tile = page.locator(".tile:has(.label)").nth(3)
     page.goto(address + (tile.locator("a").get_attribute("href") or ""))
     page.locator("#query canvas").wait_for()
-    page.locator(".nearest .tile").nth(1).hover()
+    page.locator(".nearest .tile a").nth(1).click()
     page.locator(".nearest .tile").nth(1).locator("canvas").wait_for()
     x, y = page.evaluate(MOST_LOOKED_AT, tile_id(page))
     box: Any = page.locator("#query .frame").bounding_box()
