@@ -167,14 +167,17 @@ def test_names_are_listed_by_confidence_and_some_of_them_accepted(birds: Collect
     own = client.get("/api/photos", params={**query, "name": found[0]["name"]}).json()
     assert {photo["name"] for photo in own["photos"]} == {found[0]["name"]}
     chosen = [photo["id"] for photo in found[:3]]
-    unsure = client.get("/api/photos?state=unlabelled&sort=doubt&limit=1").json()["photos"][0]
-    body = {"confidence": 0.5, "ids": [*chosen, unsure["id"], "0123456789abcdef"]}
+    other = "kind 1" if found[3]["name"] != "kind 1" else "kind 2"  # as it was seen before
+    names = {photo["id"]: photo["name"] for photo in found[:3]}
+    body = {"names": {**names, found[3]["id"]: other, "0123456789abcdef": "kind 1"}}
     answer = client.post("/api/names/accept", json=body).json()
-    assert answer["changed"] == 3 and answer["unknown"] == 1
-    assert answer["undo"].endswith("on 3 photographs (names accepted one by one)")
+    assert (answer["changed"], answer["unknown"], answer["left"]) == (3, 1, 1)
+    assert answer["undo"].endswith("on 3 photographs (names accepted after a look)")
+    assert client.post("/api/names/accept", json=body).json()["left"] == 4
     accepted = client.get("/api/photos?state=accepted").json()["photos"]
     assert sorted(photo["id"] for photo in accepted) == sorted(chosen)
-    assert client.post("/api/names/accept", json={"ids": chosen}).status_code == 422
+    for wrong in ({}, {"confidence": 0.5, **body}, {"ids": chosen}):
+        assert client.post("/api/names/accept", json=wrong).status_code == 422
 
 
 def test_a_label_is_told_at_once_however_old_the_names_are(birds: Collection) -> None:

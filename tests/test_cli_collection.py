@@ -288,9 +288,11 @@ def test_groups_are_described_as_by_the_api(
     for one, other in zip(by_command["groups"], by_api["groups"], strict=True):
         for name in ("group", "size", "label", "label_count", "labelled", "title"):
             assert one[name] == other[name]
-        for name in ("typical", "doubtful"):
-            keys = [photo["key"] for photo in one[name]]
-            assert keys == [photo["key"] for photo in other[name]][: len(keys)]
+        typical, doubtful = (
+            [photo["key"] for photo in one[name]] for name in ("typical", "doubtful")
+        )
+        assert typical == [photo["key"] for photo in other["typical"]]
+        assert doubtful == [photo["key"] for photo in other["doubtful"]][: len(doubtful)]
         photograph = one["representative"]
         assert photograph == {name: other["representative"][name] for name in ("key", "label")}
 

@@ -9,7 +9,7 @@ import pytest
 from photos import QUARTERS, encoded, huge_png, odd, quarters, texture, turned, unreadable
 from PIL import Image
 
-from lodisc.data.decode import Unreadable, decode, dimensions
+from lodisc.data.decode import Unreadable, decode, dimensions, upright_dimensions
 
 Colour = tuple[int, int, int]
 
@@ -203,3 +203,17 @@ def test_damage_gives_rgb_or_a_reason_and_nothing_else(
     assert all(reason and len(reason) < 60 and "\n" not in reason for reason in reasons)
     if kind != "TIFF":  # libtiff itself speaks of broken codes
         assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF", "WEBP"])
+def test_upright_dimensions_are_those_of_the_photograph_as_it_is_seen(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for orientation in range(1, 9):
+        data = turned(orientation, kind)
+        assert upright_dimensions(data) == decode(data).size == (32, 24)
+    plain = encoded(texture(1, size=(32, 24)), kind)
+    monkeypatch.setattr("PIL.ImageFile.ImageFile.load", None)  # the header alone is read
+    assert upright_dimensions(plain) == (32, 24)
+    assert upright_dimensions(turned(6)[:-50]) == (32, 24)
+    assert upright_dimensions(encoded(texture(1), exif=b"Exif\0\0damaged")) == (32, 24)

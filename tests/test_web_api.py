@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from fastapi.testclient import TestClient
-from photos import encoded, texture, turned, write
+from photos import encoded, texture, write
 from PIL import Image
 from web import (
     FINCHES,
@@ -26,7 +26,6 @@ from web import (
 from lodisc.collection.collection import Collection
 from lodisc.data.decode import decode
 from lodisc.web.pages import View
-from lodisc.web.state.details import upright_size
 from lodisc.web.state.snapshot import Snapshot
 
 
@@ -113,19 +112,6 @@ def test_one_photograph(client: TestClient, folder: Path) -> None:
     assert missing.status_code == 404 and missing.json() == {
         "detail": "No photograph of the collection has that id"
     }
-
-
-@pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF", "WEBP"])
-def test_the_size_is_that_of_the_photograph_as_it_is_seen(kind: str) -> None:
-    for orientation in range(1, 9):
-        data = turned(orientation, kind)
-        assert upright_size(data) == decode(data).size == (32, 24)
-
-
-def test_the_size_of_a_jpeg_is_read_off_its_header(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lodisc.web.state.details.decode", None)
-    assert upright_size(turned(6)) == upright_size(turned(6)[:-50]) == (32, 24)
-    assert upright_size(encoded(texture(1), exif=b"Exif\0\0damaged")) == (32, 24)
 
 
 def test_thumbnails_are_small_upright_and_kept(client: TestClient, folder: Path, run: Path) -> None:

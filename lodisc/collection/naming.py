@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any, TypedDict, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from lodisc.collection.collection import smoothed
+from lodisc.collection.collection import FEWEST, MOST, smoothed
+from lodisc.collection.names import safe_name
 from lodisc.collection.row_labels import current_row_labels
-from lodisc.collection.sorted_folders import places_by_label, put_photo
+from lodisc.collection.sorted_folders import folder_names, put_photo
 from lodisc.data.decode import Unreadable
 from lodisc.data.endings import is_photo
 from lodisc.data.photo import Photo, digest_of, printable, read_file
@@ -42,9 +43,8 @@ COLUMNS = (
     "similarity",
     "problem",
 )
-PERIOD = (
-    2.0  # seconds between two looks at a folder, and that a file stays as it is before it is read
-)
+PERIOD = 2.0
+"""Seconds between two looks at a folder; a file that stays as it is for so long is read."""
 
 logger = logging.getLogger("lodisc")
 
@@ -104,11 +104,11 @@ def name_photos(
     destination = _table(out)
     _require_kinds(collection)
     _require_outside(copies or links, sources)
-    photos = _find(sources)
+    photos, problems = _find(sources)
     names = _name(collection, photos, workers=workers, device=device)
-    _write(names, destination)
-    count = _sort(names, photos, copies=copies, links=links)
-    return _result(names, destination, count)
+    _write([*names, *problems], destination)
+    count = _sort(collection, names, photos, copies=copies, links=links)
+    return _result([*names, *problems], destination, count)
 
 
 def watch(
@@ -118,13 +118,15 @@ def watch(
     out: str | Path,
     copies: str | Path | None = None,
     links: str | Path | None = None,
+    workers: int = 2,
     device: str = "auto",
     pause: Callable[[float], None] = time.sleep,
 ) -> Iterator[NamingResult]:
     """As `name_photos`, again and again: a result whenever photographs have come.
 
     A file is read once it has not changed for `PERIOD` seconds, so that a camera can finish it. A
-    file that changes is named anew. `out` holds all that were named since the start.
+    file that changes is named anew. `out` holds all that were named since the start. A source that
+    is not there is waited for. Each time it is learnt anew from the labels as they are then.
     """
     destination = _table(out)
     _require_kinds(collection)
@@ -132,9 +134,10 @@ def watch(
     names: dict[str, NameEntry] = {}
     states_named: dict[str, tuple[int, int]] = {}
     states_before: dict[str, tuple[int, int]] = {}
+    complaints: set[str] = set()
     _write([], destination)
     while True:
-        photos = {photo.key: photo for photo in _find(sources, may_be_empty=True)}
+        photos = {photo.key: photo for photo in _find(sources, complaints=complaints)[0]}
         states = {key: _state(photo.path) for key, photo in photos.items()}
         ready = [
             photos[key]
@@ -143,11 +146,12 @@ def watch(
         ]
         states_before = states
         if ready:
-            entries = _name(collection, ready, workers=0, device=device)
+            entries = _name(collection, ready, workers=workers, device=device)
             names |= {entry["key"]: entry for entry in entries}
             states_named |= {photo.key: states[photo.key] for photo in ready}
             _write(list(names.values()), destination)
-            yield _result(entries, destination, _sort(entries, ready, copies=copies, links=links))
+            count = _sort(collection, entries, ready, copies=copies, links=links)
+            yield _result(entries, destination, count)
         pause(PERIOD)
 
 
@@ -179,24 +183,38 @@ def _require_outside(folder: str | Path | None, sources: Sequence[str | Path]) -
         )
 
 
-def _find(sources: Sequence[str | Path], *, may_be_empty: bool = False) -> list[Photo]:
-    """The photographs of all sources; with several, a key begins with the name of its source."""
-    photos = []
+def _find(
+    sources: Sequence[str | Path], *, complaints: set[str] | None = None
+) -> tuple[list[Photo], list[NameEntry]]:
+    """The photographs of all sources, each once, and what can't be read.
+
+    With several sources, a key begins with the name of its source. With `complaints`, a source that
+    is empty, or away for a moment, is passed over, and each complaint is logged once.
+    """
+    photos: dict[str, Photo] = {}
+    problems: dict[str, NameEntry] = {}
     for source in dict.fromkeys(map(Path, sources)):
         prefix = f"{source.as_posix()}/" if len(sources) > 1 else ""
         if source.is_file() and is_photo(source.name):
-            photos.append(Photo(prefix.rstrip("/") or source.name, source))
+            key = prefix.rstrip("/") or source.name
+            photos.setdefault(key, Photo(key, source))
             continue
         try:
             listing = find_photos(source)
-        except UserError:
-            if may_be_empty and source.is_dir():
-                continue
-            raise
-        if not may_be_empty:
+        except UserError as error:
+            if complaints is None:
+                raise
+            if str(error) not in complaints:
+                complaints.add(str(error))
+                logger.info("note: %s", error)
+            continue
+        if complaints is None:
             log_passed_over(source, listing)
-        photos += [replace(photo, key=prefix + photo.key) for photo in listing.photos]
-    return photos
+        for photo in listing.photos:
+            photos.setdefault(prefix + photo.key, replace(photo, key=prefix + photo.key))
+        for item in listing.skipped:
+            problems[prefix + item.key] = _entry(prefix + item.key, problem=item.reason)
+    return list(photos.values()), [entry for key, entry in problems.items() if key not in photos]
 
 
 def _state(path: Path) -> tuple[int, int]:
@@ -212,6 +230,7 @@ def _name(
     collection: Collection, photos: Sequence[Photo], *, workers: int, device: str
 ) -> list[NameEntry]:
     """What is said of each photograph, in order."""
+    _require_kinds(collection)
     from lodisc.evaluation.features import extract  # loads torch
 
     features = extract(
@@ -235,35 +254,36 @@ def _predict(
     """What is said of each vector, by its key."""
     from lodisc.vectors.classifier import predict_labels  # loads torch
 
-    known = collection.photos()
-    by_row = current_row_labels(collection, known)
+    photos = collection.photos()
+    by_row = current_row_labels(collection, photos)
     from_people = by_row.from_people
+    vectors_ND = np.concatenate([photos.vectors, vectors_MD])
     predictions = predict_labels(
-        smoothed(np.concatenate([known.vectors, vectors_MD])),
+        smoothed(vectors_ND) if FEWEST <= len(photos) <= MOST else vectors_ND,
         [*by_row.labels, *[None] * len(keys)],
         accepted_N=np.append(by_row.accepted_N, np.zeros(len(keys), np.bool_)),
     )
     labelled = [row for row, label in enumerate(from_people) if label is not None]
-    nearest_M1, cosine_M1 = nearest(known.vectors[labelled], vectors_MD, top=1)
+    nearest_M1, cosine_M1 = nearest(photos.vectors[labelled], vectors_MD, top=1)
     new_N = predictions.new_kinds.probability
     entries = {}
     for index, key in enumerate(keys):
-        row, other = len(known) + index, labelled[nearest_M1[index, 0]]
+        row, other = len(photos) + index, labelled[nearest_M1[index, 0]]
         entries[key] = _entry(
             key,
             name=predictions.labels[row],
             confidence=round(float(predictions.confidence[row]), 4),
             new_kind=None if new_N is None else round(float(new_N[row]), 4),
-            look_alike=known.keys[other],
+            look_alike=photos.keys[other],
             look_alike_label=from_people[other],
             similarity=round(float(cosine_M1[index, 0]), 4),
         )
     return entries
 
 
-def _entry(key: str, **told: Any) -> NameEntry:
-    """An entry that says what is told, and None for the rest."""
-    return cast(NameEntry, {**dict.fromkeys(COLUMNS), "key": printable(key), **told})
+def _entry(key: str, **facts: Any) -> NameEntry:
+    """An entry with these facts, and None for the rest."""
+    return cast(NameEntry, {**dict.fromkeys(COLUMNS), "key": printable(key), "path": "", **facts})
 
 
 def is_likely_new(entry: NameEntry) -> bool:
@@ -272,14 +292,13 @@ def is_likely_new(entry: NameEntry) -> bool:
 
 
 def _write(names: Sequence[NameEntry], path: Path) -> None:
-    rows = (
-        ["" if (cell := entry[column]) is None else str(cell) for column in COLUMNS]  # type: ignore[literal-required]
-        for entry in names
-    )
-    write_table(path, COLUMNS, rows)
+    entries = cast("Sequence[dict[str, Any]]", names)
+    rows = ([entry[column] for column in COLUMNS] for entry in entries)
+    write_table(path, COLUMNS, (["" if cell is None else cell for cell in row] for row in rows))
 
 
 def _sort(
+    collection: Collection,
     names: Sequence[NameEntry],
     photos: Sequence[Photo],
     *,
@@ -290,26 +309,28 @@ def _sort(
     root = copies if links is None else links
     if root is None:
         return 0
-    pairs = [(e, p) for e, p in zip(names, photos, strict=True) if e["name"] is not None]
-    labels = {
-        photo.key: NEW_KIND if is_likely_new(entry) else str(entry["name"])
-        for entry, photo in pairs
-    }
-    by_key = {photo.key: photo for _, photo in pairs}
+    labels = {*collection.labels.current().values(), *(e["name"] for e in names if e["name"])}
+    folders = folder_names(labels, taken=NEW_KIND)
     count = 0
-    for place, key in places_by_label(labels)[1].items():
+    for entry, photo in zip(names, photos, strict=True):
+        if entry["name"] is None:
+            continue
+        folder = NEW_KIND if is_likely_new(entry) else folders[entry["name"]]
         try:
-            path = _free(Path(root) / place, by_key[key])
+            path = _free(Path(root) / folder / safe_name(photo.key.rsplit("/", 1)[-1]), photo)
             if path is not None:
-                put_photo(by_key[key], path, link=links is not None)
+                put_photo(photo, path, link=links is not None)
                 count += 1
-        except Unreadable as error:  # it has gone meanwhile
-            logger.info("note: %s is not sorted: %s", printable(key), error)
+        except Unreadable as error:  # it has gone meanwhile, or another file is in the way
+            logger.info("note: %s is not sorted: %s", printable(photo.key), error)
     return count
 
 
 def _free(path: Path, photo: Photo) -> Path | None:
-    """A free place like this one; None where the photograph itself is there already."""
+    """A free place like this one; None where the photograph itself is there already.
+
+    Raises `Unreadable` where there is none.
+    """
     digest = digest_of(photo.read())
     for candidate in (path, path.with_name(f"{path.stem}~{digest[:8]}{path.suffix}")):
         try:
@@ -318,7 +339,7 @@ def _free(path: Path, photo: Photo) -> Path | None:
         except Unreadable:
             if not candidate.is_symlink() and not candidate.exists():
                 return candidate
-    raise UserError(f"{printable(path)} is in the way; choose another folder")
+    raise Unreadable(f"{printable(path)} is in the way")
 
 
 def _result(names: Sequence[NameEntry], out: Path, count: int) -> NamingResult:

@@ -2,7 +2,7 @@
 
 import os
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from lodisc.collection.names import safe_name, unlike_names
@@ -10,14 +10,19 @@ from lodisc.data.photo import Photo
 from lodisc.files import LACKING, replacing
 
 
+def folder_names(labels: Iterable[str], *, taken: str) -> dict[str, str]:
+    """The folder of each label; none is called `taken`."""
+    return unlike_names({label: safe_name(label) for label in labels}, taken=taken)
+
+
 def places_by_label(
-    labels: Mapping[str, str], *, taken: str = ""
+    labels: Mapping[str, str], *, taken: str
 ) -> tuple[dict[str, str], dict[str, str]]:
     """The label of each folder, and the key of the photograph at each place, a path in the tree.
 
     `labels` are by key. `taken` is a name that no folder gets.
     """
-    folders = unlike_names({label: safe_name(label) for label in labels.values()}, taken=taken)
+    folders = folder_names(labels.values(), taken=taken)
     members: dict[str, dict[str, str]] = defaultdict(dict)
     for key, label in labels.items():
         members[label][key] = safe_name(key.rsplit("/", 1)[-1])

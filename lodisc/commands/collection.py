@@ -163,7 +163,8 @@ def name(
         collection: Folder of the collection.
         photographs: Photographs, folders, lists (.txt, .csv) and tar files.
         out: Table of the names, .csv or .tsv.
-        copy: Folder that gets a sub-folder for each name, with copies of the photographs.
+        copy: Folder that gets a sub-folder for each name, with copies of the photographs. Nothing
+            there is replaced or removed: with other labels, another name adds another copy.
         link: The same with links.
         watch: Go on and name what comes, until Ctrl-C.
         workers: Processes that read photographs.
@@ -186,8 +187,9 @@ def name(
         )
         print_result(names, json=json, people=print_names)
         return
-    results = naming.watch(opened, photographs, out=out, copies=copy, links=link, device=device)
-    for names in results:
+    for names in naming.watch(
+        opened, photographs, out=out, copies=copy, links=link, workers=workers, device=device
+    ):
         if json:
             print_json_line(names)
         else:

@@ -22,7 +22,7 @@ def print_names(result: NamingResult) -> None:
         for entry in names[:MOST_ROWS]
     ]
     if rows:
-        title = f"{len(names):,} photographs"
+        title = f"{len(names):,} photograph{'' if len(names) == 1 else 's'}"
         table(title, ["photograph", "name", "sure", "most like a", "cosine"], rows)
         if len(names) > MOST_ROWS:
             print_line(

@@ -100,6 +100,23 @@ def dimensions(data: bytes) -> tuple[int, int]:
         return size
 
 
+def upright_dimensions(data: bytes) -> tuple[int, int]:
+    """Width and height as a person sees the photograph, from the header; raises `Unreadable`."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        image = _open(data)
+        width, height = image.size
+        _bound(image, data, None)
+        try:
+            # That of the class decodes a PNG whose header has none
+            orientation = Image.Image.getexif(image).get(_ORIENTATION)
+        except Exception:  # damaged EXIF does not turn the picture
+            orientation = None
+    # Pillow turns the size of a TIFF by itself
+    is_turned = orientation in (5, 6, 7, 8) and image.format != "TIFF"
+    return (height, width) if is_turned else (width, height)
+
+
 @cache
 def extensions() -> frozenset[str]:
     """File name extensions of photographs, in lower case and with their dot."""

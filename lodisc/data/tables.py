@@ -180,7 +180,7 @@ def _with_binomial(cells: dict[str, str]) -> dict[str, str]:
     return {**cells, "label": f"{genus} {species}"} if genus and is_epithet else cells
 
 
-def write_table(path: Path, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+def write_table(path: Path, columns: Sequence[str], rows: Iterable[Sequence[str | float]]) -> None:
     """Write a table that Excel reads as it is; the file is replaced atomically.
 
     RFC 4180 in UTF-8 with a byte order mark. A text that a spreadsheet would take for a formula
@@ -193,7 +193,9 @@ def write_table(path: Path, columns: Sequence[str], rows: Iterable[Sequence[str]
         separator = "\t" if path.suffix.lower() == ".tsv" else ","
         writer = csv.writer(stream, delimiter=separator)
         writer.writerow(columns)
-        writer.writerows([with_guard(cell) for cell in row] for row in rows)
+        writer.writerows(
+            [with_guard(cell) if isinstance(cell, str) else cell for cell in row] for row in rows
+        )
 
 
 def with_guard(cell: str) -> str:

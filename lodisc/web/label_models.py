@@ -6,7 +6,8 @@ from pydantic import Field
 
 from lodisc.web.models import CountOut, Model, ProposedPhotoOut, Share
 
-Ids = list[Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]]
+Id = Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
+Ids = list[Id]
 
 
 class LabelsOut(Model):
@@ -116,9 +117,24 @@ class NamesOut(Model):
 
 
 class AcceptIn(Model):
-    """Accept names of unlabelled photographs: from a confidence on, and of some or of all."""
+    """Accept names of unlabelled photographs: all from a confidence on, or some as they were seen.
 
-    confidence: Share = Field(description="The lowest confidence of a name that is accepted")
-    ids: Ids | None = Field(
-        None, max_length=200_000, description="Of these photographs only; null means all"
+    One of the two is given.
+    """
+
+    confidence: Share | None = Field(
+        None, description="The lowest confidence of a name that is accepted"
+    )
+    names: dict[Id, str] | None = Field(
+        None,
+        max_length=200_000,
+        description="Names by the ids of photographs; those that have another name now are left",
+    )
+
+
+class AcceptOut(ChangeOut):
+    """The effect of accepting names."""
+
+    left: int = Field(
+        default=0, description="Number of photographs that have a label or another name by now"
     )

@@ -74,8 +74,7 @@ NOTHING: dict[ViewState, tuple[str, str]] = {
     ),
     "named": (
         "No suggested names",
-        "Label a few photographs of two kinds or more; then the others have names, to look "
-        "through and accept.",
+        "Photographs without a label have names once two kinds have labels.",
     ),
     "accepted": (
         "No accepted names",
@@ -294,7 +293,7 @@ def _states(
 def _facets(
     view: View, state: State, summary: models.SummaryOut
 ) -> list[tuple[str, str, list[tuple[Any, str, int]]]]:
-    """Labels, groups and folders: title, name in the address, and (value, title, count) of each.
+    """Names, labels, groups, folders: title, name in the address, (value, title, count) of each.
 
     Counted are the photographs of the view, but for its filter of the same name.
     """
@@ -327,7 +326,7 @@ def _facets(
         names = [(name, name, count) for name, count in sorted(counts.items()) if name is not None]
     return [
         ("Names", "name", names),
-        ("Labels", "label", [(one.label, one.label, one.count) for one in labels]),
+        ("Labels", "label", [(count.label, count.label, count.count) for count in labels]),
         ("Groups", "group", groups),
         ("Folders", "folder", [(name, name, count) for name, count in sorted(folders.items())]),
     ]

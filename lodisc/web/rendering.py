@@ -11,7 +11,7 @@ from markupsafe import Markup
 from starlette.responses import HTMLResponse
 
 from lodisc.html import html_environment
-from lodisc.web.models import PhotoOut
+from lodisc.web.models import PhotoDetailOut, PhotoOut
 
 TITLES = {
     401: "This collection asks for its token",
@@ -41,8 +41,9 @@ def _environment() -> Environment:
         photographs,
         percent,
         caption,
+        spoken,
         likeness,
-        file_size,
+        facts,
         sentence,
         duration,
         metric,
@@ -84,10 +85,29 @@ def caption(photo: PhotoOut) -> tuple[str, str, str]:
     return "guess", photo.name, percent(photo.confidence or 0)
 
 
+def spoken(photo: PhotoOut) -> str:
+    """What a screen reader says of a photograph, as `spokenOf` in parts/tile.js."""
+    kind, text, share = caption(photo)
+    return photo.key if kind == "file" else ", ".join(filter(None, [text, share, photo.key]))
+
+
 def likeness(score: float, same_kind: float | None) -> str:
     """How similar a look-alike is, in words."""
     words = f"{percent(max(0.0, score))} similar"
     return words if same_kind is None else f"{words}, {percent(same_kind)} same kind"
+
+
+def facts(photo: PhotoDetailOut) -> str:
+    """Size in pixels and in bytes, and when the file was changed, as far as they are known."""
+    return " · ".join(
+        text
+        for text, value in (
+            (f"{photo.width} × {photo.height}", photo.width),
+            (file_size(photo.bytes or 0), photo.bytes),
+            (f"changed {(photo.modified or '')[:10]}", photo.modified),
+        )
+        if value is not None
+    )
 
 
 def file_size(count: int) -> str:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 import numpy as np
 from fastapi import APIRouter
 from numpy.typing import NDArray
+from starlette.exceptions import HTTPException
 
 from lodisc.web import label_models
 from lodisc.web.parameters import ActionId, Opened
@@ -32,11 +34,13 @@ def names(opened: Opened) -> label_models.NamesOut:
 @router.post("/accept")
 def accept(
     opened: Opened, accepted: label_models.AcceptIn, id: ActionId = None
-) -> label_models.ChangeOut:
-    """Make names labels: those with at least this confidence, of unlabelled photographs.
+) -> label_models.AcceptOut:
+    """Make names labels, of unlabelled photographs: all from a confidence on, or those given.
 
     It is one action that can be undone. Nothing is learnt from labels that came so.
     """
+    if (accepted.confidence is None) == (accepted.names is None):
+        raise HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY, "give one of confidence and names")
     request = accepted.model_dump_json()
     return opened.once(id, request, lambda: _accept(opened, accepted))
 
@@ -55,24 +59,31 @@ def describe_names(state: State) -> label_models.NamesOut:
     )
 
 
-def _accept(state: State, accepted: label_models.AcceptIn) -> label_models.ChangeOut:
+def _accept(state: State, accepted: label_models.AcceptIn) -> label_models.AcceptOut:
     snapshot, predictions = state.names()
-    is_meant_N = ~snapshot.is_labelled_N & (predictions.confidence >= accepted.confidence)
-    known, unknown = snapshot.photos.by_id, 0
-    if accepted.ids is not None:
-        rows = [known[id] for id in accepted.ids if id in known]
-        unknown = len(accepted.ids) - len(rows)
-        is_listed_N = np.zeros(len(is_meant_N), np.bool_)
-        is_listed_N[rows] = True
-        is_meant_N &= is_listed_N
-    labels = {}
-    for row in np.flatnonzero(is_meant_N):
-        name = predictions.labels[row]
-        if name is not None:
-            labels[snapshot.photos.keys[row]] = name
-    where = f"from {accepted.confidence:.0%}" if accepted.ids is None else "one by one"
-    changed = state.collection.labels.accept(labels, where=where)
-    return label_models.ChangeOut(changed=changed, undo=undo_text(state), unknown=unknown)
+    keys = snapshot.photos.keys
+    names = {
+        row: name
+        for row in np.flatnonzero(~snapshot.is_labelled_N).tolist()
+        if (name := predictions.labels[row]) is not None
+    }
+    if accepted.names is None:
+        least = accepted.confidence or 0
+        labels = {
+            keys[row]: name for row, name in names.items() if predictions.confidence[row] >= least
+        }
+        changed = state.collection.labels.accept(labels, where=f"from {least:.0%}")
+        return label_models.AcceptOut(changed=changed, undo=undo_text(state), unknown=0)
+    by_id = snapshot.photos.by_id
+    rows = {by_id[id]: name for id, name in accepted.names.items() if id in by_id}
+    labels = {keys[row]: name for row, name in rows.items() if names.get(row) == name}
+    changed = state.collection.labels.accept(labels, where="after a look")
+    return label_models.AcceptOut(
+        changed=changed,
+        undo=undo_text(state),
+        unknown=len(accepted.names) - len(rows),
+        left=len(rows) - changed,
+    )
 
 
 def _accuracy(

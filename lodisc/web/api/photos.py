@@ -46,7 +46,7 @@ def photos(
         str | None, Query(max_length=1000, description="The label that the classifier predicts")
     ] = None,
     above: Annotated[
-        float | None, Query(ge=0, le=1, description="The lowest confidence of that name")
+        float | None, Query(ge=0, le=1, description="The lowest confidence of its name")
     ] = None,
     sort: models.SortOrder | None = None,
     offset: Offset = 0,

@@ -27,7 +27,7 @@ class ListingQuery:
     name: str | None = None
     """That the classifier predicts."""
     above: float | None = None
-    """The lowest confidence of that name."""
+    """The lowest confidence of its name."""
     sort: models.SortOrder | None = None
     """By default by key, or in the own order of a state (`_in_state`)."""
 

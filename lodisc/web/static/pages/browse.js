@@ -7,7 +7,7 @@ import { number } from "../lib/text.js";
 import { similarPage } from "../parts/addresses.js";
 import { WindowedGrid } from "../parts/grid.js";
 import { labelField, suggestFromPage } from "../parts/label-field.js";
-import { acceptNamesOf, label, onLabels } from "../parts/labelling.js";
+import { acceptNames, label, onLabels } from "../parts/labelling.js";
 import { Listing } from "../parts/listing.js";
 import { Selection } from "../parts/selection.js";
 import { blankTile, dropTile, fillTile } from "../parts/tile.js";
@@ -92,7 +92,7 @@ class BrowsePage {
   }
 
   #showActions() {
-    const count = this.selection.ids.size;
+    const count = this.selection.names.size;
     find("#actions").hidden = count === 0;
     this.list.classList.toggle("selecting", count > 0);
     document.body.classList.toggle("acting", count > 0);
@@ -101,17 +101,17 @@ class BrowsePage {
 
   /** @param {string | null} name for the selected photographs */
   async #label(name) {
-    const ids = [...this.selection.ids];
+    const { ids } = this.selection;
     this.selection.clear();
     this.list.focus();
     await label(name, { ids }, { count: ids.length });
   }
 
   async #accept() {
-    const ids = [...this.selection.ids];
+    const names = Object.fromEntries([...this.selection.names].filter(([, name]) => name));
     this.selection.clear();
     this.list.focus();
-    await acceptNamesOf(ids);
+    await acceptNames(names);
   }
 
   #bindActions() {
@@ -123,7 +123,7 @@ class BrowsePage {
     find("#all").addEventListener("click", () => this.selection.all());
     this.list.addEventListener("keydown", (event) => {
       if (event.key.toLowerCase() !== "l" || isShortcut(event)) return;
-      if (this.selection.ids.size === 0) return;
+      if (this.selection.names.size === 0) return;
       event.preventDefault();
       field.focus();
     });

@@ -53,9 +53,9 @@ class MapPage {
     const better = making ? ` A better map, by ${titleOf(making)}, is being made.` : "";
     find("#method").textContent = `${title}; the nearer, the more alike.${better}`;
     if (!this.colourBy.dataset.isChosen) {
-      const named = /** @type {const} */ (["group", "label", "folder"]);
-      const told = named.find((name) => layout[name].some((value) => value !== null));
-      this.colourBy.value = told ?? "group";
+      const columns = /** @type {const} */ (["group", "label", "folder"]);
+      const first = columns.find((name) => layout[name].some((value) => value !== null));
+      this.colourBy.value = first ?? "group";
     }
     this.view.show(layout);
     this.#colour();

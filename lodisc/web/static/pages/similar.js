@@ -81,12 +81,16 @@ class SimilarPage {
     this.id = this.root.dataset.id ?? "";
     this.hint = find(".hint");
     this.frames = { query: find("#query .frame"), other: find("#other .frame") };
+    /** Null where the file of the photograph can't be read. */
+    this.queryPicture = findOptional("#query img", HTMLImageElement);
     this.pictures = {
-      query: findOptional("#query img", HTMLImageElement) ?? new Image(),
+      query: this.queryPicture ?? new Image(),
       other: find("#other img", HTMLImageElement),
     };
-    this.#bindFrame("query");
-    this.#bindFrame("other");
+    if (this.queryPicture) {
+      this.#bindFrame("query");
+      this.#bindFrame("other");
+    }
     this.#bindTiles();
     this.#bindLabels();
     toggle.addEventListener("click", () => this.#switch(!this.#isOn));
@@ -144,7 +148,7 @@ class SimilarPage {
     if (this.#patch) return this.#drawPatch(tile, this.#patch);
     this.#drawPivotal(find("img", HTMLImageElement, tile), this.#otherId);
     this.#drawPivotal(this.pictures.other, this.#otherId);
-    this.#drawPivotal(this.pictures.query, this.id);
+    if (this.queryPicture) this.#drawPivotal(this.queryPicture, this.id);
   }
 
   /**
@@ -270,7 +274,7 @@ class SimilarPage {
         ticks.clear();
         label(name, { ids }, { count: ids.length });
       },
-      "similar",
+      `similar-${this.id}`,
     );
     addEventListener("keydown", (event) => {
       if (event.key.toLowerCase() !== "l" || takesKeys(event.target) || isShortcut(event)) return;
@@ -318,7 +322,10 @@ class SimilarPage {
     tile.addEventListener("pointerdown", () => (wasChosen = tile === this.#tile));
     tile.addEventListener("focusin", () => this.#choose(tile));
     tile.addEventListener("click", (event) => {
-      if (closest(event, ".tick")) return;
+      if (closest(event, ".tick")) {
+        wasChosen = true;
+        return;
+      }
       const opensTab = event.ctrlKey || event.metaKey || event.shiftKey;
       if (!wasChosen && !opensTab) event.preventDefault();
       wasChosen = true;

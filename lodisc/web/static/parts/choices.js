@@ -56,6 +56,7 @@ export class Choices {
   showFor(current, suggestions) {
     const hadDigits = this.#hasDigits;
     this.current = current;
+    if (JSON.stringify(suggestions) === JSON.stringify(this.suggestions)) return this.#mark();
     this.suggestions = suggestions;
     this.suggestionBox.hidden = suggestions.length === 0;
     const buttons = suggestions.map(({ label, confidence }, index) =>

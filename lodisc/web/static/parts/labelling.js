@@ -2,7 +2,7 @@
 import { post } from "../lib/api.js";
 import { dismiss, notify, notifyError } from "../lib/notices.js";
 import { countUnsent, enqueue, takeBack, waitUntilSent } from "../lib/outbox.js";
-import { oneLine, photographs } from "../lib/text.js";
+import { number, oneLine, photographs } from "../lib/text.js";
 
 /** @import { Action } from "../lib/notices.js" */
 
@@ -56,20 +56,23 @@ export const acceptFrom = (confidence) =>
   accept({ confidence }, `Accepting the names from ${Math.round(100 * confidence)}% on`);
 
 /**
- * Accept the names of these photographs.
- * @param {string[]} ids
+ * Accept these names, by the ids of their photographs.
+ * @param {Record<string, string>} names
  */
-export const acceptNamesOf = (ids) =>
-  accept({ confidence: 0, ids }, `Accepting the names of ${photographs(ids.length)}`);
+export const acceptNames = (names) =>
+  accept({ names }, `Accepting the names of ${photographs(Object.keys(names).length)}`);
 
 /**
- * @param {{ confidence: number, ids?: string[] }} body
+ * @param {{ confidence: number } | { names: Record<string, string> }} body
  * @param {string} words
  */
 async function accept(body, words) {
   const answer = await enqueue({ path: "/api/names/accept", body, words });
   if (answer === null) return;
-  offerUndo(answer.changed, "named");
+  const { left = 0 } = answer;
+  const has = left === 1 ? "has" : "have";
+  const rest = left ? `; ${number(left)} ${has} a label or another name by now` : "";
+  offerUndo(answer.changed, `named${rest}`);
   announce(false);
 }
 

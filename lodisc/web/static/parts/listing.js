@@ -129,23 +129,23 @@ export class Listing {
   }
 
   /**
-   * The ids of a whole range, fetched where they are not here.
+   * The photographs of a whole range, fetched where they are not here.
    * @param {number} from
    * @param {number} to
    */
-  async ids(from, to) {
-    /** @type {string[]} */
-    const ids = [];
-    for (let index = from; index < to; index = from + ids.length) {
+  async photos(from, to) {
+    /** @type {Photo[]} */
+    const range = [];
+    for (let index = from; index < to; index = from + range.length) {
       const photo = this.get(index);
       if (photo) {
-        ids.push(photo.id);
+        range.push(photo);
         continue;
       }
       const { photos } = await this.#fetch(index, Math.min(MOST_AT_ONCE, to - index));
       if (photos.length === 0) break;
-      ids.push(...photos.map(({ id }) => id));
+      range.push(...photos);
     }
-    return ids;
+    return range;
   }
 }

@@ -42,36 +42,35 @@ async function explain(picture) {
   if (!picture.isConnected || picture.currentSrc !== address) return;
   if (trouble) {
     holder.dataset.trouble = trouble.words;
-    holder.title = trouble.detail;
+    picture.alt = trouble.detail;
     return;
   }
   waiting.add(picture);
-  if (trouble === null) reload();
-  else retrySoon();
-}
-
-function retrySoon() {
   clearTimeout(timer);
   timer = setTimeout(retry, RETRY);
 }
 
-/** Ask for one of the waiting pictures, and load all again once there is an answer. */
+/** Load the waiting pictures again, once the server answers for one of them. */
 async function retry() {
   for (const picture of waiting) if (!picture.isConnected) waiting.delete(picture);
   const [first] = waiting;
   if (!first) return;
-  if ((await troubleAt(first.currentSrc)) === undefined) retrySoon();
-  else reload();
+  if ((await troubleAt(first.currentSrc)) === undefined) {
+    waiting.delete(first);
+    waiting.add(first); // at the end: another one may be had
+    timer = setTimeout(retry, RETRY);
+    return;
+  }
+  for (const picture of waiting) reload(picture);
+  waiting.clear();
 }
 
-function reload() {
-  for (const picture of waiting) {
-    const { src, srcset } = picture;
-    picture.removeAttribute("srcset");
-    if (srcset) picture.srcset = srcset;
-    else picture.src = src;
-  }
-  waiting.clear();
+/** @param {HTMLImageElement} picture */
+function reload(picture) {
+  const { src, srcset } = picture;
+  picture.removeAttribute("srcset");
+  if (srcset) picture.srcset = srcset;
+  else picture.src = src;
 }
 
 /** @param {EventTarget | null} target */

@@ -116,8 +116,9 @@ export class Queue {
     const next = this.photos.findIndex(
       (photo, index) => index > this.position && photo.label === null,
     );
-    this.isWaiting = next < 0;
-    if (next >= 0) this.position = next;
+    const isLabelled = this.current !== undefined && this.current.label !== null;
+    this.isWaiting = next < 0 && isLabelled;
+    if (next >= 0 && isLabelled) this.position = next;
   }
 
   /**
@@ -134,6 +135,7 @@ export class Queue {
   }
 
   toggle(index = this.position) {
+    this.isWaiting = false;
     const id = this.photos[index]?.id;
     if (id && !this.selection.delete(id)) this.selection.add(id);
     this.draw();

@@ -18,8 +18,8 @@ export class Selection {
     this.listing = listing;
     this.onChange = onChange;
     this.onOpen = onOpen;
-    /** @type {Set<string>} */
-    this.ids = new Set();
+    /** @type {Map<string, string>} the suggested name by the id; empty where there is none */
+    this.names = new Map();
     this.current = 0; // index of the tile that the keys act on
     this.anchor = 0; // index where a range starts
     grid.list.addEventListener("click", (event) => this.#click(event));
@@ -28,8 +28,13 @@ export class Selection {
     addEventListener("keydown", (event) => this.#windowKey(event));
   }
 
+  /** The ids of the selected photographs. */
+  get ids() {
+    return [...this.names.keys()];
+  }
+
   clear() {
-    this.ids.clear();
+    this.names.clear();
     this.#update();
   }
 
@@ -43,7 +48,9 @@ export class Selection {
    */
   async #add(from, to) {
     try {
-      for (const id of await this.listing.ids(from, to)) this.ids.add(id);
+      for (const { id, name } of await this.listing.photos(from, to)) {
+        this.names.set(id, name ?? "");
+      }
       this.#update();
     } catch (error) {
       notifyError(error);
@@ -52,24 +59,24 @@ export class Selection {
 
   /** @param {number} index */
   #toggle(index) {
-    this.#withId(index, (id) => {
-      if (!this.ids.delete(id)) this.ids.add(id);
+    this.#withPhoto(index, ({ id, name }) => {
+      if (!this.names.delete(id)) this.names.set(id, name ?? "");
       this.#update();
     });
   }
 
   /**
-   * Do something with the id at an index: of the tile there, else of the photograph, which may have
-   * to be fetched.
+   * Do something with the photograph at an index: that of the tile there, else it may have to be
+   * fetched.
    * @param {number} index
-   * @param {(id: string) => void} act
+   * @param {(photo: { id: string, name: string | null }) => void} act
    */
-  async #withId(index, act) {
-    const tileId = this.grid.tiles.get(index)?.dataset.id;
-    if (tileId) return act(tileId);
+  async #withPhoto(index, act) {
+    const { id, name = "" } = this.grid.tiles.get(index)?.dataset ?? {};
+    if (id) return act({ id, name });
     try {
-      const [id] = await this.listing.ids(index, index + 1);
-      if (id) act(id);
+      const [photo] = await this.listing.photos(index, index + 1);
+      if (photo) act(photo);
     } catch (error) {
       notifyError(error);
     }
@@ -97,7 +104,7 @@ export class Selection {
    * @param {HTMLElement} tile
    */
   mark(tile) {
-    tile.setAttribute("aria-selected", String(this.ids.has(tile.dataset.id ?? "")));
+    tile.setAttribute("aria-selected", String(this.names.has(tile.dataset.id ?? "")));
     tile.classList.toggle("current", Number(tile.dataset.index) === this.current);
   }
 
@@ -107,7 +114,7 @@ export class Selection {
     if (!tile) return;
     const index = Number(tile.dataset.index);
     const hasModifier = event.shiftKey || event.ctrlKey || event.metaKey;
-    const selects = closest(event, ".tick") || hasModifier || this.ids.size > 0;
+    const selects = closest(event, ".tick") || hasModifier || this.names.size > 0;
     if (!selects || event.button !== 0) return;
     event.preventDefault();
     this.current = index;
@@ -130,7 +137,7 @@ export class Selection {
   /** @param {KeyboardEvent} event */
   #windowKey(event) {
     if (takesKeys(event.target)) return;
-    if (event.key === "Escape" && this.ids.size) this.clear();
+    if (event.key === "Escape" && this.names.size) this.clear();
     if (event.key.toLowerCase() === "a" && (event.ctrlKey || event.metaKey)) {
       event.preventDefault();
       this.all();
@@ -147,7 +154,7 @@ export class Selection {
     } else if (event.key === " ") {
       this.anchor = this.current;
       this.#toggle(this.current);
-    } else if (event.key === "Enter") this.#withId(this.current, this.onOpen);
+    } else if (event.key === "Enter") this.#withPhoto(this.current, ({ id }) => this.onOpen(id));
     else return;
     event.preventDefault();
   }

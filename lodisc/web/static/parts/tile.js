@@ -18,6 +18,16 @@ export function captionOf({ label, title, name, confidence, new_kind, likely_new
     : { kind: "guess", text: oneLine(name), share: percent(confidence ?? 0) };
 }
 
+/**
+ * What a screen reader says of a photograph.
+ * @param {Photo} photo
+ */
+function spokenOf(photo) {
+  const { kind, text, share } = captionOf(photo);
+  const key = oneLine(photo.key);
+  return kind === "file" ? key : [text, share, key].filter(Boolean).join(", ");
+}
+
 /** A tile without a photograph. */
 export function blankTile() {
   return el(
@@ -60,9 +70,9 @@ export function fillTile(tile, photo, { isLarge = false } = {}) {
   if (caption.textContent !== text) caption.textContent = text;
   caption.className = kind;
   if (figures.textContent !== share) figures.textContent = share;
-  const key = oneLine(photo.key);
-  tile.title = key;
-  tile.setAttribute("aria-label", kind === "file" ? key : `${text} ${share}, ${key}`);
+  tile.title = oneLine(photo.key);
+  tile.dataset.name = photo.name ?? "";
+  tile.setAttribute("aria-label", spokenOf(photo));
 }
 
 /**
