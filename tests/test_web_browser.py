@@ -58,6 +58,26 @@ def test_select_and_label_undo_reload_export(server: Server, open_page: Callable
     assert sum("song thrush" in row for row in rows) == 4
 
 
+def test_the_first_steps_are_told_until_there_are_labels(
+    server: Server, open_page: Callable[..., Any]
+) -> None:
+    page = open_page("/")
+    page.locator(".grid.live").wait_for()
+    assert page.locator(".steps li").count() == 3
+    page.locator("#adopt").click()
+    notice(page, "24 photographs labelled by their folders.")
+    assert server.labels == {key: key.split("/")[0] for key in server.labels}
+    assert len(server.labels) == 24
+    page.locator(".steps").wait_for(state="detached")
+    page.locator(".notice button", has_text="Undo").click()
+    page.locator(".steps").wait_for()
+    assert server.labels == {}
+    page.locator("#adopt").click()
+    page.locator(".steps").wait_for(state="detached")
+    page.goto(server.address + "/?folder=wren")
+    assert page.locator(".steps").count() == 0
+
+
 def test_all_of_a_view_is_selected(server: Server, open_page: Callable[..., Any]) -> None:
     page = open_page("/?folder=wren")
     page.locator(".grid.live").wait_for()

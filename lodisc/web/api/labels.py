@@ -15,7 +15,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
 from lodisc.collection.labels import Action
-from lodisc.collection.labels_csv import export_csv, import_csv
+from lodisc.collection.labels_csv import adopt_folders, export_csv, import_csv
 from lodisc.data.photo import printable
 from lodisc.errors import UserError
 from lodisc.web import label_models
@@ -47,6 +47,12 @@ def label(
 ) -> label_models.ChangeOut:
     """Label photographs, or remove their labels, as one action that can be undone."""
     return opened.once(id, label_in.model_dump_json(), lambda: _label(opened, label_in))
+
+
+@router.post("/adopt")
+def adopt(opened: Opened, id: ActionId = None) -> label_models.ChangeOut:
+    """Give photographs without a label the name of their folder, as one action."""
+    return opened.once(id, "adopt", lambda: _adopt(opened))
 
 
 @router.post("/undo")
@@ -108,6 +114,12 @@ def _label(state: State, label_in: label_models.LabelIn) -> label_models.ChangeO
         changed = state.collection.labels.set(keys, label_in.label, how=how)
     unknown = len(label_in.ids or keys) - len(keys)
     return label_models.ChangeOut(changed=changed, undo=undo_text(state), unknown=unknown)
+
+
+def _adopt(state: State) -> label_models.ChangeOut:
+    return label_models.ChangeOut(
+        changed=adopt_folders(state.collection), undo=undo_text(state), unknown=0
+    )
 
 
 def _keys(snapshot: Snapshot, label_in: label_models.LabelIn) -> list[str]:

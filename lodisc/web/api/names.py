@@ -40,7 +40,7 @@ def accept(
     It is one action that can be undone. Nothing is learnt from labels that came so.
     """
     if (accepted.confidence is None) == (accepted.names is None):
-        raise HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY, "give one of confidence and names")
+        raise HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY, "Give one of confidence and names")
     request = accepted.model_dump_json()
     return opened.once(id, request, lambda: _accept(opened, accepted))
 

@@ -1,13 +1,13 @@
 // The browse page: a view of the collection as a grid, its place in the address, and actions on a
 // selection.
 import { Unavailable } from "../lib/api.js";
-import { find, findAll, findOptional, isShortcut, refresh } from "../lib/dom.js";
+import { closest, find, findAll, findOptional, isShortcut, refresh } from "../lib/dom.js";
 import { messageOf, notifyError, pin } from "../lib/notices.js";
 import { number } from "../lib/text.js";
 import { similarPage } from "../parts/addresses.js";
 import { WindowedGrid } from "../parts/grid.js";
 import { labelField, suggestFromPage } from "../parts/label-field.js";
-import { acceptNames, label, onLabels } from "../parts/labelling.js";
+import { acceptNames, adopt, label, onLabels } from "../parts/labelling.js";
 import { Listing } from "../parts/listing.js";
 import { Selection } from "../parts/selection.js";
 import { blankTile, dropTile, fillTile } from "../parts/tile.js";
@@ -83,7 +83,7 @@ class BrowsePage {
       this.grid.refill();
       find("#count").textContent = number(this.listing.total);
       find("#all").textContent = `Select all ${number(this.listing.total)}`;
-      await refresh("#filters", "#nothing");
+      await refresh("#filters", "#nothing", "#first-steps");
       suggestFromPage();
       this.#passSizeOn();
     } catch (error) {
@@ -118,6 +118,7 @@ class BrowsePage {
     const form = find("#name", HTMLFormElement);
     const field = labelField(form, (name) => this.#label(name), "browse");
     findOptional("#unlabel")?.addEventListener("click", () => this.#label(null));
+    find("main").addEventListener("click", (event) => closest(event, "#adopt") && adopt());
     findOptional("#accept")?.addEventListener("click", () => this.#accept());
     find("#clear").addEventListener("click", () => this.selection.clear());
     find("#all").addEventListener("click", () => this.selection.all());

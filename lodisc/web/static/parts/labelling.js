@@ -48,6 +48,15 @@ export async function label(name, target, { count, quietly = false }) {
   return true;
 }
 
+/** Give photographs without a label the name of their folder. */
+export async function adopt() {
+  const words = "Folder names as labels";
+  const answer = await enqueue({ path: "/api/labels/adopt", body: {}, words });
+  if (answer === null) return;
+  offerUndo(answer.changed, "labelled by their folders");
+  announce(false);
+}
+
 /**
  * Accept the names of all unlabelled photographs from this confidence on.
  * @param {number} confidence
