@@ -136,6 +136,8 @@ def test_near_duplicates_on_a_narrow_screen(open_page: Callable[..., Any]) -> No
     assert page.locator(".sets .tile").count() >= 2
     page.locator("#filters-toggle").click()
     page.locator("body.filtering").wait_for()
+    page.locator("#filters-close").click()
+    page.locator("body:not(.filtering)").wait_for()
 
 
 def test_nothing_is_said_to_be_left_before_the_server_has_answered(

@@ -199,6 +199,9 @@ function bindFilters() {
     toggle.setAttribute("aria-expanded", String(isOpen));
   };
   toggle.addEventListener("click", () => show(!document.body.classList.contains("filtering")));
+  find("main").addEventListener("click", (event) => {
+    if (closest(event, "#filters-close")) show(false);
+  });
   addEventListener("keydown", (event) => event.key === "Escape" && show(false));
 }
 
