@@ -154,7 +154,7 @@ def test_names_are_listed_by_confidence_and_some_of_them_accepted(birds: Collect
 
     client = client_of(birds.path)
     client.get("/api/names")
-    query = {"state": "named", "above": 0.5, "limit": 500}
+    query: dict[str, Any] = {"state": "named", "above": 0.5, "limit": 500}
     found = client.get("/api/photos", params=query).json()["photos"]
     expected = [
         photo.key
