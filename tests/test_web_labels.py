@@ -139,6 +139,7 @@ def test_names_from_a_few_labels(client: TestClient) -> None:
         "changed": 0,
         "undo": None,
         "unknown": 0,
+        "left": 0,
     }
     label(client, FINCHES[:5], "finch")
     label(client, WRENS[:5], "wren")
