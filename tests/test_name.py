@@ -68,7 +68,7 @@ def test_new_photographs_are_named_and_the_collection_stays(
     for kind, number in itertools.product(("finch", "wren"), range(PER_LABEL)):
         row = rows[f"june/{kind} {number}.jpg"]
         assert row["name"] in ("finch", "wren") and 0 < float(row["confidence"]) <= 1
-        assert Path(row["path"]).is_file()
+        assert Path(row["path"]).is_absolute() and Path(row["path"]).is_file()
         if number < LABELLED:  # the same photograph has a label
             assert (row["look_alike"], row["look_alike_label"]) == (f"{kind}/{number}.jpg", kind)
             assert float(row["similarity"]) > 0.999

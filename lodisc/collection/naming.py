@@ -91,7 +91,6 @@ def name_photos(
     out: str | Path,
     copies: str | Path | None = None,
     links: str | Path | None = None,
-    workers: int = 2,
     device: str = "auto",
 ) -> NamingResult:
     """Name photographs by the labels of a collection, and write a table of the names to `out`.
@@ -105,7 +104,7 @@ def name_photos(
     _require_kinds(collection)
     _require_outside(copies or links, sources)
     photos, problems = _find(sources)
-    names = _name(collection, photos, workers=workers, device=device)
+    names = _name(collection, photos, device=device)
     _write([*names, *problems], destination)
     count = _sort(collection, names, photos, copies=copies, links=links)
     return _result([*names, *problems], destination, count)
@@ -118,7 +117,6 @@ def watch(
     out: str | Path,
     copies: str | Path | None = None,
     links: str | Path | None = None,
-    workers: int = 2,
     device: str = "auto",
     pause: Callable[[float], None] = time.sleep,
 ) -> Iterator[NamingResult]:
@@ -146,7 +144,7 @@ def watch(
         ]
         states_before = states
         if ready:
-            entries = _name(collection, ready, workers=workers, device=device)
+            entries = _name(collection, ready, device=device)
             names |= {entry["key"]: entry for entry in entries}
             states_named |= {photo.key: states[photo.key] for photo in ready}
             _write(list(names.values()), destination)
@@ -226,9 +224,7 @@ def _state(path: Path) -> tuple[int, int]:
     return status.st_mtime_ns, status.st_size
 
 
-def _name(
-    collection: Collection, photos: Sequence[Photo], *, workers: int, device: str
-) -> list[NameEntry]:
+def _name(collection: Collection, photos: Sequence[Photo], *, device: str) -> list[NameEntry]:
     """What is said of each photograph, in order."""
     _require_kinds(collection)
     from lodisc.evaluation.features import extract  # loads torch
@@ -238,13 +234,13 @@ def _name(
         photos,
         classes=[],
         description="Reading photographs",
-        workers=workers,
+        workers=0,  # LanceDB, which is loaded by now, may not survive a fork
     )
     entries = {item.key: _entry(item.key, problem=item.reason) for item in features.skipped}
     if len(features):
         vectors_MD = unit_rows(features.vectors.numpy())
         entries |= _predict(collection, [photo.key for photo in features.photos], vectors_MD)
-    paths = {photo.key: printable(photo.path) for photo in photos}
+    paths = {photo.key: printable(photo.path.absolute()) for photo in photos}
     return [{**entries[key], "path": path} for key, path in paths.items()]
 
 

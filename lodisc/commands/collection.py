@@ -153,7 +153,6 @@ def name(
     copy: Path | None = None,
     link: Path | None = None,
     watch: bool = False,
-    workers: int = 2,
     device: str = "auto",
     json: bool = False,
 ) -> None:
@@ -167,7 +166,6 @@ def name(
             there is replaced or removed: with other labels, another name adds another copy.
         link: The same with links.
         watch: Go on and name what comes, until Ctrl-C.
-        workers: Processes that read photographs.
         device: auto, cpu, cuda or cuda:N.
         json: Print as JSON; with --watch a line for each time that photographs have come.
     """
@@ -183,13 +181,11 @@ def name(
     opened = Collection(collection)
     if not watch:
         names = naming.name_photos(
-            opened, photographs, out=out, copies=copy, links=link, workers=workers, device=device
+            opened, photographs, out=out, copies=copy, links=link, device=device
         )
         print_result(names, json=json, people=print_names)
         return
-    for names in naming.watch(
-        opened, photographs, out=out, copies=copy, links=link, workers=workers, device=device
-    ):
+    for names in naming.watch(opened, photographs, out=out, copies=copy, links=link, device=device):
         if json:
             print_json_line(names)
         else:
