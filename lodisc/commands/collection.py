@@ -7,6 +7,7 @@ from tyro.conf import Positional
 
 from lodisc.commands.printing import print_result
 from lodisc.commands.ranges import check_seed
+from lodisc.console import note
 from lodisc.errors import UserError
 
 
@@ -185,6 +186,7 @@ def name(
         )
         print_result(names, json=json, people=print_names)
         return
+    note("Naming what comes; Ctrl-C stops it.")
     for names in naming.watch(opened, photographs, out=out, copies=copy, links=link, device=device):
         if json:
             print_json_line(names)
