@@ -218,17 +218,18 @@ class Collection:
         return read_skipped(self.files.skipped)
 
 
-def smoothed(vectors_ND: NDArray[np.float32]) -> NDArray[np.float32]:
+def smoothed(vectors_ND: NDArray[np.float32], *, count: int | None = None) -> NDArray[np.float32]:
     """Vectors [N, D] by which photographs are named: each averaged with its nearest.
 
-    `smoothed` of `vectors.neighbours`. Where neighbours agree too little, and for fewer than
-    `FEWEST` or more than `MOST` photographs, they are the vectors themselves.
+    `smoothed` of `vectors.neighbours`. Where neighbours agree too little, and in a collection of
+    fewer than `FEWEST` or more than `MOST` photographs, they are the vectors themselves. `count` is
+    the size of the collection, by default N.
     """
     import torch
 
     from lodisc.vectors import neighbours
 
-    if not FEWEST <= len(vectors_ND) <= MOST:
+    if not FEWEST <= (len(vectors_ND) if count is None else count) <= MOST:
         return vectors_ND
     tensor_ND = torch.from_numpy(vectors_ND)
     if neighbours.agreement(tensor_ND) < neighbours.TRUSTED:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypedDict, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from lodisc.collection.collection import FEWEST, MOST, smoothed
+from lodisc.collection.collection import smoothed
 from lodisc.collection.names import safe_name
 from lodisc.collection.row_labels import current_row_labels
 from lodisc.collection.sorted_folders import folder_names, put_photo
@@ -101,8 +101,7 @@ def name_photos(
     `UserError` for what can't be found, and where people have given labels of fewer than two kinds.
     """
     destination = _table(out)
-    _require_kinds(collection)
-    _require_outside(copies or links, sources)
+    _require_what_it_takes(collection, sources, copies or links)
     photos, problems = _find(sources)
     names = _name(collection, photos, device=device)
     _write([*names, *problems], destination)
@@ -127,8 +126,7 @@ def watch(
     is not there is waited for. Each time it is learnt anew from the labels as they are then.
     """
     destination = _table(out)
-    _require_kinds(collection)
-    _require_outside(copies or links, sources)
+    _require_what_it_takes(collection, sources, copies or links)
     names: dict[str, NameEntry] = {}
     states_named: dict[str, tuple[int, int]] = {}
     states_before: dict[str, tuple[int, int]] = {}
@@ -160,6 +158,13 @@ def _table(out: str | Path) -> Path:
     if not path.parent.is_dir():
         raise UserError(f"{printable(path.parent)}: no such folder")
     return path
+
+
+def _require_what_it_takes(
+    collection: Collection, sources: Sequence[str | Path], folder: str | Path | None
+) -> None:
+    _require_kinds(collection)
+    _require_outside(folder, sources)
 
 
 def _require_kinds(collection: Collection) -> None:
@@ -255,7 +260,7 @@ def _predict(
     from_people = by_row.from_people
     vectors_ND = np.concatenate([photos.vectors, vectors_MD])
     predictions = predict_labels(
-        smoothed(vectors_ND) if FEWEST <= len(photos) <= MOST else vectors_ND,
+        smoothed(vectors_ND, count=len(photos)),
         [*by_row.labels, *[None] * len(keys)],
         accepted_N=np.append(by_row.accepted_N, np.zeros(len(keys), np.bool_)),
     )

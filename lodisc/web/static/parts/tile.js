@@ -10,7 +10,7 @@ import { similarPage, thumbnailOf } from "./addresses.js";
  * else its title.
  * @param {Photo} photo
  */
-export function captionOf({ label, title, name, confidence, new_kind, likely_new }) {
+function captionOf({ label, title, name, confidence, new_kind, likely_new }) {
   if (label !== null) return { kind: "label", text: oneLine(label), share: "" };
   if (name === null) return { kind: "file", text: oneLine(title), share: "" };
   return likely_new
