@@ -1,12 +1,14 @@
 """Is what was learnt above its start, whatever the start? And a mixture of both?
 
     python bench/starts.py DATA ENCODERS start@0:default@180 default@180:twice-0@180,twice-1@180 …
+    python bench/starts.py … --validation      # for choosing: training photographs
 
 ENCODERS holds timm directories, as `bench/encoders.py` and `bench/supervised.py` write them. Each
 pair is a start and what was learnt from it, with one seed or several. Mixtures are of their
 weights, by the share of what was learnt. Photographs and scores are those of
-`bench/without_labels.py`. ± is the standard deviation over seeds, and the interval of a gain is
-that of `lodisc.evaluation.paired.difference`.
+`bench/without_labels.py`; for validation, training photographs of classes whose labels
+`bench/supervised.py` has not read. ± is the standard deviation over seeds, and the interval of a
+gain is that of `lodisc.evaluation.paired.difference`.
 
 Axes: D trainings (seeds), N test photographs.
 """
@@ -19,9 +21,11 @@ import numpy as np
 import torch
 import tyro
 from numpy.typing import NDArray
+from supervised import labelled_classes
 from without_labels import Views, features_of
 
 from lodisc.console import table, track
+from lodisc.data.sources import find_photos
 from lodisc.encoders import load_encoder
 from lodisc.evaluation.paired import difference, mean_metric
 from lodisc.evaluation.retrieval import METRICS, retrieval_scores
@@ -38,6 +42,7 @@ class Settings:
     pairs: tyro.conf.Positional[tuple[str, ...]]
     shares: tuple[float, ...] = SHARES
     """Shares of what was learnt in the mixtures."""
+    validation: bool = False
 
 
 @dataclass(frozen=True)
@@ -81,7 +86,8 @@ def main(settings: Settings) -> None:
         for start, runs in pairs
         for name in (start, *runs)
     }
-    views = Views(settings.data, image_size=encoders[pairs[0][0]].image_size)
+    size = encoders[pairs[0][0]].image_size
+    views = Views(settings.data, image_size=size, validation=_validation(settings))
     measure = cache(lambda name: scores_of(encoders[name], views))
     rows = []
     for start, runs in track(pairs, description=settings.data.name, total=len(pairs)):
@@ -95,8 +101,18 @@ def main(settings: Settings) -> None:
         scores = [before, *mixtures, after]
         rows.append([f"{start} → {', '.join(runs)}", *map(str, scores), *after.gains_on(before)])
     shares = [f"{share:.0%}" for share in settings.shares]
-    title = f"{settings.data}: Rank-1 / mAP of {len(views.labels):,} test photographs · separation"
+    kind = "training" if settings.validation else "test"
+    title = (
+        f"{settings.data}: Rank-1 / mAP of {len(views.labels):,} {kind} photographs · separation"
+    )
     table(title, ["", "start", *shares, "learnt", "Rank-1 gain", "mAP gain"], rows)
+
+
+def _validation(settings: Settings) -> set[str] | None:
+    if not settings.validation:
+        return None
+    photos = [photo for photo in find_photos(settings.data).photos if photo.split == "train"]
+    return {photo.label for photo in photos if photo.label} - {*labelled_classes(photos)}
 
 
 def scores_of(encoder: Encoder, views: Views) -> Scores:

@@ -8,6 +8,7 @@ Cross-entropy with label smoothing 0.1 on one random view of at least 0.35 of th
 learning rate 3e-4 on a half cosine, batches of 64.
 """
 
+from collections.abc import Iterable
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from torch.nn import functional as F
 
 from lodisc.console import track
 from lodisc.data.loader import places_of, training_batches
+from lodisc.data.photo import Photo
 from lodisc.data.sources import find_photos
 from lodisc.device import autocast, pick_device
 from lodisc.encoders import load_encoder, save_encoder
@@ -43,7 +45,7 @@ class Settings:
 
 def main(settings: Settings) -> None:
     photos = [photo for photo in find_photos(settings.data).photos if photo.split == "train"]
-    classes = sorted({photo.label for photo in photos if photo.label})[::2]
+    classes = labelled_classes(photos)
     photos = [photo for photo in photos if photo.label in classes]
     batch = min(BATCH, len(photos))
     torch.manual_seed(settings.seed)
@@ -73,6 +75,11 @@ def main(settings: Settings) -> None:
         nn.utils.clip_grad_norm_(model.parameters(), CLIP)
         optimiser.step()
     save_encoder(mixed(start, encoder.cpu(), settings.share), settings.out)
+
+
+def labelled_classes(photos: Iterable[Photo]) -> list[str]:
+    """The classes whose labels are learnt from: every second one."""
+    return sorted({photo.label for photo in photos if photo.label})[::2]
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ often it names the better of start and run, and the verdicts of `lodisc train`.
 Axes: N photographs, D features, K neighbours, P patches.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -103,11 +103,16 @@ def beside_start(train_ND: Tensor, before: dict[str, Any] | None) -> dict[str, A
 class Views:
     """The photographs of a set as every encoder sees them."""
 
-    def __init__(self, data: Path, *, image_size: int) -> None:
+    def __init__(self, data: Path, *, image_size: int, validation: Set[str] | None = None) -> None:
+        """With `validation`, training photographs of these classes stand for the test ones."""
         photos = find_photos(data).photos
         generator = torch.Generator().manual_seed(11)
         train = _drawn([photo for photo in photos if photo.split == "train"], generator)
-        test = _drawn([photo for photo in photos if photo.split == "test"], generator)[:TEST]
+        if validation is None:
+            test = [photo for photo in photos if photo.split == "test"]
+        else:
+            test = [photo for photo in train if photo.label in validation]
+        test = _drawn(test, generator)[:TEST]
         self.train = _whole(train[:TRAIN], image_size)
         self.test = _whole(test, image_size)
         self.labels = [photo.label or "" for photo in test]

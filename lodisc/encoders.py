@@ -23,11 +23,12 @@ from lodisc.files import (
 )
 from lodisc.method.encoder import Encoder
 from lodisc.method.lora import merged
-from lodisc.tensors import DamagedTensors, load_tensors, save_tensors
+from lodisc.tensors import DamagedTensors, load_tensors, notes_of, save_tensors
 from lodisc.weight_files import read_weights
 from lodisc.weight_names import as_timm
 
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
+LEARNT_FROM = "lodisc.learnt_from"
 CLASSIFIERS = ("head.", "head_dist.")
 CROP_MODES = {
     "crop": "center",
@@ -163,7 +164,8 @@ def save_encoder(encoder: Encoder, folder: Path) -> None:
     encoder = merged(encoder)
     folder.mkdir(parents=True, exist_ok=True)
     with replacing(folder / WEIGHTS, alone=True) as draft:
-        save_tensors(encoder.trunk.state_dict(), draft)
+        notes = {LEARNT_FROM: " ".join(encoder.learnt_from)} if encoder.learnt_from else {}
+        save_tensors(encoder.trunk.state_dict(), draft, notes=notes)
     write_json(folder / CONFIG, _description(encoder))
 
 
@@ -247,6 +249,7 @@ def load_weights(encoder: Encoder, path: Path) -> None:
         fill(encoder, as_timm(tensors))
     except ValueError as error:
         raise UserError(f"{path} does not fit the encoder: {error}") from None
+    encoder.learnt_from = tuple(notes_of(path).get(LEARNT_FROM, "").split())
 
 
 def _why_not_downloaded(name: str, error: Exception) -> str:

@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from hashlib import blake2b
 from pathlib import Path
+from types import MappingProxyType
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -17,15 +18,17 @@ class DamagedTensors(ValueError):
     """A file whose tensors cannot be believed; its text is the reason."""
 
 
-def save_tensors(tensors: Mapping[str, Tensor], path: Path) -> str:
+def save_tensors(
+    tensors: Mapping[str, Tensor], path: Path, *, notes: Mapping[str, str] = MappingProxyType({})
+) -> str:
     """Write a safetensors file, the same bytes for the same tensors; returns their digest.
 
-    Raises `OSError` when the disk is full.
+    `notes` are kept in its header. Raises `OSError` when the disk is full.
     """
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     digest = _digest(plain)
     try:
-        save_file(plain, path, metadata={"format": "pt", DIGEST: digest})
+        save_file(plain, path, metadata={"format": "pt", DIGEST: digest, **notes})
         _sort_metadata(path)
     except SafetensorError as error:
         raise OSError(
@@ -53,6 +56,12 @@ def load_tensors(path: Path, *, wanted: str | None = None) -> dict[str, Tensor]:
     if digests and digests != {_digest(tensors)}:
         raise DamagedTensors("its content has changed since it was written")
     return tensors
+
+
+def notes_of(path: Path) -> dict[str, str]:
+    """What the header of a safetensors file holds besides the places of the tensors."""
+    with safe_open(path, framework="pt") as file:
+        return file.metadata() or {}
 
 
 def _sort_metadata(path: Path) -> None:

@@ -1,6 +1,7 @@
 """Runs against a bank of all photographs: what is mined, and when; a resumed run is the same."""
 
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -233,6 +234,34 @@ def test_neighbours_that_do_not_agree_leave_the_contrast_of_a_batch(
     monkeypatch.setattr(neighbours, "TRUSTED", 0.0)
     trusting = Run(train(photos, tmp_path / "trusting", spared=None, epochs=1))
     assert trusting.config["settings"]["keys"] == "bank" and trusting.neighbours_file.exists()
+
+
+def test_the_same_photographs_are_not_learnt_twice_against_a_batch(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "lodisc")
+    learn = partial(train, spared=None, epochs=1)
+    monkeypatch.setattr(neighbours, "TRUSTED", 1.1)
+    first = Run(learn(photos, tmp_path / "first"))
+    for encoder in (first.encoder, first.momentum):
+        with pytest.raises(UserError, match=r"has learnt from 100% of these photographs already"):
+            learn(photos, tmp_path / encoder.name, init=encoder / "model.safetensors")
+    weights = first.encoder / "model.safetensors"
+    assert caplog.text.count("learning as by --recipe batch") == 1
+    learn(photos, tmp_path / "insisted", init=weights, keys="batch")
+    others = collection(tmp_path / "others", labels=["crow"], per_label=12)
+    for path in others.rglob("*.jpg"):
+        path.rename(path.with_stem(f"crow-{path.stem}"))
+    both = Run(learn(others, tmp_path / "both", init=weights))
+    for folder in (photos, others):  # the encoder has learnt from either
+        with pytest.raises(UserError, match="100%"):
+            learn(folder, tmp_path / "third", init=both.encoder / "model.safetensors")
+    shutil.copytree(photos, tmp_path / "more" / "renamed")
+    shutil.copytree(others, tmp_path / "more" / "new")
+    with pytest.raises(UserError, match="has learnt from 50% of"):
+        learn(tmp_path / "more", tmp_path / "fourth", init=weights)
+    monkeypatch.setattr(neighbours, "TRUSTED", 0.0)
+    learn(photos, tmp_path / "trusted", init=weights)
 
 
 def test_who_insists_on_a_bank_gets_one_without_neighbours(

@@ -35,6 +35,8 @@ class Encoder(nn.Module):
         self.name, self.args = name, args or {}
         self.fit = "crop"
         """How a whole photograph becomes the square that this encoder sees."""
+        self.learnt_from: tuple[str, ...] = ()
+        """A sketch of the photographs that lodisc has trained it on."""
         _require_vision_transformer(self.trunk)
         self.patch_selector = PatchSelector(
             prefix=self.trunk.num_prefix_tokens, returns_indices=self.trunk.patch_drop is None

@@ -16,6 +16,7 @@ from torch import Tensor
 from lodisc.config import LOCAL_SETTINGS, RECIPES, TrainConfig, as_flag, settled
 from lodisc.console import progress_bar, stderr
 from lodisc.data.photo import Photo
+from lodisc.data.sketch import sketch_of
 from lodisc.encoders import load_encoder, save_encoder
 from lodisc.errors import Stopped, UserError
 from lodisc.files import locked
@@ -100,6 +101,7 @@ def run_training(data: Path, out: Path, config: TrainConfig) -> Path:
                     )
                 world.wait()
                 return out
+            encoder.learnt_from = sketch_of(photos, of_earlier=encoder.learnt_from)
             learner = Learner(encoder, config, world, neighbourhood=neighbourhood)
             _Training(run, config, world, photos=photos, learner=learner, steps=steps).train()
     return out

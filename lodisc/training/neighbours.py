@@ -21,7 +21,7 @@ from lodisc.method.neighbours import Neighbourhood, mine
 from lodisc.run import Run
 from lodisc.tensors import DamagedTensors, load_tensors, save_tensors
 from lodisc.training.distributed import Processes, processes
-from lodisc.training.prepare import new_encoder
+from lodisc.training.prepare import new_encoder, require_new_photographs
 from lodisc.vectors.neighbours import TRUSTED, agreement
 
 MANY = 20_000  # photographs: mining grows with the square, and takes about a minute for so many
@@ -36,7 +36,7 @@ def run_neighbourhood(
 
     None for a run that contrasts the keys of a batch: one that is to, or leaves it open (`--keys
     auto`) and has neighbours that agree too little. Raises `UserError` for a photograph that can no
-    longer be read.
+    longer be read, and where nothing is left to learn.
     """
     if config.keys == "batch":
         return None
@@ -46,7 +46,7 @@ def run_neighbourhood(
             features_ND = torch.cat(
                 list(_features(config, world, photos, encoder, unreadable=_refuse))
             )
-            neighbourhood = _mine(features_ND, config, centred=encoder.can_shift)
+            neighbourhood = _mine(features_ND, config, photos=photos, encoder=encoder)
             if neighbourhood is not None:
                 with replacing(run.neighbours_file) as draft:
                     save_tensors(vars(neighbourhood), draft)
@@ -79,13 +79,16 @@ def _read(path: Path, *, photos: int) -> Neighbourhood | None:
     return neighbourhood if len(neighbourhood) == photos else None
 
 
-def _mine(features_ND: Tensor, config: TrainConfig, *, centred: bool) -> Neighbourhood | None:
+def _mine(
+    features_ND: Tensor, config: TrainConfig, *, photos: list[Photo], encoder: Encoder
+) -> Neighbourhood | None:
     """None where neighbours agree too little for `--keys auto`."""
     neighbours, share = config.neighbours, config.spared
     agreed = 1.0 if share is not None else agreement(features_ND, seed=config.seed)
     if agreed < TRUSTED:
         note = f"Neighbours agree by {agreed:.3f}, less than {TRUSTED}, so few are of one kind: "
         if config.keys == "auto" and config.tune != "map":
+            require_new_photographs(photos, config, start=encoder)
             logger.info(f"{note}learning as by --recipe batch ({_changes(config)}).")
             return None
         logger.info(f"{note}each photograph matches itself alone.")
@@ -101,7 +104,9 @@ def _mine(features_ND: Tensor, config: TrainConfig, *, centred: bool) -> Neighbo
             )
     if len(features_ND) > MANY:
         logger.info(f"Mining the neighbours of {len(features_ND):,} photographs takes minutes.")
-    neighbourhood = mine(features_ND, neighbours=neighbours, spared=share, centred=centred)
+    neighbourhood = mine(
+        features_ND, neighbours=neighbours, spared=share, centred=encoder.can_shift
+    )
     if neighbours:
         mutual = (neighbourhood.mutual_NK >= 0).sum(dim=1).float().mean().item()
         logger.info(

@@ -18,6 +18,7 @@ from lodisc.data.check import check_photos, write_skipped
 from lodisc.data.loader import training_batches
 from lodisc.data.photo import Photo, printable
 from lodisc.data.sample import sample_of
+from lodisc.data.sketch import share_among
 from lodisc.data.sources import (
     find_photos,
     fingerprint,
@@ -54,6 +55,7 @@ DEFAULT_LENGTH = {"bank": (3, 180), "batch": (4, 224)}
 # Of the size that a model was made for. DeiT-Ti (224) finds 88 % of look-alike monkeys at 128
 # pixels, 66 % at 112 and 32 % at 96.
 SMALL = 0.55
+MOSTLY = 0.5
 
 
 def make_run_folder(run: Run) -> None:
@@ -181,6 +183,20 @@ def _require_tunable(encoder: Encoder, config: TrainConfig) -> None:
             require_adaptable(encoder)
         except ValueError as error:
             raise UserError(f"{setting}: {config.encoder} {error}; use last:N") from None
+
+
+def require_new_photographs(photos: list[Photo], config: TrainConfig, *, start: Encoder) -> None:
+    """Raise `UserError` where lodisc has trained the start on most of the photographs already.
+
+    For a training whose keys would become those of a batch: to learn twice against one harms.
+    """
+    share = share_among(photos, start.learnt_from)
+    if share >= MOSTLY:
+        raise UserError(
+            f"{config.init} has learnt from {share:.0%} of these photographs already, and few "
+            "neighbours are of one kind: learning once more made features worse where that was "
+            "measured; use it as it is, or learn all the same with --keys batch"
+        )
 
 
 def require_same_run(data: Path, run: Run, config: TrainConfig, photos: list[Photo]) -> None:
