@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import torch
 import tyro
@@ -95,7 +96,7 @@ def one_round(
 
     batches: list[tuple[float, int]] = []
     started_at = time.perf_counter()
-    choice = {
+    choice: dict[str, Any] = {
         "encoder": settings.encoder,
         "image_size": settings.image_size,
         "device": settings.device,

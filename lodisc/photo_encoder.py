@@ -42,11 +42,14 @@ class PhotoEncoder(nn.Module):
     As a plain `nn.Module` it maps bytes or normalised floats [B, 3, S, S] to features [B, D].
     """
 
-    def __init__(self, encoder: Encoder, *, name: str, device: str = "auto") -> None:
+    def __init__(
+        self, encoder: Encoder, *, name: str, device: str = "auto", run: Path | None = None
+    ) -> None:
+        """`run` is the folder of the run that it is of."""
         super().__init__()
         self.device = pick_device(device)
         self.encoder = encoder.to(self.device).eval().requires_grad_(False)
-        self.name = name
+        self.name, self.run = name, run
 
     @property
     def image_size(self) -> int:
@@ -207,7 +210,7 @@ def _load(
     folder = run.momentum if momentum else run.encoder
     if not folder.is_dir():
         raise UserError(f"{path} has no encoder yet; its training has not reached a checkpoint")
-    return PhotoEncoder(load_encoder(folder), name=path.name, device=device)
+    return PhotoEncoder(load_encoder(folder), name=path.name, device=device, run=path)
 
 
 def load_start(run: str | Path, *, device: str = "auto") -> PhotoEncoder:

@@ -9,6 +9,7 @@ C/
   skipped.jsonl   photographs that could not be read, and why
   encoders/HEX/   the encoder that made the vectors, a timm directory, and `embedding.json`, which
                   holds the settings of the embedding
+  vectors/HEX/    embeddings that `lodisc open` made, one for each encoder
   cache/          thumbnails and projections; may be deleted
 """
 
@@ -63,6 +64,10 @@ class CollectionFiles:
     def encoder(self, fingerprint: str) -> Path:
         """The encoder with this fingerprint."""
         return self.encoders / fingerprint[:16]
+
+    @property
+    def vectors(self) -> Path:
+        return self.path / "vectors"
 
     def embedding_settings(self, fingerprint: str) -> Path:
         """The settings of the embedding by the encoder with this fingerprint."""

@@ -2,7 +2,15 @@
 
 from collections.abc import Callable
 
-from lodisc.commands.collection import embed, group, index, name, search, serve
+from lodisc.commands.collection import (
+    embed,
+    group,
+    index,
+    name,
+    open_photographs,
+    search,
+    serve,
+)
 from lodisc.commands.data import data_check, data_finches, data_list, data_prepare
 from lodisc.commands.labels import (
     labels_adopt,
@@ -21,6 +29,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "explain": explain,
     "report": report,
     "study": study,
+    "open": open_photographs,
     "embed": embed,
     "index": index,
     "search": search,

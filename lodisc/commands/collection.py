@@ -194,6 +194,52 @@ def name(
             print_names(names)
 
 
+def open_photographs(
+    photographs: Positional[Path],
+    /,
+    *,
+    collection: Path | None = None,
+    run: Path | None = None,
+    init: str | None = None,
+    encoder: str | None = None,
+    device: str = "auto",
+    host: str = "127.0.0.1",
+    port: int = 8765,
+    name: str | None = None,
+    no_browser: bool = False,
+) -> None:
+    """Open a folder of photographs in the browser; read what is new, changed or gone meanwhile.
+
+    Args:
+        photographs: Folder, list (.txt, .csv), tar file or folder of tar shards.
+        collection: Folder of the collection; by default PHOTOGRAPHS.lodisc beside them.
+        run: A run whose encoder to use.
+        init: Weights to use instead: `timm` (downloads) or a .safetensors file. By default those
+            that the collection has; in a new one timm.
+        encoder: Their timm model; by default DeiT-Ti.
+        device: auto, cpu, cuda or cuda:N.
+        host: Address to listen on. Any address but this machine's own needs a token,
+            which is printed, or taken from LODISC_TOKEN.
+        port: Port to listen on; 0 for any free port.
+        name: Host name under which a proxy passes requests on. It needs a token too.
+        no_browser: Print the address alone.
+    """
+    if run is not None and (init is not None or encoder is not None):
+        raise UserError("give one of --run and --init; a run knows its encoder")
+    from lodisc.collection.filling_terms import Choice
+    from lodisc.web.serve import open_photos
+
+    open_photos(
+        photographs,
+        collection=collection,
+        choice=Choice(run=run, init=init, encoder=encoder, device=device),
+        host=host,
+        port=port,
+        name=name,
+        open_browser=not no_browser,
+    )
+
+
 def serve(
     collection: Positional[Path],
     /,

@@ -49,7 +49,7 @@ class EmbedResult(ShardCounts):
 
 
 def embed(
-    source: str | Path,
+    source: str | Path | PhotoEncoder,
     data: str | Path,
     *,
     out: str | Path,
@@ -62,16 +62,21 @@ def embed(
     workers: int = 2,
     device: str = "auto",
     remove: bool = False,
+    slice_size: int = SLICE,
+    written: Callable[[], None] = lambda: None,
 ) -> EmbedResult:
     """Embed the photographs of `data` into Parquet parts in the folder `out`.
 
-    The encoder is a run, `timm:NAME` or a weights file. A photograph is recognised by its bytes,
-    under any name. What is not in `data` now, such as the content of a drive that is not mounted,
-    keeps its vectors until `remove`. A tar is a shard; the rest is divided into slices by the hash
+    The encoder is a run, `timm:NAME`, a weights file, or as `load` gives it. A photograph is
+    recognised by its bytes, under any name. What is not in `data` now, such as the content of a
+    drive that is not mounted, keeps its vectors until `remove`. A tar is a shard; the rest is
+    divided into slices by the hash
     of the key, so that a new photograph changes one part only. Under `torchrun` each process takes
     its stride of the shards, on its own GPU if there are several; a second call then drops what
-    moved from a shard of one to that of another. Raises `UserError` for what can't be read at all,
-    for vectors that are not finite, and for an `out` whose parts are of another encoder or type.
+    moved from a shard of one to that of another. `slice_size` is about the number of photographs in
+    a slice of a new embedding, and `written` is called after each part. Raises `UserError` for what
+    can't be read at all, for vectors that are not finite, and for an `out` whose parts are of
+    another encoder or type.
     """
     rank, world = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
     if device == "auto" and world > 1:
@@ -84,7 +89,15 @@ def embed(
         "device": device,
     }
     is_first, embedding = rank == 0, Embedding(Path(out))
-    job = plan(source, data, out=embedding.path, dtype=dtype, writes=is_first, **choice)
+    job = plan(
+        source,
+        data,
+        out=embedding.path,
+        dtype=dtype,
+        slice_size=slice_size,
+        writes=is_first,
+        **choice,
+    )
     own = dict(list(job.shards.items())[rank::world])
     parts = {embedding.part(name): photos for name, photos in own.items()}
     total = sum(map(len, parts.values()))
@@ -111,6 +124,7 @@ def embed(
             advance=advance,
             others=others,
             remove=remove,
+            written=written,
         )
         if not remove:
             mine = {path: elsewhere[path] for path in elsewhere if path in {*parts, *absent}}
@@ -145,7 +159,14 @@ class Job:
 
 
 def plan(
-    source: str | Path, data: str | Path, *, out: Path, dtype: Dtype, writes: bool, **choice: Any
+    source: str | Path | PhotoEncoder,
+    data: str | Path,
+    *,
+    out: Path,
+    dtype: Dtype,
+    slice_size: int = SLICE,
+    writes: bool,
+    **choice: Any,
 ) -> Job:
     """Load the encoder, find the photographs, and write down the settings or compare with them.
 
@@ -156,12 +177,13 @@ def plan(
     if writes:
         log_passed_over(data, listing)
     embedding = Embedding(out)
-    encoder = load(source, **choice)
+    encoder = source if isinstance(source, PhotoEncoder) else load(source, **choice)
     fingerprint = _with_same_fit(embedding, encoder, given=choice.get("fit"))
     photos, unnamed = _with_plain_names(listing.photos)
-    encoding = _describe(source, data, encoder, fingerprint)
+    encoding = _describe(data, encoder, fingerprint)
     if writes and not embedding.has_begun:
-        _begin(embedding, encoder, encoding, dtype=dtype, photographs=len(photos))
+        slices = max(1, math.ceil(len(photos) / slice_size))
+        _begin(embedding, encoder, EmbeddingSettings(**encoding, dtype=dtype, slices=slices))
     settings = _wait_for_settings(embedding)
     _require_same(embedding, settings, encoding, dtype=dtype)
     if writes:
@@ -205,6 +227,7 @@ def embed_shards(
     advance: Callable[[int], None] = lambda count: None,
     others: Mapping[str, Row] = MappingProxyType({}),
     remove: bool = False,
+    written: Callable[[], None] = lambda: None,
 ) -> ShardCounts:
     """Embed the shard of each part into it, as one stream.
 
@@ -226,8 +249,9 @@ def embed_shards(
     def write_complete() -> None:
         while shards and shards[0].complete:
             shard = shards.popleft()
-            written = shard.write(dim=encoder.dim, dtype=dtype, fingerprint=fingerprint)
-            counts.update(cast(dict[str, int], written))
+            done = shard.write(dim=encoder.dim, dtype=dtype, fingerprint=fingerprint)
+            counts.update(cast(dict[str, int], done))
+            written()
 
     batches = evaluation_batches(
         missing_batches(),
@@ -282,9 +306,7 @@ def _with_plain_names(photos: Sequence[Photo]) -> tuple[list[Photo], list[Skippe
     return plain, others
 
 
-def _describe(
-    source: str | Path, data: str | Path, encoder: PhotoEncoder, fingerprint: str
-) -> Encoding:
+def _describe(data: str | Path, encoder: PhotoEncoder, fingerprint: str) -> Encoding:
     encoding = Encoding(
         encoder=encoder.name,
         fingerprint=fingerprint,
@@ -292,24 +314,20 @@ def _describe(
         image_size=encoder.image_size,
         data=os.path.abspath(data),  # noqa: PTH100 - keeps links
     )
-    run = Run(Path(source))
-    if run.exists:
-        encoding["run"] = os.path.abspath(source)  # noqa: PTH100 - keeps links
-        encoding["fusion"] = run.config["settings"]["fusion"]
+    if encoder.run is not None:
+        encoding["run"] = os.path.abspath(encoder.run)  # noqa: PTH100 - keeps links
+        encoding["fusion"] = Run(encoder.run).config["settings"]["fusion"]
     return encoding
 
 
-def _begin(
-    embedding: Embedding, encoder: PhotoEncoder, encoding: Encoding, *, dtype: str, photographs: int
-) -> None:
+def _begin(embedding: Embedding, encoder: PhotoEncoder, settings: EmbeddingSettings) -> None:
     """Save the encoder and the settings in a new folder."""
     if embedding.is_occupied:
         raise UserError(
             f"{embedding.path} is not empty and holds no embedding; choose another --out"
         )
     save_encoder(encoder.encoder, embedding.encoder)
-    slices = max(1, math.ceil(photographs / SLICE))
-    embedding.write_settings(EmbeddingSettings(**encoding, dtype=dtype, slices=slices))
+    embedding.write_settings(settings)
 
 
 def _wait_for_settings(embedding: Embedding) -> EmbeddingSettings:

@@ -13,6 +13,7 @@ from lodisc.web import models, pages
 from lodisc.web.api import (
     attention,
     collection,
+    filling,
     groups,
     labels,
     map,
@@ -27,7 +28,19 @@ from lodisc.web.errors import answer_errors
 from lodisc.web.security import LOOPBACK, Guard
 from lodisc.web.state.state import State
 
-ROUTERS = (collection, photos, similar, attention, labels, names, groups, map, review, progress)
+ROUTERS = (
+    collection,
+    filling,
+    photos,
+    similar,
+    attention,
+    labels,
+    names,
+    groups,
+    map,
+    review,
+    progress,
+)
 STATIC = Path(__file__).parent / "static"
 REFUSALS: dict[int | str, dict[str, Any]] = {
     status: {"model": models.ErrorOut}

@@ -133,6 +133,17 @@ class EncoderOut(Model):
     image_size: int = Field(description="Side of its input image in pixels")
 
 
+class FillingOut(Model):
+    """How far `lodisc open` is in reading the photographs."""
+
+    phase: Literal["looking", "embedding", "grouping", "finished", "failed"]
+    done: int = Field(description="Photographs that have a vector")
+    total: int
+    seconds_left: float | None
+    photographs: int = Field(description="Photographs that the collection holds by now")
+    words: str = Field(description="The same in a sentence")
+
+
 class SummaryOut(Model):
     """The collection in numbers."""
 
@@ -146,6 +157,9 @@ class SummaryOut(Model):
     encoder: EncoderOut
     version: str = Field(description="Changes whenever photographs, labels or groups change")
     note: str | None = Field(description="Why labels are old or lacking; null if they are not")
+    filling: FillingOut | None = Field(
+        description="What lodisc open still reads; null if nothing, and without lodisc open"
+    )
 
 
 class LikenessOut(Model):

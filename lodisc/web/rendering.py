@@ -12,6 +12,7 @@ from starlette.responses import HTMLResponse
 
 from lodisc.html import html_environment
 from lodisc.web.models import PhotoDetailOut, PhotoOut
+from lodisc.web.text import duration, sentence
 
 TITLES = {
     401: "This collection asks for its token",
@@ -115,20 +116,6 @@ def file_size(count: int) -> str:
     if count < 1000:
         return f"{count} B"
     return f"{count / 1e3:.0f} kB" if count < 999_500 else f"{count / 1e6:.1f} MB"
-
-
-def sentence(text: str) -> str:
-    """With a capital letter and a full stop."""
-    text = text[:1].upper() + text[1:]
-    return text if text.endswith((".", "!", "?", "…")) else f"{text}."
-
-
-def duration(seconds: float) -> str:
-    """About how long, in two words."""
-    for unit, length in (("day", 86_400), ("hour", 3600), ("minute", 60)):
-        if seconds >= 1.5 * length:
-            return f"About {seconds / length:.0f} {unit}s"
-    return "About a minute" if seconds > 40 else "Less than a minute"
 
 
 def metric(value: float) -> str:

@@ -1,4 +1,4 @@
-"""`serve`: one collection in the browser.
+"""`serve` and `open_photos`: one collection in the browser.
 
 By default only this machine reaches it; for other addresses every request needs a token.
 """
@@ -13,10 +13,14 @@ import sys
 import threading
 import time
 import webbrowser
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from lodisc.collection.files import CollectionFiles
+from lodisc.collection.filling_terms import Choice
 from lodisc.console import note, stdout
+from lodisc.data.photo import printable
 from lodisc.errors import UserError
 from lodisc.web.tokens import require_strong
 
@@ -52,10 +56,96 @@ def serve(
     one, which is printed. Raises `UserError` for a folder that does not hold a collection, a port
     that is taken, or a missing FastAPI.
     """
+
+    def app(token: str | None, hosts: Sequence[str]) -> Any:
+        from lodisc.web.app import create_app
+
+        return create_app(collection, token=token, hosts=hosts)
+
+    _run(app, host=host, port=port, name=name, token=token, open_browser=open_browser)
+
+
+def open_photos(
+    data: str | Path,
+    *,
+    collection: str | Path | None = None,
+    choice: Choice | None = None,
+    host: str = "127.0.0.1",
+    port: int = PORT,
+    name: str | None = None,
+    open_browser: bool = False,
+) -> None:
+    """Serve the pages of the photographs in `data`, and read them meanwhile, until interrupted.
+
+    Their collection is beside `data` unless it is given; if it is there already, it takes in what
+    is new, changed or gone. Raises `UserError` as `serve` does, and if the photographs can't be
+    read and there is no collection to show.
+    """
+    data = Path(data)
+    if not data.exists():
+        raise UserError(f"{printable(data)}: no such folder, list or tar file")
+    folder = Path(collection) if collection is not None else _beside(data)
+    fillings: list[Any] = []
+
+    def app(token: str | None, hosts: Sequence[str]) -> Any:
+        from lodisc.web.opening import Opening
+        from lodisc.web.state.filling import Filling
+
+        fillings.append(Filling(data, folder, choice or Choice()))
+        return Opening(folder, fillings[0], token=token, hosts=hosts)
+
+    def end_if_there_is_nothing_to_show(server: Any) -> None:
+        def act(words: str) -> None:
+            if CollectionFiles(folder).photos.is_dir():
+                note(f"The photographs could not be read to the end: {words}")
+            else:
+                server.should_exit = True
+
+        fillings[0].on_failure(act)
+
+    try:
+        _run(
+            app,
+            host=host,
+            port=port,
+            name=name,
+            open_browser=open_browser and _has_screen(),
+            prepare=end_if_there_is_nothing_to_show,
+        )
+    finally:
+        for filling in fillings:
+            filling.stop()
+    if fillings[0].failure is not None and not CollectionFiles(folder).photos.is_dir():
+        raise UserError(fillings[0].failure)
+
+
+def _has_screen() -> bool:
+    """Whether a browser has a window; without one, Python would take over the terminal by lynx."""
+    return sys.platform == "darwin" or any(map(os.environ.get, ("DISPLAY", "WAYLAND_DISPLAY")))
+
+
+def _beside(data: Path) -> Path:
+    """The folder of the collection of these photographs: birds.lodisc beside birds."""
+    data = data.absolute()
+    if not data.name:
+        raise UserError(f"{data} has nothing beside it; name a folder by --collection")
+    return data.with_name(f"{data.name}.lodisc")
+
+
+def _run(
+    make_app: Callable[[str | None, Sequence[str]], Any],
+    *,
+    host: str,
+    port: int,
+    name: str | None,
+    open_browser: bool,
+    token: str | None = None,
+    prepare: Callable[[Any], None] = lambda server: None,
+) -> None:
+    """Serve what `make_app` makes for a token and host names; `prepare` gets the server first."""
     try:
         import uvicorn
 
-        from lodisc.web.app import create_app
         from lodisc.web.connections import BoundedProtocol
         from lodisc.web.security import ANY_ADDRESS, LOOPBACK, host_of
     except ImportError as error:
@@ -75,11 +165,12 @@ def serve(
     if name is not None or not is_loopback(host):
         token = token or secrets.token_urlsafe()
     with _listen(host, port) as listener:
-        app = create_app(collection, token=token, hosts=hosts)
+        app = make_app(token, hosts)
         address = _address(host, listener.getsockname()[1], token)
         server = uvicorn.Server(uvicorn.Config(app, http=BoundedProtocol, **SERVER_SETTINGS))
         # Requests that are cut off when the server stops are not errors
         logging.getLogger("uvicorn.error").addFilter(lambda record: not server.should_exit)
+        prepare(server)
         stdout.print(f"{address}   Ctrl-C stops it", markup=False, soft_wrap=True)
         if open_browser:
             threading.Thread(target=_open, args=(server, address), daemon=True).start()

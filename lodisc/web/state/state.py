@@ -33,6 +33,7 @@ from lodisc.web.text import one_line
 if TYPE_CHECKING:
     from lodisc.vectors.classifier import Predictions
     from lodisc.vectors.same_kind import SameKind
+    from lodisc.web.state.filling import Filling
 
 MOST_DOUBTFUL = 12  # listed of each group
 # Seconds that a request waits for another program that has locked the labels
@@ -84,6 +85,7 @@ class State:
         self.encoder = SharedEncoder(self.collection, self.decoding_slots)
         self.regroup_lock, self._naming_lock = threading.Lock(), threading.Lock()
         self.trouble: str | None = None
+        self.filling: Filling | None = None
         self._snapshot: Memo[Snapshot] = Memo()
         self._labels: Memo[Labelling] = Memo()
         self._locked_out_since: object = None  # the last write before another program's lock

@@ -3,6 +3,7 @@
 from collections import Counter
 
 from lodisc.web import models
+from lodisc.web.state.filling import describe_filling
 from lodisc.web.state.labels import count_labels, lock_note
 from lodisc.web.state.state import State
 
@@ -27,4 +28,12 @@ def summarise(state: State) -> models.SummaryOut:
         ),
         version=snapshot.version,
         note=lock_note(state),
+        filling=_unfinished(state),
     )
+
+
+def _unfinished(state: State) -> models.FillingOut | None:
+    filling = state.filling
+    if filling is None or filling.phase == "finished":
+        return None
+    return describe_filling(filling, photographs=len(state.collection.photos()))

@@ -1,6 +1,7 @@
 // What every page has: search by upload, the outbox, pictures that load later, the list of keys.
 import { find, findOptional, isShortcut, takesKeys } from "../lib/dom.js";
 import "../lib/outbox.js";
+import "../parts/filling.js";
 import "../parts/pictures.js";
 import "../parts/upload.js";
 

@@ -1,0 +1,164 @@
+"""`fill`: a collection of the photographs in a folder, which grows while they are embedded."""
+
+import logging
+import time
+from collections.abc import Callable, Set
+from functools import partial
+from pathlib import Path
+
+from lodisc.collection.collection import FEWEST, Collection
+from lodisc.collection.files import CollectionFiles
+from lodisc.collection.filling_terms import Choice, Event
+from lodisc.collection.groups_file import group_photos
+from lodisc.collection.index import index
+from lodisc.config import TrainConfig
+from lodisc.data.photo import printable
+from lodisc.data.sources import find_photos
+from lodisc.embedding.embed import embed, fingerprint_of
+from lodisc.embedding.embedding import Embedding, EmbeddingSettings
+from lodisc.encoders import load_encoder
+from lodisc.errors import UserError
+from lodisc.photo_encoder import PhotoEncoder, load
+from lodisc.run import Run
+
+logger = logging.getLogger("lodisc")
+
+FIRST = 60
+"""Photographs that are named before any is embedded."""
+SLICE = 256
+"""About so many photographs come at a time."""
+PAUSE, MOST_WORK = 3.0, 0.1
+"""Seconds between two times, and the share of the time that indexing may take."""
+MOST_GONE = 0.5
+"""If a larger share of the photographs has gone, a drive is missing: they stay."""
+
+
+def fill(
+    data: Path,
+    collection: Path,
+    *,
+    choice: Choice,
+    tell: Callable[[Event], None] = lambda event: None,
+) -> None:
+    """Embed the photographs of `data` into the collection, and make it mirror them.
+
+    A new collection grows from the first part on. Photographs that have gone, go from the
+    collection too, and their labels wait for them; if most have gone, they stay. In the end they
+    are grouped, if they never were. Raises `UserError` as `embed` and `index` do, and what `tell`
+    raises.
+    """
+    files = CollectionFiles(collection)
+    tell(Event(phase="looking"))
+    photos = find_photos(data).photos
+    tell(Event(first=photos[:FIRST]))
+    files.path.mkdir(parents=True, exist_ok=True)
+    encoder, out = _encoder_and_vectors(files, choice)
+    embedding = Embedding(out)
+    tell(Event(phase="embedding", vectors=out))
+    growth = _Growth(files, embedding)
+    may_grow = growth.may_grow(fingerprint_of(encoder), keys={photo.key for photo in photos})
+
+    def written() -> None:
+        tell(Event())  # raises if nobody listens any more
+        if may_grow:
+            growth.grow()
+
+    embed_all = partial(
+        embed, encoder, data, out=out, device=choice.device, slice_size=SLICE, written=written
+    )
+    done = embed_all()
+    if done["absent"] > MOST_GONE * len(embedding.digests()):
+        note = f"{done['absent']:,} photographs are not in {printable(data)} now; they stay."
+        logger.warning(note)
+        tell(Event(note=note))
+    elif done["absent"]:
+        embed_all(remove=True)
+    index(out, collection=files.path)
+    opened = Collection(files.path)
+    if not files.groups.exists() and len(opened.photos()) >= FEWEST:
+        tell(Event(phase="grouping"))
+        group_photos(opened, opened.photos())
+    tell(Event(phase="finished"))
+
+
+class _Growth:
+    """Indexes what is embedded so far, now and then."""
+
+    def __init__(self, files: CollectionFiles, embedding: Embedding) -> None:
+        self.files, self.embedding = files, embedding
+        self._next = 0.0
+
+    def may_grow(self, fingerprint: str, *, keys: Set[str]) -> bool:
+        """Whether nothing in the collection is lost by an index of a few photographs.
+
+        That is not so where its vectors are of another encoder. And where one of its photographs
+        is not among the `keys` now, it may be renamed: its label follows once all are read.
+        """
+        if not self.files.photos.is_dir():
+            return True
+        photos = Collection(self.files.path).photos()
+        return photos.fingerprint == fingerprint and keys >= set(photos.keys)
+
+    def grow(self) -> None:
+        """Index, unless that was just done."""
+        began = time.monotonic()
+        if began < self._next:
+            return
+        try:
+            index(self.embedding.path, collection=self.files.path)
+        except UserError as error:  # such as a photograph that is in two parts until the end
+            logger.debug("Not yet: %s", error)
+        took = time.monotonic() - began
+        self._next = began + took + max(PAUSE, took / MOST_WORK)
+
+
+def _encoder_and_vectors(files: CollectionFiles, choice: Choice) -> tuple[PhotoEncoder, Path]:
+    """The encoder that is chosen, and the folder of its vectors."""
+    encoder = _encoder(files, choice)
+    fingerprint = fingerprint_of(encoder)
+    if files.photos.is_dir():
+        settings = Collection(files.path).settings
+        parts = Path(settings["parts"])
+        if settings["fingerprint"] == fingerprint and Embedding(parts).has_begun:
+            return encoder, parts
+    return encoder, files.vectors / fingerprint[:16]
+
+
+def _encoder(files: CollectionFiles, choice: Choice) -> PhotoEncoder:
+    if choice.run is not None:
+        return load(choice.run, device=choice.device)
+    if choice.init is None and choice.encoder is None:
+        if files.photos.is_dir():
+            return _encoder_of(Collection(files.path), choice)
+        if begun := _begun(files):
+            settings = begun.settings()
+            name, trunk = settings["encoder"], load_encoder(begun.encoder)
+            return PhotoEncoder(trunk, name=name, device=choice.device, run=_run_of(settings))
+    name = choice.encoder or TrainConfig().encoder
+    if choice.init in (None, "timm"):
+        logger.info(f"Downloading the pretrained weights of {name}, unless they are here already.")
+        try:
+            return load(f"timm:{name}", device=choice.device)
+        except UserError as error:
+            raise UserError(f"{error} with --init PATH.safetensors") from None
+    assert choice.init is not None
+    return load(choice.init, encoder=name, device=choice.device)
+
+
+def _encoder_of(collection: Collection, choice: Choice) -> PhotoEncoder:
+    encoder = collection.encoder(device=choice.device)
+    encoder.run = _run_of(collection.settings)
+    return encoder
+
+
+def _run_of(settings: EmbeddingSettings) -> Path | None:
+    """The run that the encoder is of, if it is there."""
+    run = Path(settings["run"]) if settings.get("run") else None
+    return run if run is not None and Run(run).exists else None
+
+
+def _begun(files: CollectionFiles) -> Embedding | None:
+    """The embedding that was begun last, before there was a collection."""
+    begun = [path for path in files.vectors.glob("*") if Embedding(path).has_begun]
+    newest = max(begun, key=lambda path: path.stat().st_mtime, default=None)
+    return None if newest is None else Embedding(newest)

@@ -1,0 +1,99 @@
+"""`Opening`: the application of a collection that is being made; until it is there, one page."""
+
+import threading
+from collections.abc import Sequence
+from http import HTTPStatus
+from pathlib import Path
+
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from lodisc.collection.collection import distinct_titles
+from lodisc.collection.files import CollectionFiles
+from lodisc.data.decode import Unreadable
+from lodisc.errors import UserError
+from lodisc.web.app import STATIC, create_app
+from lodisc.web.rendering import render
+from lodisc.web.security import Guard
+from lodisc.web.state.filling import Filling, describe_filling
+from lodisc.web.state.thumbnails import thumbnail
+
+SIDE = 160  # pixels of a thumbnail
+NOT_YET = "The photographs are being read; try again in a moment"
+
+
+class Opening:
+    """ASGI: the pages of a collection once it is there, and before that how far it is.
+
+    `token` and `hosts` are as for `create_app`.
+    """
+
+    def __init__(
+        self, collection: Path, filling: Filling, *, token: str | None, hosts: Sequence[str]
+    ) -> None:
+        self.collection, self.filling = collection, filling
+        self.token, self.hosts = token, hosts
+        self._before: ASGIApp = Guard(_page_before(filling, collection), hosts=hosts, token=token)
+        self._app: ASGIApp | None = None
+        self._making = threading.Lock()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        app = self._app
+        if app is None and scope["type"] == "http":
+            app = await run_in_threadpool(self._make)
+        await (app or self._before)(scope, receive, send)
+
+    def _make(self) -> ASGIApp | None:
+        """The application of the collection, if there is one by now."""
+        with self._making:
+            if self._app is None and CollectionFiles(self.collection).photos.is_dir():
+                try:
+                    app = create_app(self.collection, token=self.token, hosts=self.hosts)
+                except UserError:  # it is half written; a damaged one makes the filling fail
+                    return None
+                app.state.opened.filling = self.filling
+                app.state.opened.warm_up()
+                self._app = app
+            return self._app
+
+
+def _page_before(filling: Filling, collection: Path) -> ASGIApp:
+    """The application before the collection is there: names, thumbnails, how far it is."""
+
+    def progress(request: Request) -> Response:
+        return JSONResponse(describe_filling(filling, photographs=0).model_dump())
+
+    def small(request: Request) -> Response:
+        number = request.path_params["number"]
+        if number >= len(filling.first):
+            return JSONResponse({"detail": NOT_YET}, HTTPStatus.NOT_FOUND)
+        try:
+            webp = thumbnail(filling.first[number].read(), size=SIDE)
+        except Unreadable as error:
+            return JSONResponse({"detail": str(error)}, HTTPStatus.NOT_FOUND)
+        return Response(webp, media_type="image/webp")
+
+    def not_yet(request: Request) -> Response:
+        return JSONResponse({"detail": NOT_YET}, HTTPStatus.SERVICE_UNAVAILABLE)
+
+    def page(request: Request) -> Response:
+        return render(
+            "opening.html",
+            name=collection.resolve().name,
+            filling=describe_filling(filling, photographs=0),
+            titles=distinct_titles([photo.key for photo in filling.first]),
+        )
+
+    routes = [
+        Route("/api/filling", progress),
+        Route("/opening/{number:int}.webp", small),
+        Route("/api/{path:path}", not_yet, methods=["GET", "POST", "PUT", "PATCH", "DELETE"]),
+        Mount("/static", StaticFiles(directory=STATIC)),
+        Route("/{path:path}", page),
+    ]
+    return Starlette(routes=routes)
