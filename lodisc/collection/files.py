@@ -10,6 +10,8 @@ C/
   encoders/HEX/   the encoder that made the vectors, a timm directory, and `embedding.json`, which
                   holds the settings of the embedding
   vectors/HEX/    embeddings that `lodisc open` made, one for each encoder
+  runs/run-1/     trainings that were started from the page (`learning.py`)
+  learning.json   the last of them, learning.log what it printed
   cache/          thumbnails and projections; may be deleted
 """
 
@@ -68,6 +70,18 @@ class CollectionFiles:
     @property
     def vectors(self) -> Path:
         return self.path / "vectors"
+
+    @property
+    def runs(self) -> Path:
+        return self.path / "runs"
+
+    @property
+    def learning(self) -> Path:
+        return self.path / "learning.json"
+
+    @property
+    def learning_log(self) -> Path:
+        return self.path / "learning.log"
 
     def embedding_settings(self, fingerprint: str) -> Path:
         """The settings of the embedding by the encoder with this fingerprint."""

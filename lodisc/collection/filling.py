@@ -9,7 +9,7 @@ from pathlib import Path
 from lodisc.collection.collection import FEWEST, Collection
 from lodisc.collection.files import CollectionFiles
 from lodisc.collection.filling_terms import Choice, Event
-from lodisc.collection.groups_file import group_photos
+from lodisc.collection.groups_file import group_photos, load_groups
 from lodisc.collection.index import index
 from lodisc.config import TrainConfig
 from lodisc.data.photo import printable
@@ -44,8 +44,8 @@ def fill(
 
     A new collection grows from the first part on. Photographs that have gone, go from the
     collection too, and their labels wait for them; if most have gone, they stay. In the end they
-    are grouped, if they never were. Raises `UserError` as `embed` and `index` do, and what `tell`
-    raises.
+    are grouped, if they never were by this encoder. Raises `UserError` as `embed` and `index` do,
+    and what `tell` raises.
     """
     files = CollectionFiles(collection)
     tell(Event(phase="looking"))
@@ -75,10 +75,18 @@ def fill(
         embed_all(remove=True)
     index(out, collection=files.path)
     opened = Collection(files.path)
-    if not files.groups.exists() and len(opened.photos()) >= FEWEST:
+    if len(opened.photos()) >= FEWEST and not _has_groups(opened):
         tell(Event(phase="grouping"))
         group_photos(opened, opened.photos())
     tell(Event(phase="finished"))
+
+
+def _has_groups(collection: Collection) -> bool:
+    """Whether it was grouped by these vectors; damaged groups are left for a person to see."""
+    try:
+        return load_groups(collection) is not None
+    except UserError:
+        return True
 
 
 class _Growth:
@@ -114,6 +122,8 @@ class _Growth:
 
 def _encoder_and_vectors(files: CollectionFiles, choice: Choice) -> tuple[PhotoEncoder, Path]:
     """The encoder that is chosen, and the folder of its vectors."""
+    if choice.vectors is not None:
+        return _encoder_of_embedding(Embedding(choice.vectors), choice), choice.vectors
     encoder = _encoder(files, choice)
     fingerprint = fingerprint_of(encoder)
     if files.photos.is_dir():
@@ -131,9 +141,7 @@ def _encoder(files: CollectionFiles, choice: Choice) -> PhotoEncoder:
         if files.photos.is_dir():
             return _encoder_of(Collection(files.path), choice)
         if begun := _begun(files):
-            settings = begun.settings()
-            name, trunk = settings["encoder"], load_encoder(begun.encoder)
-            return PhotoEncoder(trunk, name=name, device=choice.device, run=_run_of(settings))
+            return _encoder_of_embedding(begun, choice)
     name = choice.encoder or TrainConfig().encoder
     if choice.init in (None, "timm"):
         logger.info(f"Downloading the pretrained weights of {name}, unless they are here already.")
@@ -143,6 +151,12 @@ def _encoder(files: CollectionFiles, choice: Choice) -> PhotoEncoder:
             raise UserError(f"{error} with --init PATH.safetensors") from None
     assert choice.init is not None
     return load(choice.init, encoder=name, device=choice.device)
+
+
+def _encoder_of_embedding(embedding: Embedding, choice: Choice) -> PhotoEncoder:
+    settings = embedding.settings()
+    name, trunk = settings["encoder"], load_encoder(embedding.encoder)
+    return PhotoEncoder(trunk, name=name, device=choice.device, run=_run_of(settings))
 
 
 def _encoder_of(collection: Collection, choice: Choice) -> PhotoEncoder:

@@ -17,6 +17,8 @@ class Choice:
     """
 
     run: Path | None = None
+    vectors: Path | None = None
+    """An embedding whose encoder to use again."""
     init: str | None = None
     """`timm`, or a .safetensors file, as `lodisc train` takes it."""
     encoder: str | None = None

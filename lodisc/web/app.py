@@ -16,6 +16,7 @@ from lodisc.web.api import (
     filling,
     groups,
     labels,
+    learning,
     map,
     names,
     photos,
@@ -40,6 +41,7 @@ ROUTERS = (
     map,
     review,
     progress,
+    learning,
 )
 STATIC = Path(__file__).parent / "static"
 REFUSALS: dict[int | str, dict[str, Any]] = {
@@ -63,6 +65,7 @@ def create_app(
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         state.warm_up()
         yield
+        state.close()
 
     app = FastAPI(
         title="lodisc",

@@ -322,6 +322,37 @@ class ProgressOut(Model):
     finished: list[TaskOut] = Field(description="Those that are finished or stopped")
 
 
+class EncodingOut(Model):
+    """An encoder whose vectors the collection can use."""
+
+    id: str
+    name: str
+    is_current: bool = Field(description="Whether the collection uses it")
+    is_learnt: bool = Field(description="Whether it learnt from photographs; else it is a start")
+
+
+class LearningOut(Model):
+    """The training that was started from the page last."""
+
+    state: Literal["none", "running", "stopped", "failed", "finished"]
+    run: str | None
+    words: str = Field(description="How it stands, in a sentence")
+    minutes: float | None = Field(description="About how long one takes here; null if not known")
+    encodings: list[EncodingOut] = Field(description="The current one first")
+
+
+class LearnIn(Model):
+    """Start a training."""
+
+    anew: bool = Field(False, description="Do not go on with one that was stopped")
+
+
+class UseIn(Model):
+    """Use the vectors of an encoder."""
+
+    id: str = Field(pattern=r"^[0-9a-f]{16}$")
+
+
 class HealthOut(Model):
     """The state of the collection in plain words."""
 

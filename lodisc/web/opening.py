@@ -21,6 +21,7 @@ from lodisc.web.app import STATIC, create_app
 from lodisc.web.rendering import render
 from lodisc.web.security import Guard
 from lodisc.web.state.filling import Filling, describe_filling
+from lodisc.web.state.state import State
 from lodisc.web.state.thumbnails import thumbnail
 
 SIDE = 160  # pixels of a thumbnail
@@ -40,6 +41,7 @@ class Opening:
         self.token, self.hosts = token, hosts
         self._before: ASGIApp = Guard(_page_before(filling, collection), hosts=hosts, token=token)
         self._app: ASGIApp | None = None
+        self._state: State | None = None
         self._making = threading.Lock()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -47,6 +49,12 @@ class Opening:
         if app is None and scope["type"] == "http":
             app = await run_in_threadpool(self._make)
         await (app or self._before)(scope, receive, send)
+
+    def close(self) -> None:
+        """End what reads the photographs, when the server ends."""
+        self.filling.stop()
+        if self._state is not None:
+            self._state.close()
 
     def _make(self) -> ASGIApp | None:
         """The application of the collection, if there is one by now."""
@@ -56,8 +64,9 @@ class Opening:
                     app = create_app(self.collection, token=self.token, hosts=self.hosts)
                 except UserError:  # it is half written; a damaged one makes the filling fail
                     return None
-                app.state.opened.filling = self.filling
-                app.state.opened.warm_up()
+                self._state = app.state.opened
+                self._state.filling = self.filling
+                self._state.warm_up()
                 self._app = app
             return self._app
 

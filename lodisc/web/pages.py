@@ -21,6 +21,7 @@ from lodisc.web.state.details import describe_photo
 from lodisc.web.state.groups import describe_groups, description_of
 from lodisc.web.state.health import describe_health
 from lodisc.web.state.labels import count_labels
+from lodisc.web.state.learning import describe_learning
 from lodisc.web.state.listing import (
     ListingQuery,
     list_duplicates,
@@ -218,6 +219,7 @@ def progress(opened: Opened) -> HTMLResponse:
         "progress.html",
         **_shared(opened, "progress"),
         progress=describe_progress(opened),
+        learning=describe_learning(opened),
         health=describe_health(opened),
     )
 

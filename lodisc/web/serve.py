@@ -85,14 +85,15 @@ def open_photos(
     if not data.exists():
         raise UserError(f"{printable(data)}: no such folder, list or tar file")
     folder = Path(collection) if collection is not None else _beside(data)
-    fillings: list[Any] = []
+    openings: list[Any] = []
 
     def app(token: str | None, hosts: Sequence[str]) -> Any:
         from lodisc.web.opening import Opening
         from lodisc.web.state.filling import Filling
 
-        fillings.append(Filling(data, folder, choice or Choice()))
-        return Opening(folder, fillings[0], token=token, hosts=hosts)
+        filling = Filling(data, folder, choice or Choice())
+        openings.append(Opening(folder, filling, token=token, hosts=hosts))
+        return openings[0]
 
     def end_if_there_is_nothing_to_show(server: Any) -> None:
         def act(words: str) -> None:
@@ -101,22 +102,20 @@ def open_photos(
             else:
                 server.should_exit = True
 
-        fillings[0].on_failure(act)
+        openings[0].filling.on_failure(act)
 
-    try:
-        _run(
-            app,
-            host=host,
-            port=port,
-            name=name,
-            open_browser=open_browser and _has_screen(),
-            prepare=end_if_there_is_nothing_to_show,
-        )
-    finally:
-        for filling in fillings:
-            filling.stop()
-    if fillings[0].failure is not None and not CollectionFiles(folder).photos.is_dir():
-        raise UserError(fillings[0].failure)
+    _run(
+        app,
+        host=host,
+        port=port,
+        name=name,
+        open_browser=open_browser and _has_screen(),
+        prepare=end_if_there_is_nothing_to_show,
+        finish=lambda: openings[0].close(),
+    )
+    failure = openings[0].filling.failure
+    if failure is not None and not CollectionFiles(folder).photos.is_dir():
+        raise UserError(failure)
 
 
 def _has_screen() -> bool:
@@ -141,8 +140,12 @@ def _run(
     open_browser: bool,
     token: str | None = None,
     prepare: Callable[[Any], None] = lambda server: None,
+    finish: Callable[[], None] = lambda: None,
 ) -> None:
-    """Serve what `make_app` makes for a token and host names; `prepare` gets the server first."""
+    """Serve what `make_app` makes for a token and host names.
+
+    `prepare` gets the server first, and `finish` is called when it has ended.
+    """
     try:
         import uvicorn
 
@@ -177,8 +180,10 @@ def _run(
         try:
             server.run(sockets=[listener])
         except KeyboardInterrupt:
+            finish()
             _end_busy_process()
             raise
+        finish()
 
 
 def is_loopback(host: str) -> bool:

@@ -24,12 +24,11 @@ MOST_POINTS = 200
 def describe_progress(state: State) -> models.ProgressOut:
     """Every training and embedding of these photographs, newest first.
 
-    Looks at the folder of the collection, at its run and its parts, and at the folders beside them.
+    Looks at the folder of the collection, its run and its parts, and the folders beside them, and
+    at the runs and vectors inside it.
     """
     settings = state.collection.settings
-    tasks = [
-        (updated, task) for updated, task in _tasks(state.collection.path, settings) if task.total
-    ]
+    tasks = [(updated, task) for updated, task in _tasks(state, settings) if task.total]
     tasks.sort(key=lambda pair: -pair[0])
     return models.ProgressOut(
         running=[task for _, task in tasks if task.state == "running"],
@@ -37,10 +36,12 @@ def describe_progress(state: State) -> models.ProgressOut:
     )
 
 
-def _tasks(collection: Path, settings: Mapping[str, Any]) -> Iterator[tuple[float, models.TaskOut]]:
+def _tasks(state: State, settings: Mapping[str, Any]) -> Iterator[tuple[float, models.TaskOut]]:
     """Every task and the time of its last update; damaged or half-written ones are skipped."""
+    files = state.collection.files
     folders = [Path(settings[name]) for name in ("run", "parts") if settings.get(name)]
-    for folder in _with_neighbours([*folders, collection.resolve()]):
+    folders += [state.collection.path.resolve(), files.runs / "run-1", files.vectors / "any"]
+    for folder in _with_neighbours(folders):
         for read in (_training, _embedding):
             try:
                 yield from read(folder, data=settings.get("data"))

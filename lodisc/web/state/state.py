@@ -17,8 +17,11 @@ from numpy.typing import NDArray
 
 from lodisc.collection.collection import Collection, Photos
 from lodisc.collection.describe import near_duplicates_learnt_from
+from lodisc.collection.filling_terms import Choice
 from lodisc.collection.groups_file import load_groups
-from lodisc.collection.labels import Action, Busy, Stamp
+from lodisc.collection.labels import Action, Stamp
+from lodisc.collection.labels import Busy as LabelsBusy
+from lodisc.collection.learning import Busy, Learning
 from lodisc.errors import UserError
 from lodisc.vectors.clusters import assign, list_groups
 from lodisc.web.state.encoding import SharedEncoder
@@ -86,10 +89,12 @@ class State:
         self.regroup_lock, self._naming_lock = threading.Lock(), threading.Lock()
         self.trouble: str | None = None
         self.filling: Filling | None = None
+        self.learning = Learning(self.collection)
         self._snapshot: Memo[Snapshot] = Memo()
         self._labels: Memo[Labelling] = Memo()
         self._locked_out_since: object = None  # the last write before another program's lock
         self._trying = threading.Lock()
+        self._filling_lock = threading.Lock()
         self._groups: Memo[Groups | None] = Memo()
         self._names: Memo[Predictions] = Memo()
         self._last_names: tuple[Photos, Predictions] | None = None
@@ -110,6 +115,7 @@ class State:
                 snapshot, _ = self.names()
                 self.same_kind(snapshot)
                 self.encoder.warm_up()
+                self.learning.measure()
                 self.trouble = None
             except Exception as error:  # of any kind: the page shows it, and the rest works
                 self.trouble = one_line(str(error))
@@ -117,11 +123,29 @@ class State:
 
         threading.Thread(target=work, name="warm-up", daemon=True).start()
 
+    def fill(self, choice: Choice) -> None:
+        """Read the photographs again, by another encoder maybe.
+
+        Raises `Busy` while that is done.
+        """
+        from lodisc.web.state.filling import Filling
+
+        with self._filling_lock:
+            if self.filling is not None and not self.filling.is_over:
+                raise Busy("The photographs are still being read; wait until that is done")
+            data = Path(self.collection.settings["data"])
+            self.filling = Filling(data, self.collection.path, choice)
+
+    def close(self) -> None:
+        """End what reads the photographs, when the server ends. A training goes on."""
+        if self.filling is not None:
+            self.filling.stop()
+
     def labelling(self) -> Labelling:
         """The labels, or while another program locks them, those that were read last.
 
         Then a single request at a time tries to read them, until one of this process has written
-        them. Raises `UserError`, and `Busy` where none were read yet.
+        them. Raises `UserError`, and the `Busy` of labels where none were read yet.
         """
         last, last_write = self._labels.last, self.collection.labels.last_write
         tries = self._locked_out_since is last_write and last is not None
@@ -131,7 +155,7 @@ class State:
         try:
             labelling = self._read_labels()
             self._locked_out_since = None
-        except Busy:
+        except LabelsBusy:
             self._locked_out_since = last_write
             if last is None:
                 raise
@@ -168,7 +192,7 @@ class State:
         photos = self.collection.photos()
         try:
             labels = self.labelling()
-        except Busy:
+        except LabelsBusy:
             labels = _NO_LABELS
         stamp = _stamp(self.collection.files.groups)
         last = self._last_names

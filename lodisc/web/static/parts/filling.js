@@ -39,7 +39,6 @@ async function update() {
     link.textContent = `Show ${more.toLocaleString("en-GB")} more`;
     line.append(" ", link);
   }
-  if (filling?.phase === "failed") clearInterval(timer);
 }
 
-const timer = line && setInterval(update, PERIOD);
+if (line) setInterval(update, PERIOD);
