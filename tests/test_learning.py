@@ -117,6 +117,8 @@ def test_it_outlives_the_server_stops_and_goes_on(collection: Path) -> None:
     stopped = told(client)
     assert stopped["state"] == "stopped" and "Stopped at step" in stopped["words"]
     assert "command" not in stopped["words"]
+    tasks = client.get("/api/progress").json()
+    assert tasks["running"] == [] and tasks["finished"][0]["state"] == "stopped"
     assert client.post("/api/learning", json={}).json()["run"] == "run-1"
     until(lambda: told(client)["state"] == "finished", seconds=300)
     assert "Going on from step" in (collection / "learning.log").read_text()

@@ -30,10 +30,22 @@ def describe_progress(state: State) -> models.ProgressOut:
     settings = state.collection.settings
     tasks = [(updated, task) for updated, task in _tasks(state, settings) if task.total]
     tasks.sort(key=lambda pair: -pair[0])
+    tasks = [(updated, _as_it_is(state, task)) for updated, task in tasks]
     return models.ProgressOut(
         running=[task for _, task in tasks if task.state == "running"],
         finished=[task for _, task in tasks if task.state != "running"],
     )
+
+
+def _as_it_is(state: State, task: models.TaskOut) -> models.TaskOut:
+    """The task; of a training that was started from the page it is known whether it runs."""
+    run = state.learning.run
+    is_ours = task.kind == "training" and run is not None and task.name == run.path.name
+    if not is_ours or task.state == "finished":
+        return task
+    if state.learning.is_running:
+        return task.model_copy(update={"state": "running"})
+    return task.model_copy(update={"state": "stopped", "seconds_left": None})
 
 
 def _tasks(state: State, settings: Mapping[str, Any]) -> Iterator[tuple[float, models.TaskOut]]:
@@ -100,8 +112,10 @@ def _embedding(folder: Path, *, data: str | None) -> Iterator[tuple[float, model
     embedding = Embedding(folder)
     if data is None or not embedding.progress_file.is_file():
         return
-    if embedding.settings()["data"] != data:
+    settings = embedding.settings()
+    if settings["data"] != data:
         return
+    is_inside = settings["fingerprint"].startswith(folder.name)  # a collection's own
     progress = read_json(embedding.progress_file, kinds=PROGRESS_KINDS)
     updated, done, total = progress["updated"], progress["done"], progress["total"]
     seconds = updated - progress["started"]
@@ -109,7 +123,7 @@ def _embedding(folder: Path, *, data: str | None) -> Iterator[tuple[float, model
     state = _task_state(finished=progress["finished"], quiet=time.time() - updated > QUIET)
     task = models.TaskOut(
         kind="embedding",
-        name=printable(folder.name),
+        name=settings["encoder"] if is_inside else printable(folder.name),
         state=state,
         done=done,
         total=total,
