@@ -26,7 +26,7 @@ from lodisc.web.tokens import require_strong
 
 PORT = 8765
 TOKEN = "LODISC_TOKEN"
-GRACE = 3  # seconds for running requests when the server is stopped
+GRACE = 1  # seconds for running requests when the server is stopped
 # Names of the threads that answer requests, or prepare answers
 WORKERS = ("AnyIO worker thread", "layout", "warm-up")
 SERVER_SETTINGS: dict[str, Any] = {
