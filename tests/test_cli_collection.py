@@ -52,6 +52,17 @@ def test_labels_go_out_as_a_table_and_come_back(
     assert "goldfinch" in Collection(birds).labels.current().values()
 
 
+def test_a_label_gets_another_name(birds: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lodisc_json(capsys, "labels", "adopt", birds)
+    rename = ("labels", "rename", birds)
+    assert lodisc_json(capsys, *rename, "finch", "goldfinch") == {"changed": 5}
+    assert lodisc_json(capsys, *rename, "nothing", "goldfinch") == {"changed": 0}
+    assert lodisc_json(capsys, *rename, "wren", "goldfinch") == {"changed": 5}
+    assert lodisc_json(capsys, "labels", "show", birds)["labels"] == {"goldfinch": 10}
+    lodisc_json(capsys, "labels", "undo", birds)
+    assert lodisc_json(capsys, "labels", "show", birds)["labels"] == {"goldfinch": 5, "wren": 5}
+
+
 def test_labels_go_out_as_folders_and_come_back(
     birds: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -58,6 +58,35 @@ def test_select_and_label_undo_reload_export(server: Server, open_page: Callable
     assert sum("song thrush" in row for row in rows) == 4
 
 
+def test_a_label_is_renamed_made_one_with_another_and_removed(
+    server: Server, open_page: Callable[..., Any]
+) -> None:
+    keys = sorted(Collection(server.folder).photos().keys)
+    labels = Collection(server.folder).labels
+    labels.set(keys[:3], "wren")
+    labels.set(keys[3:5], "Wren & Co <b>")
+    labels.accept({keys[6]: "wren"}, where="from 90%")
+    page = open_page("/?label=wren")
+    page.locator(".grid.live").wait_for()
+    page.locator("#rename input").fill("Wren & Co <b>")
+    page.locator("#rename button", has_text="Rename").click()
+    page.wait_for_url("**label=Wren*")
+    page.locator(".grid.live").wait_for()
+    assert page.locator("#count").inner_text() == "6"
+    current, accepted = labels.with_accepted_keys()
+    assert current == dict.fromkeys([*keys[:5], keys[6]], "Wren & Co <b>")
+    assert accepted == {keys[6]}, "an accepted name is still one"
+    page.locator("#remove").click()
+    notice(page, "6 photographs without this label.")
+    assert server.labels == {}
+    for _ in range(3):  # the removal, and two actions of the renaming
+        labels.undo()
+    assert labels.with_accepted_keys() == (
+        dict.fromkeys([*keys[:3], keys[6]], "wren") | dict.fromkeys(keys[3:5], "Wren & Co <b>"),
+        {keys[6]},
+    )
+
+
 def test_the_first_steps_are_told_until_there_are_labels(
     server: Server, open_page: Callable[..., Any]
 ) -> None:

@@ -195,6 +195,22 @@ class Labels:
                 record(database, changes, how=how, state="done", count=len(changes))
         return len(changes)
 
+    def rename(self, label: str, new: str | None) -> int:
+        """Give all photographs with a label another one, None to remove it; returns how many.
+
+        The other one may be in use: then both are one. Accepted names stay accepted names, which
+        makes it two actions where both are there. Raises `UserError` as `set` does.
+        """
+        labels, accepted_keys = self.with_accepted_keys()
+        keys = [key for key, current in labels.items() if current == label]
+        if new is None:
+            return self.set_each(dict.fromkeys(keys), how="label removed")
+        accepted = [key for key in keys if key in accepted_keys]
+        others = [key for key in keys if key not in accepted_keys]
+        return self.set_each(dict.fromkeys(others, new), how="label renamed") + self.set_each(
+            dict.fromkeys(accepted, new), how=f"{ACCEPTED}, renamed"
+        )
+
     def carry(
         self, moved: Mapping[str, str], *, replaced: Mapping[str, str] = MappingProxyType({})
     ) -> int:

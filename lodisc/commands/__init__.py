@@ -17,6 +17,7 @@ from lodisc.commands.labels import (
     labels_export,
     labels_import,
     labels_redo,
+    labels_rename,
     labels_show,
     labels_undo,
 )
@@ -40,6 +41,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "labels export": labels_export,
     "labels import": labels_import,
     "labels adopt": labels_adopt,
+    "labels rename": labels_rename,
     "labels undo": labels_undo,
     "labels redo": labels_redo,
     "data check": data_check,

@@ -127,6 +127,30 @@ def labels_import(
     print_result(result, json=json, people=lambda _: print_line(words))
 
 
+def labels_rename(
+    collection: Positional[Path],
+    label: Positional[str],
+    new: Positional[str],
+    /,
+    *,
+    json: bool = False,
+) -> None:
+    """Rename a label; if the new name is in use, both become one.
+
+    Args:
+        collection: Folder of the collection.
+        label: The label as it is.
+        new: Its new name.
+        json: Print the number of photographs as JSON.
+    """
+    from lodisc.collection.collection import Collection
+
+    changed = Collection(collection).labels.rename(label, new)
+    print_result(
+        {"changed": changed}, json=json, people=lambda _: print_line(f"{changed:,} labels renamed")
+    )
+
+
 def labels_adopt(collection: Positional[Path], /, *, json: bool = False) -> None:
     """Give photographs without a label the name of their sub-folder.
 

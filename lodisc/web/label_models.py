@@ -18,6 +18,13 @@ class LabelsOut(Model):
     redo: str | None
 
 
+class RenameIn(Model):
+    """Another name for a label; null removes it from all photographs."""
+
+    label: str = Field(max_length=1000)
+    to: str | None = Field(max_length=1000)
+
+
 class LabelIn(Model):
     """Label photographs by their ids, or a whole group; null removes a label."""
 

@@ -49,6 +49,17 @@ def label(
     return opened.once(id, label_in.model_dump_json(), lambda: _label(opened, label_in))
 
 
+@router.post("/rename")
+def rename(
+    opened: Opened, rename_in: label_models.RenameIn, id: ActionId = None
+) -> label_models.ChangeOut:
+    """Rename a label, make it one with another that is in use, or remove it; can be undone.
+
+    Where accepted names have it too, they are a second action.
+    """
+    return opened.once(id, rename_in.model_dump_json(), lambda: _rename(opened, rename_in))
+
+
 @router.post("/adopt")
 def adopt(opened: Opened, id: ActionId = None) -> label_models.ChangeOut:
     """Give photographs without a label the name of their folder, as one action."""
@@ -114,6 +125,12 @@ def _label(state: State, label_in: label_models.LabelIn) -> label_models.ChangeO
         changed = state.collection.labels.set(keys, label_in.label, how=how)
     unknown = len(label_in.ids or keys) - len(keys)
     return label_models.ChangeOut(changed=changed, undo=undo_text(state), unknown=unknown)
+
+
+def _rename(state: State, rename_in: label_models.RenameIn) -> label_models.ChangeOut:
+    with refusing():
+        changed = state.collection.labels.rename(rename_in.label, rename_in.to)
+    return label_models.ChangeOut(changed=changed, undo=undo_text(state), unknown=0)
 
 
 def _adopt(state: State) -> label_models.ChangeOut:

@@ -7,7 +7,7 @@ import { number } from "../lib/text.js";
 import { similarPage } from "../parts/addresses.js";
 import { WindowedGrid } from "../parts/grid.js";
 import { labelField, suggestFromPage } from "../parts/label-field.js";
-import { acceptNames, adopt, label, onLabels } from "../parts/labelling.js";
+import { acceptNames, adopt, label, onLabels, rename } from "../parts/labelling.js";
 import { Listing } from "../parts/listing.js";
 import { Selection } from "../parts/selection.js";
 import { blankTile, dropTile, fillTile } from "../parts/tile.js";
@@ -205,6 +205,22 @@ function bindFilters() {
   addEventListener("keydown", (event) => event.key === "Escape" && show(false));
 }
 
+/** A label of its own view may get another name, or go. */
+function bindRename() {
+  const form = document.querySelector("#rename");
+  if (!(form instanceof HTMLFormElement)) return;
+  const name = form.dataset.label ?? "";
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    const to = find("input", HTMLInputElement, form).value.trim();
+    if (!to || to === name) return;
+    if (await rename(name, to)) setInAddress("label", to);
+    location.reload();
+  });
+  find("#remove").addEventListener("click", () => rename(name, null));
+}
+
 const room = findOptional(".room");
 if (room) new BrowsePage(room);
+bindRename();
 bindFilters();

@@ -48,6 +48,21 @@ export async function label(name, target, { count, quietly = false }) {
   return true;
 }
 
+/**
+ * Rename a label, or with null remove it from all photographs. True where the server has it.
+ * @param {string} name
+ * @param {string | null} to
+ */
+export async function rename(name, to) {
+  const words =
+    to === null ? `Removing “${oneLine(name)}”` : `“${oneLine(name)}” becomes “${oneLine(to)}”`;
+  const answer = await enqueue({ path: "/api/labels/rename", body: { label: name, to }, words });
+  if (answer === null) return false;
+  offerUndo(answer.changed, to === null ? "without this label" : `labelled “${oneLine(to)}”`);
+  announce(false);
+  return true;
+}
+
 /** Give photographs without a label the name of their folder. */
 export async function adopt() {
   const words = "Folder names as labels";
