@@ -10,8 +10,9 @@ import httpx2 as httpx
 import pytest
 import web
 from fastapi.testclient import TestClient
+from photos import write
 from runs import until
-from web import client_of, label, make_collection, served
+from web import client_of, index_again, label, make_collection, served
 
 from lodisc.collection.collection import Collection
 from lodisc.collection.learning import Learning
@@ -101,6 +102,35 @@ def test_a_training_from_the_page_and_its_encoder_and_back(collection: Path) -> 
     until(lambda: told(client)["run"] == "run-2")
     settings = Run(collection / "runs" / "run-1").config["settings"]
     assert settings["image_size"] == 32 and settings["init"].endswith("model.safetensors")
+
+
+def test_it_learns_from_what_the_run_of_the_collection_began_with(
+    tmp_path: Path, run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photos = tmp_path / "photos"
+    collection = make_collection(tmp_path, run)
+    for path in sorted((photos / "wren").iterdir())[:4]:
+        write(photos / "test" / "wren" / path.name, path.read_bytes())
+    shutil.move(photos / "finch", photos / "train" / "finch")
+    shutil.rmtree(photos / "wren")
+    commands: list[list[str]] = []
+
+    class Process:
+        pid = 1
+
+        def __init__(self, words: list[str], **settings: Any) -> None:
+            commands.append(words)
+
+        def wait(self) -> int:
+            return 0
+
+    monkeypatch.setattr("lodisc.collection.learning.subprocess.Popen", Process)
+    index_again(tmp_path, run, remove=True)
+    Learning(Collection(collection)).start()
+    words = commands[0]
+    given = dict(zip(words[5::2], words[6::2], strict=False))
+    assert given["--init"] == str(run / "start" / "model.safetensors")
+    assert given["--batch-size"] == "8", "those in test/ are not learnt from"
 
 
 @pytest.mark.slow

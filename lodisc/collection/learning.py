@@ -161,7 +161,7 @@ class Learning:
             return None
         from lodisc.training.prepare import steps_of_epochs
 
-        photographs = len(self.collection.photos())
+        photographs = self._photographs()
         config = TrainConfig(batch_size=_batch_size(photographs))
         images = steps_of_epochs(config, photographs) * config.batch_size
         return images * FORWARDS * self._seconds / 60
@@ -194,6 +194,10 @@ class Learning:
         if parts not in note["embeddings"]:
             write_json(self.files.learning, {**note, "embeddings": [*note["embeddings"], parts]})
 
+    def _photographs(self) -> int:
+        """The number of photographs to learn from: those in test/ are not."""
+        return sum(split != "test" for split in self.collection.photos().table["split"].to_pylist())
+
     def _note(self) -> _Note:
         try:
             return cast(_Note, read_json(self.files.learning, kinds=_KINDS))
@@ -207,7 +211,7 @@ class Learning:
 
     def _command(self, run: Run) -> list[str]:
         """The command line; a run that was begun goes on with its own settings."""
-        count = len(self.collection.photos())
+        count = self._photographs()
         start = self._start()
         config = read_json(start / "config.json", kinds={"architecture": str, "model_args": dict})
         args = {name: n for name, n in config["model_args"].items() if name != "img_size"}
@@ -221,13 +225,19 @@ class Learning:
         return words
 
     def _start(self) -> Path:
-        """The folder of an encoder that lodisc has not trained, as far as one is known."""
-        entries = [entry for entry in self.encodings() if entry.embedding is not None]
-        untouched = [entry for entry in entries if not entry.is_learnt] or entries
-        assert untouched[0].embedding is not None
-        folder = Embedding(untouched[0].embedding).encoder
-        if folder.is_dir():
-            return folder
+        """The folder of an encoder that lodisc has not trained, if one is there.
+
+        It is that of an embedding, or else what a run began with.
+        """
+        entries = self.encodings()
+        for entry in entries:
+            if entry.embedding is not None and not entry.is_learnt:
+                folder = Embedding(entry.embedding).encoder
+                if folder.is_dir():
+                    return folder
+        for entry in entries:
+            if entry.run is not None and Run(entry.run).exists:
+                return Run(entry.run).start
         return self.files.encoder(self.collection.settings["fingerprint"])
 
     @contextmanager
