@@ -58,6 +58,36 @@ def test_select_and_label_undo_reload_export(server: Server, open_page: Callable
     assert sum("song thrush" in row for row in rows) == 4
 
 
+def test_a_photograph_as_large_as_the_window(server: Server, open_page: Callable[..., Any]) -> None:
+    keys = Collection(server.folder).photos().keys
+    page = open_page("/")
+    page.locator(".grid.live").wait_for()
+    page.locator(".grid").focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("v")
+    large = page.locator("#large[open]")
+    large.locator(".large-about span", has_text=keys[1]).wait_for()
+    box = large.locator("img").bounding_box()
+    assert box["width"] > 1000 and box["height"] > 600
+    page.keyboard.press("ArrowRight")
+    large.locator(".large-about span", has_text=keys[2]).wait_for()
+    page.keyboard.press("+")
+    assert large.locator("img").bounding_box()["width"] == pytest.approx(1.5 * box["width"], abs=2)
+    page.keyboard.press("l")
+    page.keyboard.type("large wren")
+    page.keyboard.press("Enter")
+    large.locator("b", has_text="large wren").wait_for()
+    assert server.labels == {keys[2]: "large wren"}
+    large.locator("a", has_text="Look-alikes").click()
+    page.wait_for_url("**/similar/*")
+    page.locator("[data-large]").click()
+    page.locator("#large[open] b", has_text="large wren").wait_for()
+    page.locator("#large button", has_text="→").click()
+    page.locator("#large b", has_text="large wren").wait_for(state="detached")
+    page.keyboard.press("Escape")
+    page.locator("#large[open]").wait_for(state="detached")
+
+
 def test_a_label_is_renamed_made_one_with_another_and_removed(
     server: Server, open_page: Callable[..., Any]
 ) -> None:

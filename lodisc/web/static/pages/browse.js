@@ -8,6 +8,7 @@ import { similarPage } from "../parts/addresses.js";
 import { WindowedGrid } from "../parts/grid.js";
 import { labelField, suggestFromPage } from "../parts/label-field.js";
 import { acceptNames, adopt, label, onLabels, rename } from "../parts/labelling.js";
+import { LargeView } from "../parts/large.js";
 import { Listing } from "../parts/listing.js";
 import { Selection } from "../parts/selection.js";
 import { blankTile, dropTile, fillTile } from "../parts/tile.js";
@@ -37,6 +38,10 @@ class BrowsePage {
     this.selection = new Selection(this.grid, this.listing, {
       onChange: () => this.#showActions(),
       onOpen: (id) => location.assign(similarPage(id)),
+    });
+    this.large = new LargeView({
+      total: () => this.listing.total,
+      at: async (index) => (await this.listing.photos(index, index + 1))[0],
     });
     this.#start();
   }
@@ -122,6 +127,11 @@ class BrowsePage {
     findOptional("#accept")?.addEventListener("click", () => this.#accept());
     find("#clear").addEventListener("click", () => this.selection.clear());
     find("#all").addEventListener("click", () => this.selection.all());
+    this.list.addEventListener("keydown", (event) => {
+      if (event.key.toLowerCase() !== "v" || isShortcut(event)) return;
+      event.preventDefault();
+      this.large.open(this.selection.current);
+    });
     this.list.addEventListener("keydown", (event) => {
       if (event.key.toLowerCase() !== "l" || isShortcut(event)) return;
       if (this.selection.names.size === 0) return;

@@ -16,6 +16,7 @@ import { browserStorage } from "../lib/storage.js";
 import { attentionOf, pairOf, pictureOf } from "../parts/addresses.js";
 import { labelField, suggest } from "../parts/label-field.js";
 import { label, onLabels } from "../parts/labelling.js";
+import { LargeView } from "../parts/large.js";
 import { PatchGrid, drawAnswers, drawPatch, drawPivotal, wipe } from "../parts/overlay.js";
 import { Ticks } from "../parts/ticks.js";
 
@@ -93,6 +94,7 @@ class SimilarPage {
     }
     this.#bindTiles();
     this.#bindLabels();
+    this.#bindLarge();
     toggle.addEventListener("click", () => this.#switch(!this.#isOn));
     addEventListener("keydown", (event) => {
       if (event.key.toLowerCase() !== "w" || takesKeys(event.target) || isShortcut(event)) return;
@@ -256,6 +258,21 @@ class SimilarPage {
     for (const image of findAll("img", HTMLImageElement, this.root)) wipe(image);
     this.#patch = null;
     this.#draw();
+  }
+
+  /** The photograph, and after it its look-alikes, as large as the window. */
+  #bindLarge() {
+    const ids = () => [this.id, ...findAll(".nearest .tile").map((tile) => tile.dataset.id ?? "")];
+    const large = new LargeView({
+      total: () => ids().length,
+      at: async (index) => ({ id: ids()[index] }),
+    });
+    this.root.addEventListener("click", (event) => closest(event, "[data-large]") && large.open(0));
+    addEventListener("keydown", (event) => {
+      if (event.key.toLowerCase() !== "v" || takesKeys(event.target) || isShortcut(event)) return;
+      event.preventDefault();
+      large.open(0);
+    });
   }
 
   #bindLabels() {

@@ -1,0 +1,164 @@
+// One photograph as large as the window: zoom, the one before and the next one, its label.
+import { get } from "../lib/api.js";
+import { el, isShortcut } from "../lib/dom.js";
+import { notifyError } from "../lib/notices.js";
+import { oneLine } from "../lib/text.js";
+import { photoOf, pictureOf, similarPage } from "./addresses.js";
+import { labelField } from "./label-field.js";
+import { label } from "./labelling.js";
+
+const MOST_ZOOM = 8;
+const STEP = 1.5; // of the zoom, for a key or a double click twice
+
+/**
+ * What the view goes through.
+ * @typedef {object} Source
+ * @property {() => number} total
+ * @property {(index: number) => Promise<{ id: string } | undefined>} at
+ */
+
+export class LargeView {
+  #index = 0;
+  #id = "";
+  #zoom = 1;
+  #shift = { x: 0, y: 0 }; // pixels from the middle
+
+  /** @param {Source} source */
+  constructor(source) {
+    this.source = source;
+    this.image = el("img", { alt: "", draggable: "false" });
+    this.stage = el("div", { class: "large-stage" }, this.image);
+    this.title = el("b", { class: "key", id: "large-title" });
+    this.facts = el("span", { class: "quiet key" });
+    this.link = el("a", { class: "button" }, "Look-alikes");
+    this.form = el(
+      "form",
+      { autocomplete: "off" },
+      el("input", { type: "text", maxlength: 400, spellcheck: "false", "aria-label": "Label" }),
+      el("button", { class: "main" }, "Label"),
+    );
+    const button = (
+      /** @type {string} */ text,
+      /** @type {string} */ name,
+      /** @type {any} */ act,
+    ) => el("button", { type: "button", "aria-label": name, title: name, click: act }, text);
+    this.dialog = el(
+      "dialog",
+      { id: "large", "aria-labelledby": "large-title" },
+      this.stage,
+      el(
+        "div",
+        { class: "large-bar" },
+        button("←", "Previous photograph", () => this.#go(-1)),
+        button("→", "Next photograph", () => this.#go(1)),
+        button("−", "Zoom out", () => this.#zoomBy(1 / STEP)),
+        button("+", "Zoom in", () => this.#zoomBy(STEP)),
+        el("div", { class: "large-about" }, this.title, this.facts),
+        this.form,
+        this.link,
+        button("Close", "Close", () => this.dialog.close()),
+      ),
+    );
+    document.body.append(this.dialog);
+    this.#bind();
+  }
+
+  /** @param {number} index */
+  async open(index) {
+    if (!this.dialog.open) this.dialog.showModal();
+    this.#index = index;
+    this.#zoom = 1;
+    this.#shift = { x: 0, y: 0 };
+    this.#place();
+    try {
+      const photo = await this.source.at(index);
+      if (!photo || index !== this.#index) return;
+      this.#id = photo.id;
+      this.image.src = pictureOf(photo.id);
+      this.link.href = similarPage(photo.id);
+      this.form.hidden = photo.id.startsWith("upload-"); // it is not in the collection
+      await this.#describe();
+    } catch (error) {
+      notifyError(error);
+    }
+  }
+
+  async #describe() {
+    const id = this.#id;
+    const photo = await get(photoOf(id));
+    if (id !== this.#id) return;
+    this.image.alt = photo.key;
+    this.title.textContent = oneLine(photo.label ?? photo.title);
+    const size = photo.width ? `${photo.width} × ${photo.height}` : "";
+    const day = photo.modified ? `changed ${photo.modified.slice(0, 10)}` : "";
+    const place = photo.trouble ? `can't be read: ${photo.trouble}` : "";
+    this.facts.textContent = [photo.key, size, day, place].filter(Boolean).map(oneLine).join(" · ");
+    this.facts.title = photo.path ?? "";
+    const guess = photo.name && photo.label === null ? `${photo.name}?` : "Label…";
+    this.form.querySelector("input")?.setAttribute("placeholder", photo.label ?? guess);
+  }
+
+  /** @param {number} by */
+  #go(by) {
+    const index = this.#index + by;
+    if (index >= 0 && index < this.source.total()) this.open(index);
+  }
+
+  /** @param {number} factor */
+  #zoomBy(factor) {
+    const zoom = Math.max(1, Math.min(MOST_ZOOM, this.#zoom * factor));
+    const ratio = zoom / this.#zoom;
+    this.#zoom = zoom;
+    this.#shift =
+      zoom === 1 ? { x: 0, y: 0 } : { x: this.#shift.x * ratio, y: this.#shift.y * ratio };
+    this.#place();
+  }
+
+  #place() {
+    const { x, y } = this.#shift;
+    this.image.style.transform = `translate(${x}px, ${y}px) scale(${this.#zoom})`;
+    this.stage.classList.toggle("zoomed", this.#zoom > 1);
+  }
+
+  #bind() {
+    labelField(
+      this.form,
+      async (name) => {
+        if (await label(name, { ids: [this.#id] }, { count: 1, quietly: true })) {
+          await this.#describe().catch(notifyError);
+        }
+      },
+      "large",
+    );
+    this.stage.addEventListener(
+      "wheel",
+      (event) => {
+        event.preventDefault();
+        this.#zoomBy(event.deltaY < 0 ? 1.2 : 1 / 1.2);
+      },
+      { passive: false },
+    );
+    this.stage.addEventListener("dblclick", () =>
+      this.#zoomBy(this.#zoom > 1 ? 1 / MOST_ZOOM : STEP * STEP),
+    );
+    this.stage.addEventListener("pointermove", (event) => {
+      if (!event.buttons || this.#zoom === 1) return;
+      this.#shift = { x: this.#shift.x + event.movementX, y: this.#shift.y + event.movementY };
+      this.#place();
+    });
+    this.dialog.addEventListener("keydown", (event) => this.#key(event));
+  }
+
+  /** @param {KeyboardEvent} event */
+  #key(event) {
+    if (event.target instanceof HTMLInputElement || isShortcut(event)) return;
+    if (event.key === "ArrowRight") this.#go(1);
+    else if (event.key === "ArrowLeft") this.#go(-1);
+    else if (event.key === "+") this.#zoomBy(STEP);
+    else if (event.key === "-") this.#zoomBy(1 / STEP);
+    else if (event.key.toLowerCase() === "v") this.dialog.close();
+    else if (event.key.toLowerCase() === "l") this.form.querySelector("input")?.focus();
+    else return;
+    event.preventDefault();
+  }
+}
