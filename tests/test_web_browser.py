@@ -58,6 +58,17 @@ def test_select_and_label_undo_reload_export(server: Server, open_page: Callable
     assert sum("song thrush" in row for row in rows) == 4
 
 
+def test_what_another_tab_does_is_seen(server: Server, open_page: Callable[..., Any]) -> None:
+    page = open_page("/")
+    page.locator(".grid.live").wait_for()
+    with page.expect_response("**/api/labels/version"):
+        pass  # it knows which labels it shows
+    keys = Collection(server.folder).photos().keys
+    Collection(server.folder).labels.set(keys[:1], "seen elsewhere")
+    page.locator(".caption .label", has_text="seen elsewhere").wait_for()
+    page.locator("#filters a", has_text="seen elsewhere").wait_for()
+
+
 def test_a_photograph_as_large_as_the_window(server: Server, open_page: Callable[..., Any]) -> None:
     keys = Collection(server.folder).photos().keys
     page = open_page("/")

@@ -18,6 +18,12 @@ class LabelsOut(Model):
     redo: str | None
 
 
+class VersionOut(Model):
+    """The version of the labels."""
+
+    version: str
+
+
 class RenameIn(Model):
     """Another name for a label; null removes it from all photographs."""
 

@@ -49,6 +49,12 @@ def label(
     return opened.once(id, label_in.model_dump_json(), lambda: _label(opened, label_in))
 
 
+@router.get("/version")
+def version(opened: Opened) -> label_models.VersionOut:
+    """Changes whenever labels do, by whatever page or program."""
+    return label_models.VersionOut(version=".".join(map(str, opened.labelling().stamp)))
+
+
 @router.post("/rename")
 def rename(
     opened: Opened, rename_in: label_models.RenameIn, id: ActionId = None

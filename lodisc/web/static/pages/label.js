@@ -161,6 +161,7 @@ class LabelPage {
 
   /** Ask the server once the typing rests, and at once where the queue is about to run dry. */
   #learnSoon(wait = REST) {
+    find(".accuracy").classList.add("stale");
     clearTimeout(this.#timer);
     const isUrgent = this.queue.unlabelledAhead < FEW_AHEAD && !this.#isLearning;
     this.#timer = setTimeout(() => this.#learn(), isUrgent ? 0 : wait);

@@ -13,6 +13,7 @@ const MIDDLE = 11; // of the drawing's height, in pixels
  */
 export function showAccuracy({ accuracy, reason }) {
   const card = find(".accuracy");
+  card.classList.remove("stale");
   find(".estimate", HTMLElement, card).hidden = !accuracy;
   find(".reason", HTMLElement, card).textContent = accuracy ? "" : (reason ?? NO_REASON);
   find(".reason", HTMLElement, card).hidden = Boolean(accuracy);

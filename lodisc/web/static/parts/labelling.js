@@ -1,5 +1,5 @@
 // Label photographs, undo and redo: the same on every page.
-import { post } from "../lib/api.js";
+import { get, post } from "../lib/api.js";
 import { dismiss, notify, notifyError } from "../lib/notices.js";
 import { countUnsent, enqueue, takeBack, waitUntilSent } from "../lib/outbox.js";
 import { number, oneLine, photographs } from "../lib/text.js";
@@ -14,6 +14,7 @@ import { number, oneLine, photographs } from "../lib/text.js";
 /** @typedef {(change: { isOwn: boolean }) => void} Listener */
 
 const PATIENCE = 1500; // milliseconds
+const PERIOD = 4000; // between two looks at what others have done
 /** @type {Listener[]} */
 const listeners = [];
 
@@ -24,8 +25,26 @@ const listeners = [];
  */
 export const onLabels = (listener) => listeners.push(listener);
 
+/** @type {string | null} of the labels, as this page shows them; null after a change of its own */
+let version = null;
+
 /** @param {boolean} isOwn */
-const announce = (isOwn) => listeners.forEach((listener) => listener({ isOwn }));
+function announce(isOwn) {
+  version = null;
+  listeners.forEach((listener) => listener({ isOwn }));
+}
+
+/** Show what another page or program has done to labels. */
+async function watch() {
+  if (document.hidden || !listeners.length || countUnsent()) return;
+  const before = version;
+  const now = await get("/api/labels/version").catch(() => null);
+  if (now === null || before !== version) return;
+  if (before !== null && before !== now.version) announce(false);
+  version = now.version;
+}
+
+setInterval(watch, PERIOD);
 
 /**
  * Label photographs, or with null take their labels away. True where the server has it.
