@@ -56,7 +56,7 @@ def told(client: TestClient) -> dict[str, Any]:
 
 
 def use(client: TestClient, name: str) -> None:
-    id = next(entry["id"] for entry in told(client)["encodings"] if entry["name"] == name)
+    id = next(entry["id"] for entry in told(client)["encoders"] if entry["name"] == name)
     answer = client.post("/api/learning/use", json={"id": id})
     assert answer.status_code == 200, answer.text
     until(lambda: client.get("/api/filling").json()["phase"] in ("finished", "failed"))
@@ -69,7 +69,7 @@ def test_a_training_from_the_page_and_its_encoder_and_back(collection: Path) -> 
     before = told(client)
     assert (before["state"], before["run"]) == ("none", None)
     assert [
-        (entry["name"], entry["is_current"], entry["is_learnt"]) for entry in before["encodings"]
+        (entry["name"], entry["is_current"], entry["is_learnt"]) for entry in before["encoders"]
     ] == [("start", True, False)]
     keys = Collection(collection).photos().keys
     label(client, keys[:2], "wren")
@@ -83,13 +83,13 @@ def test_a_training_from_the_page_and_its_encoder_and_back(collection: Path) -> 
     until(lambda: told(client)["state"] == "finished", seconds=300)
     after = told(client)
     assert "cannot be told" in after["words"] and after["run"] == "run-1"
-    assert [entry["name"] for entry in after["encodings"]] == ["start", "run-1"]
+    assert [entry["name"] for entry in after["encoders"]] == ["start", "run-1"]
     first = client.get("/api/collection").json()
     use(client, "run-1")
     second = client.get("/api/collection").json()
     assert second["encoder"]["name"] == "run-1" and second["version"] != first["version"]
     assert second["labels"] == first["labels"] == [{"label": "wren", "count": 2}]
-    assert told(client)["encodings"][0] | {"id": ""} == {
+    assert told(client)["encoders"][0] | {"id": ""} == {
         "id": "",
         "name": "run-1",
         "is_current": True,
@@ -97,7 +97,7 @@ def test_a_training_from_the_page_and_its_encoder_and_back(collection: Path) -> 
     }
     use(client, "start")
     assert client.get("/api/collection").json()["encoder"]["name"] == "start"
-    assert sorted(entry["name"] for entry in told(client)["encodings"]) == ["run-1", "start"]
+    assert sorted(entry["name"] for entry in told(client)["encoders"]) == ["run-1", "start"]
     client.post("/api/learning", json={"anew": True})
     until(lambda: told(client)["run"] == "run-2")
     settings = Run(collection / "runs" / "run-1").config["settings"]

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import time
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 from fastapi.testclient import TestClient
 from web import client_of, make_odd_collection, without_labels
 
+from lodisc.collection.collection import Collection
 from lodisc.config import TrainConfig
 
 
@@ -106,3 +108,21 @@ def test_health_in_plain_words(client: TestClient, folder: Path) -> None:
     health = client.get("/api/health").json()
     assert "The groups are damaged; group the photographs again." in health["words"]
     assert client.get("/api/photos").status_code == 200, "damaged groups do not hide the rest"
+
+
+def test_photographs_whose_file_has_gone_are_counted(folder: Path, tmp_path: Path) -> None:
+    collection = Path(shutil.copytree(folder / "C", tmp_path / "C"))
+    photos = Collection(collection).photos()
+    away = [row for row, key in enumerate(photos.keys) if key.startswith("wren/")][:3]
+    for row in away:
+        path = Path(photos.path(row))
+        path.rename(path.with_suffix(".away"))
+    try:
+        words = " ".join(client_of(collection).get("/api/health").json()["words"])
+        assert f"{len(away)} photographs are not at their place any more, such as wren/" in words
+    finally:
+        for row in away:
+            path = Path(photos.path(row))
+            path.with_suffix(".away").rename(path)
+    words = " ".join(client_of(collection).get("/api/health").json()["words"])
+    assert "any more" not in words

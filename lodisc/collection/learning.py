@@ -45,7 +45,7 @@ class _Note(TypedDict):
 
 
 @dataclass(frozen=True)
-class Encoding:
+class UsableEncoder:
     """Vectors that the collection can use: of an embedding, or of a run that is not embedded."""
 
     name: str
@@ -166,7 +166,7 @@ class Learning:
         images = steps_of_epochs(config, photographs) * config.batch_size
         return images * FORWARDS * self._seconds / 60
 
-    def encodings(self) -> list[Encoding]:
+    def encoders(self) -> list[UsableEncoder]:
         """All vectors that the collection can use, its own first."""
         settings = self.collection.settings
         current = Path(settings["parts"])
@@ -180,12 +180,12 @@ class Learning:
             made_by: Any = settings if folder == current else embedding.settings()
             run = Path(made_by["run"]) if made_by.get("run") else None
             entries.append(
-                Encoding(made_by["encoder"], run, folder, folder == current, run is not None)
+                UsableEncoder(made_by["encoder"], run, folder, folder == current, run is not None)
             )
         embedded = {entry.run for entry in entries}
         for folder in sorted(self.files.runs.glob("*")):
             if _is_finished(Run(folder)) and folder.absolute() not in embedded:
-                entries.append(Encoding(folder.name, folder, None, False, True))
+                entries.append(UsableEncoder(folder.name, folder, None, False, True))
         return sorted(entries, key=lambda entry: not entry.is_current)
 
     def remember_embedding(self) -> None:
@@ -229,7 +229,7 @@ class Learning:
 
         It is that of an embedding, or else what a run began with.
         """
-        entries = self.encodings()
+        entries = self.encoders()
         for entry in entries:
             if entry.embedding is not None and not entry.is_learnt:
                 folder = Embedding(entry.embedding).encoder

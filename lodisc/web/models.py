@@ -322,7 +322,7 @@ class ProgressOut(Model):
     finished: list[TaskOut] = Field(description="Those that are finished or stopped")
 
 
-class EncodingOut(Model):
+class UsableEncoderOut(Model):
     """An encoder whose vectors the collection can use."""
 
     id: str
@@ -338,7 +338,7 @@ class LearningOut(Model):
     run: str | None
     words: str = Field(description="How it stands, in a sentence")
     minutes: float | None = Field(description="About how long one takes here; null if not known")
-    encodings: list[EncodingOut] = Field(description="The current one first")
+    encoders: list[UsableEncoderOut] = Field(description="The current one first")
 
 
 class LearnIn(Model):

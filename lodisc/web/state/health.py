@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Literal
 
 from lodisc.collection.groups_file import load_groups
+from lodisc.data.photo import printable
 from lodisc.errors import UserError
 from lodisc.web import models
 from lodisc.web.state.labels import lock_note
@@ -23,6 +24,7 @@ def describe_health(state: State) -> models.HealthOut:
         _photographs(snapshot),
         *_labels(state),
         *_skipped(state, snapshot),
+        *_missing(state, snapshot),
         *_groups(state, snapshot),
         *_encoder(state),
     ]
@@ -53,6 +55,18 @@ def _skipped(state: State, snapshot: Snapshot) -> Iterator[tuple[Status, str]]:
         yield (
             "warning" if many else "good",
             f"{files} could not be read; they are listed with the reason.",
+        )
+
+
+def _missing(state: State, snapshot: Snapshot) -> Iterator[tuple[Status, str]]:
+    """Photographs whose file is not there any more."""
+    count, example = state.missing(snapshot)
+    if count:
+        are = "photograph is" if count == 1 else "photographs are"
+        yield (
+            "warning",
+            f"{count:,} {are} not at their place any more, such as {printable(example)}; put them "
+            "back, or run lodisc open or lodisc embed and lodisc index again.",
         )
 
 

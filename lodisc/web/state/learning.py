@@ -2,7 +2,7 @@
 
 from lodisc.collection.collection import photo_id
 from lodisc.collection.filling_terms import Choice
-from lodisc.collection.learning import Encoding
+from lodisc.collection.learning import UsableEncoder
 from lodisc.outcome import in_words
 from lodisc.web import models
 from lodisc.web.state.errors import NotFound
@@ -19,14 +19,14 @@ def describe_learning(state: State) -> models.LearningOut:
         run=None if run is None or how == "none" else run.path.name,
         words=_in_words(state, how),
         minutes=learning.minutes(),
-        encodings=[
-            models.EncodingOut(
+        encoders=[
+            models.UsableEncoderOut(
                 id=_id(entry),
                 name=entry.name,
                 is_current=entry.is_current,
                 is_learnt=entry.is_learnt,
             )
-            for entry in learning.encodings()
+            for entry in learning.encoders()
         ],
     )
 
@@ -36,14 +36,14 @@ def use(state: State, id: str) -> None:
 
     Raises `NotFound`, and `Busy` while photographs are read.
     """
-    entry = next((entry for entry in state.learning.encodings() if _id(entry) == id), None)
+    entry = next((entry for entry in state.learning.encoders() if _id(entry) == id), None)
     if entry is None:
         raise NotFound(f"There is no encoder {id}")
     state.learning.remember_embedding()
     state.fill(Choice(vectors=entry.embedding, run=None if entry.embedding else entry.run))
 
 
-def _id(entry: Encoding) -> str:
+def _id(entry: UsableEncoder) -> str:
     return photo_id(str(entry.embedding or entry.run))
 
 
