@@ -1,6 +1,5 @@
 """`lodisc open`: a folder becomes a page that fills; again it takes in what is new and gone."""
 
-import os
 import re
 import shutil
 import signal
@@ -174,10 +173,13 @@ def test_one_command_opens_a_folder_and_ctrl_c_ends_it(photos: Path, run: Path) 
     with opening(photos, "--run", run) as (process, address):
         assert httpx.get(f"{address}api/collection").json()["photographs"] == COUNT
         until(lambda: is_finished(address))
-        process.kill()  # the server; what reads the photographs ends by itself
-        process.communicate()
-    children = subprocess.run(["pgrep", "-f", str(run)], capture_output=True, text=True).stdout
-    assert str(os.getpid()) in children or not children.split()
+    with opening(photos.with_name("birds.lodisc")) as (process, address):  # or by its collection
+        until(lambda: is_finished(address))
+        assert httpx.get(f"{address}api/collection").json()["photographs"] == COUNT
+    photos.rename(photos.with_name("away"))
+    missing = command("open", photos, "--port", 0)
+    _, messages = missing.communicate(timeout=60)
+    assert missing.returncode == 1 and "its collection is there: lodisc serve" in messages
 
 
 @pytest.mark.slow
@@ -197,6 +199,7 @@ def test_before_the_first_vector_other_hosts_are_refused_too(tmp_path: Path, run
     [
         (["nowhere"], "nowhere: no such folder"),
         (["empty"], "no photographs"),
+        (["birds", "--collection", "/proc/none"], "name another folder by --collection"),
         (["birds", "--init", "nothing.safetensors"], "nothing.safetensors"),
     ],
 )

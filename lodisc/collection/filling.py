@@ -51,7 +51,13 @@ def fill(
     tell(Event(phase="looking"))
     photos = find_photos(data).photos
     tell(Event(first=photos[:FIRST]))
-    files.path.mkdir(parents=True, exist_ok=True)
+    try:
+        files.path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(
+            f"{printable(files.path)} can't be made ({error.strerror}); "
+            "name another folder by --collection"
+        ) from None
     encoder, out = _encoder_and_vectors(files, choice)
     embedding = Embedding(out)
     tell(Event(phase="embedding", vectors=out))

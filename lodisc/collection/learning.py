@@ -94,10 +94,12 @@ class Learning:
     def is_running(self) -> bool:
         with self._starting:
             try:
-                with self._lock():
+                with self._lock("rb"):
                     return False
             except Busy:
                 return True
+            except OSError:  # there never was one, or the file system has no locks
+                return False
 
     def last_words(self) -> str:
         """The last line that the training printed."""
@@ -115,7 +117,7 @@ class Learning:
         """
         if not self.data.exists():
             raise UserError(f"{self.data} is not there; put the photographs back")
-        with self._starting, self._lock() as lock:
+        with self._starting, self._lock("wb") as lock:
             note = self._note()
             last = Run(self.files.runs / note["run"]) if note["run"] else None
             goes_on = last is not None and not anew and last.has_begun and not _is_finished(last)
@@ -177,7 +179,10 @@ class Learning:
             embedding = Embedding(folder)
             if folder != current and not (embedding.has_begun and embedding.is_finished):
                 continue
-            made_by: Any = settings if folder == current else embedding.settings()
+            try:
+                made_by: Any = settings if folder == current else embedding.settings()
+            except UserError:  # it is damaged
+                continue
             run = Path(made_by["run"]) if made_by.get("run") else None
             entries.append(
                 UsableEncoder(made_by["encoder"], run, folder, folder == current, run is not None)
@@ -241,9 +246,9 @@ class Learning:
         return self.files.encoder(self.collection.settings["fingerprint"])
 
     @contextmanager
-    def _lock(self) -> Iterator[BinaryIO]:
+    def _lock(self, mode: Literal["rb", "wb"]) -> Iterator[BinaryIO]:
         """Hold the lock that a training holds; raises `Busy`."""
-        with (self.files.path / ".learning").open("wb") as file:
+        with (self.files.path / ".learning").open(mode) as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -257,4 +262,7 @@ def _batch_size(photographs: int) -> int:
 
 def _is_finished(run: Run) -> bool:
     """Whether its training has come to its end; that is written down last."""
-    return run.exists and run.config.get("outcome") is not None
+    try:
+        return run.exists and run.config.get("outcome") is not None
+    except UserError:  # it is damaged
+        return False

@@ -40,7 +40,7 @@ class Opening:
         self.collection, self.filling = collection, filling
         self.token, self.hosts = token, hosts
         self._before: ASGIApp = Guard(_page_before(filling, collection), hosts=hosts, token=token)
-        self._app: ASGIApp | None = None
+        self._app: ASGIApp | None = None  # of the collection
         self._state: State | None = None
         self._making = threading.Lock()
 

@@ -17,6 +17,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from lodisc.collection.collection import Collection
 from lodisc.collection.files import CollectionFiles
 from lodisc.collection.filling_terms import Choice
 from lodisc.console import note, stdout
@@ -78,13 +79,20 @@ def open_photos(
     """Serve the pages of the photographs in `data`, and read them meanwhile, until interrupted.
 
     Their collection is beside `data` unless it is given; if it is there already, it takes in what
-    is new, changed or gone. Raises `UserError` as `serve` does, and if the photographs can't be
-    read and there is no collection to show.
+    is new, changed or gone. `data` may be a collection, too, whose photographs it then is. Raises
+    `UserError` as `serve` does, and if the photographs can't be read and there is no collection to
+    show.
     """
     data = Path(data)
+    if collection is None and CollectionFiles(data).photos.is_dir():
+        data, folder = Path(Collection(data).settings["data"]), data
+    else:
+        folder = Path(collection) if collection is not None else _beside(data)
     if not data.exists():
-        raise UserError(f"{printable(data)}: no such folder, list or tar file")
-    folder = Path(collection) if collection is not None else _beside(data)
+        words = f"{printable(data)}: no such folder, list or tar file"
+        if CollectionFiles(folder).photos.is_dir():
+            words += f"; its collection is there:  lodisc serve {printable(folder)}"
+        raise UserError(words)
     openings: list[Any] = []
 
     def app(token: str | None, hosts: Sequence[str]) -> Any:
@@ -125,10 +133,10 @@ def _has_screen() -> bool:
 
 def _beside(data: Path) -> Path:
     """The folder of the collection of these photographs: birds.lodisc beside birds."""
-    data = data.absolute()
-    if not data.name:
+    absolute = Path(os.path.abspath(data))  # noqa: PTH100 - keeps links
+    if not absolute.name:
         raise UserError(f"{data} has nothing beside it; name a folder by --collection")
-    return data.with_name(f"{data.name}.lodisc")
+    return absolute.with_name(f"{absolute.name}.lodisc")
 
 
 def _run(
@@ -180,10 +188,11 @@ def _run(
         try:
             server.run(sockets=[listener])
         except KeyboardInterrupt:
-            finish()
+            finish()  # before the process may end here
             _end_busy_process()
             raise
-        finish()
+        finally:
+            finish()
 
 
 def is_loopback(host: str) -> bool:

@@ -30,7 +30,8 @@ async function update() {
   }
   const more = (filling?.photographs ?? shown) - shown;
   const isOver = !filling || filling.phase === "finished";
-  if (more && (shown < SCREEN || isOver) && !isBusy()) return location.reload();
+  const isGrid = location.pathname === "/";
+  if (more && isGrid && (shown < SCREEN || isOver) && !isBusy()) return location.reload();
   if (isOver && !more) return line.remove();
   line.replaceChildren(isOver ? "All photographs are read." : filling.words);
   if (more) {
