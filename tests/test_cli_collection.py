@@ -56,7 +56,10 @@ def test_a_label_gets_another_name(birds: Path, capsys: pytest.CaptureFixture[st
     lodisc_json(capsys, "labels", "adopt", birds)
     rename = ("labels", "rename", birds)
     assert lodisc_json(capsys, *rename, "finch", "goldfinch") == {"changed": 5}
-    assert lodisc_json(capsys, *rename, "nothing", "goldfinch") == {"changed": 0}
+    assert cli.main([*map(str, rename), "nothing", "goldfinch"]) == 1
+    assert "no photograph has the label “nothing”" in capsys.readouterr().err
+    assert cli.main([*map(str, rename), "finch", ""]) == 1
+    capsys.readouterr()
     assert lodisc_json(capsys, *rename, "wren", "goldfinch") == {"changed": 5}
     assert lodisc_json(capsys, "labels", "show", birds)["labels"] == {"goldfinch": 10}
     lodisc_json(capsys, "labels", "undo", birds)

@@ -2,9 +2,10 @@
 
 import logging
 import time
-from collections.abc import Callable, Set
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import cast
 
 from lodisc.collection.collection import FEWEST, Collection
 from lodisc.collection.files import CollectionFiles
@@ -14,7 +15,7 @@ from lodisc.collection.index import index
 from lodisc.config import TrainConfig
 from lodisc.data.photo import printable
 from lodisc.data.sources import find_photos
-from lodisc.embedding.embed import embed, fingerprint_of
+from lodisc.embedding.embed import Dtype, embed, fingerprint_of
 from lodisc.embedding.embedding import Embedding, EmbeddingSettings
 from lodisc.encoders import load_encoder
 from lodisc.errors import UserError
@@ -42,7 +43,9 @@ def fill(
 ) -> None:
     """Embed the photographs of `data` into the collection, and make it mirror them.
 
-    A new collection grows from the first part on. Photographs that have gone, go from the
+    A new collection grows from the first part on. One that is there already changes at once in the
+    end: by a part of the photographs one could not tell which were renamed, and their labels would
+    be lost. Photographs that have gone, go from the
     collection too, and their labels wait for them; if most have gone, they stay. In the end they
     are grouped, if they never were by this encoder. Raises `UserError` as `embed` and `index` do,
     and what `tell` raises.
@@ -61,18 +64,27 @@ def fill(
     encoder, out = _encoder_and_vectors(files, choice)
     embedding = Embedding(out)
     tell(Event(phase="embedding", vectors=out))
-    growth = _Growth(files, embedding)
-    may_grow = growth.may_grow(fingerprint_of(encoder), keys={photo.key for photo in photos})
+    growth = None if files.photos.is_dir() else _Growth(files, embedding)
 
-    def written() -> None:
+    def on_part() -> None:
         tell(Event())  # raises if nobody listens any more
-        if may_grow:
+        if growth is not None:
             growth.grow()
 
     embed_all = partial(
-        embed, encoder, data, out=out, device=choice.device, slice_size=SLICE, written=written
+        embed,
+        encoder,
+        data,
+        out=out,
+        dtype=cast(Dtype, embedding.settings()["dtype"]) if embedding.has_begun else "float16",
+        device=choice.device,
+        slice_size=SLICE,
+        on_part=on_part,
     )
-    done = embed_all()
+    try:
+        done = embed_all()
+    except UserError as error:
+        raise UserError(str(error).replace("another --out", "another --collection")) from None
     if done["absent"] > MOST_GONE * len(embedding.digests()):
         note = f"{done['absent']:,} photographs are not in {printable(data)} now; they stay."
         logger.warning(note)
@@ -101,17 +113,6 @@ class _Growth:
     def __init__(self, files: CollectionFiles, embedding: Embedding) -> None:
         self.files, self.embedding = files, embedding
         self._next = 0.0
-
-    def may_grow(self, fingerprint: str, *, keys: Set[str]) -> bool:
-        """Whether nothing in the collection is lost by an index of a few photographs.
-
-        That is not so where its vectors are of another encoder. And where one of its photographs
-        is not among the `keys` now, it may be renamed: its label follows once all are read.
-        """
-        if not self.files.photos.is_dir():
-            return True
-        photos = Collection(self.files.path).photos()
-        return photos.fingerprint == fingerprint and keys >= set(photos.keys)
 
     def grow(self) -> None:
         """Index, unless that was just done."""
@@ -146,8 +147,8 @@ def _encoder(files: CollectionFiles, choice: Choice) -> PhotoEncoder:
     if choice.init is None and choice.encoder is None:
         if files.photos.is_dir():
             return _encoder_of(Collection(files.path), choice)
-        if begun := _begun(files):
-            return _encoder_of_embedding(begun, choice)
+        if last := _last_embedding(files):
+            return _encoder_of_embedding(last, choice)
     name = choice.encoder or TrainConfig().encoder
     if choice.init in (None, "timm"):
         logger.info(f"Downloading the pretrained weights of {name}, unless they are here already.")
@@ -177,8 +178,8 @@ def _run_of(settings: EmbeddingSettings) -> Path | None:
     return run if run is not None and Run(run).exists else None
 
 
-def _begun(files: CollectionFiles) -> Embedding | None:
+def _last_embedding(files: CollectionFiles) -> Embedding | None:
     """The embedding that was begun last, before there was a collection."""
-    begun = [path for path in files.vectors.glob("*") if Embedding(path).has_begun]
-    newest = max(begun, key=lambda path: path.stat().st_mtime, default=None)
+    folders = [path for path in files.vectors.glob("*") if Embedding(path).has_begun]
+    newest = max(folders, key=lambda path: path.stat().st_mtime, default=None)
     return None if newest is None else Embedding(newest)

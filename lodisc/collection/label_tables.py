@@ -26,6 +26,8 @@ PRAGMA user_version = {FORMAT}
 # The states of an action: `done`, `undone`, `dropped` (undone, then something else was done),
 # `fixed` (done, and can't be undone)
 ACCEPTED, RENAMED = "names accepted", "renamed"
+RENAMINGS = ("label renamed", f"{ACCEPTED}, label renamed")
+"""How a label gets another name: those of people, and accepted names, at the same time."""
 ACCEPTED_LABELS = f"""
 SELECT own.key, how
 FROM actions JOIN changes AS own ON own.action = number
@@ -49,18 +51,26 @@ def record(
     how: str,
     state: str,
     count: int,
+    time: str | None = None,
 ) -> None:
-    """Write an action into the history and apply its changes: (key, label before, label after)."""
+    """Write an action into the history and apply its changes: (key, label before, label after).
+
+    Its time is now unless it is given.
+    """
     after = {label for _, _, label in changes}
     shared = (after.pop() or "") if len(after) == 1 else None
-    time = datetime.now(UTC).isoformat(timespec="milliseconds")
     sql = "INSERT INTO actions (time, how, label, count, state) VALUES (?, ?, ?, ?, ?)"
-    number = database.execute(sql, (time, how, shared, count, state)).lastrowid
+    number = database.execute(sql, (time or now(), how, shared, count, state)).lastrowid
     database.executemany(
         "INSERT INTO changes VALUES (?, ?, ?, ?)", [(number, *change) for change in changes]
     )
     apply(database, [(key, label) for key, _, label in changes])
     count_up(database)
+
+
+def now() -> str:
+    """The time, as the history has it."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
 def rename_in_history(database: sqlite3.Connection, renamed: Mapping[str, str]) -> None:

@@ -9,7 +9,7 @@ import os
 import sqlite3
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -22,9 +22,11 @@ from lodisc.collection.label_tables import (
     FORMAT,
     NO_TEXTS,
     RENAMED,
+    RENAMINGS,
     SCHEMA,
     apply,
     count_up,
+    now,
     record,
     rename_in_history,
 )
@@ -198,18 +200,32 @@ class Labels:
     def rename(self, label: str, new: str | None) -> int:
         """Give all photographs with a label another one, None to remove it; returns how many.
 
-        The other one may be in use: then both are one. Accepted names stay accepted names, which
-        makes it two actions where both are there. Raises `UserError` as `set` does.
+        The other one may be in use: then both are one. Accepted names stay accepted names: they are
+        an action of their own, of the same moment, and undone together. Raises `UserError` as `set`
+        does, and if no photograph has the label.
         """
-        labels, accepted_keys = self.with_accepted_keys()
-        keys = [key for key, current in labels.items() if current == label]
-        if new is None:
-            return self.set_each(dict.fromkeys(keys), how="label removed")
-        accepted = [key for key in keys if key in accepted_keys]
-        others = [key for key in keys if key not in accepted_keys]
-        return self.set_each(dict.fromkeys(others, new), how="label renamed") + self.set_each(
-            dict.fromkeys(accepted, new), how=f"{ACCEPTED}, renamed"
-        )
+        label, new = plain_label(label), None if new is None else plain_label(new)
+        with self._writing() as database:
+            sql = "SELECT key FROM labels WHERE label = ? ORDER BY key"
+            keys = [key for (key,) in database.execute(sql, (label,)).fetchall()]
+            self._require_texts(keys)
+            if not keys:
+                raise UserError(f"no photograph has the label “{label}”")
+            if new == label:
+                return 0
+            accepted = [key for key in keys if new and self._is_accepted(database, key)]
+            others = [key for key in keys if key not in {*accepted}]
+            database.execute("UPDATE actions SET state = 'dropped' WHERE state = 'undone'")
+            time = now()
+            for some, how in (
+                (others, RENAMINGS[0] if new else "label removed"),
+                (accepted, RENAMINGS[1]),
+            ):
+                if some:
+                    changes = [(key, label, new) for key in some]
+                    count = len(some)
+                    record(database, changes, how=how, state="done", count=count, time=time)
+        return len(keys)
 
     def carry(
         self, moved: Mapping[str, str], *, replaced: Mapping[str, str] = MappingProxyType({})
@@ -244,11 +260,11 @@ class Labels:
 
     def undo(self) -> Action | None:
         """Undo the last action, exactly; returns it, or None if there is none."""
-        return self._step("done", "undone", order="DESC", columns="key, after, before")
+        return self._steps("done", "undone", order="DESC", columns="key, after, before")
 
     def redo(self) -> Action | None:
         """Redo the last undone action, exactly; returns it, or None if something was done since."""
-        return self._step("undone", "done", order="ASC", columns="key, before, after")
+        return self._steps("undone", "done", order="ASC", columns="key, before, after")
 
     def undoable(self) -> Action | None:
         """What `undo` would undo."""
@@ -289,26 +305,35 @@ class Labels:
         if not all(isinstance(value, str | None) for value in values):
             raise self._damaged("it holds what is not text")
 
-    def _step(self, state: str, next_state: str, *, order: str, columns: str) -> Action | None:
+    def _steps(self, state: str, next_state: str, *, order: str, columns: str) -> Action | None:
+        """Undo or redo an action; of the two that rename a label, both."""
         with self._writing() as database:
-            sql = f"SELECT {_COLUMNS} FROM actions WHERE state = ? ORDER BY number {order} LIMIT 1"
-            row = database.execute(sql, (state,)).fetchone()
-            if row is None:
-                return None
-            sql = f"SELECT {columns} FROM changes WHERE action = ?"
-            changes = database.execute(sql, (row[0],)).fetchall()
-            self._require_texts(cell for change in changes for cell in change)
-            # A photograph that got the name of another one (`carry`) has the changes of both:
-            # those that don't fit belong to the other one
-            own_changes = [
-                (key, label)
-                for key, expected, label in changes
-                if self._label_of(database, key) == expected
-            ]
-            action = self._action((*row[:-1], next_state))
-            apply(database, own_changes)
-            database.execute("UPDATE actions SET state = ? WHERE number = ?", (next_state, row[0]))
-            count_up(database)
+            sql = f"SELECT {_COLUMNS} FROM actions WHERE state = ? ORDER BY number {order} LIMIT 2"
+            rows = database.execute(sql, (state,)).fetchall()
+            is_pair = len(rows) == 2 and len({time for _, time, *_ in rows}) == 1
+            if not (is_pair and {how for _, _, how, *_ in rows} == {*RENAMINGS}):
+                rows = rows[:1]
+            actions = [self._step(database, row, next_state, columns=columns) for row in rows]
+            if actions:
+                count_up(database)
+        return replace(actions[0], count=sum(a.count for a in actions)) if actions else None
+
+    def _step(
+        self, database: sqlite3.Connection, row: tuple[Any, ...], next_state: str, *, columns: str
+    ) -> Action:
+        sql = f"SELECT {columns} FROM changes WHERE action = ?"
+        changes = database.execute(sql, (row[0],)).fetchall()
+        self._require_texts(cell for change in changes for cell in change)
+        # A photograph that got the name of another one (`carry`) has the changes of both:
+        # those that don't fit belong to the other one
+        own_changes = [
+            (key, label)
+            for key, expected, label in changes
+            if self._label_of(database, key) == expected
+        ]
+        action = self._action((*row[:-1], next_state))
+        apply(database, own_changes)
+        database.execute("UPDATE actions SET state = ? WHERE number = ?", (next_state, row[0]))
         return action
 
     def _read(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:

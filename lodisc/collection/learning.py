@@ -19,6 +19,7 @@ from threading import Lock, Thread
 from typing import Any, BinaryIO, Literal, TypedDict, cast
 
 from lodisc.collection.collection import Collection
+from lodisc.collection.files import CollectionFiles
 from lodisc.config import TrainConfig
 from lodisc.embedding.embedding import Embedding
 from lodisc.errors import UserError
@@ -64,7 +65,8 @@ class Learning:
     """The training of a collection; several threads and processes may ask."""
 
     def __init__(self, collection: Collection) -> None:
-        self.collection, self.files = collection, collection.files
+        self.collection = collection
+        self.files = CollectionFiles(collection.path.resolve())
         self._starting = Lock()
         self._seconds: float | None = None
 
@@ -124,6 +126,8 @@ class Learning:
             run = last if goes_on and last is not None else self._new_run()
             words = self._command(run)
             self.files.runs.mkdir(exist_ok=True)
+            note = cast(_Note, {**note, "run": run.path.name, "pid": 0})
+            write_json(self.files.learning, note)  # before there is a process: the disk may be full
             with self.files.learning_log.open("wb") as log:
                 process = subprocess.Popen(
                     words,
@@ -139,9 +143,10 @@ class Learning:
 
     def stop(self) -> None:
         """Ask the training to stop; it writes a checkpoint first."""
-        if self.is_running:
+        pid = self._note()["pid"]
+        if self.is_running and pid > 0:
             with suppress(ProcessLookupError):
-                os.kill(self._note()["pid"], signal.SIGTERM)
+                os.kill(pid, signal.SIGTERM)
 
     def measure(self) -> None:
         """Take the time of a few forward passes, for `minutes`.
@@ -171,8 +176,8 @@ class Learning:
     def encoders(self) -> list[UsableEncoder]:
         """All vectors that the collection can use, its own first."""
         settings = self.collection.settings
-        current = Path(settings["parts"])
-        earlier = map(Path, self._note()["embeddings"])
+        current = Path(settings["parts"]).resolve()
+        earlier = [Path(folder).resolve() for folder in self._note()["embeddings"]]
         folders = {current, *earlier, *(self.files.vectors.glob("*"))}
         entries = []
         for folder in sorted(folders):
@@ -183,21 +188,23 @@ class Learning:
                 made_by: Any = settings if folder == current else embedding.settings()
             except UserError:  # it is damaged
                 continue
-            run = Path(made_by["run"]) if made_by.get("run") else None
+            run = Path(made_by["run"]).resolve() if made_by.get("run") else None
             entries.append(
                 UsableEncoder(made_by["encoder"], run, folder, folder == current, run is not None)
             )
-        embedded = {entry.run for entry in entries}
+        runs = {entry.run for entry in entries}
         for folder in sorted(self.files.runs.glob("*")):
-            if _is_finished(Run(folder)) and folder.absolute() not in embedded:
+            if _is_finished(Run(folder)) and folder not in runs:
                 entries.append(UsableEncoder(folder.name, folder, None, False, True))
         return sorted(entries, key=lambda entry: not entry.is_current)
 
     def remember_embedding(self) -> None:
         """Write down where the vectors lie that are about to be replaced."""
-        note, parts = self._note(), self.collection.settings["parts"]
-        if parts not in note["embeddings"]:
-            write_json(self.files.learning, {**note, "embeddings": [*note["embeddings"], parts]})
+        with self._starting:
+            note, parts = self._note(), self.collection.settings["parts"]
+            if parts not in note["embeddings"]:
+                embeddings = [*note["embeddings"], parts]
+                write_json(self.files.learning, {**note, "embeddings": embeddings})
 
     def _photographs(self) -> int:
         """The number of photographs to learn from: those in test/ are not."""
@@ -220,7 +227,16 @@ class Learning:
         start = self._start()
         config = read_json(start / "config.json", kinds={"architecture": str, "model_args": dict})
         args = {name: n for name, n in config["model_args"].items() if name != "img_size"}
-        words = [sys.executable, "-m", "lodisc", "train", str(self.data), "--out", str(run.path)]
+        words = [
+            sys.executable,
+            "-P",
+            "-m",
+            "lodisc",
+            "train",
+            str(self.data),
+            "--out",
+            str(run.path),
+        ]
         words += ["--init", str(start / "model.safetensors"), "--encoder", config["architecture"]]
         words += ["--batch-size", str(_batch_size(count))]
         if (size := config["model_args"]["img_size"]) < LARGEST:

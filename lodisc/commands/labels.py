@@ -146,9 +146,8 @@ def labels_rename(
     from lodisc.collection.collection import Collection
 
     changed = Collection(collection).labels.rename(label, new)
-    print_result(
-        {"changed": changed}, json=json, people=lambda _: print_line(f"{changed:,} labels renamed")
-    )
+    words = f"“{label}” is “{new}” now on {changed:,} photograph{'' if changed == 1 else 's'}."
+    print_result({"changed": changed}, json=json, people=lambda _: print_line(words))
 
 
 def labels_adopt(collection: Positional[Path], /, *, json: bool = False) -> None:

@@ -62,8 +62,8 @@ def embed(
     workers: int = 2,
     device: str = "auto",
     remove: bool = False,
-    slice_size: int = SLICE,
-    written: Callable[[], None] = lambda: None,
+    slice_size: int | None = None,
+    on_part: Callable[[], None] = lambda: None,
 ) -> EmbedResult:
     """Embed the photographs of `data` into Parquet parts in the folder `out`.
 
@@ -74,7 +74,7 @@ def embed(
     of the key, so that a new photograph changes one part only. Under `torchrun` each process takes
     its stride of the shards, on its own GPU if there are several; a second call then drops what
     moved from a shard of one to that of another. `slice_size` is about the number of photographs in
-    a slice of a new embedding, and `written` is called after each part. Raises `UserError` for what
+    a slice of a new embedding, and `on_part` is called after each part. Raises `UserError` for what
     can't be read at all, for vectors that are not finite, and for an `out` whose parts are of
     another encoder or type.
     """
@@ -124,7 +124,7 @@ def embed(
             advance=advance,
             others=others,
             remove=remove,
-            written=written,
+            on_part=on_part,
         )
         if not remove:
             mine = {path: elsewhere[path] for path in elsewhere if path in {*parts, *absent}}
@@ -164,7 +164,7 @@ def plan(
     *,
     out: Path,
     dtype: Dtype,
-    slice_size: int = SLICE,
+    slice_size: int | None = None,
     writes: bool,
     **choice: Any,
 ) -> Job:
@@ -182,7 +182,7 @@ def plan(
     photos, unnamed = _with_plain_names(listing.photos)
     encoding = _describe(data, encoder, fingerprint)
     if writes and not embedding.has_begun:
-        slices = max(1, math.ceil(len(photos) / slice_size))
+        slices = max(1, math.ceil(len(photos) / (slice_size or SLICE)))
         _begin(embedding, encoder, EmbeddingSettings(**encoding, dtype=dtype, slices=slices))
     settings = _wait_for_settings(embedding)
     _require_same(embedding, settings, encoding, dtype=dtype)
@@ -227,7 +227,7 @@ def embed_shards(
     advance: Callable[[int], None] = lambda count: None,
     others: Mapping[str, Row] = MappingProxyType({}),
     remove: bool = False,
-    written: Callable[[], None] = lambda: None,
+    on_part: Callable[[], None] = lambda: None,
 ) -> ShardCounts:
     """Embed the shard of each part into it, as one stream.
 
@@ -251,7 +251,7 @@ def embed_shards(
             shard = shards.popleft()
             done = shard.write(dim=encoder.dim, dtype=dtype, fingerprint=fingerprint)
             counts.update(cast(dict[str, int], done))
-            written()
+            on_part()
 
     batches = evaluation_batches(
         missing_batches(),

@@ -21,7 +21,7 @@ from lodisc.web.app import STATIC, create_app
 from lodisc.web.rendering import render
 from lodisc.web.security import Guard
 from lodisc.web.state.filling import Filling, describe_filling
-from lodisc.web.state.state import State
+from lodisc.web.state.state import MOST_DECODED, State
 from lodisc.web.state.thumbnails import thumbnail
 
 SIDE = 160  # pixels of a thumbnail
@@ -45,16 +45,27 @@ class Opening:
         self._making = threading.Lock()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._live(receive, send)
+            return
         app = self._app
         if app is None and scope["type"] == "http":
             app = await run_in_threadpool(self._make)
         await (app or self._before)(scope, receive, send)
 
+    async def _live(self, receive: Receive, send: Send) -> None:
+        """When the server ends, end what reads the photographs."""
+        while True:
+            event = (await receive())["type"]
+            if event == "lifespan.shutdown":
+                await run_in_threadpool((self._state or self).close)
+            await send({"type": f"{event}.complete"})
+            if event == "lifespan.shutdown":
+                return
+
     def close(self) -> None:
-        """End what reads the photographs, when the server ends."""
+        """End what reads the photographs."""
         self.filling.stop()
-        if self._state is not None:
-            self._state.close()
 
     def _make(self) -> ASGIApp | None:
         """The application of the collection, if there is one by now."""
@@ -77,12 +88,15 @@ def _page_before(filling: Filling, collection: Path) -> ASGIApp:
     def progress(request: Request) -> Response:
         return JSONResponse(describe_filling(filling, photographs=0).model_dump())
 
+    decoding_slots = threading.Semaphore(MOST_DECODED)
+
     def small(request: Request) -> Response:
         number = request.path_params["number"]
         if number >= len(filling.first):
             return JSONResponse({"detail": NOT_YET}, HTTPStatus.NOT_FOUND)
         try:
-            webp = thumbnail(filling.first[number].read(), size=SIDE)
+            with decoding_slots:
+                webp = thumbnail(filling.first[number].read(), size=SIDE)
         except Unreadable as error:
             return JSONResponse({"detail": str(error)}, HTTPStatus.NOT_FOUND)
         return Response(webp, media_type="image/webp")

@@ -119,7 +119,6 @@ def open_photos(
         name=name,
         open_browser=open_browser and _has_screen(),
         prepare=end_if_there_is_nothing_to_show,
-        finish=lambda: openings[0].close(),
     )
     failure = openings[0].filling.failure
     if failure is not None and not CollectionFiles(folder).photos.is_dir():
@@ -148,12 +147,8 @@ def _run(
     open_browser: bool,
     token: str | None = None,
     prepare: Callable[[Any], None] = lambda server: None,
-    finish: Callable[[], None] = lambda: None,
 ) -> None:
-    """Serve what `make_app` makes for a token and host names.
-
-    `prepare` gets the server first, and `finish` is called when it has ended.
-    """
+    """Serve what `make_app` makes for a token and host names; `prepare` gets the server first."""
     try:
         import uvicorn
 
@@ -188,11 +183,8 @@ def _run(
         try:
             server.run(sockets=[listener])
         except KeyboardInterrupt:
-            finish()  # before the process may end here
             _end_busy_process()
             raise
-        finally:
-            finish()
 
 
 def is_loopback(host: str) -> bool:

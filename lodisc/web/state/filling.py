@@ -2,6 +2,7 @@
 
 import multiprocessing
 import signal
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from multiprocessing.connection import Connection
@@ -32,6 +33,7 @@ class Filling:
         self.note: str | None = None
         self.failure: str | None = None
         self._on_failure: Callable[[str], None] = lambda words: None
+        self._is_stopped, self._began = False, time.time()
         spawning = multiprocessing.get_context("spawn")  # torch and LanceDB do not survive a fork
         self._events, events = spawning.Pipe(duplex=False)
         self._process = spawning.Process(target=_work, args=(data, collection, choice, events))
@@ -57,23 +59,27 @@ class Filling:
             progress = read_json(Embedding(self.vectors).progress_file, kinds=PROGRESS_KINDS)
         except (OSError, UserError):
             return 0, 0, None
+        if progress["started"] < self._began:  # it is of an earlier time
+            return 0, 0, None
         done, total = progress["done"], progress["total"]
         seconds = progress["updated"] - progress["started"]
-        return done, total, seconds * (total - done) / done if done and seconds > 0 else None
+        return done, total, seconds * (total - done) / done if 0 < done < total else None
 
     def stop(self) -> None:
         """End the process; what it has written stays whole."""
+        self._is_stopped = True
         self._process.terminate()
         self._process.join(PATIENCE)
         if self._process.is_alive():
             self._process.kill()
+            self._process.join()
 
     def _listen(self) -> None:
         with suppress(EOFError, OSError):
             while True:
                 self._take(self._events.recv())
         self._process.join()
-        if not self.is_over:
+        if not self.is_over and not self._is_stopped:
             self._fail(f"the process that reads them ended ({self._process.exitcode})")
 
     def _take(self, event: Any) -> None:
@@ -121,9 +127,8 @@ def _work(data: Path, collection: Path, choice: Choice, events: Connection) -> N
 
     Ends if the server has ended, as nobody takes the next event then.
     """
-    from lodisc.collection.filling import fill
-
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the server ends this process
+    from lodisc.collection.filling import fill
 
     def tell(event: Event) -> None:
         events.send(event)
@@ -133,6 +138,8 @@ def _work(data: Path, collection: Path, choice: Choice, events: Connection) -> N
             fill(data, collection, choice=choice, tell=tell)
         except BrokenPipeError:
             return
-        except (UserError, OSError, MemoryError) as error:
+        except (UserError, OSError, MemoryError, RuntimeError) as error:
+            if isinstance(error, RuntimeError) and "out of memory" not in str(error):
+                raise
             with suppress(OSError):
                 events.send(one_line(str(error)) or type(error).__name__)

@@ -10,7 +10,7 @@ from lodisc.web import models
 from lodisc.web.state.labels import lock_note
 from lodisc.web.state.progress import describe_progress
 from lodisc.web.state.snapshot import Snapshot
-from lodisc.web.state.state import State
+from lodisc.web.state.state import MOST_LOOKED_AT, State
 
 Status = Literal["good", "warning", "bad"]
 MOST_SKIPPED = 0.05  # a larger share of unreadable files is worth a warning
@@ -62,11 +62,12 @@ def _missing(state: State, snapshot: Snapshot) -> Iterator[tuple[Status, str]]:
     """Photographs whose file is not there any more."""
     count, example = state.missing(snapshot)
     if count:
+        about = "About " if len(snapshot.photos) > MOST_LOOKED_AT else ""
         are = "photograph is" if count == 1 else "photographs are"
         yield (
             "warning",
-            f"{count:,} {are} not at their place any more, such as {printable(example)}; put them "
-            "back, or run lodisc open or lodisc embed and lodisc index again.",
+            f"{about}{count:,} {are} not at their place any more, such as {printable(example)}; "
+            "put them back, or run lodisc open or lodisc embed and lodisc index again.",
         )
 
 

@@ -57,5 +57,7 @@ def _in_words(state: State, how: str) -> str:
         return sentence(f"It did not begin: {learning.last_words() or 'nothing is known of it'}")
     if how == "stopped":
         words = learning.last_words() or "it was stopped"
+        if "are not those that" in words:
+            words = "there are other photographs now than when it began; begin anew"
         return sentence(words.split("; run the same command")[0])  # here it is a button
     return ""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -30,52 +32,43 @@ def describe_progress(state: State) -> models.ProgressOut:
     settings = state.collection.settings
     tasks = [(updated, task) for updated, task in _tasks(state, settings) if task.total]
     tasks.sort(key=lambda pair: -pair[0])
-    tasks = [(updated, _as_it_is(state, task)) for updated, task in tasks]
     return models.ProgressOut(
         running=[task for _, task in tasks if task.state == "running"],
         finished=[task for _, task in tasks if task.state != "running"],
     )
 
 
-def _as_it_is(state: State, task: models.TaskOut) -> models.TaskOut:
-    """The task; of a training that was started from the page it is known whether it runs."""
-    run = state.learning.run
-    is_ours = task.kind == "training" and run is not None and task.name == run.path.name
-    if not is_ours or task.state == "finished":
-        return task
-    if state.learning.is_running:
-        return task.model_copy(update={"state": "running"})
-    return task.model_copy(update={"state": "stopped", "seconds_left": None})
-
-
 def _tasks(state: State, settings: Mapping[str, Any]) -> Iterator[tuple[float, models.TaskOut]]:
     """Every task and the time of its last update; damaged or half-written ones are skipped."""
     files = state.collection.files
     folders = [Path(settings[name]) for name in ("run", "parts") if settings.get(name)]
-    folders += [state.collection.path.resolve(), files.runs / "run-1", files.vectors / "any"]
-    for folder in _with_neighbours(folders):
-        for read in (_training, _embedding):
+    beside = [folder.parent for folder in (*folders, state.collection.path.resolve())]
+    ours, is_running = state.learning.run, state.learning.is_running
+    for folder in _each_once([*folders, *_inside([*beside, files.runs, files.vectors])]):
+        is_ours = ours is not None and folder == ours.path.resolve()
+        for read in (partial(_training, is_running=is_running if is_ours else None), _embedding):
             try:
                 yield from read(folder, data=settings.get("data"))
             except (OSError, ValueError, KeyError, TypeError, AttributeError):
                 continue
 
 
-def _with_neighbours(folders: Iterable[Path]) -> Iterator[Path]:
-    """These folders and those beside them, each once."""
-    visited: set[Path] = set()
-    for path in folders:
-        try:
-            beside = sorted(path.parent.iterdir(), key=lambda other: other.name)[:MOST_FOLDERS]
-        except OSError:
-            beside = []
-        for folder in (path, *beside):
-            if folder not in visited:
-                visited.add(folder)
-                yield folder
+def _inside(folders: Iterable[Path]) -> Iterator[Path]:
+    """What lies in these folders, of each so many at most."""
+    for folder in folders:
+        with suppress(OSError):
+            yield from sorted(folder.iterdir(), key=lambda path: path.name)[:MOST_FOLDERS]
 
 
-def _training(folder: Path, *, data: str | None) -> Iterator[tuple[float, models.TaskOut]]:
+def _each_once(folders: Iterable[Path]) -> Iterator[Path]:
+    """These folders without links, each once."""
+    yield from dict.fromkeys(folder.resolve() for folder in folders)
+
+
+def _training(
+    folder: Path, *, data: str | None, is_running: bool | None
+) -> Iterator[tuple[float, models.TaskOut]]:
+    """`is_running` is None where that has to be told by how long nothing was logged."""
     run = Run(folder)
     if data is None or not run.exists:
         return
@@ -91,6 +84,8 @@ def _training(folder: Path, *, data: str | None) -> Iterator[tuple[float, models
     state = _task_state(
         finished=done >= steps, quiet=time.time() - updated > max(QUIET, 10 * pause)
     )
+    if state != "finished" and is_running is not None:
+        state = "running" if is_running else "stopped"
     left = (steps - done) * settings["batch_size"] / speed
     task = models.TaskOut(
         kind="training",

@@ -53,7 +53,7 @@ export class LargeView {
         button("→", "Next photograph", () => this.#go(1)),
         button("−", "Zoom out", () => this.#zoomBy(1 / STEP)),
         button("+", "Zoom in", () => this.#zoomBy(STEP)),
-        el("div", { class: "large-about" }, this.title, this.facts),
+        el("div", { class: "large-about", "aria-live": "polite" }, this.title, this.facts),
         this.form,
         this.link,
         button("Close", "Close", () => this.dialog.close()),
@@ -70,17 +70,29 @@ export class LargeView {
     this.#zoom = 1;
     this.#shift = { x: 0, y: 0 };
     this.#place();
+    this.#clear();
     try {
       const photo = await this.source.at(index);
       if (!photo || index !== this.#index) return;
       this.#id = photo.id;
       this.image.src = pictureOf(photo.id);
       this.link.href = similarPage(photo.id);
-      this.form.hidden = photo.id.startsWith("upload-"); // it is not in the collection
-      await this.#describe();
+      await Promise.all([this.#describe(), this.image.decode().catch(() => {})]);
+      // What is labelled is what can be seen; an upload is not in the collection
+      if (photo.id === this.#id) this.form.hidden = photo.id.startsWith("upload-");
     } catch (error) {
       notifyError(error);
     }
+  }
+
+  /** Nothing of another photograph stays while this one comes. */
+  #clear() {
+    this.#id = "";
+    this.image.removeAttribute("src");
+    this.image.alt = "";
+    this.title.textContent = "…";
+    this.facts.textContent = "";
+    this.form.hidden = true;
   }
 
   async #describe() {
@@ -98,9 +110,14 @@ export class LargeView {
     this.form.querySelector("input")?.setAttribute("placeholder", photo.label ?? guess);
   }
 
-  /** @param {number} by */
-  #go(by) {
-    const index = this.#index + by;
+  /**
+   * Where the photograph has left the list meanwhile, the next one is in its place.
+   * @param {number} by
+   */
+  async #go(by) {
+    const here = this.#id && (await this.source.at(this.#index).catch(() => undefined));
+    const isGone = by > 0 && here && here.id !== this.#id;
+    const index = this.#index + (isGone ? 0 : by);
     if (index >= 0 && index < this.source.total()) this.open(index);
   }
 
@@ -115,7 +132,11 @@ export class LargeView {
   }
 
   #place() {
-    const { x, y } = this.#shift;
+    const most = { x: (this.stage.clientWidth / 2) * (this.#zoom - 1), y: 0 };
+    most.y = (this.stage.clientHeight / 2) * (this.#zoom - 1);
+    const x = Math.max(-most.x, Math.min(most.x, this.#shift.x));
+    const y = Math.max(-most.y, Math.min(most.y, this.#shift.y));
+    this.#shift = { x, y };
     this.image.style.transform = `translate(${x}px, ${y}px) scale(${this.#zoom})`;
     this.stage.classList.toggle("zoomed", this.#zoom > 1);
   }
