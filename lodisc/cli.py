@@ -23,7 +23,6 @@ def main(argv: list[str] | None = None) -> int:
     exception is a bug and keeps its traceback.
     """
     replace_what_cannot_be_shown()
-    os.environ["PYTHONSAFEPATH"] = "1"  # no process that is started runs code of this folder
     argv = sys.argv[1:] if argv is None else argv
     words = 2 if argv[:1] and argv[0] in GROUPS else 1
     name, rest = " ".join(argv[:words]), argv[words:]

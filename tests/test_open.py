@@ -4,6 +4,7 @@ import re
 import shutil
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -242,6 +243,19 @@ def test_what_cannot_be_opened_is_one_line(
     assert process.returncode == 1
     assert expected in messages and "Traceback" not in messages
     assert messages.count(expected) == 1, messages
+
+
+@pytest.mark.slow
+def test_code_in_the_opened_folder_is_not_run(tmp_path: Path) -> None:
+    (tmp_path / "socket.py").write_text("print('code of a stranger', flush=True); 1 / 0")
+    ended = subprocess.run(  # -P: as the installed command, which has no folder of its own
+        [sys.executable, "-P", "-m", "lodisc", "open", ".", "--port", "0"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert "no photographs in ." in ended.stderr and "stranger" not in ended.stdout + ended.stderr
 
 
 @pytest.mark.slow

@@ -1,10 +1,11 @@
 """How far a collection is filled, as the process that fills it tells."""
 
 import multiprocessing
+import os
 import signal
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
 from threading import Thread
@@ -37,7 +38,8 @@ class Filling:
         spawning = multiprocessing.get_context("spawn")  # torch and LanceDB do not survive a fork
         self._events, events = spawning.Pipe(duplex=False)
         self._process = spawning.Process(target=_work, args=(data, collection, choice, events))
-        self._process.start()
+        with _without_code_of_this_folder():
+            self._process.start()
         events.close()
         Thread(target=self._listen, name="filling", daemon=True).start()
 
@@ -93,6 +95,21 @@ class Filling:
     def _fail(self, words: str) -> None:
         self.phase, self.failure = "failed", words
         self._on_failure(words)
+
+
+@contextmanager
+def _without_code_of_this_folder() -> Iterator[None]:
+    """A process that is started now does not import from the folder in which it is started."""
+    name = "PYTHONSAFEPATH"
+    before = os.environ.get(name)
+    os.environ[name] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[name]
+        else:
+            os.environ[name] = before
 
 
 def describe_filling(filling: Filling, *, photographs: int) -> models.FillingOut:
