@@ -20,7 +20,7 @@ from lodisc.files import read_json
 from lodisc.web import models
 from lodisc.web.text import duration, one_line, sentence
 
-PATIENCE = 5  # seconds in which the process may end by itself
+PATIENCE = 1.5  # seconds in which the process may end by itself
 
 
 class Filling:
@@ -38,7 +38,7 @@ class Filling:
         spawning = multiprocessing.get_context("spawn")  # torch and LanceDB do not survive a fork
         self._events, events = spawning.Pipe(duplex=False)
         self._process = spawning.Process(target=_work, args=(data, collection, choice, events))
-        with _without_code_of_this_folder():
+        with _environment():
             self._process.start()
         events.close()
         Thread(target=self._listen, name="filling", daemon=True).start()
@@ -98,18 +98,22 @@ class Filling:
 
 
 @contextmanager
-def _without_code_of_this_folder() -> Iterator[None]:
-    """A process that is started now does not import from the folder in which it is started."""
-    name = "PYTHONSAFEPATH"
-    before = os.environ.get(name)
-    os.environ[name] = "1"
+def _environment() -> Iterator[None]:
+    """That of a process that is started now.
+
+    It imports nothing from the folder in which it is started. And nothing is said of semaphores
+    that it leaves where it is ended: they are cleaned up.
+    """
+    changes = {"PYTHONSAFEPATH": "1", "PYTHONWARNINGS": "ignore:resource_tracker"}
+    before = {name: os.environ.get(name) for name in changes}
+    os.environ.update(changes)
     try:
         yield
     finally:
-        if before is None:
-            del os.environ[name]
-        else:
-            os.environ[name] = before
+        for name, value in before.items():
+            os.environ.pop(name)
+            if value is not None:
+                os.environ[name] = value
 
 
 def describe_filling(filling: Filling, *, photographs: int) -> models.FillingOut:
