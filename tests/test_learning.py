@@ -128,7 +128,8 @@ def test_it_learns_from_what_the_run_of_the_collection_began_with(
     index_again(tmp_path, run, remove=True)
     Learning(Collection(collection)).start()
     words = commands[0]
-    given = dict(zip(words[5::2], words[6::2], strict=False))
+    options = words[words.index("--out") :]
+    given = dict(zip(options[::2], options[1::2], strict=False))
     assert given["--init"] == str(run / "start" / "model.safetensors")
     assert given["--batch-size"] == "8", "those in test/ are not learnt from"
 
