@@ -45,10 +45,9 @@ def fill(
 
     A new collection grows from the first part on. One that is there already changes at once in the
     end: by a part of the photographs one could not tell which were renamed, and their labels would
-    be lost. Photographs that have gone, go from the
-    collection too, and their labels wait for them; if most have gone, they stay. In the end they
-    are grouped, if they never were by this encoder. Raises `UserError` as `embed` and `index` do,
-    and what `tell` raises.
+    be lost. Photographs that have gone, go from the collection too, and their labels wait for them;
+    if most have gone, they stay. In the end they are grouped, if they never were by this encoder.
+    Raises `UserError` as `embed` and `index` do, and what `tell` raises.
     """
     files = CollectionFiles(collection)
     tell(Event(phase="looking"))
@@ -64,6 +63,25 @@ def fill(
     encoder, out = _encoder_and_vectors(files, choice)
     embedding = Embedding(out)
     tell(Event(phase="embedding", vectors=out))
+    _embed(encoder, data, embedding, files, device=choice.device, tell=tell)
+    index(out, collection=files.path)
+    opened = Collection(files.path)
+    if len(opened.photos()) >= FEWEST and not _has_groups(opened):
+        tell(Event(phase="grouping"))
+        group_photos(opened, opened.photos())
+    tell(Event(phase="finished"))
+
+
+def _embed(
+    encoder: PhotoEncoder,
+    data: Path,
+    embedding: Embedding,
+    files: CollectionFiles,
+    *,
+    device: str,
+    tell: Callable[[Event], None],
+) -> None:
+    """Embed what is new or changed, and forget what has gone, unless that is most."""
     growth = None if files.photos.is_dir() else _Growth(files, embedding)
 
     def on_part() -> None:
@@ -75,9 +93,9 @@ def fill(
         embed,
         encoder,
         data,
-        out=out,
+        out=embedding.path,
         dtype=cast(Dtype, embedding.settings()["dtype"]) if embedding.has_begun else "float16",
-        device=choice.device,
+        device=device,
         slice_size=SLICE,
         on_part=on_part,
     )
@@ -91,12 +109,6 @@ def fill(
         tell(Event(note=note))
     elif done["absent"]:
         embed_all(remove=True)
-    index(out, collection=files.path)
-    opened = Collection(files.path)
-    if len(opened.photos()) >= FEWEST and not _has_groups(opened):
-        tell(Event(phase="grouping"))
-        group_photos(opened, opened.photos())
-    tell(Event(phase="finished"))
 
 
 def _has_groups(collection: Collection) -> bool:

@@ -22,7 +22,7 @@ def sketch_of(photos: Iterable[Photo], *, of_earlier: Sketch = ()) -> Sketch:
 def share_among(photos: Sequence[Photo], sketch: Sketch) -> float:
     """The share of photographs that are among those of a sketch: exact for up to 256 of these.
 
-    Estimated by the photographs whose hash is no larger than the largest in a sketch that is full.
+    Where a sketch is full, it is estimated by the photographs whose hash is in its range.
     """
     hashes = [hash for hash in map(_hash, photos) if len(sketch) < SIZE or hash <= sketch[-1]]
     return sum(hash in sketch for hash in hashes) / len(hashes) if hashes else 0.0

@@ -61,7 +61,7 @@ def rename(
 ) -> label_models.ChangeOut:
     """Rename a label, make it one with another that is in use, or remove it; can be undone.
 
-    Where accepted names have it too, they are a second action.
+    Where accepted names have it too, they are an action of their own, undone with the other.
     """
     return opened.once(id, rename_in.model_dump_json(), lambda: _rename(opened, rename_in))
 

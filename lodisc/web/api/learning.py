@@ -9,7 +9,6 @@ from lodisc.collection.learning import Busy
 from lodisc.web import models
 from lodisc.web.errors import refusing
 from lodisc.web.parameters import Opened
-from lodisc.web.state.errors import NotFound
 from lodisc.web.state.learning import describe_learning, use
 
 router = APIRouter(prefix="/learning", tags=["learning"])
@@ -44,8 +43,6 @@ def use_(opened: Opened, request: models.UseIn) -> models.LearningOut:
     """Let the collection use another encoder. Labels stay; photographs are embedded if need be."""
     try:
         use(opened, request.id)
-    except NotFound:
-        raise
     except Busy as error:
         raise HTTPException(HTTPStatus.CONFLICT, str(error)) from None
     return describe_learning(opened)
