@@ -166,7 +166,7 @@ def test_undo_and_redo_are_exact_however_often(labels: Labels) -> None:
             assert (labels.redo() is None) == (position == len(states) - 1)
             position = min(len(states) - 1, position + 1)
         assert labels.current() == states[position]
-        assert (labels.undoable() is None, labels.redoable() is None) == (
+        assert (not labels.undoable(), not labels.redoable()) == (
             position == 0,
             position == len(states) - 1,
         )
@@ -177,9 +177,9 @@ def test_what_was_undone_stays_in_the_history(labels: Labels) -> None:
     labels.set(["a"], "finch")
     undone = labels.undo()
     assert undone is not None and undone.label == "finch" and undone.undone
-    assert labels.redoable() == undone
+    assert labels.redoable() == {None: undone}
     labels.set(["b"], "owl")
-    assert labels.redo() is None and labels.redoable() is None
+    assert labels.redo() is None and labels.redoable() == {}
     assert [(action.label, action.undone) for action in labels.history()] == [
         ("owl", False),
         ("finch", True),

@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from lodisc.collection.labels import Busy, Labels
+from lodisc.collection.label_file import Busy
+from lodisc.collection.labels import Labels
 from lodisc.errors import UserError
 
 
@@ -338,7 +339,7 @@ def test_a_collection_that_may_only_be_read_is_read(labels: Labels) -> None:
 
 def test_a_folder_that_is_missing_is_named(tmp_path: Path) -> None:
     labels = Labels(tmp_path / "missing" / "labels.sqlite")
-    assert labels.current() == {} and labels.undoable() is None
+    assert labels.current() == {} and labels.undoable() == {}
     with pytest.raises(
         OSError, match=r"missing/labels\.sqlite: nothing was changed: .* its folder exists"
     ):

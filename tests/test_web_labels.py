@@ -366,7 +366,7 @@ def test_while_another_program_locks_the_labels_the_last_ones_are_shown(
     label(client, FINCHES[:1], "finch")
     shown = client.get("/api/labels").json()
     labels = client.app.state.collection.labels  # type: ignore[attr-defined]
-    monkeypatch.setattr(labels, "patience", 0.1)
+    monkeypatch.setattr(labels._file, "patience", 0.1)
     fresh = client_of(folder / "C")
     other = sqlite3.connect(folder / "C" / "labels.sqlite", isolation_level=None)
     other.execute("BEGIN EXCLUSIVE")

@@ -3,19 +3,22 @@
 import sqlite3
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from types import MappingProxyType
 
-FORMAT = 1
+from lodisc.collection.label_actions import NO_ACCEPTANCE, Acceptance
+
+FORMAT = 2
 APPLICATION = 0x6C6F6469  # "lodi", which tells this file from other databases
 SCHEMA = f"""
 CREATE TABLE labels (key TEXT PRIMARY KEY, label TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE actions (
   number INTEGER PRIMARY KEY AUTOINCREMENT, time TEXT NOT NULL, how TEXT NOT NULL, label TEXT,
-  count INTEGER NOT NULL, state TEXT NOT NULL
+  count INTEGER NOT NULL, state TEXT NOT NULL, user TEXT
 );
 CREATE INDEX actions_by_state ON actions (state, number);
 CREATE TABLE changes (
   action INTEGER NOT NULL REFERENCES actions, key TEXT NOT NULL, before TEXT, after TEXT,
-  PRIMARY KEY (action, key)
+  confidence REAL, encoder TEXT, PRIMARY KEY (action, key)
 ) WITHOUT ROWID;
 CREATE INDEX changes_by_key ON changes (key);
 CREATE TABLE version (number INTEGER NOT NULL);
@@ -23,6 +26,22 @@ INSERT INTO version VALUES (0);
 PRAGMA application_id = {APPLICATION};
 PRAGMA user_version = {FORMAT}
 """
+UPGRADES = {
+    1: """
+ALTER TABLE actions ADD COLUMN user TEXT;
+ALTER TABLE changes ADD COLUMN confidence REAL;
+ALTER TABLE changes ADD COLUMN encoder TEXT;
+PRAGMA user_version = 2
+"""
+}
+"""What makes the next format of a file, by its format."""
+VIEWS = {
+    1: """
+CREATE TEMP VIEW actions AS SELECT *, NULL AS user FROM main.actions;
+CREATE TEMP VIEW changes AS SELECT *, NULL AS confidence, NULL AS encoder FROM main.changes
+"""
+}
+"""What shows a file as it would be in the next format, and writes nothing into it."""
 # The states of an action: `done`, `undone`, `dropped` (undone, then something else was done),
 # `fixed` (done, and can't be undone)
 ACCEPTED, RENAMED = "names accepted", "renamed"
@@ -41,6 +60,13 @@ WHERE state = 'done' AND how GLOB '{ACCEPTED}*' AND NOT EXISTS (
 """Labels that an accepted name gave last. A key may have the changes of a photograph that had its
 name before, so only changes that gave the present label count. CROSS JOIN looks up the few changes
 of a key first, instead of all later actions."""
+ORIGINS = """
+SELECT labels.key, time, how, user, confidence, encoder
+FROM labels JOIN changes ON changes.key = labels.key AND changes.after = labels.label
+JOIN actions ON number = action
+WHERE state = 'done'
+"""
+"""The actions that gave each photograph the label that it has."""
 NO_TEXTS = "SELECT 1 FROM actions WHERE typeof(how) != 'text' OR typeof(state) != 'text' LIMIT 1"
 
 
@@ -52,17 +78,22 @@ def record(
     state: str,
     count: int,
     time: str | None = None,
+    user: str | None = None,
+    acceptances: Mapping[str, Acceptance] = MappingProxyType({}),
 ) -> None:
     """Write an action into the history and apply its changes: (key, label before, label after).
 
     Its time is now unless it is given.
+    `acceptances` by key tell how sure accepted names were.
     """
     after = {label for _, _, label in changes}
     shared = (after.pop() or "") if len(after) == 1 else None
-    sql = "INSERT INTO actions (time, how, label, count, state) VALUES (?, ?, ?, ?, ?)"
-    number = database.execute(sql, (time or now(), how, shared, count, state)).lastrowid
+    sql = "INSERT INTO actions (time, how, label, count, state, user) VALUES (?, ?, ?, ?, ?, ?)"
+    number = database.execute(sql, (time or now(), how, shared, count, state, user)).lastrowid
+    columns = "action, key, before, after, confidence, encoder"
     database.executemany(
-        "INSERT INTO changes VALUES (?, ?, ?, ?)", [(number, *change) for change in changes]
+        f"INSERT INTO changes ({columns}) VALUES (?, ?, ?, ?, ?, ?)",
+        [(number, *change, *acceptances.get(change[0], NO_ACCEPTANCE)) for change in changes],
     )
     apply(database, [(key, label) for key, _, label in changes])
     count_up(database)

@@ -1,82 +1,40 @@
 """The label of each photograph, with its history: what people typed, and names they accepted.
 
-One SQLite file with a rollback journal, which is safe on any file system and leaves no other file
-behind: a copy of it is a backup. Every call opens the file again, so that threads, forks and other
-processes can share it, and a file that was restored from a backup is noticed.
+Each action keeps who did it. The last label of a photograph holds, whoever gave it.
 """
 
-import os
 import sqlite3
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Container, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
-from urllib.parse import quote
 
+from lodisc.collection.label_actions import Acceptance, Action, Origin
+from lodisc.collection.label_file import LabelFile
 from lodisc.collection.label_tables import (
     ACCEPTED,
     ACCEPTED_LABELS,
-    APPLICATION,
-    FORMAT,
     NO_TEXTS,
+    ORIGINS,
     RENAMED,
     RENAMINGS,
-    SCHEMA,
     apply,
     count_up,
     now,
     record,
     rename_in_history,
 )
-from lodisc.data.labels import plain_label
+from lodisc.data.labels import plain_label, plain_user
 from lodisc.data.photo import printable
 from lodisc.errors import UserError
 
 PATIENCE = 30.0  # seconds to wait for another process that writes
-_COLUMNS = "number, time, how, label, count, state"  # of an action
-_DAMAGED = {
-    0,  # text that is not UTF-8, which Python notices
-    sqlite3.SQLITE_CORRUPT,
-    sqlite3.SQLITE_ERROR,  # a table or column is missing
-    sqlite3.SQLITE_CONSTRAINT,
-    sqlite3.SQLITE_MISMATCH,
-}
-"""Codes of errors that a file of this format cannot cause."""
-
-
+_COLUMNS = "number, time, how, label, count, state, user"  # of an action
+_OWN = "(:user IS NULL OR user IS NULL OR user = :user)"
 Stamp = tuple[int, int, int, int]
 """Version, device, inode and time of change of a file of labels."""
-
-
-class Busy(OSError):
-    """Another program has locked the file for too long."""
-
-
-@dataclass(frozen=True, slots=True)
-class Action:
-    """Something that was done to labels, as a whole.
-
-    `label` is "" if labels were removed, and None if there were several.
-    """
-
-    number: int
-    time: str
-    how: str
-    label: str | None
-    count: int
-    undone: bool
-
-    @property
-    def words(self) -> str:
-        """What was done, in plain words."""
-        photographs = f"{self.count:,} photograph{'' if self.count == 1 else 's'}"
-        if self.label:
-            label = f"“{self.label}”"
-        else:
-            label = "Several labels" if self.label is None else "No label"
-        return f"{label} on {photographs} ({self.how})"
 
 
 class Labels:
@@ -91,7 +49,8 @@ class Labels:
     def __init__(
         self, path: str | Path, *, patience: float = PATIENCE, read_patience: float = PATIENCE
     ) -> None:
-        self.path, self.patience, self.read_patience = Path(path), patience, read_patience
+        self.path = Path(path)
+        self._file = LabelFile(self.path, patience=patience, read_patience=read_patience)
         self.last_write = object()
         """Another object after every write through these `Labels`."""
         self._cache: tuple[Stamp, dict[str, str], frozenset[str]] = ((0, 0, 0, 0), {}, frozenset())
@@ -99,7 +58,7 @@ class Labels:
     @property
     def version(self) -> int:
         """A number that grows with every change, by any process."""
-        rows = self._read("SELECT number FROM version")
+        rows = self._file.read("SELECT number FROM version")
         return int(rows[0][0]) if rows else 0
 
     @property
@@ -122,21 +81,52 @@ class Labels:
         stamp = self.stamp
         if self._cache[0] != stamp:
             sql = "SELECT key, label FROM labels ORDER BY key"
-            rows, accepted, others = self._read_all(sql, ACCEPTED_LABELS, NO_TEXTS) or ([],) * 3
-            self._require_texts(cell for row in (*rows, *accepted, *others) for cell in row)
+            tables = self._file.read_all(sql, ACCEPTED_LABELS, NO_TEXTS)
+            rows, accepted, others = tables or ([],) * 3
+            self._file.require_texts(cell for row in (*rows, *accepted, *others) for cell in row)
             self._cache = (stamp, dict(rows), frozenset(key for key, _ in accepted))
         _, labels, accepted_keys = self._cache
         return dict(labels), accepted_keys
 
-    def accept(self, names: Mapping[str, str], *, where: str) -> int:
+    def origins(self) -> dict[str, Origin]:
+        """The action that gave each label, by key; without those whose history is not known."""
+        return self._as_origins(self._file.read(f"{ORIGINS} ORDER BY number"))
+
+    def origin(self, key: str) -> Origin | None:
+        """The action that gave the label of one photograph."""
+        rows = self._file.read(f"{ORIGINS} AND labels.key = ? ORDER BY number", key)
+        return self._as_origins(rows).get(key)
+
+    def accept(
+        self,
+        names: Mapping[str, str],
+        *,
+        where: str,
+        acceptances: Mapping[str, Acceptance] = MappingProxyType({}),
+        user: str | None = None,
+    ) -> int:
         """Make the names of unlabelled photographs their labels, as one action.
 
-        `where` tells which, for the history: "from 90%". Returns how many changed.
+        `where` tells which, for the history: "from 90%"; `acceptances` by key tell how sure they
+        were. Returns how many changed.
         """
-        return self.set_each(names, how=f"{ACCEPTED} {where}", only_unlabelled=True)
+        how = f"{ACCEPTED} {where}"
+        with self._writing() as database:
+            changes = [
+                (key, None, label)
+                for key, label in _plain(names).items()
+                if self._label_of(database, key) is None
+            ]
+            self._record(database, changes, how=how, user=user, acceptances=acceptances)
+        return len(changes)
 
     def take_over(
-        self, labels: Mapping[str, str | None], *, accepted_keys: Container[str], how: str
+        self,
+        labels: Mapping[str, str | None],
+        *,
+        accepted_keys: Container[str],
+        how: str,
+        user: str | None = None,
     ) -> int:
         """Labels from elsewhere, None to remove one, as one action; returns how many changed.
 
@@ -150,9 +140,17 @@ class Labels:
             if label is not None and key in accepted_keys
         }
         others = {key: label for key, label in labels.items() if key not in names}
-        return self.set_each(others, how=how) + self.accept(names, where="elsewhere")
+        changed = self.set_each(others, how=how, user=user)
+        return changed + self.accept(names, where="elsewhere", user=user)
 
-    def set(self, keys: Sequence[str], label: str | None, *, how: str = "typed") -> int:
+    def set(
+        self,
+        keys: Sequence[str],
+        label: str | None,
+        *,
+        how: str = "typed",
+        user: str | None = None,
+    ) -> int:
         """Label photographs, or remove their labels, as one action; returns how many changed.
 
         An accepted name that is the same label changes, too: now a person has given it. The label
@@ -161,13 +159,14 @@ class Labels:
         characters.
         """
         assert not isinstance(keys, str)
-        return self.set_each(dict.fromkeys(keys, label), how=how, confirms=True)
+        return self.set_each(dict.fromkeys(keys, label), how=how, user=user, confirms=True)
 
     def set_each(
         self,
         labels: Mapping[str, str | None],
         *,
         how: str,
+        user: str | None = None,
         only_unlabelled: bool = False,
         confirms: bool = False,
     ) -> int:
@@ -177,12 +176,10 @@ class Labels:
         somebody has labelled in the meantime keeps its label. With `confirms`, an accepted name
         that is the same label becomes a person's.
         """
-        plain = {
-            label: None if label is None else plain_label(label) for label in set(labels.values())
-        }
-        targets = {_plain_key(key): plain[label] for key, label in labels.items()}
         with self._writing() as database:
-            rows = [(key, self._label_of(database, key), label) for key, label in targets.items()]
+            rows = [
+                (key, self._label_of(database, key), label) for key, label in _plain(labels).items()
+            ]
             changes = [
                 (key, before, after)
                 for key, before, after in rows
@@ -192,12 +189,10 @@ class Labels:
                     or (confirms and before is not None and self._is_accepted(database, key))
                 )
             ]
-            if changes:
-                database.execute("UPDATE actions SET state = 'dropped' WHERE state = 'undone'")
-                record(database, changes, how=how, state="done", count=len(changes))
+            self._record(database, changes, how=how, user=user)
         return len(changes)
 
-    def rename(self, label: str, new: str | None) -> int:
+    def rename(self, label: str, new: str | None, *, user: str | None = None) -> int:
         """Give all photographs with a label another one, None to remove it; returns how many.
 
         The other one may be in use: then both are one. Accepted names stay accepted names: they are
@@ -208,23 +203,22 @@ class Labels:
         with self._writing() as database:
             sql = "SELECT key FROM labels WHERE label = ? ORDER BY key"
             keys = [key for (key,) in database.execute(sql, (label,)).fetchall()]
-            self._require_texts(keys)
+            self._file.require_texts(keys)
             if not keys:
                 raise UserError(f"no photograph has the label “{label}”")
             if new == label:
                 return 0
             accepted = [key for key in keys if new and self._is_accepted(database, key)]
             others = [key for key in keys if key not in {*accepted}]
-            database.execute("UPDATE actions SET state = 'dropped' WHERE state = 'undone'")
-            time = now()
-            for some, how in (
-                (others, RENAMINGS[0] if new else "label removed"),
-                (accepted, RENAMINGS[1]),
-            ):
-                if some:
-                    changes = [(key, label, new) for key in some]
-                    count = len(some)
-                    record(database, changes, how=how, state="done", count=count, time=time)
+            sql = f"{ORIGINS} AND labels.label = ? ORDER BY number"
+            origins = self._as_origins(database.execute(sql, (label,)).fetchall())
+            acceptances = {key: origins[key].acceptance for key in accepted}
+            time, how = now(), RENAMINGS[0] if new else "label removed"
+            changes = [(key, label, new) for key in others]
+            self._record(database, changes, how=how, user=user, time=time)
+            changes = [(key, label, new) for key in accepted]
+            how = RENAMINGS[1]
+            self._record(database, changes, how=how, user=user, time=time, acceptances=acceptances)
         return len(keys)
 
     def carry(
@@ -258,58 +252,108 @@ class Labels:
                 record(database, changes, how=RENAMED, state="fixed", count=len(carried))
         return len(carried)
 
-    def undo(self) -> Action | None:
-        """Undo the last action, exactly; returns it, or None if there is none."""
-        return self._steps("done", "undone", order="DESC", columns="key, after, before")
+    def undo(self, *, user: str | None = None) -> Action | None:
+        """Undo the last action, exactly; returns it, or None if there is none.
 
-    def redo(self) -> Action | None:
-        """Redo the last undone action, exactly; returns it, or None if something was done since."""
-        return self._steps("undone", "done", order="ASC", columns="key, before, after")
+        A `user` undoes their own actions and those of nobody known; without a name, all.
+        """
+        return self._steps("done", "undone", user, order="DESC", columns="key, after, before")
 
-    def undoable(self) -> Action | None:
-        """What `undo` would undo."""
-        return self._first("WHERE state = 'done' ORDER BY number DESC")
+    def redo(self, *, user: str | None = None) -> Action | None:
+        """Redo the last undone action, exactly; returns it, or None if something was done since.
 
-    def redoable(self) -> Action | None:
-        """What `redo` would redo."""
-        return self._first("WHERE state = 'undone' ORDER BY number")
+        Whose, as `undo`.
+        """
+        return self._steps("undone", "done", user, order="ASC", columns="key, before, after")
+
+    def undoable(self) -> dict[str | None, Action]:
+        """The last action by each user that can be undone; None is for those of nobody known."""
+        return self._by_user("max", "done")
+
+    def redoable(self) -> dict[str | None, Action]:
+        """The action by each user that would be redone first."""
+        return self._by_user("min", "undone")
 
     def history(self, *, limit: int = 100) -> list[Action]:
         """The last actions, newest first, including those that were undone."""
         sql = f"SELECT {_COLUMNS} FROM actions ORDER BY number DESC LIMIT ?"
-        return [self._action(row) for row in self._read(sql, max(0, limit))]
+        return [self._action(row) for row in self._file.read(sql, max(0, limit))]
 
-    def _first(self, condition: str) -> Action | None:
-        rows = self._read(f"SELECT {_COLUMNS} FROM actions {condition} LIMIT 1")
-        return self._action(rows[0]) if rows else None
+    def _by_user(self, extreme: str, state: str) -> dict[str | None, Action]:
+        numbers = f"SELECT {extreme}(number) FROM actions WHERE state = ? GROUP BY user"
+        rows = self._file.read(f"SELECT {_COLUMNS} FROM actions WHERE number IN ({numbers})", state)
+        return {action.user: action for action in map(self._action, rows)}
 
     def _action(self, row: tuple[Any, ...]) -> Action:
-        number, time, how, label, count, state = row
-        self._require_texts([time, how, label, state])
+        number, time, how, label, count, state, user = row
+        self._file.require_texts([time, how, label, state, user])
         if not isinstance(count, int):
-            raise self._damaged("a count is not a number")
-        return Action(number, time, how, label, count, undone=state in ("undone", "dropped"))
+            raise self._file.damaged("a count is not a number")
+        return Action(number, time, how, label, count, user, undone=state in ("undone", "dropped"))
+
+    def _as_origins(self, rows: Sequence[tuple[Any, ...]]) -> dict[str, Origin]:
+        """The origins in rows of `ORIGINS`, the last of each key."""
+        origins = {}
+        for key, time, how, user, confidence, encoder in rows:
+            self._file.require_texts([key, time, how, user, encoder])
+            if not isinstance(confidence, float | None):
+                raise self._file.damaged("a confidence is not a number")
+            origins[key] = Origin(time, how, user, Acceptance(confidence, encoder))
+        return origins
+
+    @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        with self._file.writing() as database:
+            yield database
+        self.last_write = object()
+
+    def _record(
+        self,
+        database: sqlite3.Connection,
+        changes: Sequence[tuple[str, str | None, str | None]],
+        *,
+        how: str,
+        user: str | None,
+        time: str | None = None,
+        acceptances: Mapping[str, Acceptance] = MappingProxyType({}),
+    ) -> None:
+        """Write what a person did, unless nothing changed; what they had undone is gone then."""
+        if not changes:
+            return
+        user = None if user is None else plain_user(user)
+        sql = f"UPDATE actions SET state = 'dropped' WHERE state = 'undone' AND {_OWN}"
+        database.execute(sql, {"user": user})
+        record(
+            database,
+            changes,
+            how=how,
+            state="done",
+            count=len(changes),
+            time=time,
+            user=user,
+            acceptances=acceptances,
+        )
 
     def _label_of(self, database: sqlite3.Connection, key: str) -> str | None:
         row = database.execute("SELECT label FROM labels WHERE key = ?", (key,)).fetchone()
         label: str | None = None if row is None else row[0]
-        self._require_texts([label])
+        self._file.require_texts([label])
         return label
 
     def _is_accepted(self, database: sqlite3.Connection, key: str) -> bool:
         rows = database.execute(f"{ACCEPTED_LABELS} AND own.key = ?", (key,)).fetchall()
-        self._require_texts(cell for row in rows for cell in row)
+        self._file.require_texts(cell for row in rows for cell in row)
         return bool(rows)
 
-    def _require_texts(self, values: Iterable[Any]) -> None:
-        if not all(isinstance(value, str | None) for value in values):
-            raise self._damaged("it holds what is not text")
-
-    def _steps(self, state: str, next_state: str, *, order: str, columns: str) -> Action | None:
+    def _steps(
+        self, state: str, next_state: str, user: str | None, *, order: str, columns: str
+    ) -> Action | None:
         """Undo or redo an action; of the two that rename a label, both."""
+        user = None if user is None else plain_user(user)
         with self._writing() as database:
-            sql = f"SELECT {_COLUMNS} FROM actions WHERE state = ? ORDER BY number {order} LIMIT 2"
-            rows = database.execute(sql, (state,)).fetchall()
+            order = f"ORDER BY number {order} LIMIT 2"
+            sql = f"SELECT {_COLUMNS} FROM actions WHERE state = :state AND {_OWN} {order}"
+            rows = database.execute(sql, {"state": state, "user": user}).fetchall()
             is_pair = len(rows) == 2 and len({time for _, time, *_ in rows}) == 1
             if not (is_pair and {how for _, _, how, *_ in rows} == {*RENAMINGS}):
                 rows = rows[:1]
@@ -323,7 +367,7 @@ class Labels:
     ) -> Action:
         sql = f"SELECT {columns} FROM changes WHERE action = ?"
         changes = database.execute(sql, (row[0],)).fetchall()
-        self._require_texts(cell for change in changes for cell in change)
+        self._file.require_texts(cell for change in changes for cell in change)
         # A photograph that got the name of another one (`carry`) has the changes of both:
         # those that don't fit belong to the other one
         own_changes = [
@@ -331,105 +375,17 @@ class Labels:
             for key, expected, label in changes
             if self._label_of(database, key) == expected
         ]
-        action = self._action((*row[:-1], next_state))
+        *before, _, user = row
+        action = self._action((*before, next_state, user))
         apply(database, own_changes)
         database.execute("UPDATE actions SET state = ? WHERE number = ?", (next_state, row[0]))
         return action
 
-    def _read(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
-        """The rows of a query; an empty list if nothing was typed yet."""
-        (rows,) = self._read_all(sql, values=values) or [[]]
-        return rows
 
-    def _read_all(self, *queries: str, values: Sequence[Any] = ()) -> list[list[tuple[Any, ...]]]:
-        """The rows of queries of one moment; an empty list if nothing was typed yet."""
-        if not self.path.exists():
-            return []
-        with self._open("rw", patience=self.read_patience) as database:
-            database.execute("BEGIN")  # so that `_is_ours` and the queries see the same file
-            if not self._is_ours(database):
-                return []
-            return [database.execute(sql, values).fetchall() for sql in queries]
-
-    @contextmanager
-    def _writing(self) -> Iterator[sqlite3.Connection]:
-        """One transaction: on the disk when the block ends, or rolled back."""
-        with self._open("rwc", patience=self.patience) as database:
-            database.execute("BEGIN IMMEDIATE")
-            if not self._is_ours(database):
-                for statement in SCHEMA.split(";"):
-                    database.execute(statement)
-            yield database
-            database.execute("COMMIT")
-        self.last_write = object()
-
-    @contextmanager
-    def _open(self, mode: str, *, patience: float) -> Iterator[sqlite3.Connection]:
-        address = f"file:{quote(os.fsencode(self.path))}?mode={mode}"
-        try:
-            with closing(
-                sqlite3.connect(address, uri=True, timeout=patience, isolation_level=None)
-            ) as database:
-                database.execute("PRAGMA synchronous = EXTRA")
-                yield database
-        except sqlite3.Error as error:
-            words = "" if mode == "rw" else "nothing was changed: "
-            raise self._explained(error, words=words, patience=patience) from None
-
-    def _is_ours(self, database: sqlite3.Connection) -> bool:
-        """Whether the file is a database of labels.
-
-        An empty file is not; raises `UserError` for anything else.
-        """
-        application, format = (
-            database.execute(f"PRAGMA {name}").fetchone()[0]
-            for name in ("application_id", "user_version")
-        )
-        if application == APPLICATION and format <= FORMAT:
-            if database.execute("SELECT typeof(number) FROM version").fetchall() != [("integer",)]:
-                raise self._damaged("it has no version")
-            return True
-        if application == APPLICATION:
-            raise UserError(
-                f"{printable(self.path)} was written by a newer lodisc (format {format}); "
-                "update lodisc to read it"
-            )
-        if database.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
-            raise UserError(
-                f"{printable(self.path)} is a database of another program; "
-                "move it away, it is not overwritten"
-            )
-        return False
-
-    def _damaged(self, reason: str) -> UserError:
-        return UserError(
-            f"{printable(self.path)} is damaged ({reason}); restore a copy of it, "
-            "or rescue the rows with `sqlite3 FILE .recover`"
-        )
-
-    def _explained(self, error: sqlite3.Error, *, words: str, patience: float) -> Exception:
-        """What SQLite's error means, and what to do."""
-        where, code = printable(self.path), getattr(error, "sqlite_errorcode", 0) & 0xFF
-        if code == sqlite3.SQLITE_NOTADB:
-            return UserError(
-                f"{where} is not a database of labels; move it away, it is not overwritten"
-            )
-        if code in _DAMAGED:
-            return self._damaged(str(error))
-        kind = Busy if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED) else OSError
-        advice = {
-            sqlite3.SQLITE_FULL: "the disk is full; free some space and try again",
-            sqlite3.SQLITE_READONLY: "the file or its folder is read-only",
-            sqlite3.SQLITE_CANTOPEN: (
-                "the file can't be opened or created; "
-                "check that its folder exists and that you may write to it"
-            ),
-            sqlite3.SQLITE_BUSY: (
-                f"another program has kept it busy for {patience:g} seconds; "
-                "end that program and try again"
-            ),
-        }.get(code, f"{error}; check whether the disk is full or failing")
-        return kind(f"{where}: {words}{advice}")
+def _plain(labels: Mapping[str, str | None]) -> dict[str, str | None]:
+    """The labels as they are written, each checked once."""
+    plain = {label: None if label is None else plain_label(label) for label in {*labels.values()}}
+    return {_plain_key(key): plain[label] for key, label in labels.items()}
 
 
 def _plain_key(key: str) -> str:

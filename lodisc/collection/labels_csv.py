@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
 
-from lodisc.collection.row_labels import current_row_labels
+from lodisc.collection.row_labels import RowLabels, current_row_labels
 from lodisc.data.labels import label_in, odd_labels, plain_label
 from lodisc.data.paths import composed_form, folded_form, spellings
 from lodisc.data.photo import printable
@@ -29,6 +29,9 @@ COLUMNS = (
     "folder",
     "label",
     "accepted_name",
+    "accepted_confidence",
+    "labelled_by",
+    "labelled_at",
     "name",
     "confidence",
     "new_kind",
@@ -56,8 +59,9 @@ def export_csv(
 ) -> int:
     """Write one line for each photograph; returns the number of photographs.
 
-    The columns are key, path, folder, label, that again if it is an accepted name, predicted name
-    and confidence, probability of a kind without a label, group; as `write_table` writes them.
+    The columns are key, path, folder, label, that again if it is an accepted name and how sure that
+    was, who gave the label and when, predicted name and confidence, probability of a kind without a
+    label, group; as `write_table` writes them.
     `learn` takes the place of `predict_labels`, for a caller with a cache. Raises `UserError` if
     the folder does not exist.
     """
@@ -68,7 +72,9 @@ def export_csv(
     return len(collection.photos())
 
 
-def import_csv(collection: Collection, path: str | Path, *, clear: bool = False) -> CsvImportResult:
+def import_csv(
+    collection: Collection, path: str | Path, *, clear: bool = False, user: str | None = None
+) -> CsvImportResult:
     """Take labels over from the columns `key` (or `path`) and `label`.
 
     They are one action. Those that equal the cell `accepted_name` of their row stay accepted names,
@@ -107,7 +113,7 @@ def import_csv(collection: Collection, path: str | Path, *, clear: bool = False)
         if row.get("accepted_name", "").strip() == row["label"].strip():
             accepted_keys.add(key)
     changed = collection.labels.take_over(
-        labels, accepted_keys=accepted_keys, how="imported from a table"
+        labels, accepted_keys=accepted_keys, how="imported from a table", user=user
     )
     notes = odd_labels({*labels.values(), *collection.labels.current().values()})
     return CsvImportResult(
@@ -119,7 +125,7 @@ def import_csv(collection: Collection, path: str | Path, *, clear: bool = False)
     )
 
 
-def adopt_folders(collection: Collection) -> int:
+def adopt_folders(collection: Collection, *, user: str | None = None) -> int:
     """Label photographs without a label by their sub-folder, as one action; returns how many.
 
     Names that cannot be labels are skipped and reported.
@@ -138,7 +144,9 @@ def adopt_folders(collection: Collection) -> int:
         logger.info(
             "left out: the photographs in folders called “%s”: %s", printable(name[:40]), problem
         )
-    return collection.labels.set_each(labels, how="from sub-folders", only_unlabelled=True)
+    return collection.labels.set_each(
+        labels, how="from sub-folders", user=user, only_unlabelled=True
+    )
 
 
 def _rows(
@@ -177,6 +185,7 @@ def _rows(
             label if is_accepted else ""
             for label, is_accepted in zip(by_row.labels, by_row.accepted_N, strict=True)
         ],
+        *_origins(collection, photos, by_row),
         predictions.labels,
         confidences,
         [""] * len(photos) if new_N is None else [f"{is_new:.4f}" for is_new in new_N],
@@ -184,6 +193,25 @@ def _rows(
     ]
     for row in zip(*columns, strict=True):
         yield tuple("" if cell is None else str(cell) for cell in row)
+
+
+def _origins(
+    collection: Collection, photos: Photos, by_row: RowLabels
+) -> Iterator[Iterable[str | None]]:
+    """Columns: the confidence of accepted names, who gave each label, and when."""
+    origins = collection.labels.origins()
+    by_key = [
+        origins.get(key) if label is not None else None
+        for key, label in zip(photos.keys, by_row.labels, strict=True)
+    ]
+    yield [
+        f"{origin.acceptance.confidence:.4f}"
+        if is_accepted and origin is not None and origin.acceptance.confidence is not None
+        else ""
+        for origin, is_accepted in zip(by_key, by_row.accepted_N, strict=True)
+    ]
+    yield [origin.user if origin else None for origin in by_key]
+    yield [origin.time if origin else None for origin in by_key]
 
 
 class _PhotosByName:

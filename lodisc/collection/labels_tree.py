@@ -121,7 +121,9 @@ def export_tree(
     )
 
 
-def import_tree(collection: Collection, folder: str | Path) -> TreeImportResult:
+def import_tree(
+    collection: Collection, folder: str | Path, *, user: str | None = None
+) -> TreeImportResult:
     """Label each photograph in a tree of links, or of copies, by its folder, as one action.
 
     Names that lie where they were exported become accepted ones where there is no label, as another
@@ -159,7 +161,7 @@ def import_tree(collection: Collection, folder: str | Path) -> TreeImportResult:
             accepted_keys.add(key)
     log_passed_over(root, Listing([], [], passed_over, []))
     changed = collection.labels.take_over(
-        labels, accepted_keys=accepted_keys, how="imported from folders"
+        labels, accepted_keys=accepted_keys, how="imported from folders", user=user
     )
     return TreeImportResult(
         photographs=len(labels),

@@ -206,6 +206,7 @@ def open_photographs(
     host: str = "127.0.0.1",
     port: int = 8765,
     name: str | None = None,
+    user: str | None = None,
     no_browser: bool = False,
 ) -> None:
     """Open a folder of photographs in the browser; read what is new, changed or gone meanwhile.
@@ -222,6 +223,7 @@ def open_photographs(
             which is printed, or taken from LODISC_TOKEN.
         port: Port to listen on; 0 for any free port.
         name: Host name under which a proxy passes requests on. It needs a token too.
+        user: Your name, for the history of labels. Without it a browser may give one.
         no_browser: Print the address alone.
     """
     if run is not None and (init is not None or encoder is not None):
@@ -236,6 +238,7 @@ def open_photographs(
         host=host,
         port=port,
         name=name,
+        user=user,
         open_browser=not no_browser,
     )
 
@@ -247,6 +250,7 @@ def serve(
     host: str = "127.0.0.1",
     port: int = 8765,
     name: str | None = None,
+    user: str | None = None,
     open: bool = False,
 ) -> None:
     """Open a collection in the browser: browse, find look-alikes and see why, group and label.
@@ -257,8 +261,9 @@ def serve(
             which is printed, or taken from LODISC_TOKEN.
         port: Port to listen on; 0 for any free port.
         name: Host name under which a proxy passes requests on. It needs a token too.
+        user: Your name, for the history of labels. Without it a browser may give one.
         open: Open the page in a browser.
     """
     from lodisc.web.serve import serve as run_server
 
-    run_server(collection, host=host, port=port, name=name, open_browser=open)
+    run_server(collection, host=host, port=port, name=name, user=user, open_browser=open)

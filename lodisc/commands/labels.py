@@ -89,6 +89,7 @@ def labels_import(
     /,
     *,
     clear: bool = False,
+    user: str | None = None,
     json: bool = False,
 ) -> None:
     """Read labels from a table with columns key (or path) and label, or from folders.
@@ -97,6 +98,7 @@ def labels_import(
         collection: Folder of the collection.
         source: A .csv file, or a folder with a sub-folder of links or copies for each label.
         clear: Remove the labels that are empty in the table, instead of leaving them as they are.
+        user: Your name, for the history.
         json: Print the counts as JSON.
     """
     from lodisc.collection.collection import Collection
@@ -109,12 +111,12 @@ def labels_import(
             raise UserError(
                 "--clear is for tables; a photograph that lies in no folder keeps its label"
             )
-        result: Any = import_tree(Collection(collection), source)
+        result: Any = import_tree(Collection(collection), source, user=user)
         unknown = result["unknown_files"]
     else:
         from lodisc.collection.labels_csv import import_csv
 
-        result = import_csv(Collection(collection), source, clear=clear)
+        result = import_csv(Collection(collection), source, clear=clear, user=user)
         unknown = result["unknown_keys"]
         for text in result["notes"]:
             note(f"note: {text}")
@@ -133,6 +135,7 @@ def labels_rename(
     new: Positional[str],
     /,
     *,
+    user: str | None = None,
     json: bool = False,
 ) -> None:
     """Rename a label; if the new name is in use, both become one.
@@ -141,26 +144,30 @@ def labels_rename(
         collection: Folder of the collection.
         label: The label as it is.
         new: Its new name.
+        user: Your name, for the history.
         json: Print the number of photographs as JSON.
     """
     from lodisc.collection.collection import Collection
 
-    changed = Collection(collection).labels.rename(label, new)
+    changed = Collection(collection).labels.rename(label, new, user=user)
     words = f"“{label}” is “{new}” now on {changed:,} photograph{'' if changed == 1 else 's'}."
     print_result({"changed": changed}, json=json, people=lambda _: print_line(words))
 
 
-def labels_adopt(collection: Positional[Path], /, *, json: bool = False) -> None:
+def labels_adopt(
+    collection: Positional[Path], /, *, user: str | None = None, json: bool = False
+) -> None:
     """Give photographs without a label the name of their sub-folder.
 
     Args:
         collection: Folder of the collection.
+        user: Your name, for the history.
         json: Print their number as JSON.
     """
     from lodisc.collection.collection import Collection
     from lodisc.collection.labels_csv import adopt_folders
 
-    changed = adopt_folders(Collection(collection))
+    changed = adopt_folders(Collection(collection), user=user)
     print_result(
         {"changed": changed},
         json=json,
@@ -168,28 +175,34 @@ def labels_adopt(collection: Positional[Path], /, *, json: bool = False) -> None
     )
 
 
-def labels_undo(collection: Positional[Path], /, *, json: bool = False) -> None:
+def labels_undo(
+    collection: Positional[Path], /, *, user: str | None = None, json: bool = False
+) -> None:
     """Undo the last change of labels; again, the one before.
 
     Args:
         collection: Folder of the collection.
+        user: Leave out what others did; by default the last change by anybody.
         json: Print the change as JSON.
     """
     from lodisc.collection.collection import Collection
 
-    _print_action(Collection(collection).labels.undo(), "undone", json=json)
+    _print_action(Collection(collection).labels.undo(user=user), "undone", json=json)
 
 
-def labels_redo(collection: Positional[Path], /, *, json: bool = False) -> None:
+def labels_redo(
+    collection: Positional[Path], /, *, user: str | None = None, json: bool = False
+) -> None:
     """Redo the change of labels that was undone last.
 
     Args:
         collection: Folder of the collection.
+        user: Leave out what others did; by default the last change by anybody.
         json: Print the change as JSON.
     """
     from lodisc.collection.collection import Collection
 
-    _print_action(Collection(collection).labels.redo(), "done again", json=json)
+    _print_action(Collection(collection).labels.redo(user=user), "done again", json=json)
 
 
 def _print_action(action: Any, what: str, *, json: bool) -> None:

@@ -8,6 +8,7 @@ from lodisc.data.photo import printable
 from lodisc.errors import UserError
 
 MOST_LETTERS = 200  # of a label
+LONGEST_USER = 60  # letters of the name of a person
 _MISSING = {"na", "n/a", "#n/a", "nan", "none", "null", "#ref!", "#value!", "#name?", "#div/0!"}
 
 
@@ -32,6 +33,20 @@ def plain_label(label: str) -> str:
         raise UserError(
             f"the label {printable(plain)} has line breaks, control characters or stray bytes; "
             "leave them out"
+        )
+    return plain
+
+
+def plain_user(name: str) -> str:
+    """The name of a person who labels, as it is stored; raises `UserError` as `plain_label`."""
+    try:
+        plain = plain_label(name)
+    except UserError:
+        plain = ""
+    if not 0 < len(plain) <= LONGEST_USER:
+        raise UserError(
+            f"{printable(name[:LONGEST_USER])!r} can't be the name of a person; "
+            f"give up to {LONGEST_USER} letters in one line"
         )
     return plain
 

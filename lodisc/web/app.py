@@ -52,14 +52,19 @@ DESCRIPTION = 'Everything that the pages do, for programs. Errors return {"detai
 
 
 def create_app(
-    collection: str | Path, *, token: str | None = None, hosts: Sequence[str] = LOOPBACK
+    collection: str | Path,
+    *,
+    token: str | None = None,
+    hosts: Sequence[str] = LOOPBACK,
+    user: str | None = None,
 ) -> FastAPI:
     """The application for one collection.
 
-    Every request must carry `token`, if there is one, and a Host header among `hosts`. Raises
-    `UserError` for a folder that does not hold a collection.
+    Every request must carry `token`, if there is one, and a Host header among `hosts`. `user`
+    labels where a request names nobody. Raises `UserError` for a folder that does not hold a
+    collection.
     """
-    state = State(Path(collection))
+    state = State(Path(collection), user=user, is_shared=token is not None)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:

@@ -69,6 +69,7 @@ class ActionOut(Model):
         description="Null if the action gave several labels, or removed labels"
     )
     count: int = Field(description="Number of photographs that it changed")
+    user: str | None = Field(description="Who did it; null if that is not known")
     undone: bool
     text: str = Field(description="In words")
 

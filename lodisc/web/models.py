@@ -86,8 +86,27 @@ class ProposedPhotoOut(PhotoOut):
     )
 
 
+class OriginOut(Model):
+    """The action that gave a photograph its label."""
+
+    time: str = Field(description="ISO 8601 in UTC")
+    how: str = Field(description="Where the label came from: typed, names accepted …")
+    user: str | None = Field(description="Who did it; null if that is not known")
+    confidence: float | None = Field(
+        description="That an accepted name had when it was accepted, 0 to 1"
+    )
+    encoder: str | None = Field(
+        description="Name and id of the encoder that an accepted name was learnt with"
+    )
+    text: str = Field(description="The same in words")
+
+
 class PhotoDetailOut(ProposedPhotoOut):
-    """A photograph with the facts about its file."""
+    """A photograph with the facts about its label and its file."""
+
+    origin: OriginOut | None = Field(
+        None, description="Where its label comes from; null without one, or if it is not known"
+    )
 
     path: str | None = Field(None, description="Its file, or the tar in which it lies")
     bytes: int | None = Field(None, description="Size of its file")

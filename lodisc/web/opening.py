@@ -31,14 +31,20 @@ NOT_YET = "The photographs are being read; try again in a moment"
 class Opening:
     """ASGI: the pages of a collection once it is there, and before that how far it is.
 
-    `token` and `hosts` are as for `create_app`.
+    `token`, `hosts` and `user` are as for `create_app`.
     """
 
     def __init__(
-        self, collection: Path, filling: Filling, *, token: str | None, hosts: Sequence[str]
+        self,
+        collection: Path,
+        filling: Filling,
+        *,
+        token: str | None,
+        hosts: Sequence[str],
+        user: str | None = None,
     ) -> None:
         self.collection, self.filling = collection, filling
-        self.token, self.hosts = token, hosts
+        self.token, self.hosts, self.user = token, hosts, user
         self._before: ASGIApp = Guard(_page_before(filling, collection), hosts=hosts, token=token)
         self._app: ASGIApp | None = None  # of the collection
         self._state: State | None = None
@@ -72,7 +78,9 @@ class Opening:
         with self._making:
             if self._app is None and CollectionFiles(self.collection).photos.is_dir():
                 try:
-                    app = create_app(self.collection, token=self.token, hosts=self.hosts)
+                    app = create_app(
+                        self.collection, token=self.token, hosts=self.hosts, user=self.user
+                    )
                 except UserError:  # it is half written; a damaged one makes the filling fail
                     return None
                 self._state = app.state.opened

@@ -229,7 +229,13 @@ def _shared(state: State, page: str) -> dict[str, Any]:
     store = blake2b(
         str(state.collection.path.resolve()).encode(errors="surrogateescape"), digest_size=6
     ).hexdigest()
-    return {"page": page, "collection": summarise(state), "store": store}
+    return {
+        "page": page,
+        "collection": summarise(state),
+        "store": store,
+        "user": state.user,
+        "is_shared": state.is_shared,
+    }
 
 
 def _filters(view: View, state: State, summary: models.SummaryOut) -> dict[str, Any]:

@@ -1,9 +1,12 @@
 """Parameters that several routers share, and the state that they all work on."""
 
 from typing import Annotated
+from urllib.parse import unquote
 
 from fastapi import Depends, Header, Query, Request
 
+from lodisc.data.labels import plain_user
+from lodisc.web.errors import refusing
 from lodisc.web.state.state import State
 
 Offset = Annotated[int, Query(ge=0, le=10**9)]
@@ -26,3 +29,23 @@ def state_of(request: Request) -> State:
 
 
 Opened = Annotated[State, Depends(state_of)]
+UserName = Annotated[
+    str | None,
+    Header(
+        alias="Lodisc-User",
+        max_length=1000,
+        description="Who labels, in UTF-8 with percent signs (as encodeURIComponent writes it); "
+        "the history keeps it. By default that of lodisc serve --user",
+    ),
+]
+
+
+def user_of(opened: Opened, name: UserName = None) -> str | None:
+    """The name of the person who sends a request, if it is known; answers 422 if it is none."""
+    if not name:
+        return opened.user
+    with refusing():
+        return plain_user(unquote(name))
+
+
+User = Annotated[str | None, Depends(user_of)]

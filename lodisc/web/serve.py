@@ -21,6 +21,7 @@ from lodisc.collection.collection import Collection
 from lodisc.collection.files import CollectionFiles
 from lodisc.collection.filling_terms import Choice
 from lodisc.console import note, stdout
+from lodisc.data.labels import plain_user
 from lodisc.data.photo import printable
 from lodisc.errors import UserError
 from lodisc.web.tokens import require_strong
@@ -48,20 +49,23 @@ def serve(
     port: int = PORT,
     name: str | None = None,
     token: str | None = None,
+    user: str | None = None,
     open_browser: bool = False,
 ) -> None:
     """Serve the pages of a collection until it is interrupted.
 
     `name` is the host name under which a proxy passes requests on. An address or a name that other
     machines reach needs a token: `token`, that of the environment variable LODISC_TOKEN, or a new
-    one, which is printed. Raises `UserError` for a folder that does not hold a collection, a port
-    that is taken, or a missing FastAPI.
+    one, which is printed. `user` is the name of the person who labels, where a browser has none.
+    Raises `UserError` for a folder that does not hold a collection, a port that is taken, or a
+    missing FastAPI.
     """
+    user = None if user is None else plain_user(user)
 
     def app(token: str | None, hosts: Sequence[str]) -> Any:
         from lodisc.web.app import create_app
 
-        return create_app(collection, token=token, hosts=hosts)
+        return create_app(collection, token=token, hosts=hosts, user=user)
 
     _run(app, host=host, port=port, name=name, token=token, open_browser=open_browser)
 
@@ -74,6 +78,7 @@ def open_photos(
     host: str = "127.0.0.1",
     port: int = PORT,
     name: str | None = None,
+    user: str | None = None,
     open_browser: bool = False,
 ) -> None:
     """Serve the pages of the photographs in `data`, and read them meanwhile, until interrupted.
@@ -83,7 +88,7 @@ def open_photos(
     `UserError` as `serve` does, and if the photographs can't be read and there is no collection to
     show.
     """
-    data = Path(data)
+    data, user = Path(data), None if user is None else plain_user(user)
     if collection is None and CollectionFiles(data).photos.is_dir():
         data, folder = Path(Collection(data).settings["data"]), data
     else:
@@ -100,7 +105,7 @@ def open_photos(
         from lodisc.web.state.filling import Filling
 
         filling = Filling(data, folder, choice or Choice())
-        openings.append(Opening(folder, filling, token=token, hosts=hosts))
+        openings.append(Opening(folder, filling, token=token, hosts=hosts, user=user))
         return openings[0]
 
     def end_if_there_is_nothing_to_show(server: Any) -> None:

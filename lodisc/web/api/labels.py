@@ -3,6 +3,7 @@
 import tempfile
 from collections.abc import Callable
 from dataclasses import asdict
+from functools import partial
 from hashlib import blake2b
 from http import HTTPStatus
 from pathlib import Path
@@ -14,14 +15,14 @@ from fastapi.responses import Response
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
-from lodisc.collection.labels import Action
+from lodisc.collection.label_actions import Action
 from lodisc.collection.labels_csv import adopt_folders, export_csv, import_csv
 from lodisc.data.photo import printable
 from lodisc.errors import UserError
 from lodisc.web import label_models
 from lodisc.web.errors import refusing
 from lodisc.web.forms import Form, form_schema, read_form
-from lodisc.web.parameters import ActionId, Opened
+from lodisc.web.parameters import ActionId, Opened, User
 from lodisc.web.state.labels import describe_labels, undo_text
 from lodisc.web.state.snapshot import Snapshot
 from lodisc.web.state.state import State
@@ -36,17 +37,17 @@ CSV_FILE = {
 
 
 @router.get("")
-def labels(opened: Opened) -> label_models.LabelsOut:
+def labels(opened: Opened, user: User) -> label_models.LabelsOut:
     """All labels in use, most frequent first, and what undo and redo would do."""
-    return describe_labels(opened)
+    return describe_labels(opened, user)
 
 
 @router.post("")
 def label(
-    opened: Opened, label_in: label_models.LabelIn, id: ActionId = None
+    opened: Opened, user: User, label_in: label_models.LabelIn, id: ActionId = None
 ) -> label_models.ChangeOut:
     """Label photographs, or remove their labels, as one action that can be undone."""
-    return opened.once(id, label_in.model_dump_json(), lambda: _label(opened, label_in))
+    return opened.once(id, label_in.model_dump_json(), lambda: _label(opened, user, label_in))
 
 
 @router.get("/version")
@@ -57,31 +58,32 @@ def version(opened: Opened) -> label_models.VersionOut:
 
 @router.post("/rename")
 def rename(
-    opened: Opened, rename_in: label_models.RenameIn, id: ActionId = None
+    opened: Opened, user: User, rename_in: label_models.RenameIn, id: ActionId = None
 ) -> label_models.ChangeOut:
     """Rename a label, make it one with another that is in use, or remove it; can be undone.
 
     Where accepted names have it too, they are an action of their own, undone with the other.
     """
-    return opened.once(id, rename_in.model_dump_json(), lambda: _rename(opened, rename_in))
+    request = rename_in.model_dump_json()
+    return opened.once(id, request, lambda: _rename(opened, user, rename_in))
 
 
 @router.post("/adopt")
-def adopt(opened: Opened, id: ActionId = None) -> label_models.ChangeOut:
+def adopt(opened: Opened, user: User, id: ActionId = None) -> label_models.ChangeOut:
     """Give photographs without a label the name of their folder, as one action."""
-    return opened.once(id, "adopt", lambda: _adopt(opened))
+    return opened.once(id, "adopt", lambda: _adopt(opened, user))
 
 
 @router.post("/undo")
-def undo(opened: Opened, id: ActionId = None) -> label_models.UndoOut:
-    """Undo the last action."""
-    return _step(opened, id, "undo", opened.collection.labels.undo)
+def undo(opened: Opened, user: User, id: ActionId = None) -> label_models.UndoOut:
+    """Undo the last action of this person, or of nobody known; without a name, of anybody."""
+    return _step(opened, user, id, "undo", opened.collection.labels.undo)
 
 
 @router.post("/redo")
-def redo(opened: Opened, id: ActionId = None) -> label_models.UndoOut:
-    """Redo the action that was undone last."""
-    return _step(opened, id, "redo", opened.collection.labels.redo)
+def redo(opened: Opened, user: User, id: ActionId = None) -> label_models.UndoOut:
+    """Redo the action that was undone last, whose as for undo."""
+    return _step(opened, user, id, "redo", opened.collection.labels.redo)
 
 
 @router.get("/history")
@@ -107,41 +109,47 @@ def export(opened: Opened) -> Response:
 
 
 @router.post("/import", openapi_extra=form_schema({"file": CSV_FILE}))
-async def import_(opened: Opened, request: Request, id: ActionId = None) -> label_models.ImportOut:
+async def import_(
+    opened: Opened, user: User, request: Request, id: ActionId = None
+) -> label_models.ImportOut:
     """Import labels from a CSV file, as one action that can be undone; names are another."""
     form = await read_form(request, fields=set())
     content = f"import {blake2b(form.data).hexdigest()}"
-    return await run_in_threadpool(opened.once, id, content, lambda: _import(opened, form))
+    return await run_in_threadpool(opened.once, id, content, lambda: _import(opened, user, form))
 
 
 def _step(
-    state: State, id: str | None, name: str, step: Callable[[], Action | None]
+    state: State, user: str | None, id: str | None, name: str, step: Callable[..., Action | None]
 ) -> label_models.UndoOut:
     """Undo or redo; answers what that did, and the labels as they are now."""
-    action = state.once(id, name, step)
+    action = state.once(id, name, partial(step, user=user))
     return label_models.UndoOut(
-        undone=action.words if action else None, **describe_labels(state).model_dump()
+        undone=action.words if action else None, **describe_labels(state, user).model_dump()
     )
 
 
-def _label(state: State, label_in: label_models.LabelIn) -> label_models.ChangeOut:
+def _label(
+    state: State, user: str | None, label_in: label_models.LabelIn
+) -> label_models.ChangeOut:
     keys = _keys(state.snapshot(), label_in)
     how = "typed" if label_in.ids is not None else "group"
     with refusing():
-        changed = state.collection.labels.set(keys, label_in.label, how=how)
+        changed = state.collection.labels.set(keys, label_in.label, how=how, user=user)
     unknown = len(label_in.ids or keys) - len(keys)
-    return label_models.ChangeOut(changed=changed, undo=undo_text(state), unknown=unknown)
+    return label_models.ChangeOut(changed=changed, undo=undo_text(state, user), unknown=unknown)
 
 
-def _rename(state: State, rename_in: label_models.RenameIn) -> label_models.ChangeOut:
+def _rename(
+    state: State, user: str | None, rename_in: label_models.RenameIn
+) -> label_models.ChangeOut:
     with refusing():
-        changed = state.collection.labels.rename(rename_in.label, rename_in.to)
-    return label_models.ChangeOut(changed=changed, undo=undo_text(state), unknown=0)
+        changed = state.collection.labels.rename(rename_in.label, rename_in.to, user=user)
+    return label_models.ChangeOut(changed=changed, undo=undo_text(state, user), unknown=0)
 
 
-def _adopt(state: State) -> label_models.ChangeOut:
+def _adopt(state: State, user: str | None) -> label_models.ChangeOut:
     return label_models.ChangeOut(
-        changed=adopt_folders(state.collection), undo=undo_text(state), unknown=0
+        changed=adopt_folders(state.collection, user=user), undo=undo_text(state, user), unknown=0
     )
 
 
@@ -168,18 +176,18 @@ def _keys(snapshot: Snapshot, label_in: label_models.LabelIn) -> list[str]:
     return [photos.keys[row] for row in np.flatnonzero(groups.group_N == label_in.group)]
 
 
-def _import(state: State, form: Form) -> label_models.ImportOut:
+def _import(state: State, user: str | None, form: Form) -> label_models.ImportOut:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "labels.csv"
         path.write_bytes(form.data)
         try:
-            result = import_csv(state.collection, path)
+            result = import_csv(state.collection, path, user=user)
         except UserError as error:
             detail = str(error).replace(printable(path), form.name)
             raise HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY, detail) from None
     return label_models.ImportOut(
         changed=result["changed"],
-        undo=undo_text(state),
+        undo=undo_text(state, user),
         unknown=result["unknown"],
         unknown_keys=[one_line(key) for key in result["unknown_keys"]],
         notes=result["notes"],

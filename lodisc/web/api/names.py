@@ -10,9 +10,10 @@ from fastapi import APIRouter
 from numpy.typing import NDArray
 from starlette.exceptions import HTTPException
 
+from lodisc.collection.label_actions import Acceptance
 from lodisc.web import label_models
-from lodisc.web.parameters import ActionId, Opened
-from lodisc.web.state.labels import undo_text
+from lodisc.web.parameters import ActionId, Opened, User
+from lodisc.web.state.labels import encoder_of, undo_text
 from lodisc.web.state.snapshot import Snapshot
 from lodisc.web.state.state import State
 
@@ -33,7 +34,7 @@ def names(opened: Opened) -> label_models.NamesOut:
 
 @router.post("/accept")
 def accept(
-    opened: Opened, accepted: label_models.AcceptIn, id: ActionId = None
+    opened: Opened, user: User, accepted: label_models.AcceptIn, id: ActionId = None
 ) -> label_models.AcceptOut:
     """Make names labels, of unlabelled photographs: all from a confidence on, or those given.
 
@@ -42,7 +43,7 @@ def accept(
     if (accepted.confidence is None) == (accepted.names is None):
         raise HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY, "Give one of confidence and names")
     request = accepted.model_dump_json()
-    return opened.once(id, request, lambda: _accept(opened, accepted))
+    return opened.once(id, request, lambda: _accept(opened, user, accepted))
 
 
 def describe_names(state: State) -> label_models.NamesOut:
@@ -59,7 +60,9 @@ def describe_names(state: State) -> label_models.NamesOut:
     )
 
 
-def _accept(state: State, accepted: label_models.AcceptIn) -> label_models.AcceptOut:
+def _accept(
+    state: State, user: str | None, accepted: label_models.AcceptIn
+) -> label_models.AcceptOut:
     snapshot, predictions = state.names()
     keys = snapshot.photos.keys
     names = {
@@ -69,19 +72,27 @@ def _accept(state: State, accepted: label_models.AcceptIn) -> label_models.Accep
     }
     if accepted.names is None:
         least = accepted.confidence or 0
-        labels = {
-            keys[row]: name for row, name in names.items() if predictions.confidence[row] >= least
-        }
-        changed = state.collection.labels.accept(labels, where=f"from {least:.0%}")
-        return label_models.AcceptOut(changed=changed, undo=undo_text(state), unknown=0)
-    by_id = snapshot.photos.by_id
-    rows = {by_id[id]: name for id, name in accepted.names.items() if id in by_id}
-    labels = {keys[row]: name for row, name in rows.items() if names.get(row) == name}
-    changed = state.collection.labels.accept(labels, where="after a look")
+        rows = {row: name for row, name in names.items() if predictions.confidence[row] >= least}
+        where = f"from {least:.0%}"
+    else:
+        by_id = snapshot.photos.by_id
+        rows = {by_id[id]: name for id, name in accepted.names.items() if id in by_id}
+        where = "after a look"
+    rows_with_that_name = [row for row, name in rows.items() if names.get(row) == name]
+    encoder = encoder_of(state, snapshot)
+    changed = state.collection.labels.accept(
+        {keys[row]: names[row] for row in rows_with_that_name},
+        where=where,
+        acceptances={
+            keys[row]: Acceptance(float(predictions.confidence[row]), encoder)
+            for row in rows_with_that_name
+        },
+        user=user,
+    )
     return label_models.AcceptOut(
         changed=changed,
-        undo=undo_text(state),
-        unknown=len(accepted.names) - len(rows),
+        undo=undo_text(state, user),
+        unknown=len(accepted.names or rows) - len(rows),
         left=len(rows) - changed,
     )
 

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
+from lodisc.collection.label_file import Busy
 from lodisc.data.decode import Unreadable, upright_dimensions
 from lodisc.data.photo import printable
 from lodisc.web import models
@@ -21,8 +22,28 @@ def describe_photo(requested: RequestedPhoto) -> models.PhotoDetailOut:
             "bytes": table["bytes"][requested.row].as_py(),
             "digest": requested.digest,
             "modified": modified.isoformat(timespec="seconds"),
+            "origin": _origin(requested, requested.photos.keys[requested.row]),
         }
     return models.PhotoDetailOut(**fields, **_size(requested))
+
+
+def _origin(requested: RequestedPhoto, key: str) -> models.OriginOut | None:
+    """Where its label comes from; None while another program locks the labels, too."""
+    try:
+        origin = requested.state.collection.labels.origin(key)
+    except Busy:
+        return None
+    if origin is None:
+        return None
+    confidence, encoder = origin.acceptance
+    return models.OriginOut(
+        time=origin.time,
+        how=origin.how,
+        user=origin.user,
+        confidence=confidence,
+        encoder=encoder,
+        text=origin.words,
+    )
 
 
 def _size(requested: RequestedPhoto) -> dict[str, Any]:

@@ -1,19 +1,21 @@
 """The labels in use, and what undo and redo would do, in words."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
+from lodisc.collection.label_actions import Action
 from lodisc.web import label_models, models
+from lodisc.web.state.snapshot import Snapshot
 from lodisc.web.state.state import State
 
 
-def describe_labels(state: State) -> label_models.LabelsOut:
-    """All labels in use, most frequent first, and what undo and redo would do."""
-    redoable = state.labelling().redoable
+def describe_labels(state: State, user: str | None) -> label_models.LabelsOut:
+    """All labels in use, most frequent first, and what undo and redo by a user would do."""
+    redoable = _own(state.labelling().redoable, user)
     return label_models.LabelsOut(
         labels=count_labels(state.snapshot().labels),
-        undo=undo_text(state),
-        redo=redoable.words if redoable else None,
+        undo=undo_text(state, user),
+        redo=min(redoable, key=_number).words if redoable else None,
     )
 
 
@@ -36,7 +38,21 @@ def lock_note(state: State) -> str | None:
     )
 
 
-def undo_text(state: State) -> str | None:
-    """What undo would take back, in words."""
-    action = state.labelling().undoable
-    return action.words if action else None
+def undo_text(state: State, user: str | None) -> str | None:
+    """What undo by a user would take back, in words."""
+    undoable = _own(state.labelling().undoable, user)
+    return max(undoable, key=_number).words if undoable else None
+
+
+def encoder_of(state: State, snapshot: Snapshot) -> str:
+    """The encoder whose features names are learnt from, as the history keeps it: name and id."""
+    return f"{state.collection.settings['encoder']} {snapshot.photos.fingerprint[:16]}"
+
+
+def _own(actions: Mapping[str | None, Action], user: str | None) -> list[Action]:
+    """Those that a user may undo or redo, as `Labels.undo` has it."""
+    return [action for action in actions.values() if user is None or action.user in (None, user)]
+
+
+def _number(action: Action) -> int:
+    return action.number

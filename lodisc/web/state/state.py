@@ -20,8 +20,9 @@ from lodisc.collection.collection import Collection, Photos
 from lodisc.collection.describe import near_duplicates_learnt_from
 from lodisc.collection.filling_terms import Choice
 from lodisc.collection.groups_file import load_groups
-from lodisc.collection.labels import Action, Stamp
-from lodisc.collection.labels import Busy as LabelsBusy
+from lodisc.collection.label_actions import Action
+from lodisc.collection.label_file import Busy as LabelsBusy
+from lodisc.collection.labels import Stamp
 from lodisc.collection.learning import Busy, Learning
 from lodisc.errors import UserError
 from lodisc.vectors.clusters import assign, list_groups
@@ -57,11 +58,12 @@ class Labelling:
     stamp: Stamp
     by_key: dict[str, str]
     accepted_keys: frozenset[str]
-    undoable: Action | None
-    redoable: Action | None
+    undoable: dict[str | None, Action]
+    """The last action by each user; None is for those of nobody known."""
+    redoable: dict[str | None, Action]
 
 
-_NO_LABELS = Labelling((0, 0, 0, 0), {}, frozenset(), None, None)
+_NO_LABELS = Labelling((0, 0, 0, 0), {}, frozenset(), {}, {})
 
 
 @dataclass
@@ -76,11 +78,14 @@ class _Answered:
 class State:
     """What all requests share; safe from several threads.
 
-    Raises `UserError` for a folder that does not hold a collection.
+    `user` is the name of the person who labels, where a request tells none; `is_shared` where
+    other machines reach the server. Raises `UserError` for a folder that does not hold a
+    collection.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, user: str | None = None, is_shared: bool = False) -> None:
         self.name = path.resolve().name
+        self.user, self.is_shared = user, is_shared
         self.collection = Collection(path, patience=PATIENCE, read_patience=READ_PATIENCE)
         self.decoding_slots = threading.Semaphore(MOST_DECODED)
         files = self.collection.files

@@ -1,4 +1,5 @@
-// Calls of the server: JSON in, JSON out, and two kinds of failure.
+// Calls of the server: JSON in, JSON out, and two kinds of failure. Each tells who calls.
+import { userHeader, userName } from "./user.js";
 
 /** The server refused; `message` is its one line. */
 export class Refusal extends Error {
@@ -28,7 +29,8 @@ export const isAbort = (error) => error instanceof Error && error.name === "Abor
 async function call(path, options = {}) {
   let answer;
   try {
-    answer = await fetch(path, options);
+    const headers = { ...userHeader(userName()), ...options.headers };
+    answer = await fetch(path, { ...options, headers });
   } catch (error) {
     if (isAbort(error)) throw error;
     throw new Unavailable("The server does not answer.");

@@ -3,10 +3,12 @@
 import { Refusal, Unavailable, post } from "./api.js";
 import { pin } from "./notices.js";
 import { browserStorage } from "./storage.js";
+import { userHeader, userName } from "./user.js";
 
 /**
- * As the browser stores it; `refused` is what the server said.
- * @typedef {{ key: string, path: string, body: unknown, words: string, refused?: string }} Item
+ * As the browser stores it: `user` is who did it, and `refused` what the server said.
+ * @typedef {{ key: string, path: string, body: unknown, words: string, user?: string,
+ *   refused?: string }} Item
  */
 /** @typedef {Record<string, any> | null} Answer empty where another tab has it */
 
@@ -97,7 +99,7 @@ export const countUnsent = () => unsent().length;
 export function enqueue({ path, body, words }) {
   const time = `${Date.now()}-${performance.now().toFixed(3).padStart(14, "0")}`;
   const key = `${PREFIX}${time}-${crypto.getRandomValues(new Uint32Array(1))[0]}`;
-  save({ key, path, body, words });
+  save({ key, path, body, words, user: userName() });
   return new Promise((resolve) => {
     resolvers.set(key, resolve);
     send();
@@ -186,7 +188,8 @@ function next() {
  */
 async function deliver(item) {
   try {
-    const headers = { "Idempotency-Key": item.key }; // another tab may send it too
+    // Another tab may send it too, and another person
+    const headers = { "Idempotency-Key": item.key, ...userHeader(item.user ?? "") };
     settle(item.key, await post(item.path, item.body, headers));
     [failures, trouble] = [0, null];
     return true;

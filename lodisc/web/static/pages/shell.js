@@ -2,6 +2,7 @@
 import { find, findOptional, isShortcut, takesKeys } from "../lib/dom.js";
 import "../lib/outbox.js";
 import "../parts/filling.js";
+import "../parts/person.js";
 import "../parts/pictures.js";
 import "../parts/upload.js";
 

@@ -104,7 +104,9 @@ export class LargeView {
     const size = photo.width ? `${photo.width} × ${photo.height}` : "";
     const day = photo.modified ? `changed ${photo.modified.slice(0, 10)}` : "";
     const place = photo.trouble ? `can't be read: ${photo.trouble}` : "";
-    this.facts.textContent = [photo.key, size, day, place].filter(Boolean).map(oneLine).join(" · ");
+    const origin = photo.origin ? `label: ${photo.origin.text}` : "";
+    const facts = [photo.key, size, day, origin, place];
+    this.facts.textContent = facts.filter(Boolean).map(oneLine).join(" · ");
     this.facts.title = photo.path ?? "";
     const guess = photo.name && photo.label === null ? `${photo.name}?` : "Label…";
     this.form.querySelector("input")?.setAttribute("placeholder", photo.label ?? guess);
