@@ -292,3 +292,25 @@ def test_only_what_nobody_has_labelled_by_now(tmp_path: Path) -> None:
         == 1
     )
     assert labels.current() == {"a": "wren", "b": "finch"}
+
+
+def test_several_labels_become_one_as_one_action(labels: Labels) -> None:
+    labels.set(["a"], "wren")
+    labels.set(["b"], "Wren")
+    labels.set(["c"], "finch")
+    labels.accept({"d": "Wren"}, where="from 90%")
+    assert labels.rename(["wren", "Wren", "wren"], "Wren") == 1, "the others have it"
+    labels.undo()
+    assert labels.rename(["wren", "Wren"], "house wren") == 3
+    assert labels.current() == {
+        **dict.fromkeys("abd", "house wren"),
+        "c": "finch",
+    }
+    assert accepted(labels) == {"d"}
+    undone = labels.undo()
+    assert undone is not None and undone.count == 3
+    assert labels.current() == {"a": "wren", "b": "Wren", "c": "finch", "d": "Wren"}
+    with pytest.raises(UserError, match="no photograph has the label “owl”"):
+        labels.rename(["wren", "owl"], "crow")
+    assert labels.rename(["wren", "Wren"], None) == 3
+    assert labels.current() == {"c": "finch"}

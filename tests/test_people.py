@@ -85,7 +85,7 @@ def test_accepted_names_keep_who_how_sure_and_by_which_encoder(labels: Labels) -
     sure = {"a": Acceptance(0.93, "deit 01"), "b": Acceptance(0.71, "deit 01")}
     labels.accept({"a": "wren", "b": "wren"}, where="from 70%", acceptances=sure, user="Anna")
     labels.accept({"c": "wren"}, where="elsewhere")
-    labels.rename("wren", "Wren", user="Björn")
+    labels.rename(["wren"], "Wren", user="Björn")
     origins = labels.origins()
     assert {key: origin.acceptance for key, origin in origins.items()} == {
         **sure,

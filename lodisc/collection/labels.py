@@ -192,34 +192,34 @@ class Labels:
             self._record(database, changes, how=how, user=user)
         return len(changes)
 
-    def rename(self, label: str, new: str | None, *, user: str | None = None) -> int:
-        """Give all photographs with a label another one, None to remove it; returns how many.
+    def rename(self, labels: Sequence[str], new: str | None, *, user: str | None = None) -> int:
+        """Give all photographs with one of these labels another one, None to remove it.
 
-        The other one may be in use: then both are one. Accepted names stay accepted names: they are
-        an action of their own, of the same moment, and undone together. Raises `UserError` as `set`
-        does, and if no photograph has the label.
+        Returns how many changed. The other one may be in use: then all are one. Accepted names stay
+        accepted names: they are an action of their own, of the same moment, and undone together.
+        Raises `UserError` as `set` does, and if no photograph has one of the labels.
         """
-        label, new = plain_label(label), None if new is None else plain_label(new)
+        assert not isinstance(labels, str)
+        new = None if new is None else plain_label(new)
+        olds = dict.fromkeys(map(plain_label, labels))
         with self._writing() as database:
-            sql = "SELECT key FROM labels WHERE label = ? ORDER BY key"
-            keys = [key for (key,) in database.execute(sql, (label,)).fetchall()]
-            self._file.require_texts(keys)
-            if not keys:
-                raise UserError(f"no photograph has the label “{label}”")
-            if new == label:
-                return 0
-            accepted = [key for key in keys if new and self._is_accepted(database, key)]
-            others = [key for key in keys if key not in {*accepted}]
-            sql = f"{ORIGINS} AND labels.label = ? ORDER BY number"
-            origins = self._as_origins(database.execute(sql, (label,)).fetchall())
-            acceptances = {key: origins[key].acceptance for key in accepted}
+            rows = [row for label in olds for row in self._origins_of(database, label)]
+            changes = [(key, label, new) for key, label, _ in rows if label != new]
+            is_accepted = {
+                key for key, label, _ in rows if new and self._is_accepted(database, key)
+            }
             time, how = now(), RENAMINGS[0] if new else "label removed"
-            changes = [(key, label, new) for key in others]
-            self._record(database, changes, how=how, user=user, time=time)
-            changes = [(key, label, new) for key in accepted]
-            how = RENAMINGS[1]
-            self._record(database, changes, how=how, user=user, time=time, acceptances=acceptances)
-        return len(keys)
+            people = [change for change in changes if change[0] not in is_accepted]
+            self._record(database, people, how=how, user=user, time=time)
+            self._record(
+                database,
+                [change for change in changes if change[0] in is_accepted],
+                how=RENAMINGS[1],
+                user=user,
+                time=time,
+                acceptances={key: origin.acceptance for key, _, origin in rows if origin},
+            )
+        return len(changes)
 
     def carry(
         self, moved: Mapping[str, str], *, replaced: Mapping[str, str] = MappingProxyType({})
@@ -290,6 +290,19 @@ class Labels:
         if not isinstance(count, int):
             raise self._file.damaged("a count is not a number")
         return Action(number, time, how, label, count, user, undone=state in ("undone", "dropped"))
+
+    def _origins_of(
+        self, database: sqlite3.Connection, label: str
+    ) -> list[tuple[str, str, Origin | None]]:
+        """Keys of the photographs with a label, the label, its origin; `UserError` without any."""
+        sql = "SELECT key FROM labels WHERE label = ? ORDER BY key"
+        keys = [key for (key,) in database.execute(sql, (label,)).fetchall()]
+        self._file.require_texts(keys)
+        if not keys:
+            raise UserError(f"no photograph has the label “{label}”")
+        sql = f"{ORIGINS} AND labels.label = ? ORDER BY number"
+        origins = self._as_origins(database.execute(sql, (label,)).fetchall())
+        return [(key, label, origins.get(key)) for key in keys]
 
     def _as_origins(self, rows: Sequence[tuple[Any, ...]]) -> dict[str, Origin]:
         """The origins in rows of `ORIGINS`, the last of each key."""

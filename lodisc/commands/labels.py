@@ -149,7 +149,7 @@ def labels_rename(
     """
     from lodisc.collection.collection import Collection
 
-    changed = Collection(collection).labels.rename(label, new, user=user)
+    changed = Collection(collection).labels.rename([label], new, user=user)
     words = f"“{label}” is “{new}” now on {changed:,} photograph{'' if changed == 1 else 's'}."
     print_result({"changed": changed}, json=json, people=lambda _: print_line(words))
 

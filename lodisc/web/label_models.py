@@ -25,9 +25,9 @@ class VersionOut(Model):
 
 
 class RenameIn(Model):
-    """Another name for a label; null removes it from all photographs."""
+    """Another name for labels; null removes them from all photographs."""
 
-    label: str = Field(max_length=1000)
+    labels: list[Annotated[str, Field(max_length=1000)]] = Field(min_length=1, max_length=1000)
     to: str | None = Field(max_length=1000)
 
 

@@ -20,7 +20,7 @@ from lodisc.web.rendering import percent, render
 from lodisc.web.state.details import describe_photo
 from lodisc.web.state.groups import describe_groups, description_of
 from lodisc.web.state.health import describe_health
-from lodisc.web.state.labels import count_labels
+from lodisc.web.state.labels import count_labels, label_uses, version_text
 from lodisc.web.state.learning import describe_learning
 from lodisc.web.state.listing import (
     ListingQuery,
@@ -200,6 +200,12 @@ def label(opened: Opened) -> HTMLResponse:
     return render("label.html", **_shared(opened, "label"), first=first[0] if first else None)
 
 
+@router.get("/labels")
+def labels(opened: Opened) -> HTMLResponse:
+    """All labels: how they are used; rename, make one, remove."""
+    return render("labels.html", **_shared(opened, "labels"), uses=label_uses(opened))
+
+
 @router.get("/groups")
 def groups(opened: Opened) -> HTMLResponse:
     """The groups as cards."""
@@ -235,6 +241,7 @@ def _shared(state: State, page: str) -> dict[str, Any]:
         "store": store,
         "user": state.user,
         "is_shared": state.is_shared,
+        "labels_version": version_text(state.snapshot().labels_stamp),
     }
 
 

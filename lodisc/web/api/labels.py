@@ -23,7 +23,7 @@ from lodisc.web import label_models
 from lodisc.web.errors import refusing
 from lodisc.web.forms import Form, form_schema, read_form
 from lodisc.web.parameters import ActionId, Opened, User
-from lodisc.web.state.labels import describe_labels, undo_text
+from lodisc.web.state.labels import describe_labels, undo_text, version_text
 from lodisc.web.state.snapshot import Snapshot
 from lodisc.web.state.state import State
 from lodisc.web.text import one_line
@@ -53,16 +53,17 @@ def label(
 @router.get("/version")
 def version(opened: Opened) -> label_models.VersionOut:
     """Changes whenever labels do, by whatever page or program."""
-    return label_models.VersionOut(version=".".join(map(str, opened.labelling().stamp)))
+    return label_models.VersionOut(version=version_text(opened.labelling().stamp))
 
 
 @router.post("/rename")
 def rename(
     opened: Opened, user: User, rename_in: label_models.RenameIn, id: ActionId = None
 ) -> label_models.ChangeOut:
-    """Rename a label, make it one with another that is in use, or remove it; can be undone.
+    """Rename labels, make them one, or remove them; can be undone.
 
-    Where accepted names have it too, they are an action of their own, undone with the other.
+    The new name may be in use. Accepted names that have one of them are an action of their own,
+    undone with the other.
     """
     request = rename_in.model_dump_json()
     return opened.once(id, request, lambda: _rename(opened, user, rename_in))
@@ -143,7 +144,7 @@ def _rename(
     state: State, user: str | None, rename_in: label_models.RenameIn
 ) -> label_models.ChangeOut:
     with refusing():
-        changed = state.collection.labels.rename(rename_in.label, rename_in.to, user=user)
+        changed = state.collection.labels.rename(rename_in.labels, rename_in.to, user=user)
     return label_models.ChangeOut(changed=changed, undo=undo_text(state, user), unknown=0)
 
 

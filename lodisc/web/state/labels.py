@@ -1,9 +1,13 @@
 """The labels in use, and what undo and redo would do, in words."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
-from lodisc.collection.label_actions import Action
+from lodisc.collection.label_actions import Action, Origin
+from lodisc.collection.label_file import Busy
+from lodisc.collection.labels import Stamp
+from lodisc.data.paths import folded_form
 from lodisc.web import label_models, models
 from lodisc.web.state.snapshot import Snapshot
 from lodisc.web.state.state import State
@@ -17,6 +21,53 @@ def describe_labels(state: State, user: str | None) -> label_models.LabelsOut:
         undo=undo_text(state, user),
         redo=min(redoable, key=_number).words if redoable else None,
     )
+
+
+@dataclass(frozen=True)
+class LabelUse:
+    """How a label is used."""
+
+    label: str
+    count: int
+    """Photographs that have it."""
+    accepted: int
+    """Of these, those by an accepted name."""
+    suggested: int
+    """Photographs without a label that it is suggested for."""
+    example: models.PhotoOut
+    """The most typical of the collection among those that have it."""
+    last: Origin | None
+    """How it was given last."""
+
+
+def label_uses(state: State) -> list[LabelUse]:
+    """How each label is used, in the order of an alphabet."""
+    snapshot = state.snapshot()
+    rows_by_label: dict[str, list[int]] = defaultdict(list)
+    for row, label in enumerate(snapshot.labels):
+        if label is not None:
+            rows_by_label[label].append(row)
+    suggested = Counter(map(snapshot.name, snapshot.named_rows.tolist()))
+    try:
+        origins = state.collection.labels.origins()
+    except Busy:  # another program keeps the file locked; the labels are those read last
+        origins = {}
+    keys = snapshot.photos.keys
+    return [
+        LabelUse(
+            label,
+            len(rows),
+            accepted=int(snapshot.by_row.accepted_N[rows].sum()),
+            suggested=suggested[label],
+            example=snapshot.photo(rows[int(snapshot.typical_N[rows].argmax())]),
+            last=max(
+                (origins[keys[row]] for row in rows if keys[row] in origins),
+                key=lambda origin: origin.time,
+                default=None,
+            ),
+        )
+        for label, rows in sorted(rows_by_label.items(), key=lambda item: folded_form(item[0]))
+    ]
 
 
 def count_labels(labels: Iterable[str | None]) -> list[models.CountOut]:
@@ -42,6 +93,11 @@ def undo_text(state: State, user: str | None) -> str | None:
     """What undo by a user would take back, in words."""
     undoable = _own(state.labelling().undoable, user)
     return max(undoable, key=_number).words if undoable else None
+
+
+def version_text(stamp: Stamp) -> str:
+    """The version of the labels with this stamp, for a page that compares it."""
+    return ".".join(map(str, stamp))
 
 
 def encoder_of(state: State, snapshot: Snapshot) -> str:

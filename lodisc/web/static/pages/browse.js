@@ -224,10 +224,10 @@ function bindRename() {
     event.preventDefault();
     const to = find("input", HTMLInputElement, form).value.trim();
     if (!to || to === name) return;
-    if (await rename(name, to)) setInAddress("label", to);
+    if (await rename([name], to)) setInAddress("label", to);
     location.reload();
   });
-  find("#remove").addEventListener("click", () => rename(name, null));
+  find("#remove").addEventListener("click", () => rename([name], null));
 }
 
 const room = findOptional(".room");

@@ -25,12 +25,19 @@ const listeners = [];
  */
 export const onLabels = (listener) => listeners.push(listener);
 
-/** @type {string | null} of the labels, as this page shows them; null after a change of its own */
-let version = null;
+/** Of the labels: what this page shows is at least as new. */
+let version = document.documentElement.dataset.labels;
+
+/** @returns {Promise<string | undefined>} undefined while the server is away */
+const fetchVersion = () =>
+  get("/api/labels/version").then(
+    (answer) => answer.version,
+    () => undefined,
+  );
 
 /** @param {boolean} isOwn */
-function announce(isOwn) {
-  version = null;
+async function announce(isOwn) {
+  version = (await fetchVersion()) ?? version; // before the page asks for what there is now
   listeners.forEach((listener) => listener({ isOwn }));
 }
 
@@ -38,10 +45,10 @@ function announce(isOwn) {
 async function watch() {
   if (document.hidden || !listeners.length || countUnsent()) return;
   const before = version;
-  const now = await get("/api/labels/version").catch(() => null);
-  if (now === null || before !== version) return;
-  if (before !== null && before !== now.version) announce(false);
-  version = now.version;
+  const now = await fetchVersion();
+  if (now === undefined || now === before || version !== before) return;
+  version = now;
+  listeners.forEach((listener) => listener({ isOwn: false }));
 }
 
 setInterval(watch, PERIOD);
@@ -68,14 +75,16 @@ export async function label(name, target, { count, quietly = false }) {
 }
 
 /**
- * Rename a label, or with null remove it from all photographs. True where the server has it.
- * @param {string} name
+ * Rename labels, which makes them one, or with null remove them from all photographs. True where
+ * the server has it.
+ * @param {string[]} labels
  * @param {string | null} to
  */
-export async function rename(name, to) {
-  const words =
-    to === null ? `Removing “${oneLine(name)}”` : `“${oneLine(name)}” becomes “${oneLine(to)}”`;
-  const answer = await enqueue({ path: "/api/labels/rename", body: { label: name, to }, words });
+export async function rename(labels, to) {
+  const names = labels.map((name) => `“${oneLine(name)}”`).join(", ");
+  const become = labels.length === 1 ? "becomes" : "become";
+  const words = to === null ? `Removing ${names}` : `${names} ${become} “${oneLine(to)}”`;
+  const answer = await enqueue({ path: "/api/labels/rename", body: { labels, to }, words });
   if (answer === null) return false;
   offerUndo(answer.changed, to === null ? "without this label" : `labelled “${oneLine(to)}”`);
   announce(false);
