@@ -188,7 +188,9 @@ def test_browse_by_keys_alone(server: Server, open_page: Callable[..., Any]) -> 
     page.keyboard.press("ArrowRight")
     page.keyboard.press("ArrowLeft")
     assert (
-        page.evaluate("getComputedStyle(document.querySelector('.tile.current a')).outlineStyle")
+        page.evaluate(
+            "getComputedStyle(document.querySelector('.tile.current .picture')).outlineStyle"
+        )
         == "solid"
     )
     for key in ("ArrowRight", "Space", "ArrowDown", "Shift+ArrowRight", "l"):

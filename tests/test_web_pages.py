@@ -102,7 +102,7 @@ def test_the_first_screen_needs_no_javascript(server: Server, browser: Any) -> N
     context = browser.new_context(java_script_enabled=False)
     page = context.new_page()
     page.goto(server.address + "/")
-    page.locator(".tile a").nth(2).click()
+    page.locator(".tile .picture").nth(2).click()
     page.locator(".nearest .tile").nth(5).wait_for()  # the page may still be on its way
     assert page.locator(".nearest .tile").count() > 5
     context.close()

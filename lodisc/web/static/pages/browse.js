@@ -1,7 +1,7 @@
 // The browse page: a view of the collection as a grid, its place in the address, and actions on a
 // selection.
 import { Unavailable } from "../lib/api.js";
-import { closest, find, findAll, findOptional, isShortcut, refresh } from "../lib/dom.js";
+import { closest, el, find, findAll, findOptional, isShortcut, refresh } from "../lib/dom.js";
 import { messageOf, notifyError, pin } from "../lib/notices.js";
 import { number } from "../lib/text.js";
 import { similarPage } from "../parts/addresses.js";
@@ -52,6 +52,10 @@ class BrowsePage {
     const first = Number(new URLSearchParams(location.search).get("at") ?? 0);
     if (first > 0 && first < this.listing.total) this.grid.show(first, { atTop: true });
     this.list.classList.add("live");
+    // The links are for browsers without scripts: an option has nothing in it that takes focus
+    for (const link of findAll("a.picture", HTMLElement, this.list)) {
+      link.replaceWith(el("span", { class: "picture" }, ...link.childNodes));
+    }
     this.#bindActions();
     this.#bindView();
     onLabels(() => this.#reload());

@@ -1,6 +1,7 @@
 // Which photographs of a view are selected, and the keys and clicks that select them.
 import { closest, isShortcut, takesKeys } from "../lib/dom.js";
 import { notifyError } from "../lib/notices.js";
+import { similarPage } from "./addresses.js";
 
 /** @import { WindowedGrid } from "./grid.js" */
 /** @import { Listing } from "./listing.js" */
@@ -23,6 +24,7 @@ export class Selection {
     this.current = 0; // index of the tile that the keys act on
     this.anchor = 0; // index where a range starts
     grid.list.addEventListener("click", (event) => this.#click(event));
+    grid.list.addEventListener("auxclick", (event) => this.#openApart(event));
     grid.list.addEventListener("keydown", (event) => this.#key(event));
     grid.list.addEventListener("focus", () => this.#focus());
     addEventListener("keydown", (event) => this.#windowKey(event));
@@ -115,12 +117,17 @@ export class Selection {
     const index = Number(tile.dataset.index);
     const hasModifier = event.shiftKey || event.ctrlKey || event.metaKey;
     const selects = closest(event, ".tick") || hasModifier || this.names.size > 0;
-    if (!selects || event.button !== 0) return;
-    event.preventDefault();
     this.current = index;
+    if (!selects) return this.#withPhoto(index, ({ id }) => this.onOpen(id));
     if (event.shiftKey) this.#extendTo(index);
     else this.#toggle(index);
     this.anchor = index;
+  }
+
+  /** @param {MouseEvent} event of the middle button: the photograph opens in a tab of its own */
+  #openApart(event) {
+    const id = closest(event, ".tile")?.dataset.id;
+    if (event.button === 1 && id) open(similarPage(id), "_blank", "noopener");
   }
 
   #focus() {

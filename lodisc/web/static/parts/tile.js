@@ -1,7 +1,7 @@
 // One photograph as a tile of a grid.
 import { el, find, findAll, findOptional } from "../lib/dom.js";
 import { oneLine, percent } from "../lib/text.js";
-import { similarPage, thumbnailOf } from "./addresses.js";
+import { thumbnailOf } from "./addresses.js";
 
 /** @import { Photo } from "../lib/models.js" */
 
@@ -33,7 +33,7 @@ export function blankTile() {
   return el(
     "li",
     { class: "tile", role: "option", "aria-selected": "false" },
-    el("a", { tabindex: "-1", draggable: "false" }, el("span", { class: "blank" })),
+    el("span", { class: "picture" }, el("span", { class: "blank" })),
     el("span", { class: "tick", "aria-hidden": "true" }),
     el(
       "div",
@@ -54,14 +54,12 @@ const blankImage = () =>
  * @param {{ isLarge?: boolean }} [options]
  */
 export function fillTile(tile, photo, { isLarge = false } = {}) {
-  const link = find("a", HTMLAnchorElement, tile);
   const [caption, figures] = findAll(".caption > *", HTMLElement, tile);
   const { kind, text, share } = captionOf(photo);
   if (tile.dataset.id !== photo.id) {
     tile.dataset.id = photo.id;
     delete tile.dataset.trouble;
-    link.href = similarPage(photo.id);
-    link.replaceChildren(blankImage());
+    find(".picture", HTMLElement, tile).replaceChildren(blankImage());
   }
   const picture = find("img", HTMLImageElement, tile);
   const large = thumbnailOf(photo.id, 320);
