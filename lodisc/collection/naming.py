@@ -217,7 +217,7 @@ def _find(
         for photo in listing.photos:
             photos.setdefault(prefix + photo.key, replace(photo, key=prefix + photo.key))
         for item in listing.skipped:
-            problems[prefix + item.key] = _entry(prefix + item.key, problem=item.reason)
+            problems[prefix + item.key] = new_entry(prefix + item.key, problem=item.reason)
     return list(photos.values()), [entry for key, entry in problems.items() if key not in photos]
 
 
@@ -242,7 +242,7 @@ def _name(collection: Collection, photos: Sequence[Photo], *, device: str) -> li
         description="Reading photographs",
         workers=0,  # LanceDB, which is loaded by now, may not survive a fork
     )
-    entries = {item.key: _entry(item.key, problem=item.reason) for item in features.skipped}
+    entries = {item.key: new_entry(item.key, problem=item.reason) for item in features.skipped}
     if len(features):
         vectors_MD = unit_rows(features.vectors.numpy())
         entries |= _predict(collection, [photo.key for photo in features.photos], vectors_MD)
@@ -262,7 +262,7 @@ def _predict(
     entries = {}
     for key, new in zip(keys, name_vectors(photos, by_row, predictions, vectors_MD), strict=True):
         assert new.look_alike is not None, "there are labels of two kinds"
-        entries[key] = _entry(
+        entries[key] = new_entry(
             key,
             name=new.name,
             confidence=new.confidence,
@@ -274,7 +274,7 @@ def _predict(
     return entries
 
 
-def _entry(key: str, **facts: Any) -> NameEntry:
+def new_entry(key: str, **facts: Any) -> NameEntry:
     """An entry with these facts, and None for the rest."""
     return cast(NameEntry, {**dict.fromkeys(COLUMNS), "key": printable(key), "path": "", **facts})
 

@@ -14,6 +14,7 @@ from fastapi import APIRouter, Request
 from numpy.typing import NDArray
 from starlette.responses import HTMLResponse, RedirectResponse
 
+from lodisc.data.decode import extensions
 from lodisc.web import models
 from lodisc.web.parameters import Opened
 from lodisc.web.rendering import percent, render
@@ -229,7 +230,12 @@ def _shared(state: State, page: str) -> dict[str, Any]:
     store = blake2b(
         str(state.collection.path.resolve()).encode(errors="surrogateescape"), digest_size=6
     ).hexdigest()
-    return {"page": page, "collection": summarise(state), "store": store}
+    return {
+        "page": page,
+        "collection": summarise(state),
+        "store": store,
+        "endings": sorted(extensions()),
+    }
 
 
 def _filters(view: View, state: State, summary: models.SummaryOut) -> dict[str, Any]:
