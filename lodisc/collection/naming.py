@@ -1,6 +1,6 @@
 """`lodisc name`: names for photographs that are not in a collection, which stays as it is.
 
-Axes: N photographs of the collection, M new ones, D features.
+Axes: M new photographs, D features.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any, TypedDict, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from lodisc.collection.collection import smoothed
+from lodisc.collection import new_names
 from lodisc.collection.names import safe_name
+from lodisc.collection.new_names import name_vectors
 from lodisc.collection.row_labels import current_row_labels
 from lodisc.collection.sorted_folders import folder_names, put_photo
 from lodisc.data.decode import Unreadable
@@ -25,7 +26,7 @@ from lodisc.data.photo import Photo, digest_of, printable, read_file
 from lodisc.data.sources import find_photos, log_passed_over
 from lodisc.data.tables import write_table
 from lodisc.errors import UserError
-from lodisc.vectors.nearest import nearest, unit_rows
+from lodisc.vectors.nearest import unit_rows
 
 if TYPE_CHECKING:
     from lodisc.collection.collection import Collection
@@ -95,16 +96,16 @@ def name_photos(
 ) -> NamingResult:
     """Name photographs by the labels of a collection, and write a table of the names to `out`.
 
-    `sources` are photographs, folders, lists and tars. Each photograph is named as if it were in
-    the collection without a label. `copies` or `links` is a folder that gets a sub-folder for each
-    name, with copies of the photographs or links to them; nothing there is replaced. Raises
+    `sources` are photographs, folders, lists and tars. Each photograph is named as if it alone were
+    in the collection, without a label. `copies` or `links` is a folder that gets a sub-folder for
+    each name, with copies of the photographs or links to them; nothing there is replaced. Raises
     `UserError` for what can't be found, and where people have given labels of fewer than two kinds.
     """
     destination = _table(out)
     _require_what_it_takes(collection, sources, copies or links)
     photos, problems = _find(sources)
     names = _name(collection, photos, device=device)
-    _write([*names, *problems], destination)
+    write_names([*names, *problems], destination)
     count = _sort(collection, names, photos, copies=copies, links=links)
     return _result([*names, *problems], destination, count)
 
@@ -131,7 +132,7 @@ def watch(
     states_named: dict[str, tuple[int, int]] = {}
     states_before: dict[str, tuple[int, int]] = {}
     complaints: set[str] = set()
-    _write([], destination)
+    write_names([], destination)
     while True:
         photos = {photo.key: photo for photo in _find(sources, complaints=complaints)[0]}
         states = {key: _state(photo.path) for key, photo in photos.items()}
@@ -145,7 +146,7 @@ def watch(
             entries = _name(collection, ready, device=device)
             names |= {entry["key"]: entry for entry in entries}
             states_named |= {photo.key: states[photo.key] for photo in ready}
-            _write(list(names.values()), destination)
+            write_names(list(names.values()), destination)
             count = _sort(collection, entries, ready, copies=copies, links=links)
             yield _result(entries, destination, count)
         pause(PERIOD)
@@ -216,7 +217,7 @@ def _find(
         for photo in listing.photos:
             photos.setdefault(prefix + photo.key, replace(photo, key=prefix + photo.key))
         for item in listing.skipped:
-            problems[prefix + item.key] = _entry(prefix + item.key, problem=item.reason)
+            problems[prefix + item.key] = new_entry(prefix + item.key, problem=item.reason)
     return list(photos.values()), [entry for key, entry in problems.items() if key not in photos]
 
 
@@ -241,7 +242,7 @@ def _name(collection: Collection, photos: Sequence[Photo], *, device: str) -> li
         description="Reading photographs",
         workers=0,  # LanceDB, which is loaded by now, may not survive a fork
     )
-    entries = {item.key: _entry(item.key, problem=item.reason) for item in features.skipped}
+    entries = {item.key: new_entry(item.key, problem=item.reason) for item in features.skipped}
     if len(features):
         vectors_MD = unit_rows(features.vectors.numpy())
         entries |= _predict(collection, [photo.key for photo in features.photos], vectors_MD)
@@ -257,42 +258,34 @@ def _predict(
 
     photos = collection.photos()
     by_row = current_row_labels(collection, photos)
-    from_people = by_row.from_people
-    vectors_ND = np.concatenate([photos.vectors, vectors_MD])
-    predictions = predict_labels(
-        smoothed(vectors_ND, count=len(photos)),
-        [*by_row.labels, *[None] * len(keys)],
-        accepted_N=np.append(by_row.accepted_N, np.zeros(len(keys), np.bool_)),
-    )
-    labelled = [row for row, label in enumerate(from_people) if label is not None]
-    nearest_M1, cosine_M1 = nearest(photos.vectors[labelled], vectors_MD, top=1)
-    new_N = predictions.new_kinds.probability
+    predictions = predict_labels(photos.smoothed, by_row.labels, accepted_N=by_row.accepted_N)
     entries = {}
-    for index, key in enumerate(keys):
-        row, other = len(photos) + index, labelled[nearest_M1[index, 0]]
-        entries[key] = _entry(
+    for key, new in zip(keys, name_vectors(photos, by_row, predictions, vectors_MD), strict=True):
+        assert new.look_alike is not None, "there are labels of two kinds"
+        entries[key] = new_entry(
             key,
-            name=predictions.labels[row],
-            confidence=round(float(predictions.confidence[row]), 4),
-            new_kind=None if new_N is None else round(float(new_N[row]), 4),
-            look_alike=photos.keys[other],
-            look_alike_label=from_people[other],
-            similarity=round(float(cosine_M1[index, 0]), 4),
+            name=new.name,
+            confidence=new.confidence,
+            new_kind=new.new_kind,
+            look_alike=photos.keys[new.look_alike],
+            look_alike_label=by_row.labels[new.look_alike],
+            similarity=new.similarity,
         )
     return entries
 
 
-def _entry(key: str, **facts: Any) -> NameEntry:
+def new_entry(key: str, **facts: Any) -> NameEntry:
     """An entry with these facts, and None for the rest."""
     return cast(NameEntry, {**dict.fromkeys(COLUMNS), "key": printable(key), "path": "", **facts})
 
 
 def is_likely_new(entry: NameEntry) -> bool:
     """Whether a photograph is more likely of none of the labelled kinds."""
-    return entry["new_kind"] is not None and entry["new_kind"] >= 0.5
+    return new_names.is_likely_new(entry["new_kind"])
 
 
-def _write(names: Sequence[NameEntry], path: Path) -> None:
+def write_names(names: Sequence[NameEntry], path: Path) -> None:
+    """Write the table of names, a .csv or .tsv file; its columns are `COLUMNS`."""
     entries = cast("Sequence[dict[str, Any]]", names)
     rows = ([entry[column] for column in COLUMNS] for entry in entries)
     write_table(path, COLUMNS, (["" if cell is None else cell for cell in row] for row in rows))

@@ -16,6 +16,12 @@ from lodisc.web.text import one_line
 
 MOST_UPLOAD = 32 * 2**20  # bytes
 LONGEST_NAME = 100
+PHOTOGRAPH = {
+    "type": "string",
+    "format": "binary",
+    "description": "A photograph of at most 32 MB and 64 million pixels",
+}
+"""The part `file` of a form with a photograph, as OpenAPI describes it."""
 # A damaged form is answered; it is nothing for the terminal
 logging.getLogger("python_multipart").setLevel(logging.ERROR)
 

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from lodisc.web.models import CountOut, Model, ProposedPhotoOut, Share
+from lodisc.web.models import CountOut, Model, PhotoId, PhotoOut, ProposedPhotoOut, Share
 
 Id = Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
 Ids = list[Id]
@@ -152,3 +152,49 @@ class AcceptOut(ChangeOut):
     left: int = Field(
         default=0, description="Number of photographs that have a label or another name by now"
     )
+
+
+class NewNameOut(Model):
+    """The name of a photograph that is not in the collection."""
+
+    id: PhotoId
+    name: str | None = Field(
+        description="The label that the classifier predicts; null where people have given labels "
+        "of fewer than two kinds"
+    )
+    confidence: Share | None = Field(description="Calibrated probability that the name is right")
+    new_kind: Share | None = Field(
+        description="Calibrated probability that it is of a kind without a label; "
+        "null with too few labels to tell"
+    )
+    likely_new: bool = Field(
+        description="Whether it is more likely of a kind without a label than not"
+    )
+    look_alike: PhotoOut | None = Field(
+        description="The most similar photograph that a person gave a label; "
+        "without a name, the most similar of all; null in an empty collection"
+    )
+    similarity: float | None = Field(description="Cosine similarity with it; 1 means the same")
+
+
+class NamesTableRowIn(Model):
+    """A row of the table of names; of a photograph that can't be read only `key` and `problem`."""
+
+    key: str = Field(max_length=5000, description="Its path among the photographs to name")
+    name: str | None = Field(None, max_length=1000)
+    confidence: Share | None = None
+    new_kind: Share | None = None
+    look_alike: str | None = Field(
+        None, max_length=5000, description="The key of its most similar photograph"
+    )
+    look_alike_label: str | None = Field(None, max_length=1000)
+    similarity: Annotated[float, Field(ge=-1.001, le=1.001)] | None = None
+    problem: str | None = Field(
+        None, max_length=1000, description="Why the photograph can't be read"
+    )
+
+
+class NamesTableIn(Model):
+    """The names of new photographs, in the order of the table."""
+
+    names: list[NamesTableRowIn] = Field(max_length=5000)

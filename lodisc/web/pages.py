@@ -14,6 +14,7 @@ from fastapi import APIRouter, Request
 from numpy.typing import NDArray
 from starlette.responses import HTMLResponse, RedirectResponse
 
+from lodisc.data.decode import extensions
 from lodisc.web import models
 from lodisc.web.parameters import Opened
 from lodisc.web.rendering import percent, render
@@ -242,6 +243,7 @@ def _shared(state: State, page: str) -> dict[str, Any]:
         "user": state.user,
         "is_shared": state.is_shared,
         "labels_version": version_text(state.snapshot().labels_stamp),
+        "endings": sorted(extensions()),
     }
 
 

@@ -26,7 +26,7 @@ LOOPBACK = ("localhost", "127.0.0.1", "::1")
 # Among the hosts: any numeric address. Another site can't make its own name look like one.
 ANY_ADDRESS = "*"
 SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
-UPLOADS = {"/api/similar", "/api/labels/import"}
+UPLOADS = {"/api/similar", "/api/name", "/api/labels/import"}
 REFUSAL_SECONDS, MOST_REFUSALS = 0.5, 120  # for each wrong token that waits; so many count
 MOST_BODY = 8 * 2**20  # bytes of a request that is not an upload
 FRAMING = 2**16  # bytes that a multipart form may add to its file

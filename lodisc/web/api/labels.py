@@ -20,6 +20,7 @@ from lodisc.collection.labels_csv import adopt_folders, export_csv, import_csv
 from lodisc.data.photo import printable
 from lodisc.errors import UserError
 from lodisc.web import label_models
+from lodisc.web.downloads import csv_file
 from lodisc.web.errors import refusing
 from lodisc.web.forms import Form, form_schema, read_form
 from lodisc.web.parameters import ActionId, Opened, User
@@ -101,12 +102,7 @@ def history(
 @router.get("/export", response_class=Response, responses={200: {"content": {"text/csv": {}}}})
 def export(opened: Opened) -> Response:
     """All photographs as CSV, with their labels, groups and names."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "labels.csv"
-        export_csv(opened.collection, path, learn=opened.learn)
-        content = path.read_bytes()
-    headers = {"Content-Disposition": 'attachment; filename="labels.csv"'}
-    return Response(content, media_type="text/csv; charset=utf-8", headers=headers)
+    return csv_file("labels", lambda path: export_csv(opened.collection, path, learn=opened.learn))
 
 
 @router.post("/import", openapi_extra=form_schema({"file": CSV_FILE}))

@@ -8,18 +8,13 @@ from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
 from lodisc.web import models
-from lodisc.web.forms import form_schema, read_form
+from lodisc.web.forms import PHOTOGRAPH, form_schema, read_form
 from lodisc.web.parameters import Opened
 from lodisc.web.state.requested import find
 from lodisc.web.state.similar import add_upload, look_alikes
 
 router = APIRouter(tags=["look-alikes"])
 MOST_ALIKE = 200
-FILE = {
-    "type": "string",
-    "format": "binary",
-    "description": "A photograph of at most 32 MB and 64 million pixels",
-}
 TOP = {"type": "integer", "minimum": 1, "maximum": MOST_ALIKE, "default": 24}
 
 
@@ -31,7 +26,7 @@ def similar(
     return look_alikes(find(opened, id), top=top)
 
 
-@router.post("/similar", openapi_extra=form_schema({"file": FILE, "top": TOP}))
+@router.post("/similar", openapi_extra=form_schema({"file": PHOTOGRAPH, "top": TOP}))
 async def similar_to_upload(opened: Opened, request: Request) -> models.SimilarOut:
     """The look-alikes of an uploaded photograph.
 
@@ -40,7 +35,9 @@ async def similar_to_upload(opened: Opened, request: Request) -> models.SimilarO
     form = await read_form(request, fields={"top"})
     top = _parse_top(form.fields.get("top", "24"))
     return await run_in_threadpool(
-        lambda: look_alikes(add_upload(opened, form.data, name=form.name), top=top)
+        lambda: look_alikes(
+            add_upload(opened, form.data, name=form.name, memory=opened.uploads), top=top
+        )
     )
 
 

@@ -85,7 +85,7 @@ def find_picture(state: State, id: str) -> RequestedPicture:
 def _find(state: State, id: str, photos: Photos) -> tuple[int | None, Upload | None]:
     """The row with this id, or the upload."""
     if id.startswith(UPLOADED):
-        upload = state.uploads.get(id)
+        upload = state.upload(id)
         if upload is None or upload.fingerprint != photos.fingerprint:
             raise NotFound("That upload has expired; upload it again")
         return None, upload

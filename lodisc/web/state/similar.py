@@ -11,7 +11,7 @@ from lodisc.web.state.errors import UploadUnreadable
 from lodisc.web.state.requested import RequestedPhoto
 from lodisc.web.state.state import State
 from lodisc.web.state.thumbnails import picture
-from lodisc.web.state.uploads import Upload, upload_id
+from lodisc.web.state.uploads import Upload, Uploads, upload_id
 
 MOST_PIXELS = 64_000_000  # of an upload
 
@@ -46,11 +46,11 @@ def look_alikes(requested: RequestedPhoto, *, top: int) -> models.SimilarOut:
     return models.SimilarOut(query=requested.photo, similar=similar, reason=same_kind.reason)
 
 
-def add_upload(state: State, data: bytes, *, name: str) -> RequestedPhoto:
-    """Encode an uploaded photograph and remember it; raises `UploadUnreadable`."""
+def add_upload(state: State, data: bytes, *, name: str, memory: Uploads) -> RequestedPhoto:
+    """Encode an uploaded photograph and remember it in `memory`; raises `UploadUnreadable`."""
     id, snapshot = upload_id(data), state.snapshot()
     fingerprint = snapshot.photos.fingerprint
-    upload = state.uploads.get(id)
+    upload = state.upload(id)
     if upload is None or upload.fingerprint != fingerprint:
         try:
             _require_size(data)
@@ -59,7 +59,7 @@ def add_upload(state: State, data: bytes, *, name: str) -> RequestedPhoto:
                 upload = Upload(id, name, picture(data), vector_D, fingerprint)
         except Unreadable as error:
             raise UploadUnreadable(f"The upload can't be read as a photograph: {error}") from None
-        state.uploads.put(upload)
+    memory.put(upload)
     return RequestedPhoto(state, snapshot.photos, None, upload, snapshot)
 
 

@@ -32,7 +32,7 @@ from lodisc.web.state.map_layouts import Layouts
 from lodisc.web.state.memo import LruCache, Memo
 from lodisc.web.state.snapshot import Groups, Snapshot
 from lodisc.web.state.thumbnails import Thumbnails
-from lodisc.web.state.uploads import Uploads
+from lodisc.web.state.uploads import Upload, Uploads
 from lodisc.web.text import one_line
 
 if TYPE_CHECKING:
@@ -91,7 +91,8 @@ class State:
         files = self.collection.files
         self.thumbnails = Thumbnails(files.thumbnails, self.decoding_slots)
         self.layouts = Layouts(files.projections)
-        self.uploads = Uploads()
+        # Naming many photographs must not push out the one whose look-alikes are on a page
+        self.uploads, self.named_uploads = Uploads(), Uploads()
         self.encoder = SharedEncoder(self.collection, self.decoding_slots)
         self.regroup_lock, self._naming_lock = threading.Lock(), threading.Lock()
         self.trouble: str | None = None
@@ -277,6 +278,10 @@ class State:
 
         photos = snapshot.photos
         return self._oddness.get(photos, lambda: outliers(photos.vectors))
+
+    def upload(self, id: str) -> Upload | None:
+        """The upload with this id; None if it was dropped."""
+        return self.uploads.get(id) or self.named_uploads.get(id)
 
     def missing(self, snapshot: Snapshot) -> tuple[int, str]:
         """How many photographs have no file now, and the key of one; looks once a minute.

@@ -8,7 +8,7 @@ from threading import Lock
 import numpy as np
 from numpy.typing import NDArray
 
-MOST_BYTES = 128 * 2**20  # of all uploads together
+MOST_BYTES = 64 * 2**20  # of all uploads in one memory
 
 
 @dataclass(frozen=True, eq=False)

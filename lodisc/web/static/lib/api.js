@@ -24,9 +24,10 @@ export const isAbort = (error) => error instanceof Error && error.name === "Abor
 /**
  * @param {string} path
  * @param {RequestInit} [options]
+ * @param {(answer: Response) => Promise<any>} [read] the body of a good answer
  * @returns {Promise<any>} throws `Refusal` or `Unavailable`
  */
-async function call(path, options = {}) {
+async function call(path, options = {}, read = (answer) => answer.json()) {
   let answer;
   try {
     const headers = { ...userHeader(userName()), ...options.headers };
@@ -35,7 +36,7 @@ async function call(path, options = {}) {
     if (isAbort(error)) throw error;
     throw new Unavailable("The server does not answer.");
   }
-  const body = await answer.json().catch(() => null);
+  const body = await (answer.ok ? read(answer) : answer.json()).catch(() => null);
   if (answer.ok && body !== null) return body;
   const detail =
     typeof body?.detail === "string"
@@ -58,22 +59,37 @@ export const get = (path, options) => call(path, options);
  * @param {unknown} [body]
  * @param {Record<string, string>} [headers]
  */
-export const post = (path, body = {}, headers = {}) =>
-  call(path, {
-    method: "POST",
-    headers: { "Content-Type": "application/json", ...headers },
-    body: JSON.stringify(body),
-  });
+export const post = (path, body = {}, headers = {}) => call(path, json(body, headers));
+
+/**
+ * Send JSON and get a file.
+ * @param {string} path
+ * @param {unknown} body
+ * @returns {Promise<Blob>}
+ */
+export const postForFile = (path, body) => call(path, json(body), (answer) => answer.blob());
+
+/**
+ * @param {unknown} body
+ * @param {Record<string, string>} [headers]
+ * @returns {RequestInit}
+ */
+const json = (body, headers = {}) => ({
+  method: "POST",
+  headers: { "Content-Type": "application/json", ...headers },
+  body: JSON.stringify(body),
+});
 
 /**
  * Send a file as a form, with other fields beside it.
  * @param {string} path
  * @param {File} file
  * @param {Record<string, string | number>} [fields]
+ * @param {AbortSignal} [signal]
  */
-export function upload(path, file, fields = {}) {
+export function upload(path, file, fields = {}, signal) {
   const form = new FormData();
   form.append("file", file, file.name || "photograph");
   for (const [name, value] of Object.entries(fields)) form.append(name, String(value));
-  return call(path, { method: "POST", body: form });
+  return call(path, { method: "POST", body: form, signal });
 }

@@ -15,6 +15,19 @@
  */
 
 /** @typedef {{ label: string, confidence: number }} Suggestion a label that it may have */
+/**
+ * The name of a photograph that is not in the collection, as in a `Photo`, and its most similar
+ * labelled photograph with their cosine.
+ * @typedef {object} NewName
+ * @property {string} id
+ * @property {string | null} name
+ * @property {number | null} confidence
+ * @property {number | null} new_kind
+ * @property {boolean} likely_new
+ * @property {Photo | null} look_alike
+ * @property {number | null} similarity
+ */
+
 /** @typedef {{ total: number, photos: Photo[] }} Photos */
 /** @typedef {{ label: string, count: number }} LabelCount */
 /** @typedef {{ labels: LabelCount[], undo: string | null, redo: string | null }} Labels */

@@ -28,6 +28,15 @@ export const number = (value) => value.toLocaleString("en-GB");
 export const photographs = (count) => `${number(count)} photograph${count === 1 ? "" : "s"}`;
 
 /**
+ * About how long, in two words.
+ * @param {number} seconds
+ */
+export function duration(seconds) {
+  if (seconds >= 90) return `About ${Math.round(seconds / 60)} minutes`;
+  return seconds > 40 ? "About a minute" : "Less than a minute";
+}
+
+/**
  * Rounded down: only what is certain is 100%.
  * @param {number} share
  */

@@ -8,9 +8,9 @@ import { thumbnailOf } from "./addresses.js";
 /**
  * What stands under a photograph: its label, else what the features suggest and how sure that is,
  * else its title.
- * @param {Photo} photo
+ * @param {Pick<Photo, "label" | "title" | "name" | "confidence" | "new_kind" | "likely_new">} photo
  */
-function captionOf({ label, title, name, confidence, new_kind, likely_new }) {
+export function captionOf({ label, title, name, confidence, new_kind, likely_new }) {
   if (label !== null) return { kind: "label", text: oneLine(label), share: "" };
   if (name === null) return { kind: "file", text: oneLine(title), share: "" };
   return likely_new
