@@ -74,7 +74,7 @@ class Screen:
 
     def at(self, place: Place) -> Place:
         """The pixel of a place on the map."""
-        x, y = ((one - 0.5) * self.side for one in place)
+        x, y = ((value - 0.5) * self.side for value in place)
         return self.middle[0] + x, self.middle[1] + y
 
     def gap(self, axis: int) -> float:
@@ -189,8 +189,8 @@ def test_what_another_page_labels_changes_the_colours_and_not_the_selection(
     Collection(server.folder).labels.set(sorted(screen.places)[:2], "seen elsewhere")
     page.locator(".legend button", has_text="seen elsewhere").wait_for()
     assert page.locator("#selected").inner_text() == before
-    pressed = page.locator(".legend button[aria-pressed=true]").inner_text()
-    assert pressed.split("\n")[0] == "No label"
+    highlight = page.locator(".legend button[aria-pressed=true] .text")
+    assert highlight.all_inner_texts() == ["No label"]
 
 
 def test_clicks_select_and_escape_clears(server: Server, open_page: Callable[..., Any]) -> None:
@@ -429,7 +429,7 @@ def test_very_many_points_are_drawn_and_labelled_in_one_request(
 
     bodies: list[Any] = []
     page = open_map(open_page, prepare=prepare)
-    drawn = """() => {
+    pixel_counts = """() => {
       const canvas = document.querySelector("canvas");
       const { width, height } = canvas;
       const copy = Object.assign(document.createElement("canvas"), { width, height });
@@ -442,8 +442,8 @@ def test_very_many_points_are_drawn_and_labelled_in_one_request(
       }
       return [...counts].filter(([pixel]) => pixel !== 0).map(([, number]) => number);
     }"""
-    until(lambda: page.evaluate(drawn))
-    (pixels,) = page.evaluate(drawn)
+    until(lambda: page.evaluate(pixel_counts))
+    (pixels,) = page.evaluate(pixel_counts)
     assert pixels >= count, "each has a pixel at least, in the colour of its group"
     page.locator("#select").click()
     box = page.locator("canvas").bounding_box()
@@ -454,7 +454,7 @@ def test_very_many_points_are_drawn_and_labelled_in_one_request(
         page.mouse.move(box["x"] + x, box["y"] + y, steps=5)
     page.mouse.up()
     page.locator("#selected", has_text=f"{count:,} selected").wait_for()
-    until(lambda: len(page.evaluate(drawn)) == 2)  # the colour, on ink
+    until(lambda: len(page.evaluate(pixel_counts)) == 2)  # the colour, on ink
     page.locator("#name input").fill("all")
     page.keyboard.press("Enter")
     notice(page, f"{count:,} photographs labelled “all”.")

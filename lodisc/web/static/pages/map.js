@@ -154,10 +154,15 @@ class MapPage {
     note.textContent = "";
     if (this.colourBy.value !== "confidence") return;
     note.textContent = "Learning names from the labels…";
-    /** @type {Names} */
-    const { trained, reason } = await getPatiently("/api/names");
-    if (this.colourBy.value !== "confidence") return;
-    note.textContent = trained ? "" : `${reason}.`;
+    try {
+      /** @type {Names} */
+      const { trained, reason } = await getPatiently("/api/names");
+      if (this.colourBy.value !== "confidence") return;
+      note.textContent = trained ? "" : `${reason}.`;
+    } catch (error) {
+      note.textContent = "";
+      throw error;
+    }
     await this.load();
   }
 

@@ -8,7 +8,8 @@ const SPACING = 4; // pixels between two corners
 export class Lasso {
   /** @type {Corner[]} in pixels; empty while nothing is drawn */
   #corners = [];
-  #takesAway = false;
+  /** Whether what it goes around is taken out of the selection. */
+  takesAway = false;
 
   constructor() {
     this.line = find(".lasso polygon", SVGPolygonElement);
@@ -18,18 +19,13 @@ export class Lasso {
     return this.#corners.length > 0;
   }
 
-  /** Whether what it goes around is taken out of the selection. */
-  get takesAway() {
-    return this.#takesAway;
-  }
-
   /**
    * @param {Corner} corner
    * @param {{ takesAway: boolean }} options
    */
   begin(corner, { takesAway }) {
     this.#corners = [corner];
-    this.#takesAway = takesAway;
+    this.takesAway = takesAway;
   }
 
   /** @param {Corner} corner */

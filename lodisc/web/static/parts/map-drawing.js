@@ -114,11 +114,11 @@ function drawPoints(context, visible, scene) {
       opacity: highlight !== null && !isLit ? UNLIT : selection.size ? UNSELECTED : 1,
     });
   }
-  const ink = variableOf(context, "--ink");
-  const edge = { radius: radius + 2.2, colour: ink, opacity: 1 };
+  const base = { radius: 1.15 * radius, opacity: 1 };
+  const edge = { ...base, radius: base.radius + 1.4, colour: variableOf(context, "--ink") };
   for (const at of order) brush.dots(selectionByKind[at], edge);
   for (const at of order) {
-    brush.dots(selectionByKind[at], { radius: radius + 0.8, colour: kinds[at].colour, opacity: 1 });
+    brush.dots(selectionByKind[at], { ...base, colour: kinds[at].colour });
   }
   brush.finish();
 }

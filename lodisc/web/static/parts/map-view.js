@@ -48,12 +48,8 @@ export class MapView {
     return this.scene.ids.length === 0;
   }
 
-  /**
-   * Show these points, of which none is selected.
-   * @param {MapLayout} layout
-   */
+  /** @param {MapLayout} layout */
   show({ x, y, ids }) {
-    this.scene.selection.clear();
     Object.assign(this.scene, { points: new Points(x, y), ids, pointed: null });
     this.#fit();
   }
