@@ -34,7 +34,9 @@ class RenameIn(Model):
 class LabelIn(Model):
     """Label photographs by their ids, or a whole group; null removes a label."""
 
-    ids: Ids | None = Field(None, max_length=200_000)
+    ids: Ids | None = Field(
+        None, description="As many as the body of a request holds: some 440,000"
+    )
     group: int | None = Field(None, ge=1, le=1_000_000)
     membership_digest: str | None = Field(
         None,

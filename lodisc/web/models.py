@@ -288,6 +288,10 @@ class MapOut(MapStatusOut):
     group: list[int | None]
     label: list[str | None]
     folder: list[str | None]
+    confidence: list[float | None] = Field(
+        description="Calibrated probability that the predicted name is right, 0 to 1; null where "
+        "there is no name. It is as of the last time that names were learnt"
+    )
 
 
 class DuplicatesOut(Model):

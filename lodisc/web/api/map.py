@@ -15,7 +15,7 @@ def map_(opened: Opened) -> models.MapOut:
     The first answers hold a quick map; `making` names the better one that is being made.
     """
     snapshot = opened.snapshot()
-    photos, groups = snapshot.photos, snapshot.groups
+    photos, groups, names = snapshot.photos, snapshot.groups, snapshot.names
     layout = opened.layouts.get(photos)
     places_N2 = layout.places_N2.round(4).astype(float).round(4)
     return models.MapOut(
@@ -27,6 +27,9 @@ def map_(opened: Opened) -> models.MapOut:
         group=[None] * len(photos) if groups is None else groups.group_N.tolist(),
         label=snapshot.labels,
         folder=snapshot.folder_N.tolist(),
+        confidence=[None] * len(photos)
+        if names is None
+        else names.confidence.astype(float).round(4).tolist(),
     )
 
 

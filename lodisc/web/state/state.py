@@ -71,7 +71,8 @@ class _Answered:
     """The answer to a request with an id; none while it has only been refused."""
 
     answering: threading.Lock = field(default_factory=threading.Lock)
-    request: str | None = None
+    request: bytes | None = None
+    """Its digest: a request may name all photographs."""
     answer: Any = None
 
 
@@ -301,10 +302,11 @@ class State:
         if id is None:
             return act()
         answered = self._answers.get(id, _Answered)
+        digest = blake2b(request.encode(), digest_size=16).digest()
         with answered.answering:
             if answered.request is None:
-                answered.answer, answered.request = act(), request
-            elif answered.request != request:
+                answered.answer, answered.request = act(), digest
+            elif answered.request != digest:
                 raise IdUsed("That Idempotency-Key was used for another request; send a new one")
             return cast(T, answered.answer)
 

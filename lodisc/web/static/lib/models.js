@@ -78,6 +78,7 @@
  * @property {(number | null)[]} group
  * @property {(string | null)[]} label
  * @property {(string | null)[]} folder
+ * @property {(number | null)[]} confidence
  */
 
 export {};

@@ -6,10 +6,11 @@ import { messageOf, notifyError, pin } from "../lib/notices.js";
 import { number } from "../lib/text.js";
 import { similarPage } from "../parts/addresses.js";
 import { WindowedGrid } from "../parts/grid.js";
-import { labelField, suggestFromPage } from "../parts/label-field.js";
+import { suggestFromPage } from "../parts/label-field.js";
 import { acceptNames, adopt, label, onLabels, rename } from "../parts/labelling.js";
 import { LargeView } from "../parts/large.js";
 import { Listing } from "../parts/listing.js";
+import { SelectionBar } from "../parts/selection-bar.js";
 import { Selection } from "../parts/selection.js";
 import { blankTile, dropTile, fillTile } from "../parts/tile.js";
 
@@ -39,6 +40,11 @@ class BrowsePage {
       onChange: () => this.#showActions(),
       onOpen: (id) => location.assign(similarPage(id)),
     });
+    this.bar = new SelectionBar(
+      this.list,
+      { onLabel: (name) => this.#label(name), onClear: () => this.selection.clear() },
+      "browse",
+    );
     this.large = new LargeView({
       total: () => this.listing.total,
       at: async (index) => (await this.listing.photos(index, index + 1))[0],
@@ -102,10 +108,8 @@ class BrowsePage {
 
   #showActions() {
     const count = this.selection.names.size;
-    find("#actions").hidden = count === 0;
     this.list.classList.toggle("selecting", count > 0);
-    document.body.classList.toggle("acting", count > 0);
-    find("#selected").textContent = `${number(count)} selected`;
+    this.bar.show(count);
   }
 
   /** @param {string | null} name for the selected photographs */
@@ -124,25 +128,14 @@ class BrowsePage {
   }
 
   #bindActions() {
-    const form = find("#name", HTMLFormElement);
-    const field = labelField(form, (name) => this.#label(name), "browse");
-    findOptional("#unlabel")?.addEventListener("click", () => this.#label(null));
     find("main").addEventListener("click", (event) => closest(event, "#adopt") && adopt());
     findOptional("#accept")?.addEventListener("click", () => this.#accept());
-    find("#clear").addEventListener("click", () => this.selection.clear());
     find("#all").addEventListener("click", () => this.selection.all());
     this.list.addEventListener("keydown", (event) => {
       if (event.key.toLowerCase() !== "v" || isShortcut(event)) return;
       event.preventDefault();
       this.large.open(this.selection.current);
     });
-    this.list.addEventListener("keydown", (event) => {
-      if (event.key.toLowerCase() !== "l" || isShortcut(event)) return;
-      if (this.selection.names.size === 0) return;
-      event.preventDefault();
-      field.focus();
-    });
-    field.addEventListener("keydown", (event) => event.key === "Escape" && this.list.focus());
   }
 
   #bindView() {

@@ -1,9 +1,10 @@
 // Draw the map: points in the colour of their kind, and thumbnails where there is room for them.
 import { thumbnailOf } from "./addresses.js";
+import { brushFor } from "./map-brushes.js";
 
 /** @import { Camera } from "../lib/camera.js" */
 /** @import { Points } from "../lib/points.js" */
-/** @import { Kind } from "./legend.js" */
+/** @import { Kind } from "./map-kinds.js" */
 
 /**
  * @typedef {object} Scene
@@ -13,6 +14,7 @@ import { thumbnailOf } from "./addresses.js";
  * @property {Kind[]} kinds
  * @property {Uint32Array} kind of each point, an index of `kinds`
  * @property {number | null} highlight the kind that is lit up
+ * @property {Set<number>} selection the points that are selected
  * @property {number | null} pointed the point with the ring
  * @property {boolean} hasCross whether a cross marks the middle
  */
@@ -23,6 +25,7 @@ const MOST_POINTS = 900; // in view, for thumbnails to be drawn
 const CLOSE_ZOOM = 30; // from here on thumbnails are drawn anyway
 const MOST_THUMBNAILS = 260;
 const MOST_CACHED = 600;
+const [UNLIT, UNSELECTED] = [0.13, 0.4]; // opacity beside what is lit up, and what is selected
 /** @type {Map<string, HTMLImageElement>} */
 const cache = new Map();
 
@@ -89,47 +92,62 @@ function cleanContext(canvas, camera) {
 const placeOf = (index, { camera, points }) => camera.toScreen(points.x[index], points.y[index]);
 
 /**
+ * Draw the points in view; those that are selected lie on top, on ink.
  * @param {CanvasRenderingContext2D} context
  * @param {number[]} visible
  * @param {Scene} scene
  */
 function drawPoints(context, visible, scene) {
-  const { camera, points, kinds, kind, highlight } = scene;
+  const { camera, points, kinds, kind, highlight, selection } = scene;
+  const brush = brushFor(visible.length, context, points, camera);
+  const radius = radiusOf(scene);
+  const [restByKind, selectionByKind] = [kinds.map(noIndices), kinds.map(noIndices)];
+  for (const index of visible) {
+    (selection.has(index) ? selectionByKind : restByKind)[kind[index]].push(index);
+  }
+  const order = drawingOrder(scene);
+  for (const at of order) {
+    const isLit = at === highlight;
+    brush.dots(restByKind[at], {
+      radius: radius + (isLit ? 0.6 : 0),
+      colour: kinds[at].colour,
+      opacity: highlight !== null && !isLit ? UNLIT : selection.size ? UNSELECTED : 1,
+    });
+  }
+  const base = { radius: 1.15 * radius, opacity: 1 };
+  const edge = { ...base, radius: base.radius + 1.4, colour: variableOf(context, "--ink") };
+  for (const at of order) brush.dots(selectionByKind[at], edge);
+  for (const at of order) {
+    brush.dots(selectionByKind[at], { ...base, colour: kinds[at].colour });
+  }
+  brush.finish();
+}
+
+/** @returns {number[]} */
+const noIndices = () => [];
+
+/**
+ * The radius of a point, in pixels.
+ * @param {Scene} scene
+ */
+function radiusOf({ camera, points }) {
   const room = Math.sqrt(Math.min(1, camera.scale / camera.zoom / 700));
   const size = 26 / Math.sqrt(points.length / 40) + Math.log2(camera.zoom + 1) * 0.9;
-  const radius = Math.max(1.4, Math.min(6, size * room));
-  /** @type {number[][]} */
-  const byKind = kinds.map(() => []);
-  for (const index of visible) byKind[kind[index]].push(index);
-  for (let at = kinds.length - 1; at >= 0; at -= 1) {
-    if (at === highlight || !byKind[at].length) continue;
-    const opacity = kinds[at].isNone ? 0.6 : 0.82;
-    context.globalAlpha = highlight === null ? opacity : 0.13;
-    drawDots(context, byKind[at], { radius, colour: kinds[at].colour }, scene);
-  }
-  context.globalAlpha = 1;
-  if (highlight !== null && byKind[highlight]) {
-    const { colour } = kinds[highlight];
-    drawDots(context, byKind[highlight], { radius: radius + 0.6, colour }, scene);
-  }
+  return Math.max(1.4, Math.min(6, size * room));
 }
 
 /**
- * @param {CanvasRenderingContext2D} context
- * @param {number[]} indices
- * @param {{ radius: number, colour: string }} style
+ * The kinds in the order in which they are drawn: those without a value first, then the most
+ * frequent ones, so that a rare one is not covered, and at last the one that is lit up.
  * @param {Scene} scene
  */
-function drawDots(context, indices, { radius, colour }, scene) {
-  context.fillStyle = colour;
-  context.beginPath();
-  for (const index of indices) {
-    const [x, y] = placeOf(index, scene);
-    context.moveTo(x + radius, y);
-    context.arc(x, y, radius, 0, 2 * Math.PI);
-  }
-  context.fill();
-}
+const drawingOrder = ({ kinds, highlight }) =>
+  [...kinds.keys()].sort(
+    (a, b) =>
+      Number(a === highlight) - Number(b === highlight) ||
+      Number(kinds[b].isNone) - Number(kinds[a].isNone) ||
+      kinds[b].count - kinds[a].count,
+  );
 
 /**
  * Draw thumbnails from the middle outwards, at most so many, and none over another.
@@ -139,7 +157,8 @@ function drawDots(context, indices, { radius, colour }, scene) {
  * @param {() => void} redraw
  */
 function drawThumbnails(context, visible, scene, redraw) {
-  const { camera, ids, kinds, kind, highlight } = scene;
+  const { camera, ids, kinds, kind, highlight, selection } = scene;
+  const ink = variableOf(context, "--ink");
   const [middleX, middleY] = camera.middle;
   const places = visible
     .filter((index) => highlight === null || kind[index] === highlight)
@@ -159,7 +178,13 @@ function drawThumbnails(context, visible, scene, redraw) {
     for (const cell of cells) taken.add(cell);
     count += 1;
     const image = imageOf(ids[index], redraw);
-    if (image) drawThumbnail(context, image, { left, top, colour: kinds[kind[index]].colour });
+    if (!image) continue;
+    const isSelected = selection.has(index);
+    context.globalAlpha = selection.size && !isSelected ? UNSELECTED : 1;
+    if (isSelected) drawFrame(context, { left, top, colour: ink, width: 7 });
+    drawThumbnail(context, image, { left, top });
+    drawFrame(context, { left, top, colour: kinds[kind[index]].colour, width: 2.5 });
+    context.globalAlpha = 1;
   }
 }
 
@@ -176,9 +201,9 @@ function cellsOf(left, top) {
 /**
  * @param {CanvasRenderingContext2D} context
  * @param {HTMLImageElement} image
- * @param {{ left: number, top: number, colour: string }} place
+ * @param {{ left: number, top: number }} place
  */
-function drawThumbnail(context, image, { left, top, colour }) {
+function drawThumbnail(context, image, { left, top }) {
   const { naturalWidth: width, naturalHeight: height } = image;
   const side = Math.min(width, height);
   const [x, y] = [(width - side) / 2, (height - side) / 2];
@@ -188,24 +213,38 @@ function drawThumbnail(context, image, { left, top, colour }) {
   context.clip();
   context.drawImage(image, x, y, side, side, left, top, SIDE, SIDE);
   context.restore();
+}
+
+/**
+ * Draw the frame of a thumbnail.
+ * @param {CanvasRenderingContext2D} context
+ * @param {{ left: number, top: number, colour: string, width: number }} style
+ */
+function drawFrame(context, { left, top, colour, width }) {
   context.strokeStyle = colour;
-  context.lineWidth = 2.5;
+  context.lineWidth = width;
   context.beginPath();
   context.roundRect(left, top, SIDE, SIDE, RADIUS);
   context.stroke();
 }
 
 /**
+ * A colour of the page.
+ * @param {CanvasRenderingContext2D} context
+ * @param {"--card" | "--ink"} name
+ */
+const variableOf = (context, name) => getComputedStyle(context.canvas).getPropertyValue(name);
+
+/**
  * @param {CanvasRenderingContext2D} context
  * @param {[x: number, y: number]} place
  */
 function drawRing(context, [x, y]) {
-  const style = getComputedStyle(context.canvas);
   for (const [variable, width] of /** @type {const} */ ([
     ["--card", 5],
     ["--ink", 2],
   ])) {
-    context.strokeStyle = style.getPropertyValue(variable);
+    context.strokeStyle = variableOf(context, variable);
     context.lineWidth = width;
     context.beginPath();
     context.arc(x, y, 8, 0, 2 * Math.PI);
@@ -218,7 +257,7 @@ function drawRing(context, [x, y]) {
  * @param {[x: number, y: number]} place
  */
 function drawCross(context, [x, y]) {
-  context.strokeStyle = getComputedStyle(context.canvas).getPropertyValue("--ink");
+  context.strokeStyle = variableOf(context, "--ink");
   context.lineWidth = 1.5;
   context.beginPath();
   for (const [dx, dy] of [

@@ -1,6 +1,8 @@
-// Pointers, fingers, wheel and keys that move a map and open its photographs.
+// Pointers, fingers, wheel and keys that move a map, and open and select its photographs.
 import { isShortcut } from "../lib/dom.js";
+import { Lasso } from "./lasso.js";
 
+/** @import { MapSelection } from "./map-selection.js" */
 /** @import { MapView } from "./map-view.js" */
 
 const REACH = 16; // pixels around a pointer in which a point counts as meant
@@ -17,12 +19,16 @@ export class MapGestures {
   #fingers = new Map();
   #distance = 0; // that the fingers moved since the first came down, in pixels
 
+  #lasso = new Lasso();
+
   /**
    * @param {MapView} view
+   * @param {MapSelection} selection
    * @param {(index: number) => void} onOpen called with the point of a photograph
    */
-  constructor(view, onOpen) {
+  constructor(view, selection, onOpen) {
     this.view = view;
+    this.selection = selection;
     this.onOpen = onOpen;
     const { canvas, scene } = view;
     canvas.addEventListener("pointerdown", (event) => this.#press(event));
@@ -49,7 +55,10 @@ export class MapGestures {
    * @param {MouseEvent} event
    */
   #point(event) {
-    this.view.scene.pointed = this.view.nearest(placeOf(event), REACH);
+    const { scene } = this.view;
+    const index = this.view.nearest(placeOf(event), REACH);
+    if (index === scene.pointed && !scene.hasCross) return;
+    Object.assign(scene, { pointed: index, hasCross: false });
     this.view.drawSoon();
   }
 
@@ -58,9 +67,22 @@ export class MapGestures {
     if (index !== null) this.onOpen(index);
   }
 
+  /** @param {number | null} index */
+  #toggle(index) {
+    if (index !== null) this.selection.toggle(index);
+  }
+
   #unpoint() {
     this.view.scene.pointed = null;
     this.view.drawSoon();
+  }
+
+  /** End the drag that draws a lasso, without a selection; false where there is none. */
+  dropLasso() {
+    if (this.#lasso.end().length === 0) return false;
+    this.#fingers.clear();
+    this.#distance = CLICK;
+    return true;
   }
 
   /** The middle of the fingers, and how far the first two are apart, in pixels. */
@@ -76,7 +98,10 @@ export class MapGestures {
   #press(event) {
     this.view.canvas.setPointerCapture(event.pointerId);
     this.#fingers.set(event.pointerId, placeOf(event));
-    if (this.#fingers.size === 1) this.#distance = 0;
+    if (this.#fingers.size > 1) return this.#lasso.end();
+    this.#distance = 0;
+    const draws = event.button === 0 && (this.selection.isActive || event.shiftKey);
+    if (draws) this.#lasso.begin(placeOf(event), { takesAway: event.altKey });
   }
 
   /** @param {PointerEvent} event */
@@ -84,7 +109,6 @@ export class MapGestures {
     const { canvas, camera, scene } = this.view;
     if (this.view.isEmpty) return;
     if (!this.#fingers.has(event.pointerId)) {
-      scene.hasCross = false;
       this.#point(event);
       canvas.classList.toggle("pointing", scene.pointed !== null);
       return;
@@ -94,29 +118,44 @@ export class MapGestures {
     const { x, y, spread } = this.#grip();
     this.#distance += Math.hypot(x - before.x, y - before.y) + Math.abs(spread - before.spread);
     if (this.#distance < CLICK) return;
+    if (this.#lasso.isOpen) return this.#drawTo(placeOf(event));
     canvas.classList.add("dragging");
     if (event.pointerType !== "touch") scene.pointed = null;
     camera.pan(x - before.x, y - before.y);
     if (spread && before.spread) camera.zoomBy(spread / before.spread, x, y);
   }
 
+  /** @param {[x: number, y: number]} place */
+  #drawTo(place) {
+    const { scene } = this.view;
+    scene.hasCross = false;
+    if (scene.pointed !== null) this.#unpoint();
+    this.#lasso.extend(place);
+  }
+
   /** @param {PointerEvent} event */
   #cancel(event) {
+    this.#lasso.end();
     this.#fingers.delete(event.pointerId);
     this.view.canvas.classList.remove("dragging");
   }
 
   /**
-   * A click opens the photograph; the first tap of a finger shows it, the second opens it.
+   * A lasso selects what it goes around. A click selects or opens the photograph; the first tap of
+   * a finger shows it, the second opens it.
    * @param {PointerEvent} event
    */
   #release(event) {
+    const { takesAway } = this.#lasso;
+    const corners = this.#lasso.end();
     this.#cancel(event);
+    if (this.#distance >= CLICK && corners.length) this.selection.surround(corners, { takesAway });
     if (this.#distance >= CLICK || this.#fingers.size) return;
     const isTouch = event.pointerType === "touch";
     const { scene } = this.view;
     const index = this.view.nearest(placeOf(event), isTouch ? FINGER_REACH : REACH);
-    if (!isTouch || index === scene.pointed) this.#open(index);
+    if (this.selection.takesClicks || event.shiftKey) this.#toggle(index);
+    else if (!isTouch || index === scene.pointed) this.#open(index);
     scene.pointed = index;
     this.view.drawSoon();
   }
@@ -124,7 +163,7 @@ export class MapGestures {
   /** @param {WheelEvent} event */
   #wheel(event) {
     event.preventDefault();
-    if (this.view.isEmpty) return;
+    if (this.view.isEmpty || this.#lasso.isOpen) return;
     const pixels = event.deltaY * (event.deltaMode === WheelEvent.DOM_DELTA_LINE ? LINE : 1);
     const exponent = -Math.max(-240, Math.min(240, pixels)) * (event.ctrlKey ? 0.01 : 0.0022);
     this.view.camera.zoomBy(Math.exp(exponent), ...placeOf(event));
@@ -133,7 +172,7 @@ export class MapGestures {
 
   /** @param {KeyboardEvent} event */
   #key(event) {
-    const { view } = this;
+    const { view, selection } = this;
     const { camera } = view;
     /** @type {Record<string, () => void>} */
     const actions = {
@@ -146,10 +185,13 @@ export class MapGestures {
       "-": () => camera.zoomBy(1 / 1.5),
       0: () => camera.reset(),
       Enter: () => this.#open(view.nearMiddle()),
+      " ": () => this.#toggle(view.nearMiddle()),
+      s: () => selection.activate(!selection.isActive),
     };
-    const act = actions[event.key];
+    const act = actions[event.key.length === 1 ? event.key.toLowerCase() : event.key];
     if (!act || isShortcut(event) || view.isEmpty) return;
     event.preventDefault();
+    if (this.#lasso.isOpen) return;
     view.scene.hasCross = true;
     act();
   }

@@ -6,14 +6,16 @@ import { draw } from "./map-drawing.js";
 
 /** @import { Margins } from "../lib/camera.js" */
 /** @import { MapLayout } from "../lib/models.js" */
-/** @import { Kind } from "./legend.js" */
+/** @import { Polygon } from "../lib/polygon.js" */
+/** @import { Kinds } from "./map-kinds.js" */
 /** @import { Scene } from "./map-drawing.js" */
 
-const NARROW = 720; // pixels
+/** Whether title and legend share a bar above the map: the same condition as in map.css. */
+export const compact = matchMedia("(max-width: 720px), (max-height: 560px)");
 /** @type {Margins} */
 const MARGINS = [40, 290, 40, 60];
 /** @type {Margins} */
-const NARROW_MARGINS = [84, 20, 120, 20];
+const COMPACT_MARGINS = [76, 20, 20, 20];
 const MIDDLE_REACHES = [60, 400]; // pixels around the middle in which the keys look for a point
 
 export class MapView {
@@ -31,6 +33,7 @@ export class MapView {
       kinds: [],
       kind: new Uint32Array(),
       highlight: null,
+      selection: new Set(),
       pointed: null,
       hasCross: false,
     };
@@ -53,7 +56,7 @@ export class MapView {
 
   /**
    * Colour the points by their kinds.
-   * @param {{ kinds: Kind[], kind: Uint32Array }} kinds
+   * @param {Kinds} kinds
    */
   colour({ kinds, kind }) {
     Object.assign(this.scene, { kinds, kind, highlight: null });
@@ -71,7 +74,7 @@ export class MapView {
 
   #fit() {
     const { width, height } = this.canvas.getBoundingClientRect();
-    this.camera.resize(width, height, width <= NARROW ? NARROW_MARGINS : MARGINS);
+    this.camera.resize(width, height, compact.matches ? COMPACT_MARGINS : MARGINS);
   }
 
   /** Draw the scene once, with the next frame. */
@@ -92,11 +95,26 @@ export class MapView {
    * @param {number} reach in pixels
    */
   nearest(place, reach) {
-    const { camera, points, kind, highlight } = this.scene;
+    const { camera, points } = this.scene;
     const [x, y] = camera.toMap(...place);
-    /** @param {number} index */
-    const isLit = (index) => highlight === null || kind[index] === highlight;
-    return points.nearest(x, y, reach / camera.scale, isLit);
+    return points.nearest(x, y, reach / camera.scale, (index) => this.#isLit(index));
+  }
+
+  /**
+   * The points in a part of the map, of those that are lit up.
+   * @param {Polygon} polygon
+   */
+  *within(polygon) {
+    const { points } = this.scene;
+    for (const index of points.within(...polygon.box)) {
+      if (this.#isLit(index) && polygon.contains(points.x[index], points.y[index])) yield index;
+    }
+  }
+
+  /** @param {number} index */
+  #isLit(index) {
+    const { kind, highlight } = this.scene;
+    return highlight === null || kind[index] === highlight;
   }
 
   /** The point nearest to the middle of the view. */
