@@ -142,28 +142,6 @@ def test_the_length_of_vectors_does_not_matter() -> None:
     )
 
 
-@pytest.mark.parametrize("share", [0.5, 1.0])  # of the photographs that have a label
-def test_others_are_predicted_as_if_each_alone_were_among_them(share: float) -> None:
-    vectors, truth = overlapping(classes=12, each=25, spread=0.9)
-    known = np.flatnonzero(truth < 9)
-    rng = np.random.default_rng(1)
-    new = np.concatenate([rng.choice(known, 6, replace=False), np.flatnonzero(truth >= 9)[::9]])
-    old = np.setdiff1d(known, new)
-    labels = [f"kind {truth[row]}" if rng.random() < share else None for row in old]
-    names = predict_labels(vectors[old], labels)
-    others = names.predict_others(vectors[new])
-    assert others is not None and others.new_kind_M is not None
-    for index, row in enumerate(new):
-        alone = predict_labels(vectors[[*old, row]], [*labels, None])
-        assert others.labels[index] == alone.labels[-1]
-        assert others.confidence_M[index] == pytest.approx(alone.confidence[-1], abs=0.1)
-        assert alone.new_kinds.probability is not None
-        assert others.new_kind_M[index] == pytest.approx(alone.new_kinds.probability[-1], abs=0.1)
-    if share == 1:
-        assert (others.new_kind_M[6:] >= 0.5).mean() > (others.new_kind_M[:6] >= 0.5).mean()
-    assert predict_labels(vectors[old], [None] * len(old)).predict_others(vectors[new]) is None
-
-
 def test_a_wrong_label_stands_out() -> None:
     vectors, truth = overlapping(spread=3)
     labels = some_labels(truth, each=10)

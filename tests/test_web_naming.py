@@ -40,10 +40,18 @@ def client(folder: Path) -> TestClient:
     return client_of(folder / "C")
 
 
-def name(client: TestClient, path: Path) -> Any:
+def upload(client: TestClient, path: Path) -> Any:
     answer = client.post("/api/name", files={"file": (path.name, path.read_bytes())})
     assert answer.status_code == 200, answer.text
     return answer.json()
+
+
+def names_of(client: TestClient, *paths: Path) -> list[Any]:
+    """What is said of these photographs: look-alikes and names."""
+    new = [upload(client, path) for path in paths]
+    answer = client.post("/api/name/together", json={"ids": [photo["id"] for photo in new]})
+    assert answer.status_code == 200, answer.text
+    return [photo | name for photo, name in zip(new, answer.json()["names"], strict=True)]
 
 
 @pytest.mark.parametrize("trusted", [0.0, 2.0])  # vectors are smoothed, or not
@@ -52,11 +60,10 @@ def test_names_are_those_of_the_command(
 ) -> None:
     monkeypatch.setattr("lodisc.vectors.neighbours.TRUSTED", trusted)
     collection = Collection(folder / "C")
-    expected = naming.name_photos(collection, [folder / "new"], out=tmp_path / "names.csv")
+    expected = naming.name_photos(collection, [folder / "new"], out=tmp_path / "names.csv")["names"]
     client = client_of(folder / "C")
-    kinds = set()
-    for entry in expected["names"]:
-        new = name(client, folder / "new" / entry["key"])
+    names = names_of(client, *(folder / "new" / entry["key"] for entry in expected))
+    for new, entry in zip(names, expected, strict=True):
         assert new["name"] == entry["name"]
         for field in ("confidence", "new_kind", "similarity"):
             assert new[field] == pytest.approx(entry[field], abs=1e-4), field
@@ -64,33 +71,20 @@ def test_names_are_those_of_the_command(
         assert new["look_alike"]["key"] == entry["look_alike"]
         assert new["look_alike"]["label"] == entry["look_alike_label"]
         assert client.get(f"/api/photos/{new['id']}/thumbnail").status_code == 200
-        kinds.add(new["name"])
-    assert len(expected["names"]) == 9 and len(kinds) > 1
+    assert len(names) == 9 and len({new["name"] for new in names}) > 1
 
 
-def test_it_is_learnt_once(
-    client: TestClient, folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from lodisc.vectors import classifier
-
-    calls: list[int] = []
-    learn = classifier.predict_labels
-
-    def counted(*args: Any, **settings: Any) -> classifier.Predictions:
-        calls.append(1)
-        return learn(*args, **settings)
-
-    monkeypatch.setattr(classifier, "predict_labels", counted)
-    for path in sorted((folder / "new").iterdir())[:4]:
-        name(client, path)
-    assert len(calls) == 1
+def test_what_was_never_sent_is_not_named(client: TestClient) -> None:
+    answer = client.post("/api/name/together", json={"ids": ["upload-" + "0" * 16]})
+    assert answer.status_code == 404 and "drop them again" in answer.json()["detail"]
+    assert client.post("/api/name/together", json={"ids": []}).status_code == 422
 
 
 def test_fewer_than_two_kinds_have_look_alikes_alone(folder: Path, tmp_path: Path) -> None:
     shutil.copytree(folder / "C", tmp_path / "C")
     labels = Collection(tmp_path / "C").labels
     labels.set([key for key, label in labels.current().items() if label != "wren"], None)
-    new = name(client_of(tmp_path / "C"), folder / "new" / "finch 9.jpg")
+    (new,) = names_of(client_of(tmp_path / "C"), folder / "new" / "finch 9.jpg")
     assert (new["name"], new["confidence"], new["new_kind"]) == (None, None, None)
     assert not new["likely_new"]
     assert new["look_alike"]["key"] == "finch/9.jpg", "of all, as one kind would mislead"
@@ -113,7 +107,7 @@ def test_naming_many_leaves_the_upload_that_is_looked_at(
     state: State = client.app.state.opened  # type: ignore[attr-defined]
     for memory in (state.uploads, state.named_uploads):
         memory.most_bytes = 1
-    names = [name(client, path)["id"] for path in paths[1:]]
+    names = [upload(client, path)["id"] for path in paths[1:]]
     assert client.get(f"/api/photos/{id}").status_code == 200
     statuses = [client.get(f"/api/photos/{other}").status_code for other in names]
     assert statuses == [404] * (len(names) - 1) + [200]

@@ -99,18 +99,6 @@ class Photos:
                 self._smoothed.append(smoothed(self.vectors))
             return self._smoothed[0]
 
-    def smoothed_among(self, vectors_MD: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Vectors [M, D] of other photographs, each made as `smoothed` would make it here."""
-        import torch
-
-        from lodisc.vectors import neighbours
-
-        if self.smoothed is self.vectors:
-            return vectors_MD
-        return neighbours.smoothed_among(
-            torch.from_numpy(vectors_MD), torch.from_numpy(self.vectors)
-        ).numpy()
-
     def grouped(self, grouping: Grouping) -> NDArray[np.float32]:
         """The vectors [N, D] that are near the centroids of a grouping: smoothed ones or not."""
         return self.smoothed if grouping.smoothed else self.vectors
@@ -230,17 +218,18 @@ class Collection:
         return read_skipped(self.files.skipped)
 
 
-def smoothed(vectors_ND: NDArray[np.float32]) -> NDArray[np.float32]:
+def smoothed(vectors_ND: NDArray[np.float32], *, count: int | None = None) -> NDArray[np.float32]:
     """Vectors [N, D] by which photographs are named: each averaged with its nearest.
 
     `smoothed` of `vectors.neighbours`. Where neighbours agree too little, and in a collection of
-    fewer than `FEWEST` or more than `MOST` photographs, they are the vectors themselves.
+    fewer than `FEWEST` or more than `MOST` photographs, they are the vectors themselves. `count` is
+    the size of the collection, by default N.
     """
     import torch
 
     from lodisc.vectors import neighbours
 
-    if not FEWEST <= len(vectors_ND) <= MOST:
+    if not FEWEST <= (len(vectors_ND) if count is None else count) <= MOST:
         return vectors_ND
     tensor_ND = torch.from_numpy(vectors_ND)
     if neighbours.agreement(tensor_ND) < neighbours.TRUSTED:

@@ -15,9 +15,8 @@ from typing import TYPE_CHECKING, Any, TypedDict, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from lodisc.collection import new_names
 from lodisc.collection.names import safe_name
-from lodisc.collection.new_names import name_vectors
+from lodisc.collection.new_names import LIKELY, labelled_look_alikes, name_together
 from lodisc.collection.row_labels import current_row_labels
 from lodisc.collection.sorted_folders import folder_names, put_photo
 from lodisc.data.decode import Unreadable
@@ -96,9 +95,9 @@ def name_photos(
 ) -> NamingResult:
     """Name photographs by the labels of a collection, and write a table of the names to `out`.
 
-    `sources` are photographs, folders, lists and tars. Each photograph is named as if it alone were
-    in the collection, without a label. `copies` or `links` is a folder that gets a sub-folder for
-    each name, with copies of the photographs or links to them; nothing there is replaced. Raises
+    `sources` are photographs, folders, lists and tars. Each photograph is named as if it were in
+    the collection without a label. `copies` or `links` is a folder that gets a sub-folder for each
+    name, with copies of the photographs or links to them; nothing there is replaced. Raises
     `UserError` for what can't be found, and where people have given labels of fewer than two kinds.
     """
     destination = _table(out)
@@ -254,22 +253,20 @@ def _predict(
     collection: Collection, keys: Sequence[str], vectors_MD: NDArray[np.float32]
 ) -> dict[str, NameEntry]:
     """What is said of each vector, by its key."""
-    from lodisc.vectors.classifier import predict_labels  # loads torch
-
     photos = collection.photos()
     by_row = current_row_labels(collection, photos)
-    predictions = predict_labels(photos.smoothed, by_row.labels, accepted_N=by_row.accepted_N)
+    names = name_together(photos, by_row, vectors_MD)
+    look_alikes = labelled_look_alikes(photos, by_row, vectors_MD)
     entries = {}
-    for key, new in zip(keys, name_vectors(photos, by_row, predictions, vectors_MD), strict=True):
-        assert new.look_alike is not None, "there are labels of two kinds"
+    for key, name, look_alike in zip(keys, names, look_alikes, strict=True):
+        assert look_alike is not None, "there are labels of two kinds"
+        row, cosine = look_alike
         entries[key] = new_entry(
             key,
-            name=new.name,
-            confidence=new.confidence,
-            new_kind=new.new_kind,
-            look_alike=photos.keys[new.look_alike],
-            look_alike_label=by_row.labels[new.look_alike],
-            similarity=new.similarity,
+            **name._asdict(),
+            look_alike=photos.keys[row],
+            look_alike_label=by_row.labels[row],
+            similarity=cosine,
         )
     return entries
 
@@ -281,7 +278,7 @@ def new_entry(key: str, **facts: Any) -> NameEntry:
 
 def is_likely_new(entry: NameEntry) -> bool:
     """Whether a photograph is more likely of none of the labelled kinds."""
-    return new_names.is_likely_new(entry["new_kind"])
+    return entry["new_kind"] is not None and entry["new_kind"] >= LIKELY
 
 
 def write_names(names: Sequence[NameEntry], path: Path) -> None:

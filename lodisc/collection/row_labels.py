@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Container, Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -32,12 +31,6 @@ class RowLabels:
             None if is_accepted else label
             for label, is_accepted in zip(self.labels, self.accepted_N, strict=True)
         ]
-
-    @cached_property
-    def is_from_people_N(self) -> NDArray[np.bool_]:
-        """Which rows have a label that is not an accepted name."""
-        is_labelled = (label is not None for label in self.labels)
-        return np.fromiter(is_labelled, np.bool_, len(self.labels)) & ~self.accepted_N
 
 
 def row_labels(

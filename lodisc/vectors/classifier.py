@@ -1,13 +1,13 @@
 """A classifier on vectors: it learns from a few labels and predicts the others, with confidences.
 
-Axes: N photographs, M others, L labelled ones to learn from, D features, C classes, K the likeliest
-of them, S strengths, B a block.
+Axes: N photographs, L labelled ones to learn from, D features, C classes, K the likeliest of them,
+S strengths, B a block.
 """
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -45,34 +45,6 @@ class Accuracy:
     n: int
 
 
-class Classifier(NamedTuple):
-    """A logistic regression as it was learnt, with its temperature."""
-
-    train_LD: Tensor
-    """The vectors it was learnt from."""
-    weights_DC: Tensor
-    bias_C: Tensor
-
-    def likeliest(self, vectors_ND: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """The likeliest classes and their shares [N, K]."""
-        blocks = []
-        for start in range(0, len(vectors_ND), _BLOCK_ROWS):
-            block_BD = torch.from_numpy(vectors_ND[start : start + _BLOCK_ROWS])
-            centred_BD = centred(self.train_LD, block_BD)[1]
-            blocks.append(_likeliest(centred_BD @ self.weights_DC + self.bias_C))
-        likeliest_NK, share_NK = (np.concatenate(parts) for parts in zip(*blocks, strict=True))
-        return likeliest_NK, share_NK
-
-
-class OtherPredictions(NamedTuple):
-    """What the classifier predicts for M photographs that are not among the N."""
-
-    labels: list[str]
-    confidence_M: NDArray[np.float32]
-    new_kind_M: NDArray[np.float32] | None
-    """The probability of a kind without a label; None with too few labels to tell."""
-
-
 @dataclass(frozen=True, eq=False)
 class Predictions:
     """What the classifier predicts for N photographs.
@@ -108,24 +80,6 @@ class Predictions:
     """The fold in which each photograph was held out; `FOLDS` if it never was, -1 if the classifier
     did not learn from it."""
     new_kinds: NewKinds
-    classifier: Classifier | None = None
-    """None with fewer than two classes."""
-
-    def predict_others(self, vectors_MD: NDArray[Any]) -> OtherPredictions | None:
-        """Predict photographs that are not among the N, at least one, by what was learnt.
-
-        Each is predicted as if it alone were among them, without a label. None with fewer than two
-        classes.
-        """
-        if self.classifier is None:
-            return None
-        likeliest_MK, share_MK = self.classifier.likeliest(vectors_MD)
-        detector, confidence_M, new_kind_M = self.new_kinds.detector, share_MK[:, 0], None
-        if detector is not None:
-            new_kind_M = detector.probability(vectors_MD)
-            confidence_M = confidence_M * (1 - new_kind_M)
-        labels = [self.classes[index] for index in likeliest_MK[:, 0]]
-        return OtherPredictions(labels, confidence_M, new_kind_M)
 
     def suggestions(self, row: int) -> list[tuple[str, float]]:
         """The likeliest labels of a photograph, likeliest first, and the confidence in each."""
@@ -171,16 +125,14 @@ def predict_labels(
             fold_N=np.full(len(labels), -1),
             new_kinds=NewKinds(None, TOO_FEW + note),
         )
-    classifier, likeliest_NK, share_NK, accuracy, fold_N = _predict(
-        vectors_ND, targets_N, classes, seed=seed
-    )
+    likeliest_NK, share_NK, accuracy, fold_N = _predict(vectors_ND, targets_N, classes, seed=seed)
     new_kinds = find_new_kinds(
         vectors_ND, np.flatnonzero(fold_N >= 0), targets_N, kinds=len(classes), seed=seed
     )
     if new_kinds.probability is not None:
         share_NK = share_NK * (1 - new_kinds.probability[:, None])
         told_N = np.where(is_labelled_N, np.float32(0), new_kinds.probability)
-        new_kinds = replace(new_kinds, probability=told_N)
+        new_kinds = NewKinds(told_N, None)
     elif new_kinds.reason == TOO_FEW:
         new_kinds = NewKinds(None, TOO_FEW + note)
     unmeasured = _unmeasured_classes(classes, targets_N)
@@ -197,20 +149,18 @@ def predict_labels(
         ),
         fold_N,
         new_kinds,
-        classifier,
     )
 
 
 def _predict(
     vectors_ND: NDArray[Any], targets_N: NDArray[np.int64], classes: Sequence[str], *, seed: int
 ) -> tuple[
-    Classifier,
     NDArray[np.int64],
     NDArray[np.float32],
     Accuracy | None,
     NDArray[np.int64],
 ]:
-    """The classifier, the likeliest classes, their shares [N, K], the accuracy, the folds [N]."""
+    """The likeliest classes and their shares [N, K], the accuracy, and the folds [N]."""
     rows_L = _training_rows(targets_N, seed=seed)
     vectors_LD = unit(torch.from_numpy(vectors_ND[rows_L]))
     targets_L = torch.from_numpy(targets_N[rows_L])
@@ -225,13 +175,14 @@ def _predict(
     judged_L = measured_L if count else ~measured_L
     scale, _ = _scale_and_loss(scores_LC[judged_L], targets_L[judged_L], measured=count)
 
-    classifier = Classifier(vectors_LD, scale * weights_DC, scale * bias_C)
-    likeliest_NK, share_NK = classifier.likeliest(vectors_ND)
+    likeliest_NK, share_NK = _predict_in_blocks(
+        vectors_ND, vectors_LD, scale * weights_DC, scale * bias_C
+    )
     likeliest_NK[rows_L], share_NK[rows_L] = _likeliest(scale * scores_LC)
     hits = int((likeliest_NK[:, 0] == targets_N)[rows_L][measured_L.numpy()].sum())
     fold_N = np.full(len(targets_N), -1)
     fold_N[rows_L] = torch.where(measured_L, folds_L, FOLDS).numpy()
-    return classifier, likeliest_NK, share_NK, _accuracy(hits, count), fold_N
+    return likeliest_NK, share_NK, _accuracy(hits, count), fold_N
 
 
 def _require_sound(vectors_ND: NDArray[Any], labels: Sequence[str | None]) -> None:
@@ -338,6 +289,18 @@ def _scale_and_loss(scores_LC: Tensor, targets_L: Tensor, *, measured: int) -> t
 
     minimum = minimize_scalar(loss, bounds=(-9.0, 9.0), method="bounded")
     return math.exp(minimum.x), float(minimum.fun)
+
+
+def _predict_in_blocks(
+    vectors_ND: NDArray[Any], train_LD: Tensor, weights_DC: Tensor, bias_C: Tensor
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """The likeliest classes and their shares [N, K]."""
+    blocks = []
+    for start in range(0, len(vectors_ND), _BLOCK_ROWS):
+        block_BD = torch.from_numpy(vectors_ND[start : start + _BLOCK_ROWS])
+        blocks.append(_likeliest(centred(train_LD, block_BD)[1] @ weights_DC + bias_C))
+    likeliest_NK, share_NK = (np.concatenate(parts) for parts in zip(*blocks, strict=True))
+    return likeliest_NK, share_NK
 
 
 def _likeliest(scores_BC: Tensor) -> tuple[NDArray[np.int64], NDArray[np.float32]]:

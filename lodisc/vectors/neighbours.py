@@ -1,6 +1,6 @@
 """Nearest neighbours among photographs: mutual ones, smoothing over them, agreement of their lists.
 
-Axes: N photographs, M others, D features, B photographs of a block, K neighbours.
+Axes: N photographs, D features, B photographs of a block, K neighbours.
 """
 
 from collections.abc import Iterator
@@ -62,35 +62,12 @@ def smoothed(vectors_ND: Tensor, *, count: int = 5, power: float = 3) -> Tensor:
     y_i = x_i + Σ_{j ∈ kNN(i)} max(0, x_i·x_j)^power · x_j over the weights' sum, x of length 1.
     """
     units_ND = F.normalize(vectors_ND.float(), dim=1)
-    return _averaged(units_ND, units_ND, *nearest_others(units_ND, count), power=power)
-
-
-def smoothed_among(
-    vectors_MD: Tensor, units_ND: Tensor, *, count: int = 5, power: float = 3
-) -> Tensor:
-    """Other vectors [M, D], each averaged as in `smoothed` with its nearest among `units_ND`.
-
-    Each is averaged as if no other of them were there.
-    """
-    units_MD = F.normalize(vectors_MD.float(), dim=1)
-    best = [
-        (block_BD @ units_ND.T).topk(min(count, len(units_ND)), dim=1)
-        for block_BD in units_MD.split(max(1, _BLOCK // max(1, len(units_ND))))
-    ]
-    rows_MK = torch.cat([block.indices for block in best])
-    cosines_MK = torch.cat([block.values for block in best])
-    return _averaged(units_MD, units_ND, rows_MK, cosines_MK, power=power)
-
-
-def _averaged(
-    units_MD: Tensor, units_ND: Tensor, rows_MK: Tensor, cosines_MK: Tensor, *, power: float
-) -> Tensor:
-    """Vectors averaged with these rows of others, by the power of their cosines."""
-    weights_MK = cosines_MK.clamp_min(0) ** power
-    summed_MD = units_MD.clone()
-    for rows_M, weights_M in zip(rows_MK.T, weights_MK.T, strict=True):
-        summed_MD += weights_M[:, None] * units_ND[rows_M]
-    return F.normalize(summed_MD, dim=1)
+    rows_NK, cosines_NK = nearest_others(units_ND, count)
+    weights_NK = cosines_NK.clamp_min(0) ** power
+    summed_ND = units_ND.clone()
+    for rows_N, weights_N in zip(rows_NK.T, weights_NK.T, strict=True):
+        summed_ND += weights_N[:, None] * units_ND[rows_N]
+    return F.normalize(summed_ND, dim=1)
 
 
 def agreement(features_ND: Tensor, *, seed: int = 0) -> float:

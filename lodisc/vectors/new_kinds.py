@@ -3,13 +3,13 @@
 A classifier names every photograph by one of the labelled kinds. Here each photograph gets the
 probability that it is of none of them, from how unlike the labelled kinds it is.
 
-Axes: N photographs, M others, L labelled ones, D features, C labelled kinds, S a sample, B a block,
-F scores, E examples.
+Axes: N photographs, L labelled ones, D features, C labelled kinds, S a sample, B a block, F scores,
+E examples.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -35,7 +35,6 @@ TOO_FEW = (
 )
 TOO_MANY = "Photographs of kinds without a label can't be told: there are labels of too many kinds"
 _BLOCK = 1 << 24  # similarities at a time: 64 MB
-_ROWS = 1024  # other photographs at a time
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,8 +45,6 @@ class NewKinds:
     """[N], calibrated; 0 for a photograph whose label is learnt from. None if there are too few."""
     reason: str | None
     """Why there is no probability, in plain words."""
-    detector: "Detector | None" = None
-    """What tells the same of other photographs; None if there is no probability."""
 
     @property
     def expected(self) -> float | None:
@@ -67,76 +64,6 @@ class NewKinds:
         return self.probability is not None and bool(self.probability[row] >= LIKELY)
 
 
-class _Space(NamedTuple):
-    """A linear map of vectors minus their mean, and the means of the labelled kinds there."""
-
-    mean_D: Tensor
-    map_DD: Tensor
-    means_CD: Tensor
-
-    def likeness(self, vectors_BD: Tensor) -> Tensor:
-        """The largest cosine [B] to the mean of a kind."""
-        placed_BD = _placed(vectors_BD, self.mean_D, self.map_DD)
-        return (placed_BD @ self.means_CD.T).amax(dim=1)
-
-
-class _Crowd(NamedTuple):
-    """A sample of the photographs, and how many of it are the crowd around one."""
-
-    mean_D: Tensor
-    sample_SD: Tensor
-    """Minus the mean, of length 1."""
-    nearest: int
-
-    def cosines(self, vectors_BD: Tensor) -> Tensor:
-        """Those [B, S] with the sample."""
-        return F.normalize(unit(vectors_BD) - self.mean_D, dim=1) @ self.sample_SD.T
-
-    def density(self, cosines_BS: Tensor) -> Tensor:
-        """The mean [B] of the largest cosines."""
-        return cosines_BS.topk(self.nearest, dim=1).values.mean(dim=1)
-
-
-class _Ratio(NamedTuple):
-    """A logistic regression that tells the examples of both sides apart, which weigh the same.
-
-    Its log odds are therefore those of a ratio of likelihoods.
-    """
-
-    mean_F: NDArray[np.float64]
-    factor_F: NDArray[np.float64]
-    weights: NDArray[np.float64]
-
-    def log_odds(self, scores_NF: NDArray[np.float64]) -> NDArray[np.float64]:
-        """The log odds [N] of a new kind."""
-        scaled_NF = (scores_NF - self.mean_F) * self.factor_F
-        return np.asarray(scaled_NF @ self.weights[:-1] + self.weights[-1])
-
-
-@dataclass(frozen=True, eq=False)
-class Detector:
-    """Tells new kinds among other photographs, by what was learnt from the N."""
-
-    spaces: list[_Space]
-    crowd: _Crowd
-    ratio: _Ratio
-    free_odds: NDArray[np.float64]
-    """Log ratios of those of the N that nothing is learnt from, or of a sample of them."""
-
-    def probability(self, vectors_MD: NDArray[Any]) -> NDArray[np.float32]:
-        """The probability [M] of a new kind, of each as if it alone were there without a label."""
-        blocks = [self._odds(block_BD) for block_BD in torch.from_numpy(vectors_MD).split(_ROWS)]
-        odds_M = np.concatenate([np.zeros(0), *blocks])
-        shares = [share_of_new(np.append(self.free_odds, odds)) for odds in odds_M]
-        pairs = zip(odds_M, shares, strict=True)
-        return np.array([probability(odds, share) for odds, share in pairs], np.float32)
-
-    def _odds(self, vectors_BD: Tensor) -> NDArray[np.float64]:
-        scores = [space.likeness(vectors_BD) for space in self.spaces]
-        scores.append(self.crowd.density(self.crowd.cosines(vectors_BD)))
-        return self.ratio.log_odds(torch.stack(scores, dim=1).double().numpy())
-
-
 @dataclass(frozen=True, eq=False)
 class _Likeness:
     """Scores of how like the labelled kinds a photograph is, each the more the likelier."""
@@ -146,8 +73,6 @@ class _Likeness:
     """Of the labelled ones, when their own label is left out."""
     new_LF: NDArray[np.float64]
     """Of the labelled ones, when all labels of their kind are left out."""
-    spaces: list[_Space]
-    crowd: _Crowd
 
 
 def find_new_kinds(
@@ -164,24 +89,21 @@ def find_new_kinds(
     those whose label is an accepted name. The share of new kinds is that of both, as `share_of_new`
     estimates it.
     """
-    learnt = _learn(
+    odds_N = new_kind_odds(
         torch.from_numpy(vectors_ND),
         torch.from_numpy(rows_L),
         torch.from_numpy(targets_N[rows_L]),
         kinds=kinds,
         seed=seed,
     )
-    if learnt is None:
+    if odds_N is None:
         labels_C = np.bincount(targets_N[targets_N >= 0], minlength=kinds)
         return NewKinds(None, TOO_FEW if (labels_C > 1).sum() < FEWEST_KINDS else TOO_MANY)
-    likeness, ratio = learnt
-    odds_N = ratio.log_odds(likeness.all_NF)
     is_new_N = np.zeros(len(targets_N), np.float32)
     is_free_N = targets_N < 0
     odds = odds_N[is_free_N]
     is_new_N[is_free_N] = probability(odds, share_of_new(odds))
-    sample = odds[_sample(len(odds), seed=seed).numpy()]
-    return NewKinds(is_new_N, None, Detector(likeness.spaces, likeness.crowd, ratio, sample))
+    return NewKinds(is_new_N, None)
 
 
 def new_kind_odds(
@@ -201,11 +123,14 @@ def new_kind_odds(
     `targets_L` are the kinds of the rows `rows_L`. None with fewer than `FEWEST_KINDS` kinds of two
     labels.
     """
-    learnt = _learn(vectors_ND, rows_L, targets_L, kinds=kinds, seed=seed)
-    if learnt is None:
+    counts_C = torch.bincount(targets_L, minlength=kinds)
+    if int((counts_C > 1).sum()) < FEWEST_KINDS:
         return None
-    likeness, ratio = learnt
-    return ratio.log_odds(likeness.all_NF)
+    likeness = _measure(vectors_ND, rows_L, targets_L, kinds=kinds, seed=seed)
+    has_other_L = (counts_C[targets_L] > 1).numpy()
+    return _log_ratio(
+        likeness.all_NF, known_EF=likeness.known_LF[has_other_L], new_EF=likeness.new_LF
+    )
 
 
 def share_of_new(odds_N: NDArray[np.float64]) -> float:
@@ -232,17 +157,6 @@ def probability(odds_N: NDArray[np.float64], share: float) -> NDArray[np.float64
     return np.asarray(expit(odds_N + np.log(share) - np.log1p(-share)))
 
 
-def _learn(
-    vectors_ND: Tensor, rows_L: Tensor, targets_L: Tensor, *, kinds: int, seed: int
-) -> tuple[_Likeness, _Ratio] | None:
-    counts_C = torch.bincount(targets_L, minlength=kinds)
-    if int((counts_C > 1).sum()) < FEWEST_KINDS:
-        return None
-    likeness = _measure(vectors_ND, rows_L, targets_L, kinds=kinds, seed=seed)
-    has_other_L = (counts_C[targets_L] > 1).numpy()
-    return likeness, _fit_ratio(likeness.known_LF[has_other_L], likeness.new_LF)
-
-
 def _measure(
     vectors_ND: Tensor, rows_L: Tensor, targets_L: Tensor, *, kinds: int, seed: int
 ) -> _Likeness:
@@ -253,31 +167,24 @@ def _measure(
     dim = vectors_ND.shape[1]
     scores_NF = torch.empty(len(vectors_ND), 3)
     known_LF, new_LF = torch.empty(len(rows_L), 3), torch.empty(len(rows_L), 3)
-    spaces = []
     for score, map_DD in enumerate((torch.eye(dim), whitening_DD)):
-        labelled_LD = _placed(vectors_ND[rows_L], mean_D, map_DD)
+        labelled_LD = F.normalize((unit(vectors_ND[rows_L]) - mean_D) @ map_DD, dim=1)
         sums_CD = torch.zeros(kinds, dim).index_add_(0, targets_L, labelled_LD)
-        space = _Space(mean_D, map_DD, F.normalize(sums_CD, dim=1))
-        spaces.append(space)
+        means_CD = F.normalize(sums_CD, dim=1)
         for rows_B in _blocks(len(vectors_ND), max(kinds, 8 * dim)):
-            scores_NF[rows_B, score] = space.likeness(vectors_ND[rows_B])
+            block_BD = F.normalize((unit(vectors_ND[rows_B]) - mean_D) @ map_DD, dim=1)
+            scores_NF[rows_B, score] = (block_BD @ means_CD.T).amax(dim=1)
         without_LD = F.normalize(sums_CD[targets_L] - labelled_LD, dim=1)
         own_L = (labelled_LD * without_LD).sum(dim=1)
         for rows_B in _blocks(len(rows_L), kinds):
-            others_BC = labelled_LD[rows_B] @ space.means_CD.T
+            others_BC = labelled_LD[rows_B] @ means_CD.T
             others_BC[torch.arange(len(rows_B)), targets_L[rows_B]] = -1
             new_LF[rows_B, score] = others_BC.amax(dim=1)
         known_LF[:, score] = torch.maximum(own_L, new_LF[:, score])
-    crowd = _crowd(sample_SD, mean_D, photographs=len(vectors_ND))
-    scores_NF[:, 2] = _densities(crowd, vectors_ND, sample_S)
-    known_LF[:, 2] = new_LF[:, 2] = scores_NF[rows_L, 2]
-    known, new = known_LF.double().numpy(), new_LF.double().numpy()
-    return _Likeness(scores_NF.double().numpy(), known, new, spaces, crowd)
-
-
-def _placed(vectors_BD: Tensor, mean_D: Tensor, map_DD: Tensor) -> Tensor:
-    """Vectors minus the mean, mapped; of length 1."""
-    return F.normalize((unit(vectors_BD) - mean_D) @ map_DD, dim=1)
+    crowd_N = _crowd(vectors_ND, sample_S, mean_D)
+    scores_NF[:, 2] = crowd_N
+    known_LF[:, 2] = new_LF[:, 2] = crowd_N[rows_L]
+    return _Likeness(*(scores.double().numpy() for scores in (scores_NF, known_LF, new_LF)))
 
 
 def _sample(count: int, *, seed: int) -> Tensor:
@@ -300,28 +207,38 @@ def _whitening(centred_SD: Tensor) -> Tensor:
     return (axes_DD * factor_D).float()
 
 
-def _crowd(sample_SD: Tensor, mean_D: Tensor, *, photographs: int) -> _Crowd:
-    """The nearest `CROWD` of all; of a sample of the n-th part, the nearest n-th part of them."""
-    others = max(0, len(sample_SD) - 1)
-    nearest = min(others, max(1, round(CROWD * len(sample_SD) / max(1, photographs))))
-    return _Crowd(mean_D, F.normalize(sample_SD - mean_D, dim=1), nearest)
+def _crowd(vectors_ND: Tensor, sample_S: Tensor, mean_D: Tensor) -> Tensor:
+    """The mean cosine [N] to the nearest `CROWD` other photographs, sought in the sample.
 
-
-def _densities(crowd: _Crowd, vectors_ND: Tensor, sample_S: Tensor) -> Tensor:
-    """The mean cosine [N] to the crowd of each photograph, which is not of its own crowd."""
-    place_N = torch.full((len(vectors_ND),), -1)
+    Of a sample of the n-th part, to the nearest n-th part of them.
+    """
+    count, others = len(vectors_ND), len(sample_S) - 1
+    if others < 1:
+        return torch.zeros(count)
+    nearest = min(others, max(1, round(CROWD * len(sample_S) / count)))
+    sample_SD = F.normalize(unit(vectors_ND[sample_S]) - mean_D, dim=1)
+    place_N = torch.full((count,), -1)
     place_N[sample_S] = torch.arange(len(sample_S))
-    density_N = torch.empty(len(vectors_ND))
-    for rows_B in _blocks(len(vectors_ND), len(sample_S)):
-        cosines_BS = crowd.cosines(vectors_ND[rows_B])
+    crowd_N = torch.empty(count)
+    for rows_B in _blocks(count, len(sample_S)):
+        block_BD = F.normalize(unit(vectors_ND[rows_B]) - mean_D, dim=1)
+        cosines_BS = block_BD @ sample_SD.T
         inside_B = (place_N[rows_B] >= 0).nonzero().flatten()
         cosines_BS[inside_B, place_N[rows_B][inside_B]] = -2
-        density_N[rows_B] = crowd.density(cosines_BS)
-    return density_N
+        crowd_N[rows_B] = cosines_BS.topk(nearest, dim=1).values.mean(dim=1)
+    return crowd_N
 
 
-def _fit_ratio(known_EF: NDArray[np.float64], new_EF: NDArray[np.float64]) -> _Ratio:
-    """Fit the examples of labelled and of new kinds; targets are Platt's."""
+def _log_ratio(
+    scores_NF: NDArray[np.float64],
+    *,
+    known_EF: NDArray[np.float64],
+    new_EF: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    """The log odds [N] of a logistic regression that tells the examples apart.
+
+    Both sides weigh the same, so that the odds are a ratio of likelihoods. Targets are Platt's.
+    """
     examples_EF = np.concatenate([known_EF, new_EF])
     mean_F, deviation_F = examples_EF.mean(axis=0), examples_EF.std(axis=0)
     factor_F = np.divide(1, deviation_F, where=deviation_F > 1e-6, out=np.zeros_like(deviation_F))
@@ -332,4 +249,4 @@ def _fit_ratio(known_EF: NDArray[np.float64], new_EF: NDArray[np.float64]) -> _R
         np.repeat([0.5 / sizes[0], 0.5 / sizes[1]], sizes),
         ridge=[2 * RIDGE] * (len(mean_F) + 1),
     )
-    return _Ratio(mean_F, factor_F, weights)
+    return np.asarray((scores_NF - mean_F) * factor_F @ weights[:-1] + weights[-1])

@@ -156,6 +156,23 @@ class AcceptOut(ChangeOut):
     )
 
 
+class NewPhotoOut(Model):
+    """A photograph that is not in the collection."""
+
+    id: PhotoId
+    look_alike: PhotoOut | None = Field(
+        description="The most similar photograph that a person gave a label; where they gave "
+        "labels of fewer than two kinds, the most similar of all; null in an empty collection"
+    )
+    similarity: float | None = Field(description="Cosine similarity with it; 1 means the same")
+
+
+class NewPhotosIn(Model):
+    """Photographs to be named together, by their ids."""
+
+    ids: list[PhotoId] = Field(min_length=1, max_length=20_000)
+
+
 class NewNameOut(Model):
     """The name of a photograph that is not in the collection."""
 
@@ -172,11 +189,12 @@ class NewNameOut(Model):
     likely_new: bool = Field(
         description="Whether it is more likely of a kind without a label than not"
     )
-    look_alike: PhotoOut | None = Field(
-        description="The most similar photograph that a person gave a label; "
-        "without a name, the most similar of all; null in an empty collection"
-    )
-    similarity: float | None = Field(description="Cosine similarity with it; 1 means the same")
+
+
+class NewNamesOut(Model):
+    """Names of photographs that are not in the collection, in the order of their ids."""
+
+    names: list[NewNameOut]
 
 
 class NamesTableRowIn(Model):
@@ -199,4 +217,4 @@ class NamesTableRowIn(Model):
 class NamesTableIn(Model):
     """The names of new photographs, in the order of the table."""
 
-    names: list[NamesTableRowIn] = Field(max_length=5000)
+    names: list[NamesTableRowIn] = Field(max_length=20_000)

@@ -1,28 +1,53 @@
-"""The name of an uploaded photograph, as `lodisc name` gives it."""
+"""Names of uploaded photographs, as `lodisc name` gives them."""
 
-from lodisc.collection.new_names import is_likely_new, name_vectors
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lodisc.collection.new_names import labelled_look_alikes, name_together
 from lodisc.web import label_models
+from lodisc.web.state.errors import NotFound
 from lodisc.web.state.similar import add_upload
 from lodisc.web.state.state import State
 
 
-def name_upload(state: State, data: bytes, *, name: str) -> label_models.NewNameOut:
-    """Encode an uploaded photograph and name it by what was learnt last.
-
-    Raises `UploadUnreadable`.
-    """
+def add_new(state: State, data: bytes, *, name: str) -> label_models.NewPhotoOut:
+    """Encode an uploaded photograph, so that it can be named; raises `UploadUnreadable`."""
     while True:
         requested = add_upload(state, data, name=name, memory=state.named_uploads)
-        snapshot, predictions = state.names()
+        snapshot = state.snapshot()
         if snapshot.photos.fingerprint == requested.photos.fingerprint:
             break  # else another encoder has come meanwhile
-    (new,) = name_vectors(snapshot.photos, snapshot.by_row, predictions, requested.vector[None])
-    return label_models.NewNameOut(
-        id=requested.photo.id,
-        name=new.name,
-        confidence=new.confidence,
-        new_kind=new.new_kind,
-        likely_new=is_likely_new(new.new_kind),
-        look_alike=None if new.look_alike is None else snapshot.photo(new.look_alike),
-        similarity=new.similarity,
+    id, vector = requested.photo.id, requested.vector
+    state.new_vectors.get((snapshot.photos.fingerprint, id), lambda: vector)
+    (look_alike,) = labelled_look_alikes(snapshot.photos, snapshot.by_row, vector[None])
+    row, cosine = look_alike or (None, None)
+    photo = None if row is None else snapshot.photo(row)
+    return label_models.NewPhotoOut(id=id, look_alike=photo, similarity=cosine)
+
+
+def name_new(state: State, ids: Sequence[str]) -> label_models.NewNamesOut:
+    """Names of photographs that `add_new` encoded, together; raises `NotFound`."""
+    snapshot = state.snapshot()
+
+    def vector_of(id: str) -> NDArray[np.float32]:
+        def forgotten() -> NDArray[np.float32]:
+            raise NotFound("These photographs were forgotten; drop them again")
+
+        return state.new_vectors.get((snapshot.photos.fingerprint, id), forgotten)
+
+    vectors_MD = np.stack([vector_of(id) for id in ids])
+    names = name_together(snapshot.photos, snapshot.by_row, vectors_MD)
+    return label_models.NewNamesOut(
+        names=[
+            label_models.NewNameOut(
+                id=id,
+                name=name.name,
+                confidence=None if name.name is None else name.confidence,
+                new_kind=name.new_kind,
+                likely_new=name.is_likely_new,
+            )
+            for id, name in zip(ids, names, strict=True)
+        ]
     )

@@ -44,6 +44,7 @@ MOST_LOOKED_AT = 20_000  # files whose being there is looked at
 MOST_DOUBTFUL = 12  # listed of each group
 # Seconds that a request waits for another program that has locked the labels
 PATIENCE, READ_PATIENCE = 3.0, 0.25
+MOST_NEW = 20_000  # vectors of photographs to be named that are remembered
 MOST_ACTIONS = 1000  # whose answers are remembered, in case a request is repeated
 # Photographs decoded at a time; each may need half a gigabyte
 MOST_DECODED = max(1, min(4, os.cpu_count() or 1))
@@ -94,6 +95,7 @@ class State:
         self.layouts = Layouts(files.projections)
         # Naming many photographs must not push out the one whose look-alikes are on a page
         self.uploads, self.named_uploads = Uploads(), Uploads()
+        self.new_vectors: LruCache[NDArray[np.float32]] = LruCache(MOST_NEW)
         self.encoder = SharedEncoder(self.collection, self.decoding_slots)
         self.regroup_lock, self._naming_lock = threading.Lock(), threading.Lock()
         self.trouble: str | None = None

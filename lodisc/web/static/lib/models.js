@@ -16,8 +16,8 @@
 
 /** @typedef {{ label: string, confidence: number }} Suggestion a label that it may have */
 /**
- * The name of a photograph that is not in the collection, as in a `Photo`, and its most similar
- * labelled photograph with their cosine.
+ * A photograph that is not in the collection: its name, as in a `Photo`, and its most similar
+ * labelled photograph with their cosine. The name is null before it has one.
  * @typedef {object} NewName
  * @property {string} id
  * @property {string | null} name

@@ -1,4 +1,4 @@
-// Send photographs to the server to be named: a few at a time, and again while it is away.
+// Send photographs that are to be named to the server: a few at a time, and again while it is away.
 import { Refusal, Unavailable, isAbort, upload } from "../lib/api.js";
 import { messageOf } from "../lib/notices.js";
 import { MOST_BYTES, TOO_LARGE } from "./photo-files.js";
@@ -9,7 +9,8 @@ import { MOST_BYTES, TOO_LARGE } from "./photo-files.js";
 /** @typedef {{ key: string, answer: NewName } | { key: string, problem: string }} Result */
 
 const AT_A_TIME = 2;
-const RETRY = 3000; // milliseconds
+const NAMELESS = { name: null, confidence: null, new_kind: null, likely_new: false };
+export const RETRY = 3000; // milliseconds
 
 export class NamingQueue {
   /** @type {PhotoFile[]} */
@@ -49,7 +50,7 @@ export class NamingQueue {
     this.onChange();
   }
 
-  /** Name no more; what is named stays. */
+  /** Send no more; what is sent stays. */
   cancel() {
     this.#abort.abort();
     this.#abort = new AbortController();
@@ -105,7 +106,8 @@ async function resultOf({ key, file }, signal) {
     return { key, problem: "The file was moved or changed. Drop it again." };
   }
   try {
-    return { key, answer: await upload("/api/name", copy, {}, signal) };
+    const photo = await upload("/api/name", copy, {}, signal);
+    return { key, answer: { ...NAMELESS, ...photo } };
   } catch (error) {
     if (error instanceof Refusal) return { key, problem: error.message };
     return error instanceof Unavailable || isAbort(error)

@@ -1,11 +1,11 @@
 // Names of photographs that are not in the collection, in a dialog that every page has: their files
 // are in the memory of this page, and another page would not have them.
-import { postForFile } from "../lib/api.js";
+import { Unavailable, post, postForFile } from "../lib/api.js";
 import { el } from "../lib/dom.js";
 import { messageOf, pin } from "../lib/notices.js";
 import { duration, fileName, number, oneLine, percent, photographs } from "../lib/text.js";
 import { similarPage, thumbnailOf } from "./addresses.js";
-import { NamingQueue } from "./naming-queue.js";
+import { NamingQueue, RETRY } from "./naming-queue.js";
 import { MOST_PHOTOS } from "./photo-files.js";
 import { captionOf } from "./tile.js";
 
@@ -37,11 +37,15 @@ export class NewNames {
   /** @type {Row[]} in the order in which they are shown */
   #rows = [];
   #order = byPlace;
+  /** How many photographs have been named together. */
+  #named = 0;
+  /** Photographs that are being named together; null while none are. */
+  #names = /** @type {object | null} */ (null);
 
   constructor() {
     this.queue = new NamingQueue(
       (result) => this.#put(result),
-      () => this.#describe(),
+      () => this.#advance(),
     );
     this.bar = el("progress", { max: 1, value: 0, "aria-label": "Photographs that are named" });
     this.count = el("span", { class: "figures" });
@@ -61,18 +65,31 @@ export class NewNames {
       el("option", {}, "As they were named"),
       el("option", {}, "By name, surest first"),
     );
-    this.cancel = this.#button("Cancel", () => this.queue.cancel());
+    this.cancel = this.#button("Cancel", () => this.#stop());
     this.save = this.#button("Download table", () => this.#download());
     this.copy = this.#button("Copy names", () => this.#copy());
+    /** @type {string | null} why there are no names */
+    this.failure = null;
     this.list = el("ol", { class: "naming-list", "aria-label": "New photographs" });
     this.dialog = this.#build();
     document.body.append(this.dialog);
     this.dialog.addEventListener("close", () => this.#pin());
-    addEventListener("beforeunload", (event) => this.queue.isWorking && event.preventDefault());
+    addEventListener("beforeunload", (event) => this.#isWorking && event.preventDefault());
   }
 
   get isOpen() {
     return this.dialog.open;
+  }
+
+  get #isWorking() {
+    return this.queue.isWorking || this.#names !== null;
+  }
+
+  /** What is sent by now is named; while it is named, it stays without a name. */
+  #stop() {
+    if (this.#names) this.#named = this.#ids.length;
+    this.#names = null;
+    this.queue.cancel();
   }
 
   /** @param {Gathered} gathered */
@@ -137,10 +154,9 @@ export class NewNames {
 
   /** Say where the names are while the dialog is closed. */
   #pin() {
-    if (this.dialog.open || (!this.#rows.length && !this.queue.isWorking))
-      return pin("naming", null);
+    if (this.dialog.open || (!this.#rows.length && !this.#isWorking)) return pin("naming", null);
     const count = photographs(this.#rows.length);
-    const text = this.queue.isWorking ? "Photographs are being named." : `The names of ${count}.`;
+    const text = this.#isWorking ? "Photographs are being named." : `The names of ${count}.`;
     /** @type {[string, () => unknown][]} */
     const actions = [
       ["Show", () => this.#open()],
@@ -150,8 +166,10 @@ export class NewNames {
   }
 
   #clear() {
-    this.queue.clear();
     this.#rows = [];
+    this.#named = 0;
+    this.#names = null;
+    this.queue.clear();
     this.list.replaceChildren();
     this.#describe();
     this.#pin();
@@ -168,8 +186,54 @@ export class NewNames {
       this.list.insertBefore(row.element, this.#rows[index].element);
       this.#rows.splice(index, 0, row);
     }
-    if ("answer" in result) this.lack.hidden = result.answer.name !== null;
     this.#describe();
+  }
+
+  /** The ids of the photographs that can be named. */
+  get #ids() {
+    return this.#rows.flatMap(({ result }) => ("answer" in result ? [result.answer.id] : []));
+  }
+
+  /** Once all are on the server, have them named together: a new kind is told by its own. */
+  #advance() {
+    const ids = this.#ids;
+    if (!this.queue.isWorking && !this.#names && ids.length > this.#named) this.#name(ids);
+    this.#describe();
+  }
+
+  /** @param {string[]} ids */
+  async #name(ids) {
+    const names = (this.#names = {});
+    let answer = null;
+    for (this.failure = null; !answer && this.#names === names;) {
+      try {
+        answer = await post("/api/name/together", { ids });
+      } catch (error) {
+        this.failure = messageOf(error);
+        if (!(error instanceof Unavailable)) break;
+        this.#describe();
+        await new Promise((resolve) => setTimeout(resolve, RETRY));
+      }
+    }
+    if (this.#names !== names) return;
+    this.#named = ids.length;
+    this.#names = null;
+    if (answer) this.#give(answer.names);
+    this.#advance(); // more may have come meanwhile
+  }
+
+  /** @param {NewName[]} names */
+  #give(names) {
+    this.failure = null;
+    const byId = new Map(names.map((name) => [name.id, name]));
+    this.#rows = this.#rows.map((row) => {
+      const name = "answer" in row.result && byId.get(row.result.answer.id);
+      if (!name || !("answer" in row.result)) return row;
+      const answer = { ...row.result.answer, ...name };
+      return rowOf({ key: row.result.key, answer }, row.place);
+    });
+    this.lack.hidden = names.some(({ name }) => name !== null);
+    this.#sort();
   }
 
   #sort() {
@@ -180,20 +244,22 @@ export class NewNames {
 
   /** How far it is, and how many there are of each kind. */
   #describe() {
-    const { total, done, secondsLeft, trouble, isWorking } = this.queue;
+    const { total, done, secondsLeft, isWorking } = this.queue;
     const left = isWorking && secondsLeft !== null ? ` · ${duration(secondsLeft)}` : "";
+    const stage = this.#names ? " · naming them" : left;
     this.bar.max = Math.max(1, total);
     this.bar.value = done;
-    this.count.textContent = `${number(done)} of ${number(total)}${left}`;
-    this.cancel.hidden = !isWorking;
-    const words = trouble ? `${trouble} Trying again…` : "";
+    this.count.textContent = `${number(done)} of ${number(total)}${stage}`;
+    this.cancel.hidden = !this.#isWorking;
+    const trouble = this.queue.trouble ?? this.failure;
+    const words = trouble ? `${trouble}${this.#isWorking ? " Trying again…" : ""}` : "";
     if (this.trouble.textContent !== words) this.trouble.textContent = words;
     this.counts.textContent = countsOf(this.#rows)
       .map(([kind, rows]) => `${number(rows.length)} ${oneLine(kind)}`)
       .join(", ");
     const isEmpty = this.#rows.length === 0;
     for (const control of [this.order, this.save, this.copy]) control.disabled = isEmpty;
-    if (!isWorking && done && !this.dialog.open) this.#pin();
+    if (!this.#isWorking && done && !this.dialog.open) this.#pin();
   }
 
   async #download() {
