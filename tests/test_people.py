@@ -237,3 +237,63 @@ def test_a_shared_page_asks_once_for_the_name(
     assert (
         "data-shared" in answer.text and "data-shared" not in client_of(server.folder).get("/").text
     )
+
+
+def test_a_rejected_name_gives_way_to_the_next_and_comes_back_by_undo(
+    embedded: Path, tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(embedded / "C", tmp_path / "C"))
+    labels = Collection(folder).labels
+    keys = sorted(Collection(folder).photos().keys)
+    for kind, some in (("a", keys[:3]), ("b", keys[3:6]), ("c", keys[6:9])):
+        labels.set(some, kind)
+    client = client_of(folder)
+    client.get("/api/names")
+    target = by_key(client)[keys[-1]]
+    first, second = client.get(f"/api/photos/{target.id}").json()["suggestions"][:2]
+    reject = {"names": {target.id: first["label"]}}
+    done = client.post("/api/names/reject", json=reject, headers={"Lodisc-User": "Anna"}).json()
+    assert done["changed"] == 1 and f"“{first['label']}” on 1 photograph" in done["undo"]
+    assert done["undo"].endswith("(name rejected, by Anna)") and keys[-1] not in labels.current()
+    client.get("/api/names")
+    after = client.get(f"/api/photos/{target.id}").json()
+    assert after["name"] == second["label"]
+    expected = second["confidence"] / (1 - first["confidence"])
+    assert after["confidence"] == pytest.approx(expected, abs=2e-3)
+    assert first["label"] not in [one["label"] for one in after["suggestions"]]
+    client.post("/api/names/accept", json={"confidence": 0})
+    assert labels.current()[keys[-1]] == second["label"]
+    refused = client.post("/api/names/reject", json=reject).json()
+    assert refused["changed"] == 0, "it has a label by now"
+    labels.undo()
+    labels.carry({keys[-1]: "elsewhere"})
+    assert labels.rejections() == {"elsewhere": {first["label"]}}
+    labels.undo()
+    assert labels.rejections() == {}
+    client.get("/api/names")
+    labels.reject({keys[-1]: "a"})
+    labels.reject({keys[-1]: "b"})
+    labels.reject({keys[-1]: "c"})
+    client.get("/api/names")
+    assert client.get(f"/api/photos/{target.id}").json()["name"] is None
+
+
+def test_names_are_rejected_on_the_page(server: Server, open_page: Callable[..., Any]) -> None:
+    labels = Collection(server.folder).labels
+    labels.set(FINCHES[:4], "finch")
+    labels.set(WRENS[:4], "wren")
+    labels.set([*FINCHES[4:6], *WRENS[4:6]], "owl")
+    page = open_page("/label")
+    page.locator("#suggestions li").first.wait_for()  # the names are learnt
+    page.goto(f"{server.address}/?state=named")
+    page.locator(".grid .tile").first.wait_for()
+    tile = page.locator(".grid .tile").first
+    id, name = tile.get_attribute("data-id"), tile.get_attribute("data-name")
+    tile.locator(".tick").click()
+    page.locator("#reject").click()
+    notice(page, "1 photograph no longer called so.")
+    key = next(key for key, photo in by_key(client_of(server.folder)).items() if photo.id == id)
+    assert labels.rejections() == {key: {name}}
+    page.locator(".notice button", has_text="Undo").click()
+    notice(page, "(name rejected)")
+    assert labels.rejections() == {}

@@ -263,7 +263,9 @@ def describe_labels(collection: Collection) -> LabelsResult:
     by_row = current_row_labels(collection, photos)
     labels = by_row.labels
     counts = Counter(label for label in labels if label is not None)
-    predictions = predict_labels(photos.smoothed, labels, accepted_N=by_row.accepted_N)
+    predictions = predict_labels(
+        photos.smoothed, labels, accepted_N=by_row.accepted_N, rejected=by_row.rejected
+    )
     accuracy = predictions.accuracy
     twins = near_duplicates_learnt_from(photos, labels, predictions)
     return LabelsResult(

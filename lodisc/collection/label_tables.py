@@ -18,7 +18,7 @@ CREATE TABLE actions (
 CREATE INDEX actions_by_state ON actions (state, number);
 CREATE TABLE changes (
   action INTEGER NOT NULL REFERENCES actions, key TEXT NOT NULL, before TEXT, after TEXT,
-  confidence REAL, encoder TEXT, PRIMARY KEY (action, key)
+  confidence REAL, encoder TEXT, rejected TEXT, PRIMARY KEY (action, key)
 ) WITHOUT ROWID;
 CREATE INDEX changes_by_key ON changes (key);
 CREATE TABLE version (number INTEGER NOT NULL);
@@ -31,6 +31,7 @@ UPGRADES = {
 ALTER TABLE actions ADD COLUMN user TEXT;
 ALTER TABLE changes ADD COLUMN confidence REAL;
 ALTER TABLE changes ADD COLUMN encoder TEXT;
+ALTER TABLE changes ADD COLUMN rejected TEXT;
 PRAGMA user_version = 2
 """
 }
@@ -38,13 +39,14 @@ PRAGMA user_version = 2
 VIEWS = {
     1: """
 CREATE TEMP VIEW actions AS SELECT *, NULL AS user FROM main.actions;
-CREATE TEMP VIEW changes AS SELECT *, NULL AS confidence, NULL AS encoder FROM main.changes
+CREATE TEMP VIEW changes AS SELECT *, NULL AS confidence, NULL AS encoder, NULL AS rejected
+  FROM main.changes
 """
 }
 """What shows a file as it would be in the next format, and writes nothing into it."""
 # The states of an action: `done`, `undone`, `dropped` (undone, then something else was done),
 # `fixed` (done, and can't be undone)
-ACCEPTED, RENAMED = "names accepted", "renamed"
+ACCEPTED, REJECTED, RENAMED = "names accepted", "name rejected", "renamed"
 RENAMINGS = ("label renamed", f"{ACCEPTED}, label renamed")
 """How a label gets another name: those of people, and accepted names, at the same time."""
 ACCEPTED_LABELS = f"""
@@ -67,6 +69,11 @@ JOIN actions ON number = action
 WHERE state = 'done'
 """
 """The actions that gave each photograph the label that it has."""
+REJECTIONS = """
+SELECT key, rejected FROM changes JOIN actions ON number = action
+WHERE state = 'done' AND rejected IS NOT NULL
+"""
+"""Names that people rejected, with the keys of their photographs."""
 NO_TEXTS = "SELECT 1 FROM actions WHERE typeof(how) != 'text' OR typeof(state) != 'text' LIMIT 1"
 
 
@@ -102,6 +109,21 @@ def record(
 def now() -> str:
     """The time, as the history has it."""
     return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+def record_rejections(
+    database: sqlite3.Connection, names: Mapping[str, str], *, user: str | None
+) -> None:
+    """Write rejected names by key into the history, as an action that changes no label."""
+    changes = [(key, None, None) for key in names]
+    record(database, changes, how=REJECTED, state="done", count=len(changes), user=user)
+    (number,) = database.execute("SELECT max(number) FROM actions").fetchone()
+    database.executemany(
+        "UPDATE changes SET rejected = ? WHERE action = ? AND key = ?",
+        [(name, number, key) for key, name in names.items()],
+    )
+    shared = names[next(iter(names))] if len({*names.values()}) == 1 else None
+    database.execute("UPDATE actions SET label = ? WHERE number = ?", (shared, number))
 
 
 def rename_in_history(database: sqlite3.Connection, renamed: Mapping[str, str]) -> None:

@@ -18,12 +18,14 @@ from lodisc.collection.label_tables import (
     ACCEPTED_LABELS,
     NO_TEXTS,
     ORIGINS,
+    REJECTIONS,
     RENAMED,
     RENAMINGS,
     apply,
     count_up,
     now,
     record,
+    record_rejections,
     rename_in_history,
 )
 from lodisc.data.labels import plain_label, plain_user
@@ -119,6 +121,31 @@ class Labels:
             ]
             self._record(database, changes, how=how, user=user, acceptances=acceptances)
         return len(changes)
+
+    def reject(self, names: Mapping[str, str], *, user: str | None = None) -> int:
+        """Keep that photographs without a label are not what these names say; returns how many.
+
+        It changes no label, is an action that can be undone, and follows renamed photographs.
+        """
+        with self._writing() as database:
+            own = {
+                key: name
+                for key, name in _plain(names).items()
+                if name is not None and self._label_of(database, key) is None
+            }
+            if own:
+                self._drop_undone(database, user)
+                record_rejections(database, own, user=user)
+        return len(own)
+
+    def rejections(self) -> dict[str, frozenset[str]]:
+        """The names that were rejected for each photograph, by key."""
+        names: dict[str, set[str]] = {}
+        rows = self._file.read(REJECTIONS)
+        self._file.require_texts(cell for row in rows for cell in row)
+        for key, name in rows:
+            names.setdefault(key, set()).add(name)
+        return {key: frozenset(rejected) for key, rejected in names.items()}
 
     def take_over(
         self,
@@ -333,9 +360,7 @@ class Labels:
         """Write what a person did, unless nothing changed; what they had undone is gone then."""
         if not changes:
             return
-        user = None if user is None else plain_user(user)
-        sql = f"UPDATE actions SET state = 'dropped' WHERE state = 'undone' AND {_OWN}"
-        database.execute(sql, {"user": user})
+        self._drop_undone(database, user)
         record(
             database,
             changes,
@@ -343,9 +368,14 @@ class Labels:
             state="done",
             count=len(changes),
             time=time,
-            user=user,
+            user=None if user is None else plain_user(user),
             acceptances=acceptances,
         )
+
+    def _drop_undone(self, database: sqlite3.Connection, user: str | None) -> None:
+        """What a person had undone can't be redone any more."""
+        sql = f"UPDATE actions SET state = 'dropped' WHERE state = 'undone' AND {_OWN}"
+        database.execute(sql, {"user": user})
 
     def _label_of(self, database: sqlite3.Connection, key: str) -> str | None:
         row = database.execute("SELECT label FROM labels WHERE key = ?", (key,)).fetchone()

@@ -159,7 +159,7 @@ def _rows(
     photos = collection.photos()
     by_row = current_row_labels(collection, photos)
     predictions = (learn or predict_labels)(
-        photos.smoothed, by_row.labels, accepted_N=by_row.accepted_N
+        photos.smoothed, by_row.labels, accepted_N=by_row.accepted_N, rejected=by_row.rejected
     )
     try:
         grouping = load_groups(collection)

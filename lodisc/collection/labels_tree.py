@@ -190,7 +190,12 @@ def _labels_to_export(
     if named is not None:
         from lodisc.vectors.classifier import predict_labels  # loads torch
 
-        predictions = predict_labels(photos.smoothed, by_row.labels, accepted_N=by_row.accepted_N)
+        predictions = predict_labels(
+            photos.smoothed,
+            by_row.labels,
+            accepted_N=by_row.accepted_N,
+            rejected=by_row.rejected,
+        )
         for key, label, confidence in zip(
             photos.keys, predictions.labels, predictions.confidence, strict=True
         ):

@@ -23,6 +23,8 @@ class RowLabels:
     labels: list[str | None]
     accepted_N: NDArray[np.bool_]
     """Which of them are accepted names, from which nothing is learnt."""
+    rejected: Mapping[int, frozenset[str]]
+    """Names that people rejected, by row."""
 
     @property
     def from_people(self) -> list[str | None]:
@@ -34,15 +36,22 @@ class RowLabels:
 
 
 def row_labels(
-    photos: Photos, labels: Mapping[str, str], accepted_keys: Container[str]
+    photos: Photos,
+    labels: Mapping[str, str],
+    accepted_keys: Container[str],
+    rejections: Mapping[str, frozenset[str]],
 ) -> RowLabels:
     """The labels of these photographs by their keys."""
     is_accepted = (key in accepted_keys for key in photos.keys)
+    rows = enumerate(photos.keys) if rejections else ()
     return RowLabels(
-        [labels.get(key) for key in photos.keys], np.fromiter(is_accepted, np.bool_, len(photos))
+        [labels.get(key) for key in photos.keys],
+        np.fromiter(is_accepted, np.bool_, len(photos)),
+        {row: rejections[key] for row, key in rows if key in rejections},
     )
 
 
 def current_row_labels(collection: Collection, photos: Photos) -> RowLabels:
     """The labels as they are now."""
-    return row_labels(photos, *collection.labels.with_accepted_keys())
+    labels = collection.labels
+    return row_labels(photos, *labels.with_accepted_keys(), labels.rejections())

@@ -70,7 +70,7 @@ def look_up(
 
     photos = collection.photos()
     labels, accepted_keys = collection.labels.with_accepted_keys()
-    from_people = row_labels(photos, labels, accepted_keys).from_people
+    from_people = row_labels(photos, labels, accepted_keys, {}).from_people
     vectors_QD = _vectors(collection, photos, queries, device=device)
     allowed_N = None if where is None else allowed_rows(collection, photos, where)
     rows_QK, scores_QK = look_alikes(
@@ -108,8 +108,13 @@ def allowed_rows(collection: Collection, photos: Photos, where: str) -> NDArray[
     if _mentions("name", where):
         from lodisc.vectors.classifier import predict_labels  # loads torch
 
-        by_row = row_labels(photos, labels, accepted_keys)
-        predictions = predict_labels(photos.smoothed, by_row.labels, accepted_N=by_row.accepted_N)
+        by_row = row_labels(photos, labels, accepted_keys, collection.labels.rejections())
+        predictions = predict_labels(
+            photos.smoothed,
+            by_row.labels,
+            accepted_N=by_row.accepted_N,
+            rejected=by_row.rejected,
+        )
         if any(predictions.labels):
             names = [label or "" for label in predictions.labels]
     return rows_where(photos, labels, where, groups=groups_N, names=names)

@@ -5,8 +5,9 @@ S strengths, B a block.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from torch.nn import functional as F
 from lodisc.errors import UserError
 from lodisc.vectors.active_learning import propose
 from lodisc.vectors.logistic import WITHOUT_VALIDATION, centred, fit_path, unit
-from lodisc.vectors.new_kinds import TOO_FEW, NewKinds, find_new_kinds
+from lodisc.vectors.new_kinds import ROUNDING, TOO_FEW, NewKinds, find_new_kinds
 
 # Stronger ones make a nearest-mean classifier, which is worse and more confident when it is wrong
 STRENGTHS = (1e-3, 1e-4, 1e-5)
@@ -84,7 +85,9 @@ class Predictions:
     def suggestions(self, row: int) -> list[tuple[str, float]]:
         """The likeliest labels of a photograph, likeliest first, and the confidence in each."""
         pairs = zip(self.likeliest[row], self.likeliest_confidence[row], strict=True)
-        return [(self.classes[index], float(confidence)) for index, confidence in pairs]
+        return [
+            (self.classes[index], float(confidence)) for index, confidence in pairs if confidence
+        ]
 
 
 def predict_labels(
@@ -92,6 +95,7 @@ def predict_labels(
     labels: Sequence[str | None],
     *,
     accepted_N: NDArray[np.bool_] | None = None,
+    rejected: Mapping[int, Container[str]] = MappingProxyType({}),
     seed: int = 0,
 ) -> Predictions:
     """Predict the label of every photograph by logistic regression on features of length 1.
@@ -99,8 +103,9 @@ def predict_labels(
     Strength and temperature are those with the lowest cross-entropy in a stratified
     cross-validation over five folds of the labelled photographs. Nothing is learnt from labels that
     are accepted names, `accepted_N`: they are the classifier's own words, and would confirm it
-    whatever the truth. Raises `UserError` for vectors that are not finite, and if there are not as
-    many labels as vectors.
+    whatever the truth. A photograph in a row of `rejected` has none of these labels: the others are
+    as likely as they are given that. Raises `UserError` for vectors that are not finite, and if
+    there are not as many labels as vectors.
     """
     _require_sound(vectors_ND, labels)
     is_labelled_N = np.array([label is not None for label in labels], dtype=np.bool_)
@@ -135,10 +140,16 @@ def predict_labels(
         new_kinds = NewKinds(told_N, None)
     elif new_kinds.reason == TOO_FEW:
         new_kinds = NewKinds(None, TOO_FEW + note)
+    for row, names in rejected.items():
+        is_rejected_K = np.array([classes[index] in names for index in likeliest_NK[row]])
+        _reject(row, is_rejected_K, likeliest_NK, share_NK, new_kinds.probability)
     unmeasured = _unmeasured_classes(classes, targets_N)
     return Predictions(
         classes,
-        [classes[index] for index in likeliest_NK[:, 0]],
+        [
+            None if classes[index] in rejected.get(row, ()) else classes[index]
+            for row, index in enumerate(likeliest_NK[:, 0])
+        ],
         share_NK[:, 0],
         likeliest_NK,
         share_NK,
@@ -150,6 +161,22 @@ def predict_labels(
         fold_N,
         new_kinds,
     )
+
+
+def _reject(
+    row: int,
+    is_rejected_K: NDArray[np.bool_],
+    likeliest_NK: NDArray[np.int64],
+    share_NK: NDArray[np.float32],
+    new_kind_N: NDArray[np.float32] | None,
+) -> None:
+    """Condition a row on being none of these classes, which come last, with a share of 0."""
+    rest = max(ROUNDING, 1 - float(share_NK[row, is_rejected_K].sum()))
+    order = np.argsort(is_rejected_K, kind="stable")
+    share_NK[row] = np.where(is_rejected_K, 0, np.minimum(1, share_NK[row] / rest))[order]
+    likeliest_NK[row] = likeliest_NK[row, order]
+    if new_kind_N is not None:
+        new_kind_N[row] = min(1, new_kind_N[row] / rest)
 
 
 def _predict(

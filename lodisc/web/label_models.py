@@ -148,6 +148,14 @@ class AcceptIn(Model):
     )
 
 
+class RejectIn(Model):
+    """Names that photographs do not have."""
+
+    names: dict[Id, str] = Field(
+        min_length=1, max_length=200_000, description="Names by the ids of photographs"
+    )
+
+
 class AcceptOut(ChangeOut):
     """The effect of accepting names."""
 

@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 
 from lodisc.collection.label_actions import Acceptance
 from lodisc.web import label_models
+from lodisc.web.errors import refusing
 from lodisc.web.parameters import ActionId, Opened, User
 from lodisc.web.state.labels import encoder_of, undo_text
 from lodisc.web.state.snapshot import Snapshot
@@ -44,6 +45,17 @@ def accept(
         raise HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY, "Give one of confidence and names")
     request = accepted.model_dump_json()
     return opened.once(id, request, lambda: _accept(opened, user, accepted))
+
+
+@router.post("/reject")
+def reject(
+    opened: Opened, user: User, rejected: label_models.RejectIn, id: ActionId = None
+) -> label_models.ChangeOut:
+    """Keep that photographs without a label are not what these names say.
+
+    They are not named so again; the next likely name takes the place. It can be undone.
+    """
+    return opened.once(id, rejected.model_dump_json(), lambda: _reject(opened, user, rejected))
 
 
 def describe_names(state: State) -> label_models.NamesOut:
@@ -94,6 +106,22 @@ def _accept(
         undo=undo_text(state, user),
         unknown=len(accepted.names or rows) - len(rows),
         left=len(rows) - changed,
+    )
+
+
+def _reject(
+    state: State, user: str | None, rejected: label_models.RejectIn
+) -> label_models.ChangeOut:
+    photos = state.snapshot().photos
+    names = {
+        photos.keys[photos.by_id[id]]: name
+        for id, name in rejected.names.items()
+        if id in photos.by_id
+    }
+    with refusing():
+        changed = state.collection.labels.reject(names, user=user)
+    return label_models.ChangeOut(
+        changed=changed, undo=undo_text(state, user), unknown=len(rejected.names) - len(names)
     )
 
 

@@ -5,7 +5,8 @@ Axes: N photographs, D feature.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -47,6 +48,8 @@ class Snapshot:
     """The labels that people gave, or accepted."""
     accepted_keys: frozenset[str] = frozenset()
     """The keys of those that are accepted names."""
+    rejections: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """Names that people rejected, by key."""
     groups: Groups | None = None
     names: Predictions | None = None
     """The last `Predictions` learnt from these photographs, perhaps before the last label."""
@@ -54,7 +57,7 @@ class Snapshot:
     @cached_property
     def by_row(self) -> RowLabels:
         """The label of each row, and which are accepted names."""
-        return row_labels(self.photos, self.labels_by_key, self.accepted_keys)
+        return row_labels(self.photos, self.labels_by_key, self.accepted_keys, self.rejections)
 
     @property
     def labels(self) -> list[str | None]:

@@ -59,12 +59,13 @@ class Labelling:
     stamp: Stamp
     by_key: dict[str, str]
     accepted_keys: frozenset[str]
+    rejections: dict[str, frozenset[str]]
     undoable: dict[str | None, Action]
     """The last action by each user; None is for those of nobody known."""
     redoable: dict[str | None, Action]
 
 
-_NO_LABELS = Labelling((0, 0, 0, 0), {}, frozenset(), {}, {})
+_NO_LABELS = Labelling((0, 0, 0, 0), {}, frozenset(), {}, {}, {})
 
 
 @dataclass
@@ -190,6 +191,7 @@ class State:
             lambda: Labelling(
                 stamp,
                 *labels.with_accepted_keys(),
+                labels.rejections(),
                 labels.undoable(),
                 labels.redoable(),
             ),
@@ -228,6 +230,7 @@ class State:
                         snapshot.photos.smoothed,
                         snapshot.labels,
                         accepted_N=snapshot.by_row.accepted_N,
+                        rejected=snapshot.by_row.rejected,
                     ),
                 )
                 self._last_names = (snapshot.photos, names) if len(names.classes) > 1 else None
@@ -328,6 +331,7 @@ class State:
             labels.stamp,
             labels.by_key,
             labels.accepted_keys,
+            labels.rejections,
             groups=groups,
             names=names,
         )

@@ -7,7 +7,7 @@ import { number } from "../lib/text.js";
 import { similarPage } from "../parts/addresses.js";
 import { WindowedGrid } from "../parts/grid.js";
 import { suggestFromPage } from "../parts/label-field.js";
-import { acceptNames, adopt, label, onLabels, rename } from "../parts/labelling.js";
+import { acceptNames, adopt, label, onLabels, rejectNames, rename } from "../parts/labelling.js";
 import { LargeView } from "../parts/large.js";
 import { Listing } from "../parts/listing.js";
 import { SelectionBar } from "../parts/selection-bar.js";
@@ -120,16 +120,18 @@ class BrowsePage {
     await label(name, { ids }, { count: ids.length });
   }
 
-  async #accept() {
+  /** @param {(names: Record<string, string>) => Promise<void>} act with the suggested names */
+  async #judge(act) {
     const names = Object.fromEntries([...this.selection.names].filter(([, name]) => name));
     this.selection.clear();
     this.list.focus();
-    await acceptNames(names);
+    await act(names);
   }
 
   #bindActions() {
     find("main").addEventListener("click", (event) => closest(event, "#adopt") && adopt());
-    findOptional("#accept")?.addEventListener("click", () => this.#accept());
+    findOptional("#accept")?.addEventListener("click", () => this.#judge(acceptNames));
+    findOptional("#reject")?.addEventListener("click", () => this.#judge(rejectNames));
     find("#all").addEventListener("click", () => this.selection.all());
     this.list.addEventListener("keydown", (event) => {
       if (event.key.toLowerCase() !== "v" || isShortcut(event)) return;

@@ -115,6 +115,18 @@ export const acceptNames = (names) =>
   accept({ names }, `Accepting the names of ${photographs(Object.keys(names).length)}`);
 
 /**
+ * Reject these names, by the ids of their photographs: they are not named so again.
+ * @param {Record<string, string>} names
+ */
+export async function rejectNames(names) {
+  const words = `Rejecting the names of ${photographs(Object.keys(names).length)}`;
+  const answer = await enqueue({ path: "/api/names/reject", body: { names }, words });
+  if (answer === null) return;
+  offerUndo(answer.changed, "no longer called so");
+  announce(false);
+}
+
+/**
  * @param {{ confidence: number } | { names: Record<string, string> }} body
  * @param {string} words
  */
