@@ -380,6 +380,27 @@ def test_label_with_keys_undo_and_reload(server: Server, open_page: Callable[...
     assert page.locator("#labels .text").all_inner_texts() == in_use, "they stay in their places"
 
 
+@pytest.mark.parametrize(
+    ("width", "height"),
+    [(720, 450), (1024, 700), (390, 844), (667, 375), (1440, 900)],
+    ids=["at 200 %", "tablet", "phone", "phone on its side", "desktop"],
+)
+def test_photograph_and_field_are_in_sight_together(
+    open_page: Callable[..., Any], width: int, height: int
+) -> None:
+    page = open_labelling(open_page, width=width, height=height)
+    for selector in (".big", ".strip .tile.current", "#name input", "#name button"):
+        box = page.locator(selector).bounding_box()
+        assert box["x"] >= 0 and box["x"] + box["width"] <= width, selector
+        assert box["y"] >= 0 and box["y"] + box["height"] <= height, selector
+    assert page.locator(".big").bounding_box()["height"] >= 120
+    field, picture = page.locator("#name input").bounding_box(), page.locator(".big").bounding_box()
+    assert (
+        field["x"] >= picture["x"] + picture["width"]
+        or field["y"] >= picture["y"] + picture["height"]
+    )
+
+
 def test_fast_digits_label_each_photograph_once(
     open_page: Callable[..., Any], server: Server
 ) -> None:
