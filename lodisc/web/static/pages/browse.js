@@ -38,6 +38,7 @@ class BrowsePage {
     this.selection = new Selection(this.grid, this.listing, {
       onChange: () => this.#showActions(),
       onOpen: (id) => location.assign(similarPage(id)),
+      onEnlarge: (index) => this.large.open(index),
     });
     this.large = new LargeView({
       total: () => this.listing.total,
