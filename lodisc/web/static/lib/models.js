@@ -57,6 +57,7 @@
  * @typedef {object} AttentionMap
  * @property {number} rows
  * @property {number} columns
+ * @property {number[][]} attention as a share of the largest
  * @property {boolean[][]} pivotal
  * @property {[number, number, number, number]} box
  */
