@@ -60,7 +60,7 @@ def group_photos(
             seed=seed,
             fingerprint=photos.fingerprint,
             advance=lambda step: progress.update(
-                bar, completed=step.number - 1, total=step.most, note=f"{step.k} groups"
+                bar, completed=step.number, total=step.most, note=f"{step.k} groups"
             ),
         )
     return save_groups(grouping, collection)

@@ -38,13 +38,13 @@ def group(opened: Opened, request: models.GroupIn) -> models.GroupsOut:
 
 
 @router.get("/status")
-def status(opened: Opened) -> models.GroupingOut:
+def grouping_status(opened: Opened) -> models.GroupingOut:
     """How far the grouping is that was started last."""
     return opened.grouping_work.describe()
 
 
 @router.post("/cancel")
-def cancel(opened: Opened) -> models.GroupingOut:
+def cancel_grouping(opened: Opened) -> models.GroupingOut:
     """End the grouping that runs; the groups stay as they were."""
     opened.grouping_work.cancel()
     return opened.grouping_work.describe()

@@ -25,7 +25,7 @@ class GroupingWork:
         self._starting, self._computing = threading.Lock(), threading.Lock()
         self._task: _Task | None = None
 
-    def start(self, k: int | None) -> "Future[Grouping]":
+    def start(self, k: int | None) -> Future[Grouping]:
         """Begin to group into `k` groups, or into as many as fit; the groups are then saved.
 
         The future is cancelled by `cancel`, and raises `UserError` where they can't be saved.
