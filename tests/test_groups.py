@@ -15,6 +15,7 @@ from lodisc.collection.groups_file import load_groups, save_groups
 from lodisc.errors import UserError
 from lodisc.vectors import clusters
 from lodisc.vectors.clusters import (
+    Step,
     assign,
     choose_k,
     find_groups,
@@ -50,10 +51,28 @@ def test_planted_groups_are_counted_and_found(count: int) -> None:
     group_N, _ = assign(vectors_ND, grouping)
     assert len(grouping) == count == choose_k(grouping.likelihoods)
     np.testing.assert_array_equal(group_N, cloud_N + 1)  # numbered from 1, largest first
-    told: list[int] = []
-    again = find_groups(vectors_ND, advance=told.append)
+    steps: list[Step] = []
+    again = find_groups(vectors_ND, advance=steps.append)
     np.testing.assert_array_equal(again.centroids, grouping.centroids)
-    assert told == list(grouping.likelihoods) and told[:6] == [1, 2, 3, 4, 5, 6]
+    *trials, last = list(dict.fromkeys(steps))
+    assert [step.k for step in trials] == list(grouping.likelihoods)
+    assert [step.number for step in trials] == list(range(1, len(trials) + 1))
+    assert last.k == count and last.is_last and len(trials) < last.most
+    assert {step.most for step in steps} == {last.most}
+
+
+def test_what_advance_raises_ends_the_grouping() -> None:
+    vectors_ND, _ = clouds(3)
+
+    def stop(step: Step) -> None:
+        if step.k == 4:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        find_groups(vectors_ND, advance=stop)
+    steps: list[Step] = []
+    find_groups(vectors_ND, k=2, advance=steps.append)
+    assert set(steps) == {Step(2, 1, 1)}, "a number that is given is only made"
 
 
 def test_few_photographs_of_different_kinds_are_several_groups() -> None:

@@ -99,6 +99,99 @@ def test_a_photograph_as_large_as_the_window(server: Server, open_page: Callable
     page.locator("#large[open]").wait_for(state="detached")
 
 
+def test_a_photograph_is_enlarged_by_the_mouse(
+    server: Server, open_page: Callable[..., Any]
+) -> None:
+    keys = Collection(server.folder).photos().keys
+    page = open_page("/")
+    page.locator(".grid.live").wait_for()
+    enlarge = page.locator("#tile-3 .enlarge")
+    assert enlarge.evaluate("icon => getComputedStyle(icon).opacity") == "0"
+    page.locator("#tile-3").hover()
+    assert enlarge.evaluate("icon => getComputedStyle(icon).opacity") == "1"
+    enlarge.click()
+    large = page.locator("#large[open]")
+    large.locator(".large-about span", has_text=keys[3]).wait_for()
+    page.keyboard.press("Escape")
+    large.wait_for(state="detached")
+    assert page.evaluate("document.activeElement.matches('.grid')")
+    assert page.locator(".grid").get_attribute("aria-activedescendant") == "tile-3"
+    page.locator("#tile-1").click(modifiers=["Control"])
+    page.locator("#tile-4 .enlarge").click()
+    large.locator(".large-about span", has_text=keys[4]).wait_for()
+    assert page.locator("[aria-selected=true]").count() == 1, "it selects nothing"
+    image, stage = large.locator("img"), large.locator(".large-stage").bounding_box()
+    before = image.bounding_box()
+    corner = (stage["x"] + 0.25 * stage["width"], stage["y"] + 0.25 * stage["height"])
+    page.mouse.dblclick(*corner)
+    after = image.bounding_box()
+    assert after["width"] == pytest.approx(2.25 * before["width"], abs=2)
+    for axis, side, place in (("x", "width", corner[0]), ("y", "height", corner[1])):
+        share = (place - before[axis]) / before[side]
+        assert after[axis] + share * after[side] == pytest.approx(place, abs=2), "it stays there"
+    page.mouse.down()
+    page.mouse.move(corner[0] - 50, corner[1] - 30, steps=4)
+    page.mouse.up()
+    moved = image.bounding_box()
+    assert (moved["x"], moved["y"]) == pytest.approx((after["x"] - 50, after["y"] - 30), abs=2)
+    page.mouse.dblclick(*corner)
+    assert image.bounding_box() == pytest.approx(before, abs=1)
+
+
+def touch(page: Any) -> Callable[..., None]:
+    """Fingers on the page: each call puts them at these places; without places they are lifted."""
+    session = page.context.new_cdp_session(page)
+    are_down = False
+
+    def put(*places: tuple[float, float]) -> None:
+        nonlocal are_down
+        kind = ("touchMove" if are_down else "touchStart") if places else "touchEnd"
+        points = [{"x": x, "y": y, "id": id} for id, (x, y) in enumerate(places)]
+        session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+        are_down = bool(places)
+
+    return put
+
+
+def test_a_large_photograph_by_touch(server: Server, open_page: Callable[..., Any]) -> None:
+    keys = Collection(server.folder).photos().keys
+    page = open_page("/", width=390, height=844)
+    page.locator(".grid.live").wait_for()
+    fingers = touch(page)
+    box = page.locator("#tile-1 .enlarge").bounding_box()
+    fingers((box["x"] + box["width"] / 2, box["y"] + box["height"] / 2))
+    fingers()
+    large = page.locator("#large[open]")
+    about, image = large.locator(".large-about span"), large.locator("img")
+    about.get_by_text(keys[1]).wait_for()
+
+    def swipe(by: float) -> None:
+        for step in range(6):
+            fingers((200 + by * step / 5, 300))
+        fingers()
+
+    swipe(-120)
+    about.get_by_text(keys[2]).wait_for()
+    swipe(120)
+    about.get_by_text(keys[1]).wait_for()
+    swipe(30)  # too short
+    assert image.evaluate("image => image.style.transform") == "translate(0px, 0px) scale(1)"
+    before = image.bounding_box()
+    for apart in (50, 75, 100):
+        fingers((195 - apart, 300), (195 + apart, 300))
+    fingers()
+    assert image.bounding_box()["width"] == pytest.approx(2 * before["width"], rel=0.02)
+    swipe(-120)  # moves what is zoomed
+    about.get_by_text(keys[1]).wait_for()
+    assert image.bounding_box()["x"] < before["x"] - before["width"] / 2 - 60
+    for _ in range(2):
+        fingers((195, 300))
+        fingers()
+    assert image.bounding_box() == pytest.approx(before, abs=1)
+    swipe(-120)
+    about.get_by_text(keys[2]).wait_for()
+
+
 def test_a_label_is_renamed_made_one_with_another_and_removed(
     server: Server, open_page: Callable[..., Any]
 ) -> None:
@@ -380,6 +473,27 @@ def test_label_with_keys_undo_and_reload(server: Server, open_page: Callable[...
     page.locator("#labels .text").first.wait_for()
     in_use = [kind for kind in kinds if kind in server.labels.values()]
     assert page.locator("#labels .text").all_inner_texts() == in_use, "they stay in their places"
+
+
+@pytest.mark.parametrize(
+    ("width", "height"),
+    [(720, 450), (1024, 700), (390, 844), (667, 375), (1440, 900)],
+    ids=["at 200 %", "tablet", "phone", "phone on its side", "desktop"],
+)
+def test_photograph_and_field_are_in_sight_together(
+    open_page: Callable[..., Any], width: int, height: int
+) -> None:
+    page = open_labelling(open_page, width=width, height=height)
+    for selector in (".big", ".strip .tile.current", "#name input", "#name button"):
+        box = page.locator(selector).bounding_box()
+        assert box["x"] >= 0 and box["x"] + box["width"] <= width, selector
+        assert box["y"] >= 0 and box["y"] + box["height"] <= height, selector
+    assert page.locator(".big").bounding_box()["height"] >= 120
+    field, picture = page.locator("#name input").bounding_box(), page.locator(".big").bounding_box()
+    assert (
+        field["x"] >= picture["x"] + picture["width"]
+        or field["y"] >= picture["y"] + picture["height"]
+    )
 
 
 def test_fast_digits_label_each_photograph_once(

@@ -59,7 +59,9 @@ def group_photos(
             k=k,
             seed=seed,
             fingerprint=photos.fingerprint,
-            advance=lambda k: progress.update(bar, advance=1, note=f"{k} groups tried"),
+            advance=lambda step: progress.update(
+                bar, completed=step.number, total=step.most, note=f"{step.k} groups"
+            ),
         )
     return save_groups(grouping, collection)
 

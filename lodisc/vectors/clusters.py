@@ -66,6 +66,20 @@ class Grouping:
         return np.arange(1, len(self) + 1) if self.numbers is None else self.numbers
 
 
+class Step(NamedTuple):
+    """A part of grouping: it tries so many groups, or makes them, which is the last step."""
+
+    k: int
+    number: int
+    """From 1."""
+    most: int
+    """There are no more steps; there are fewer once more groups no longer fit better."""
+
+    @property
+    def is_last(self) -> bool:
+        return self.number == self.most
+
+
 class Group(NamedTuple):
     """One group: number, number of photographs, most typical rows, most doubtful of the others."""
 
@@ -82,14 +96,14 @@ def find_groups(
     k: int | None = None,
     seed: int = 0,
     fingerprint: str = "",
-    advance: Callable[[int], None] = lambda k: None,
+    advance: Callable[[Step], None] = lambda step: None,
 ) -> Grouping:
     """Group vectors of length 1 into `k` groups, or into as many as `choose_k` finds.
 
     There are fewer if fewer vectors differ. If there are `smoothed_ND`, these are grouped, and the
     vectors only choose the number: smoothed ones lie in more heaps than there are kinds. `advance`
-    is called with every number of groups after it was tried. Raises `UserError` if there are no
-    vectors, and for `k` below 1.
+    is called before every step, and again within it; what it raises ends the grouping. Raises
+    `UserError` if there are no vectors, and for `k` below 1.
     """
     if not len(vectors_ND):
         raise UserError("there are no photographs to group")
@@ -101,9 +115,13 @@ def find_groups(
     is_smoothed = smoothed_ND is not None and smoothed_ND is not vectors_ND
     if smoothed_ND is not None:
         vectors_ND = smoothed_ND
+    k = k or choose_k(likelihoods)
+    steps = 1 if not likelihoods else len(_numbers_for(len(vectors_ND))) + 1
+    last = Step(k, steps, steps)
+    advance(last)
     points_NP = principal_components(vectors_ND, COMPONENTS)
-    kmeans = _kmeans(points_NP, k or choose_k(likelihoods), seed=seed)
-    centroids_GD = _spherical(vectors_ND, kmeans.labels_)
+    kmeans = _kmeans(points_NP, k, seed=seed)
+    centroids_GD = _spherical(vectors_ND, kmeans.labels_, advance=lambda: advance(last))
     sizes_G = np.bincount(_nearest_two(vectors_ND, centroids_GD)[0], minlength=len(centroids_GD))
     order_G = np.argsort(-sizes_G, kind="stable")[: max(1, np.count_nonzero(sizes_G))]
     return Grouping(centroids_GD[order_G], seed, fingerprint, is_smoothed, likelihoods)
@@ -125,7 +143,7 @@ def held_out_likelihoods(
     vectors_ND: NDArray[np.float32],
     *,
     seed: int = 0,
-    advance: Callable[[int], None] = lambda k: None,
+    advance: Callable[[Step], None] = lambda step: None,
 ) -> dict[int, tuple[float, float]]:
     """The likelihood of held-out photographs under k groups of the others, by k.
 
@@ -133,7 +151,7 @@ def held_out_likelihoods(
     mixture of round normal clouds with one variance v, p(x) = Σ_g (n_g / n) N(x; c_g, v), in the
     first P = 64 principal components, and the value is the mean of log p(x) / P. It rises while a
     further group is real and falls once groups are chance. Beyond 12, k grows by a quarter until
-    the value has fallen twice.
+    the value has fallen twice. `advance` is as for `find_groups`.
     """
     order = np.random.default_rng(seed).permutation(len(vectors_ND))[:SAMPLE]
     if len(order) < 5:
@@ -142,14 +160,15 @@ def held_out_likelihoods(
     held_out = 5 if len(order) <= FEW else 2 if len(order) <= SMALL else 1
     folds = np.array_split(np.arange(len(order)), 5)[:held_out]
     scores: dict[int, NDArray[np.float64]] = {}
-    for k in _numbers(max(1, min(MOST, len(order) // 4))):
-        scores[k] = np.concatenate(
-            [
+    numbers = _numbers_for(len(vectors_ND))
+    for number, k in enumerate(numbers, start=1):
+        fold_scores = []
+        for fold in folds:
+            advance(Step(k, number, len(numbers) + 1))
+            fold_scores.append(
                 _log_likelihood(np.delete(points_NP, fold, 0), points_NP[fold], k=k, seed=seed)
-                for fold in folds
-            ]
-        )
-        advance(k)
+            )
+        scores[k] = np.concatenate(fold_scores)
         values = _values(scores)
         top = max(value for value, _ in values.values())
         if k * k > len(order) and all(
@@ -236,8 +255,9 @@ def list_groups(
     return groups
 
 
-def _numbers(most: int) -> list[int]:
-    """1, 2, 3 … 12 and then a quarter more each time, up to `most`."""
+def _numbers_for(count: int) -> list[int]:
+    """The numbers of groups to try for so many photographs: 1, 2, 3 … 12, then a quarter more."""
+    most = max(1, min(MOST, min(SAMPLE, count) // 4))
     numbers = [1]
     while (
         following := max(numbers[-1] + 1, round(numbers[-1] * STEP) if numbers[-1] >= 12 else 0)
@@ -294,15 +314,18 @@ def _kmeans(points_NP: NDArray[np.float32], k: int, *, seed: int) -> Any:
         return min(pool.map(from_start, range(STARTS)), key=lambda kmeans: float(kmeans.inertia_))
 
 
-def _spherical(vectors_ND: NDArray[np.float32], group_N: NDArray[np.int64]) -> NDArray[np.float32]:
+def _spherical(
+    vectors_ND: NDArray[np.float32], group_N: NDArray[np.int64], *, advance: Callable[[], None]
+) -> NDArray[np.float32]:
     """The centroids [G, D], means scaled to length 1, once photographs no longer change groups.
 
-    A centroid that repeats another one is left out.
+    A centroid that repeats another one is left out. `advance` is called before every round.
     """
     from scipy.sparse import csr_array
 
     ones_N, first_N = np.ones(len(vectors_ND), np.float32), np.arange(len(vectors_ND) + 1)
     for _ in range(ROUNDS):
+        advance()
         member_NG = csr_array(
             (ones_N, group_N, first_N), shape=(len(vectors_ND), int(group_N.max()) + 1)
         )

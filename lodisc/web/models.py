@@ -264,6 +264,16 @@ class GroupsOut(Model):
     groups: list[GroupOut]
 
 
+class GroupingOut(Model):
+    """The grouping that was started last."""
+
+    state: Literal["none", "running", "saved", "cancelled", "failed"]
+    step: int = Field(description="The step that runs, from 1; 0 before the first")
+    steps: int = Field(description="There are no more steps; often fewer numbers are tried")
+    seconds: float = Field(description="How long it has run, or ran")
+    words: str = Field(description="How it stands, in a sentence")
+
+
 class GroupIn(Model):
     """The number of groups to make; null lets the criterion choose."""
 

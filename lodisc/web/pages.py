@@ -210,7 +210,12 @@ def labels(opened: Opened) -> HTMLResponse:
 @router.get("/groups")
 def groups(opened: Opened) -> HTMLResponse:
     """The groups as cards."""
-    return render("groups.html", **_shared(opened, "groups"), groups=describe_groups(opened))
+    return render(
+        "groups.html",
+        **_shared(opened, "groups"),
+        groups=describe_groups(opened),
+        grouping=opened.grouping_work.describe(),
+    )
 
 
 @router.get("/map")

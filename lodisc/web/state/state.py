@@ -28,6 +28,7 @@ from lodisc.errors import UserError
 from lodisc.vectors.clusters import assign, list_groups
 from lodisc.web.state.encoding import SharedEncoder
 from lodisc.web.state.errors import IdUsed
+from lodisc.web.state.grouping import GroupingWork
 from lodisc.web.state.map_layouts import Layouts
 from lodisc.web.state.memo import LruCache, Memo
 from lodisc.web.state.snapshot import Groups, Snapshot
@@ -98,7 +99,8 @@ class State:
         self.uploads, self.named_uploads = Uploads(), Uploads()
         self.new_vectors: LruCache[NDArray[np.float32]] = LruCache(MOST_NEW)
         self.encoder = SharedEncoder(self.collection, self.decoding_slots)
-        self.regroup_lock, self._naming_lock = threading.Lock(), threading.Lock()
+        self.grouping_work = GroupingWork(self.collection)
+        self._naming_lock = threading.Lock()
         self.trouble: str | None = None
         self.filling: Filling | None = None
         self.learning = Learning(self.collection)
@@ -150,7 +152,8 @@ class State:
             self.filling = Filling(data, self.collection.path, choice)
 
     def close(self) -> None:
-        """End what reads the photographs, when the server ends. A training goes on."""
+        """End what reads or groups the photographs, when the server ends. A training goes on."""
+        self.grouping_work.cancel()
         if self.filling is not None:
             self.filling.stop()
 

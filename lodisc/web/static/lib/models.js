@@ -54,6 +54,15 @@
 
 /** @typedef {{ group: number, size: number }} Group */
 /** @typedef {{ k: number | null, grouping: string | null, groups: Group[] }} Groups */
+/**
+ * How the grouping stands that was started last.
+ * @typedef {object} GroupingStatus
+ * @property {"none" | "running" | "saved" | "cancelled" | "failed"} state
+ * @property {number} step the step that runs, from 1; 0 before the first
+ * @property {number} steps at most
+ * @property {number} seconds
+ * @property {string} words
+ */
 
 /**
  * Per patch, row by row; `box` is left, top, right, bottom of what the encoder sees, in shares of
@@ -61,6 +70,7 @@
  * @typedef {object} AttentionMap
  * @property {number} rows
  * @property {number} columns
+ * @property {number[][]} attention as a share of the largest
  * @property {boolean[][]} pivotal
  * @property {[number, number, number, number]} box
  */

@@ -39,6 +39,7 @@ class BrowsePage {
     this.selection = new Selection(this.grid, this.listing, {
       onChange: () => this.#showActions(),
       onOpen: (id) => location.assign(similarPage(id)),
+      onEnlarge: (index) => this.large.open(index),
     });
     this.bar = new SelectionBar(
       this.list,

@@ -2,9 +2,11 @@
 import { post } from "../lib/api.js";
 import { find, findAll, findOptional, refresh } from "../lib/dom.js";
 import { notify, notifyError } from "../lib/notices.js";
-import { number } from "../lib/text.js";
+import { bindCancel, followGrouping, hideGrouping, isGrouping } from "../parts/grouping.js";
 import { labelField, suggestFromPage } from "../parts/label-field.js";
 import { label, onLabels } from "../parts/labelling.js";
+
+let isFollowing = false;
 
 function bind() {
   find("#regroup").addEventListener("submit", (event) => {
@@ -12,6 +14,7 @@ function bind() {
     const isAutomatic = event.submitter?.getAttribute("value") === "automatic";
     regroup(isAutomatic ? null : find("#k", HTMLInputElement).valueAsNumber);
   });
+  bindCancel();
   suggestFromPage();
   for (const form of findAll(".cards form", HTMLFormElement)) bindForm(form);
 }
@@ -29,16 +32,28 @@ async function regroup(k) {
   if (Number.isNaN(k)) {
     return notify("Type a number of groups, or press “Automatic”.", { kind: "bad" });
   }
-  find(".groups").classList.add("busy");
-  notify("Grouping…");
+  if (!isFollowing) await follow(post("/api/groups", { k }));
+}
+
+/**
+ * Show how far the grouping is, and in the end the groups.
+ * @param {Promise<unknown>} [answer] to the request of this page that started it
+ */
+async function follow(answer) {
+  isFollowing = true;
   try {
-    const groups = await post("/api/groups", { k });
+    const { state, words } = await followGrouping(answer);
+    const hadFocus = find("#grouping").contains(document.activeElement);
     await update();
-    notify(groups.k === 1 ? "1 group." : `${number(groups.k)} groups.`);
+    if (hadFocus) find("#choose").focus();
+    notify(words || "The server was started anew; the groups are as they were.", {
+      kind: state === "failed" ? "bad" : "",
+    });
   } catch (error) {
     notifyError(error);
   } finally {
-    find(".groups").classList.remove("busy");
+    hideGrouping();
+    isFollowing = false;
   }
 }
 
@@ -55,3 +70,4 @@ async function update() {
 
 onLabels(() => update().catch(notifyError));
 bind();
+if (isGrouping()) follow();

@@ -1,6 +1,7 @@
-// The look-alikes page: a look-alike beside the photograph, the pivotal region of both, and the
-// patches of one that answer a patch of the other. A label goes to the photograph and to the
-// look-alikes that are ticked.
+// The look-alikes page: a look-alike beside the photograph, the pivotal region of both, the patches
+// of one that answer a patch of the other, and the patches in which they differ most. A label goes
+// to the photograph and to the look-alikes that are ticked.
+import { Answers } from "../lib/answers.js";
 import { get } from "../lib/api.js";
 import {
   closest,
@@ -14,19 +15,28 @@ import {
 import { notifyError } from "../lib/notices.js";
 import { browserStorage } from "../lib/storage.js";
 import { attentionOf, pairOf, pictureOf } from "../parts/addresses.js";
+import { differencesOf } from "../parts/differences.js";
 import { labelField, suggest } from "../parts/label-field.js";
 import { label, onLabels } from "../parts/labelling.js";
 import { LargeView } from "../parts/large.js";
-import { PatchGrid, drawAnswers, drawPatch, drawPivotal, wipe } from "../parts/overlay.js";
+import {
+  PatchGrid,
+  drawAnswers,
+  drawDifferences,
+  drawPatch,
+  drawPivotal,
+  wipe,
+} from "../parts/overlay.js";
 import { Ticks } from "../parts/ticks.js";
 
 /** @import { AttentionMap, LabelCount, Pair } from "../lib/models.js" */
 
 /** @typedef {"query" | "other"} Side of the pair */
+/** @typedef {"answers" | "differences"} Mode */
 
 const SWITCH = "lodisc:where";
+const MODE = "lodisc:where:mode";
 const REST = 120; // milliseconds on a tile before its regions are drawn
-const MOST_ANSWERS = 60;
 /** @type {Record<string, [down: number, across: number]>} */
 const STEPS = {
   ArrowLeft: [0, -1],
@@ -34,32 +44,6 @@ const STEPS = {
   ArrowUp: [-1, 0],
   ArrowDown: [1, 0],
 };
-
-/**
- * Answers of the server by their address. A failure is forgotten, so that the next try asks again.
- * @template T
- */
-class Answers {
-  /** @type {Map<string, Promise<T>>} */
-  #answers = new Map();
-
-  /**
-   * @param {string} address
-   * @returns {Promise<T>}
-   */
-  get(address) {
-    const former = this.#answers.get(address);
-    if (former) return former;
-    const answer = get(address).catch((error) => {
-      this.#answers.delete(address);
-      throw error;
-    });
-    this.#answers.set(address, answer);
-    const [oldest] = this.#answers.keys();
-    if (this.#answers.size > MOST_ANSWERS) this.#answers.delete(oldest);
-    return answer;
-  }
-}
 
 /** @param {HTMLImageElement} image */
 const whenLoaded = (image) => (image.complete ? Promise.resolve() : image.decode().catch(() => {}));
@@ -74,6 +58,8 @@ class SimilarPage {
   /** @type {{ side: Side, index: number } | null} that a person points at */
   #patch = null;
   #timer = 0;
+  /** @type {Mode} what is lit while nobody points at a patch */
+  #mode = "answers";
 
   /** @param {HTMLElement} toggle switches the regions on and off */
   constructor(toggle) {
@@ -81,6 +67,7 @@ class SimilarPage {
     this.root = find(".similar");
     this.id = this.root.dataset.id ?? "";
     this.hint = find(".hint");
+    this.modes = findAll("#modes button", HTMLButtonElement);
     this.frames = { query: find("#query .frame"), other: find("#other .frame") };
     /** Null where the file of the photograph can't be read. */
     this.queryPicture = findOptional("#query img", HTMLImageElement);
@@ -91,15 +78,13 @@ class SimilarPage {
     if (this.queryPicture) {
       this.#bindFrame("query");
       this.#bindFrame("other");
+      this.#bindModes();
     }
     this.#bindTiles();
     this.#bindLabels();
     this.#bindLarge();
     toggle.addEventListener("click", () => this.#switch(!this.#isOn));
-    addEventListener("keydown", (event) => {
-      if (event.key.toLowerCase() !== "w" || takesKeys(event.target) || isShortcut(event)) return;
-      this.#switch(!this.#isOn);
-    });
+    this.#bindKey("w", () => this.#switch(!this.#isOn));
     addEventListener("resize", () => this.#draw());
     const tile = findOptional(".nearest .tile");
     if (tile) this.#choose(tile);
@@ -146,8 +131,10 @@ class SimilarPage {
   /** Draw what belongs on the pair and on the tile at this moment. */
   #draw() {
     const tile = this.#tile;
+    find("#alike").hidden = true;
     if (!this.#isOn || !tile) return;
     if (this.#patch) return this.#drawPatch(tile, this.#patch);
+    if (this.#mode === "differences") return this.#drawDifferences(tile);
     this.#drawPivotal(find("img", HTMLImageElement, tile), this.#otherId);
     this.#drawPivotal(this.pictures.other, this.#otherId);
     if (this.queryPicture) this.#drawPivotal(this.queryPicture, this.id);
@@ -163,6 +150,23 @@ class SimilarPage {
       const [map] = await Promise.all([this.#maps.get(attentionOf(id)), whenLoaded(image)]);
       const isCurrent = this.#isOn && tile === this.#tile && this.#patch === null;
       if (isCurrent && image.naturalWidth) drawPivotal(image, map);
+    } catch (error) {
+      notifyError(error);
+    }
+  }
+
+  /** @param {HTMLElement} tile */
+  async #drawDifferences(tile) {
+    const images = [find("img", HTMLImageElement, tile), this.pictures.other, this.pictures.query];
+    try {
+      const pair = await this.#pairs.get(pairOf(this.id, this.#otherId));
+      await Promise.all(images.map(whenLoaded));
+      const isCurrent = this.#isOn && tile === this.#tile && this.#patch === null;
+      if (!isCurrent || this.#mode !== "differences") return;
+      const { a, b } = differencesOf(pair);
+      const areClear = [drawDifferences(this.pictures.query, pair.a, a)];
+      for (const image of images.slice(0, 2)) areClear.push(drawDifferences(image, pair.b, b));
+      find("#alike").hidden = areClear.some(Boolean);
     } catch (error) {
       notifyError(error);
     }
@@ -249,11 +253,50 @@ class SimilarPage {
     }
   }
 
+  #bindModes() {
+    for (const button of this.modes) {
+      button.addEventListener("click", () => this.#setMode(button.dataset.mode));
+    }
+    this.#bindKey("d", () => {
+      if (this.#isOn) this.#setMode(this.#mode === "answers" ? "differences" : "answers");
+    });
+    this.#setMode(browserStorage.read(MODE));
+  }
+
+  /** @param {string | null | undefined} mode any but "differences" is the usual one */
+  #setMode(mode) {
+    this.#mode = mode === "differences" ? mode : "answers";
+    browserStorage.write(MODE, this.#mode);
+    for (const button of this.modes) {
+      button.setAttribute("aria-pressed", String(button.dataset.mode === this.#mode));
+    }
+    for (const line of findAll("[data-hint]", HTMLElement, this.hint)) {
+      line.hidden = line.dataset.hint !== this.#mode;
+    }
+    this.#patch = null;
+    this.#draw();
+  }
+
+  /**
+   * Act on a letter, unless it is typed somewhere.
+   * @param {string} letter
+   * @param {() => void} act
+   */
+  #bindKey(letter, act) {
+    addEventListener("keydown", (event) => {
+      const isLetter = event.key.toLowerCase() === letter;
+      if (!isLetter || takesKeys(event.target) || isShortcut(event)) return;
+      event.preventDefault();
+      act();
+    });
+  }
+
   /** @param {boolean} isOn */
   #switch(isOn) {
     this.root.classList.toggle("where", isOn);
     this.toggle.setAttribute("aria-checked", String(isOn));
     this.hint.hidden = !isOn;
+    find("#modes").hidden = !isOn || !this.queryPicture;
     browserStorage.write(SWITCH, isOn ? "on" : "off");
     for (const image of findAll("img", HTMLImageElement, this.root)) wipe(image);
     this.#patch = null;
@@ -268,11 +311,7 @@ class SimilarPage {
       at: async (index) => ({ id: ids()[index] }),
     });
     this.root.addEventListener("click", (event) => closest(event, "[data-large]") && large.open(0));
-    addEventListener("keydown", (event) => {
-      if (event.key.toLowerCase() !== "v" || takesKeys(event.target) || isShortcut(event)) return;
-      event.preventDefault();
-      large.open(0);
-    });
+    this.#bindKey("v", () => large.open(0));
   }
 
   #bindLabels() {
@@ -293,11 +332,7 @@ class SimilarPage {
       },
       `similar-${this.id}`,
     );
-    addEventListener("keydown", (event) => {
-      if (event.key.toLowerCase() !== "l" || takesKeys(event.target) || isShortcut(event)) return;
-      event.preventDefault();
-      field.focus();
-    });
+    this.#bindKey("l", () => field.focus());
     field.addEventListener("focus", () => this.#suggest(), { once: true });
     onLabels(() => this.#reload(ticks).catch(notifyError));
   }

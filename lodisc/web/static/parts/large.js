@@ -6,9 +6,10 @@ import { oneLine } from "../lib/text.js";
 import { photoOf, pictureOf, similarPage } from "./addresses.js";
 import { labelField } from "./label-field.js";
 import { label } from "./labelling.js";
+import { LargeGestures } from "./large-gestures.js";
 
 const MOST_ZOOM = 8;
-const STEP = 1.5; // of the zoom, for a key or a double click twice
+const STEP = 1.5; // of the zoom, for a key or a double tap twice
 
 /**
  * What the view goes through.
@@ -22,6 +23,7 @@ export class LargeView {
   #id = "";
   #zoom = 1;
   #shift = { x: 0, y: 0 }; // pixels from the middle
+  #aside = 0; // pixels by which a finger swipes it
 
   /** @param {Source} source */
   constructor(source) {
@@ -123,13 +125,26 @@ export class LargeView {
     if (index >= 0 && index < this.source.total()) this.open(index);
   }
 
-  /** @param {number} factor */
-  #zoomBy(factor) {
+  /**
+   * Zoom; what is at this place, in pixels from the middle, stays there.
+   * @param {number} factor
+   * @param {number} [x]
+   * @param {number} [y]
+   */
+  #zoomBy(factor, x = 0, y = 0) {
     const zoom = Math.max(1, Math.min(MOST_ZOOM, this.#zoom * factor));
     const ratio = zoom / this.#zoom;
     this.#zoom = zoom;
-    this.#shift =
-      zoom === 1 ? { x: 0, y: 0 } : { x: this.#shift.x * ratio, y: this.#shift.y * ratio };
+    this.#shift = { x: x + (this.#shift.x - x) * ratio, y: y + (this.#shift.y - y) * ratio };
+    this.#place();
+  }
+
+  /**
+   * @param {number} dx
+   * @param {number} dy
+   */
+  #pan(dx, dy) {
+    this.#shift = { x: this.#shift.x + dx, y: this.#shift.y + dy };
     this.#place();
   }
 
@@ -139,7 +154,7 @@ export class LargeView {
     const x = Math.max(-most.x, Math.min(most.x, this.#shift.x));
     const y = Math.max(-most.y, Math.min(most.y, this.#shift.y));
     this.#shift = { x, y };
-    this.image.style.transform = `translate(${x}px, ${y}px) scale(${this.#zoom})`;
+    this.image.style.transform = `translate(${x + this.#aside}px, ${y}px) scale(${this.#zoom})`;
     this.stage.classList.toggle("zoomed", this.#zoom > 1);
   }
 
@@ -153,21 +168,16 @@ export class LargeView {
       },
       "large",
     );
-    this.stage.addEventListener(
-      "wheel",
-      (event) => {
-        event.preventDefault();
-        this.#zoomBy(event.deltaY < 0 ? 1.2 : 1 / 1.2);
+    new LargeGestures(this.stage, {
+      isZoomed: () => this.#zoom > 1,
+      pan: (dx, dy) => this.#pan(dx, dy),
+      zoomBy: (factor, x, y) => this.#zoomBy(factor, x, y),
+      toggleZoom: (x, y) => this.#zoomBy(this.#zoom > 1 ? 1 / MOST_ZOOM : STEP * STEP, x, y),
+      setAside: (dx) => {
+        this.#aside = dx;
+        this.#place();
       },
-      { passive: false },
-    );
-    this.stage.addEventListener("dblclick", () =>
-      this.#zoomBy(this.#zoom > 1 ? 1 / MOST_ZOOM : STEP * STEP),
-    );
-    this.stage.addEventListener("pointermove", (event) => {
-      if (!event.buttons || this.#zoom === 1) return;
-      this.#shift = { x: this.#shift.x + event.movementX, y: this.#shift.y + event.movementY };
-      this.#place();
+      go: (by) => this.#go(by),
     });
     this.dialog.addEventListener("keydown", (event) => this.#key(event));
   }

@@ -1,5 +1,5 @@
-// Draw on photographs: the pivotal region, the patch that a person points at, and the patches
-// that answer it.
+// Draw on photographs: the pivotal region, the patch that a person points at, the patches that answer
+// it, and the patches that differ most.
 
 /** @import { AttentionMap } from "../lib/models.js" */
 
@@ -9,7 +9,9 @@ const DARK = "12 15 18";
 const VEIL = 0.52; // opacity
 const PIVOTAL = "#2fe0d0";
 const ANSWER = "255 180 58";
-const BEST = 3; // answers that get a frame
+const DIFFERENCE = "255 110 200";
+const BEST = 3; // patches that get a frame
+const CLEAR = 0.1; // of a difference: below it lie copies, by DeiT-Ti
 
 /**
  * Where the picture lies in its frame, in CSS pixels, for object-fit `cover` or `contain`.
@@ -136,23 +138,49 @@ export function drawPatch(image, map, index) {
  * @param {number[]} scores of each patch
  */
 export function drawAnswers(image, map, scores) {
+  const [low, high] = [Math.min(...scores), Math.max(...scores)];
+  const strengths = scores.map((score) => (high > low ? (score - low) / (high - low) : 1));
+  light(image, map, strengths, ANSWER);
+}
+
+/**
+ * Light up each patch by how much it differs, and frame those that differ most.
+ * @param {HTMLImageElement} image
+ * @param {AttentionMap} map
+ * @param {number[]} differences of each patch
+ * @returns {boolean} whether any of them differs clearly; else none gets a frame
+ */
+export function drawDifferences(image, map, differences) {
+  const most = Math.max(...differences);
+  const strengths = differences.map((difference) => difference / Math.max(most, CLEAR));
+  light(image, map, strengths, DIFFERENCE);
+  return most >= CLEAR;
+}
+
+/**
+ * Veil the image, less over patches of more strength, and frame the best if they have all of it.
+ * @param {HTMLImageElement} image
+ * @param {AttentionMap} map
+ * @param {number[]} strengths of each patch, 0 to 1
+ * @param {string} colour red, green and blue
+ */
+function light(image, map, strengths, colour) {
   const context = contextOver(image);
   const grid = new PatchGrid(image, map);
-  const [low, high] = [Math.min(...scores), Math.max(...scores)];
   veil(context, image);
-  scores.forEach((score, index) => {
-    const strength = high > low ? (score - low) / (high - low) : 1;
+  strengths.forEach((strength, index) => {
     const cell = grid.cell(index);
     context.clearRect(...cell);
     context.fillStyle = `rgb(${DARK} / ${VEIL * (1 - strength ** 2)})`;
     context.fillRect(...cell);
-    context.fillStyle = `rgb(${ANSWER} / ${0.5 * strength ** 5})`;
+    context.fillStyle = `rgb(${colour} / ${0.5 * strength ** 5})`;
     context.fillRect(...cell);
   });
-  const order = [...scores.keys()].sort((a, b) => scores[b] - scores[a]);
+  const order = [...strengths.keys()].sort((a, b) => strengths[b] - strengths[a]);
+  if (strengths[order[0]] < 1) return;
   const frames = new Path2D();
   for (const index of order.slice(0, BEST)) frames.rect(...grid.cell(index));
-  stroke(context, frames, `rgb(${ANSWER})`, 2);
+  stroke(context, frames, `rgb(${colour})`, 2);
 }
 
 /**

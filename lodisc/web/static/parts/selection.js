@@ -12,13 +12,18 @@ export class Selection {
   /**
    * @param {WindowedGrid} grid
    * @param {Listing} listing the photographs in the grid
-   * @param {{ onChange: () => void, onOpen: (id: string) => void }} events
+   * @param {{
+   *   onChange: () => void,
+   *   onOpen: (id: string) => void,
+   *   onEnlarge: (index: number) => void,
+   * }} events
    */
-  constructor(grid, listing, { onChange, onOpen }) {
+  constructor(grid, listing, { onChange, onOpen, onEnlarge }) {
     this.grid = grid;
     this.listing = listing;
     this.onChange = onChange;
     this.onOpen = onOpen;
+    this.onEnlarge = onEnlarge;
     /** @type {Map<string, string>} the suggested name by the id; empty where there is none */
     this.names = new Map();
     this.current = 0; // index of the tile that the keys act on
@@ -115,6 +120,11 @@ export class Selection {
     const tile = closest(event, ".tile");
     if (!tile) return;
     const index = Number(tile.dataset.index);
+    if (closest(event, ".enlarge")) {
+      this.current = index;
+      this.#point();
+      return this.onEnlarge(index);
+    }
     const hasModifier = event.shiftKey || event.ctrlKey || event.metaKey;
     const selects = closest(event, ".tick") || hasModifier || this.names.size > 0;
     this.current = index;

@@ -35,6 +35,7 @@ export function blankTile() {
     { class: "tile", role: "option", "aria-selected": "false" },
     el("span", { class: "picture" }, el("span", { class: "blank" })),
     el("span", { class: "tick", "aria-hidden": "true" }),
+    el("span", { class: "enlarge", "aria-hidden": "true", title: "As large as the window" }),
     el(
       "div",
       { class: "caption", "aria-hidden": "true" },
