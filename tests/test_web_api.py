@@ -25,8 +25,8 @@ from web import (
 
 from lodisc.collection.collection import Collection
 from lodisc.data.decode import decode
-from lodisc.web.pages import View
 from lodisc.web.state.snapshot import Snapshot
+from lodisc.web.view import View
 
 
 @pytest.fixture(scope="module")

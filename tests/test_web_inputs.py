@@ -15,8 +15,8 @@ from PIL import Image
 from web import ask, by_key, client_of, make_collection
 
 from lodisc.web.forms import MOST_UPLOAD
-from lodisc.web.pages import View
 from lodisc.web.security import MOST_BODY
+from lodisc.web.view import View
 
 
 @pytest.fixture(scope="module")
