@@ -23,7 +23,7 @@ StateFilter = Literal[
     "outliers",
     "duplicates",
 ]
-SortOrder = Literal["key", "doubt", "typical"]
+SortOrder = Literal["key", "doubt", "typical", "confidence", "labelled"]
 
 
 class Model(BaseModel):

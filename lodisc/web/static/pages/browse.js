@@ -1,7 +1,16 @@
 // The browse page: a view of the collection as a grid, its place in the address, and actions on a
 // selection.
 import { Unavailable } from "../lib/api.js";
-import { closest, el, find, findAll, findOptional, isShortcut, refresh } from "../lib/dom.js";
+import {
+  closest,
+  el,
+  find,
+  findAll,
+  findOptional,
+  isShortcut,
+  refresh,
+  takesKeys,
+} from "../lib/dom.js";
 import { messageOf, notifyError, pin } from "../lib/notices.js";
 import { number } from "../lib/text.js";
 import { similarPage } from "../parts/addresses.js";
@@ -10,6 +19,7 @@ import { suggestFromPage } from "../parts/label-field.js";
 import { acceptNames, adopt, label, onLabels, rejectNames, rename } from "../parts/labelling.js";
 import { LargeView } from "../parts/large.js";
 import { Listing } from "../parts/listing.js";
+import { narrow } from "../parts/narrowing.js";
 import { SelectionBar } from "../parts/selection-bar.js";
 import { Selection } from "../parts/selection.js";
 import { blankTile, dropTile, fillTile } from "../parts/tile.js";
@@ -100,6 +110,7 @@ class BrowsePage {
       find("#count").textContent = number(this.listing.total);
       find("#all").textContent = `Select all ${number(this.listing.total)}`;
       await refresh("#filters", "#nothing", "#first-steps");
+      narrow();
       suggestFromPage();
       this.#passSizeOn();
     } catch (error) {
@@ -134,11 +145,24 @@ class BrowsePage {
     findOptional("#accept")?.addEventListener("click", () => this.#judge(acceptNames));
     findOptional("#reject")?.addEventListener("click", () => this.#judge(rejectNames));
     find("#all").addEventListener("click", () => this.selection.all());
-    this.list.addEventListener("keydown", (event) => {
-      if (event.key.toLowerCase() !== "v" || isShortcut(event)) return;
-      event.preventDefault();
-      this.large.open(this.selection.current);
-    });
+    this.list.addEventListener("keydown", (event) => this.#key(event));
+  }
+
+  /** @param {KeyboardEvent} event on the photograph that the keys act on */
+  #key(event) {
+    const { current } = this.selection;
+    /** @type {Record<string, () => unknown>} */
+    const actions = {
+      v: () => this.large.open(current),
+      p: () => {
+        const id = this.grid.tiles.get(current)?.dataset.id;
+        if (id) location.assign(`/?like=${id}`);
+      },
+    };
+    const act = isShortcut(event) ? undefined : actions[event.key.toLowerCase()];
+    if (!act) return;
+    event.preventDefault();
+    act();
   }
 
   #bindView() {
@@ -230,7 +254,23 @@ function bindRename() {
   find("#remove").addEventListener("click", () => rename([name], null));
 }
 
+/** Search by words: an empty field that is cleared shows all again. */
+function bindSearch() {
+  const form = find("#search", HTMLFormElement);
+  const field = find("input[type=search]", HTMLInputElement, form);
+  form.addEventListener("formdata", ({ formData }) => {
+    if (!field.value.trim()) formData.delete("q");
+  });
+  field.addEventListener("search", () => field.value === "" && form.requestSubmit());
+  addEventListener("keydown", (event) => {
+    if (event.key !== "/" || isShortcut(event) || takesKeys(event.target)) return;
+    event.preventDefault();
+    field.focus();
+  });
+}
+
 const room = findOptional(".room");
 if (room) new BrowsePage(room);
 bindRename();
+bindSearch();
 bindFilters();
