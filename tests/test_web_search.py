@@ -166,3 +166,17 @@ def test_a_long_list_of_labels_is_narrowed(server: Server, open_page: Callable[.
     Collection(server.folder).labels.rename(["kind 20"], "kind 00")
     page.locator("#facet-label li", has_text="kind 20").wait_for(state="detached")
     assert field.input_value() == "KIND 2" and entries.count() == len(keys) - 21
+
+
+def test_another_order_takes_the_place_of_likeness_and_p_keeps_the_filters(
+    server: Server, open_page: Callable[..., Any]
+) -> None:
+    page = open_page("/?folder=wren&q=jpg&sort=typical&size=4")
+    page.locator(".grid.live").focus()
+    page.keyboard.press("p")
+    page.locator(".chips", has_text="By likeness to").wait_for()
+    page.locator(".grid.live").wait_for()
+    assert "folder=wren" in page.url and "q=jpg" in page.url and "sort" not in page.url
+    page.locator("#sort").select_option("key")
+    page.locator(".chips a", has_text="By likeness to").wait_for(state="detached")
+    assert "like" not in page.url and "sort=key" in page.url and "folder=wren" in page.url

@@ -49,8 +49,8 @@ def folded_form(name: str) -> str:
 
 def searched_form(text: str) -> str:
     """A text as people search it: the same in any case, with accents or without."""
-    letters = unicodedata.normalize("NFKD", text.casefold())
-    return "".join(letter for letter in letters if not unicodedata.combining(letter))
+    letters = unicodedata.normalize("NFKD", text)
+    return "".join(c for c in letters if not unicodedata.combining(c)).casefold()
 
 
 class Place(NamedTuple):

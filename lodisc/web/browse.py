@@ -40,7 +40,9 @@ def describe_filters(view: View, state: State, summary: models.SummaryOut) -> di
         "view": view,
         "link": (view if view.is_grid else replace(view, state="all")).link,
         "query": urlencode(_listed(view), errors="replace"),
-        "others": replace(view, q=None, at=0).parameters,
+        "others": {
+            name: str(value) for name, value in replace(view, q=None, at=0).parameters.items()
+        },
         "title": (
             ", ".join(text for text, _ in chips)
             if chips and view.state == "all"
@@ -81,7 +83,7 @@ def _states(
     snapshot, grid = state.snapshot(), view if view.is_grid else View()
     counts: dict[str, int] = {"all": summary.photographs, "skipped": summary.skipped}
     for name in ("labelled", "unlabelled"):
-        query = replace(grid.query, state=name, sort=None)
+        query = replace(grid.query, state=name, sort=None, like=None)
         counts[name] = len(select_rows(state, snapshot, query))
     without: dict[str, Any] = dict.fromkeys(grid.filters)
     unfiltered = replace(grid, **without)
@@ -106,7 +108,7 @@ def _facets(
     snapshot = state.snapshot()
 
     def rows(facet: str) -> NDArray[np.int64]:
-        without: dict[str, Any] = {"sort": None, facet: None}
+        without: dict[str, Any] = {"sort": None, "like": None, facet: None}
         return select_rows(state, snapshot, replace(view.query, **without))
 
     labels = count_labels(snapshot.labels[row] for row in rows("label"))

@@ -156,7 +156,9 @@ class BrowsePage {
       v: () => this.large.open(current),
       p: () => {
         const id = this.grid.tiles.get(current)?.dataset.id;
-        if (id) location.assign(`/?like=${id}`);
+        if (!id) return;
+        for (const name of ["at", "sort"]) setInAddress(name, "");
+        location.assign(withParameter(location.href, "like", id));
       },
     };
     const act = isShortcut(event) ? undefined : actions[event.key.toLowerCase()];
@@ -178,6 +180,7 @@ class BrowsePage {
     });
     sort.addEventListener("change", () => {
       setInAddress("at", "");
+      if (sort.value) setInAddress("like", ""); // another order takes its place
       setInAddress("sort", sort.value);
       location.reload();
     });
