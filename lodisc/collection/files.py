@@ -60,6 +60,10 @@ class CollectionFiles:
         return self.path / "cache" / "maps"
 
     @property
+    def dates(self) -> Path:
+        return self.path / "cache" / "dates.json"
+
+    @property
     def encoders(self) -> Path:
         return self.path / "encoders"
 

@@ -9,7 +9,7 @@ from functools import cache
 from io import BytesIO
 from typing import Any, NamedTuple
 
-from PIL import Image
+from PIL import ExifTags, Image
 
 try:
     from pillow_heif import register_heif_opener
@@ -115,6 +115,24 @@ def upright_dimensions(data: bytes) -> tuple[int, int]:
     # Pillow turns the size of a TIFF by itself
     is_turned = orientation in (5, 6, 7, 8) and image.format != "TIFF"
     return (height, width) if is_turned else (width, height)
+
+
+def exif_of(data: bytes) -> dict[int, object]:
+    """The values of EXIF by their tag, from the header alone; none where it is damaged.
+
+    Raises only `Unreadable`.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        image = _open(data)
+        _bound(image, data, None)
+        try:
+            exif = Image.Image.getexif(
+                image
+            )  # that of the class decodes a PNG whose header has none
+            return {**exif, **exif.get_ifd(ExifTags.IFD.Exif)}
+        except Exception:  # of any kind: what is read there was written by anybody
+            return {}
 
 
 @cache

@@ -35,6 +35,11 @@ class Photo:
             raise Unreadable("truncated")
         return data
 
+    def read_head(self, most: int) -> bytes:
+        """The first bytes of its file, at most so many; raises `Unreadable`."""
+        size = most if self.size is None else min(most, self.size)
+        return read_file(self.path, offset=self.offset, size=size)
+
 
 @dataclass(frozen=True, slots=True)
 class Skipped:

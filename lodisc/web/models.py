@@ -23,7 +23,7 @@ StateFilter = Literal[
     "outliers",
     "duplicates",
 ]
-SortOrder = Literal["key", "doubt", "typical", "confidence", "labelled"]
+SortOrder = Literal["key", "doubt", "typical", "confidence", "labelled", "date"]
 
 
 class Model(BaseModel):
@@ -112,6 +112,9 @@ class PhotoDetailOut(ProposedPhotoOut):
     bytes: int | None = Field(None, description="Size of its file")
     digest: str | None = Field(None, description="Digest of its bytes")
     modified: str | None = Field(None, description="When its file was changed, ISO 8601 in UTC")
+    taken: str | None = Field(
+        None, description="When it was taken, ISO 8601 by the clock of the camera; null if unknown"
+    )
     width: int | None = Field(
         None, description="In pixels, upright; null if the file can't be read"
     )
@@ -302,6 +305,13 @@ class MapOut(MapStatusOut):
         description="Calibrated probability that the predicted name is right, 0 to 1; null where "
         "there is no name. It is as of the last time that names were learnt"
     )
+
+
+class DatesOut(Model):
+    """How far the server is in reading when photographs were taken."""
+
+    done: int
+    total: int = Field(description="0 before anybody asked for the order by date")
 
 
 class DuplicatesOut(Model):

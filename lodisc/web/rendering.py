@@ -99,12 +99,13 @@ def likeness(score: float, same_kind: float | None) -> str:
 
 
 def facts(photo: PhotoDetailOut) -> str:
-    """Size in pixels and in bytes, and when the file was changed, as far as they are known."""
+    """Sizes in pixels and bytes, when it was taken or the file changed, as far as is known."""
     return " · ".join(
         text
         for text, value in (
             (f"{photo.width} × {photo.height}", photo.width),
             (file_size(photo.bytes or 0), photo.bytes),
+            (f"taken {(photo.taken or '')[:16].replace('T', ' ')}", photo.taken),
             (f"changed {(photo.modified or '')[:10]}", photo.modified),
         )
         if value is not None

@@ -32,6 +32,7 @@ ORDERS = {
     "typical": "Most typical first",
     "confidence": "Surest name first",
     "labelled": "Lately labelled first",
+    "date": "Newest first",
 }
 MOST_LIKE = "Most similar first"
 FIRST_ORDER: dict[ViewState, str] = {

@@ -65,6 +65,15 @@ def photos(
     return list_photos(opened, query, offset=offset, limit=limit)
 
 
+@router.get("/dates")
+def dates(opened: Opened) -> models.DatesOut:
+    """How far the server is in reading when photographs were taken; sort=date begins it.
+
+    Until all are read, the times of the files count.
+    """
+    return models.DatesOut(done=opened.dates.done, total=opened.dates.total)
+
+
 @router.get("/photos/{id}")
 def photo(opened: Opened, id: models.PhotoId) -> models.PhotoDetailOut:
     """The facts about one photograph."""

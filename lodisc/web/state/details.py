@@ -6,6 +6,7 @@ from typing import Any
 from lodisc.collection.label_file import Busy
 from lodisc.data.decode import Unreadable, upright_dimensions
 from lodisc.data.photo import printable
+from lodisc.data.taken import taken
 from lodisc.web import models
 from lodisc.web.state.requested import RequestedPhoto
 
@@ -24,7 +25,7 @@ def describe_photo(requested: RequestedPhoto) -> models.PhotoDetailOut:
             "modified": modified.isoformat(timespec="seconds"),
             "origin": _origin(requested, requested.photos.keys[requested.row]),
         }
-    return models.PhotoDetailOut(**fields, **_size(requested))
+    return models.PhotoDetailOut(**fields, **_of_file(requested))
 
 
 def _origin(requested: RequestedPhoto, key: str) -> models.OriginOut | None:
@@ -46,11 +47,13 @@ def _origin(requested: RequestedPhoto, key: str) -> models.OriginOut | None:
     )
 
 
-def _size(requested: RequestedPhoto) -> dict[str, Any]:
-    """Width and height, upright, or why the photograph can't be read."""
+def _of_file(requested: RequestedPhoto) -> dict[str, Any]:
+    """Width and height, upright, when it was taken, or why the photograph can't be read."""
     try:
         with requested.state.decoding_slots:
-            width, height = upright_dimensions(requested.read())
+            data = requested.read()
+            width, height = upright_dimensions(data)
+            time = taken(data)
     except Unreadable as error:
         return {"trouble": str(error)}
-    return {"width": width, "height": height}
+    return {"width": width, "height": height, "taken": None if time is None else time.isoformat()}

@@ -104,6 +104,8 @@ def _rank(state: State, snapshot: Snapshot, query: ListingQuery) -> NDArray[Any]
             return snapshot.names.confidence
         case "labelled":
             return state.label_ages(snapshot)
+        case "date":
+            return state.dates.get(snapshot.photos)
         case None if query.like in snapshot.photos.by_id:
             return state.likeness(snapshot, snapshot.photos.by_id[query.like])
     return None

@@ -26,6 +26,7 @@ from lodisc.collection.labels import Stamp
 from lodisc.collection.learning import Busy, Learning
 from lodisc.errors import UserError
 from lodisc.vectors.clusters import assign, list_groups
+from lodisc.web.state.dates import Dates
 from lodisc.web.state.encoding import SharedEncoder
 from lodisc.web.state.errors import IdUsed
 from lodisc.web.state.grouping import GroupingWork
@@ -95,7 +96,7 @@ class State:
         self.decoding_slots = threading.Semaphore(MOST_DECODED)
         files = self.collection.files
         self.thumbnails = Thumbnails(files.thumbnails, self.decoding_slots)
-        self.layouts = Layouts(files.projections)
+        self.layouts, self.dates = Layouts(files.projections), Dates(files.dates)
         # Naming many photographs must not push out the one whose look-alikes are on a page
         self.uploads, self.named_uploads = Uploads(), Uploads()
         self.new_vectors: LruCache[NDArray[np.float32]] = LruCache(MOST_NEW)

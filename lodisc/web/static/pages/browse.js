@@ -14,6 +14,7 @@ import {
 import { messageOf, notifyError, pin } from "../lib/notices.js";
 import { number } from "../lib/text.js";
 import { similarPage } from "../parts/addresses.js";
+import { followDates } from "../parts/dates.js";
 import { WindowedGrid } from "../parts/grid.js";
 import { suggestFromPage } from "../parts/label-field.js";
 import { acceptNames, adopt, label, onLabels, rejectNames, rename } from "../parts/labelling.js";
@@ -76,6 +77,7 @@ class BrowsePage {
     this.#bindActions();
     this.#bindView();
     onLabels(() => this.#reload());
+    followDates(() => this.#reload());
     suggestFromPage();
     this.#passSizeOn();
   }

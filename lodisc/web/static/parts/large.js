@@ -104,10 +104,11 @@ export class LargeView {
     this.image.alt = photo.key;
     this.title.textContent = oneLine(photo.label ?? photo.title);
     const size = photo.width ? `${photo.width} × ${photo.height}` : "";
+    const taken = photo.taken ? `taken ${photo.taken.slice(0, 16).replace("T", " ")}` : "";
     const day = photo.modified ? `changed ${photo.modified.slice(0, 10)}` : "";
     const place = photo.trouble ? `can't be read: ${photo.trouble}` : "";
     const origin = photo.origin ? `label: ${photo.origin.text}` : "";
-    const facts = [photo.key, size, day, origin, place];
+    const facts = [photo.key, size, taken, day, origin, place];
     this.facts.textContent = facts.filter(Boolean).map(oneLine).join(" · ");
     this.facts.title = photo.path ?? "";
     const guess = photo.name && photo.label === null ? `${photo.name}?` : "Label…";

@@ -1,0 +1,191 @@
+"""When photographs were taken: from EXIF, as people's cameras write it, and the order by date."""
+
+import io
+import os
+import tarfile
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+import web
+from photos import encoded, texture, write
+from PIL import ExifTags, Image
+from runs import until
+from web import client_of, index_again, listed
+
+from lodisc.collection.collection import Collection
+from lodisc.data import taken as taken_module
+from lodisc.data.decode import Unreadable
+from lodisc.data.photo import Photo
+from lodisc.data.taken import photo_taken, taken
+
+browser, context, expected, open_page = (
+    web.browser,
+    web.context,
+    web.expected,
+    web.open_page,
+)
+TIME = "2026:05:03 14:22:05"
+ORIGINAL, DIGITIZED, CHANGED = (
+    int(ExifTags.Base.DateTimeOriginal),
+    int(ExifTags.Base.DateTimeDigitized),
+    int(ExifTags.Base.DateTime),
+)
+
+
+def with_exif(tags: dict[int, Any], *, format: str = "JPEG", number: int = 0) -> bytes:
+    """A photograph with these tags."""
+    exif = Image.Exif()
+    for tag, value in tags.items():
+        if tag == CHANGED:
+            exif[tag] = value
+        else:
+            exif.get_ifd(ExifTags.IFD.Exif)[tag] = value
+    stream = io.BytesIO()
+    texture(number).save(stream, format, exif=exif)
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP"])
+def test_the_time_of_the_photograph_comes_before_others(format: str) -> None:
+    first = {ORIGINAL: TIME, DIGITIZED: "2026:06:01 00:00:00", CHANGED: "2026:07:01 00:00:00"}
+    assert taken(with_exif(first, format=format)) == datetime(2026, 5, 3, 14, 22, 5)
+    assert taken(with_exif({CHANGED: TIME}, format=format)) == datetime(2026, 5, 3, 14, 22, 5)
+    assert taken(with_exif({}, format=format)) is None
+
+
+def test_of_a_tiff() -> None:
+    assert taken(with_exif({CHANGED: TIME}, format="TIFF")) == datetime(2026, 5, 3, 14, 22, 5)
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["0000:00:00 00:00:00", "    :  :     :  :  ", "", "yesterday", "2026-05-03", "\0" * 19],
+)
+def test_what_is_not_a_time_is_passed_over(value: str) -> None:
+    assert taken(with_exif({ORIGINAL: value})) is None
+    both = {ORIGINAL: value, DIGITIZED: TIME + "\0"}
+    assert taken(with_exif(both)) == datetime(2026, 5, 3, 14, 22, 5)
+
+
+def test_damage_is_no_time_and_no_crash(tmp_path: Path) -> None:
+    data = with_exif({ORIGINAL: TIME})
+    start = data.index(b"Exif")
+    assert taken(data[: start + 8] + b"\xff" * 60 + data[start + 68 :]) is None
+    with pytest.raises(Unreadable):
+        taken(b"Dear diary")
+
+
+def test_of_a_large_file_the_head_will_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a.jpg").write_bytes(with_exif({ORIGINAL: TIME}) + bytes(2**20))
+    (tmp_path / "b.png").write_bytes(with_exif({CHANGED: TIME}, format="PNG"))
+    monkeypatch.setattr(taken_module, "HEAD", 2000)
+    reads: list[Path] = []
+    read = Photo.read
+
+    def counted(photo: Photo) -> bytes:
+        reads.append(photo.path)
+        return read(photo)
+
+    monkeypatch.setattr(Photo, "read", counted)
+    for name in ("a.jpg", "b.png"):
+        photo = Photo(name, tmp_path / name)
+        assert photo_taken(photo) == datetime(2026, 5, 3, 14, 22, 5)
+    assert [path.name for path in reads] == ["b.png"]
+
+
+@pytest.fixture
+def folder(tmp_path: Path, run: Path) -> Path:
+    """FOLDER/C of dated photographs: by EXIF 2, 0, 3; by their file 1 and 4; the newest is 4."""
+    dates = {"a": 2, "b": 0, "c": 3}
+    for number, name in enumerate("abcde"):
+        if name in dates:
+            tags = {ORIGINAL: f"2024:01:0{dates[name] + 1} 10:00:00"}
+            data = with_exif(tags, number=number)
+        else:
+            data = encoded(texture(number))
+        write(tmp_path / "photos" / f"{name}.jpg", data)
+    for name, day in (("d", 2), ("e", 5), ("a", 9), ("b", 8), ("c", 7)):
+        time = datetime(2024, 1, day, 10).timestamp()
+        os.utime(tmp_path / "photos" / f"{name}.jpg", (time, time))
+    index_again(tmp_path, run)
+    return tmp_path
+
+
+def ordered(client: Any) -> list[str]:
+    """The keys by date, once all is read."""
+    listed(client, sort="date")
+    until(lambda: client.get("/api/dates").json()["done"] == 5)
+    until(lambda: client.app.state.opened.dates._is_ready)
+    return [key[0] for key in listed(client, sort="date")]
+
+
+def test_newest_first_from_exif_or_from_the_file(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = client_of(folder / "C")
+    assert client.get("/api/dates").json() == {"done": 0, "total": 0}
+    assert ordered(client) == ["e", "c", "a", "d", "b"]
+    photo = next(iter(client.get("/api/photos?q=c.jpg").json()["photos"]))
+    detail = client.get(f"/api/photos/{photo['id']}").json()
+    assert detail["taken"] == "2024-01-04T10:00:00"
+    assert "taken 2024-01-04 10:00" in client.get(f"/similar/{photo['id']}").text
+    (folder / "C" / "cache" / "dates.json").write_text('{"x": 3')
+    assert ordered(client_of(folder / "C")) == ["e", "c", "a", "d", "b"], "a damaged cache"
+    monkeypatch.setattr("lodisc.web.state.dates.photo_taken", lambda photo: 1 / 0)
+    assert ordered(client_of(folder / "C")) == ["e", "c", "a", "d", "b"], "it is all in the cache"
+
+
+def test_a_file_that_is_away_is_read_when_it_is_back(folder: Path) -> None:
+    (folder / "photos" / "c.jpg").rename(folder / "c.jpg")
+    assert ordered(client_of(folder / "C"))[0] == "c", "by its file, of which the index knows"
+    (folder / "c.jpg").rename(folder / "photos" / "c.jpg")
+    assert ordered(client_of(folder / "C")) == ["e", "c", "a", "d", "b"]
+
+
+def test_photographs_in_a_tar(folder: Path, run: Path) -> None:
+    elsewhere = folder / "tars"
+    elsewhere.mkdir()
+    with tarfile.open(elsewhere / "all.tar", "w") as tar:
+        for path in sorted((folder / "photos").iterdir()):
+            tar.add(path, path.name)
+    (elsewhere / "photos").mkdir()
+    (elsewhere / "all.tar").rename(elsewhere / "photos" / "all.tar")
+    index_again(elsewhere, run)
+    keys = Collection(elsewhere / "C").photos().keys
+    assert len(keys) == 5
+    client = client_of(elsewhere / "C")
+    listed(client, sort="date")
+    until(lambda: client.app.state.opened.dates._is_ready)  # type: ignore[attr-defined]
+    order = [Path(key).stem[-1] for key in listed(client, sort="date")]
+    assert [name for name in order if name in "abc"] == ["c", "a", "b"]
+
+
+@pytest.fixture
+def server(folder: Path) -> Any:
+    running = web.Server(folder / "C")
+    yield running
+    running.stop()
+
+
+def test_the_page_says_how_far_it_is_and_then_changes_the_order(
+    server: Any, open_page: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import threading
+
+    go_on = threading.Event()
+    read = photo_taken
+    monkeypatch.setattr(
+        "lodisc.web.state.dates.photo_taken", lambda photo: (go_on.wait(60), read(photo))[1]
+    )
+    page = open_page("/")
+    page.locator(".grid.live").wait_for()
+    page.locator("#sort").select_option(label="Newest first")
+    page.locator("#dates", has_text="Reading when photographs were taken: 0 of 5.").wait_for()
+    first = page.locator(".grid .tile").first
+    assert first.get_attribute("title") == "a.jpg", "the file's date counts until then"
+    go_on.set()
+    page.locator("#dates").wait_for(state="hidden")
+    until(lambda: first.get_attribute("title") == "e.jpg")
