@@ -6,7 +6,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from hashlib import blake2b
@@ -247,15 +247,18 @@ class State:
         labels: list[str | None],
         *,
         accepted_N: NDArray[np.bool_],
+        rejected: Mapping[int, Container[str]],
     ) -> Predictions:
         """`predict_labels`, computed only if the remembered names have other inputs."""
         from lodisc.vectors.classifier import predict_labels
 
         snapshot, names = self.names()
-        is_same = vectors_ND is snapshot.photos.smoothed and labels == snapshot.labels
-        if is_same and np.array_equal(accepted_N, snapshot.by_row.accepted_N):
+        by_row = snapshot.by_row
+        is_same = vectors_ND is snapshot.photos.smoothed and labels == by_row.labels
+        is_same = is_same and rejected == by_row.rejected
+        if is_same and np.array_equal(accepted_N, by_row.accepted_N):
             return names
-        return predict_labels(vectors_ND, labels, accepted_N=accepted_N)
+        return predict_labels(vectors_ND, labels, accepted_N=accepted_N, rejected=rejected)
 
     def same_kind(self, snapshot: Snapshot) -> SameKind:
         """How likely look-alikes are of the same kind, learnt once from the same labels."""
