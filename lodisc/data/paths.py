@@ -47,6 +47,12 @@ def folded_form(name: str) -> str:
     return composed_form(composed_form(name).casefold())
 
 
+def searched_form(text: str) -> str:
+    """A text as people search it: the same in any case, with accents or without."""
+    letters = unicodedata.normalize("NFKD", text)
+    return "".join(c for c in letters if not unicodedata.combining(c)).casefold()
+
+
 class Place(NamedTuple):
     """What a path leads to."""
 

@@ -19,7 +19,7 @@ from lodisc.web.state.listing import (
     select_rows,
 )
 from lodisc.web.state.state import State
-from lodisc.web.view import FIRST_ORDER, NOTHING, ORDERS, STATES, View
+from lodisc.web.view import FIRST_ORDER, MOST_LIKE, NOTHING, ORDERS, STATES, View
 
 FIRST = 60  # photographs that come with the page
 SETS, SKIPPED = 40, 500  # on a page
@@ -29,24 +29,20 @@ MOST = 10  # entries of a filter before the rest is folded
 def describe_filters(view: View, state: State, summary: models.SummaryOut) -> dict[str, Any]:
     """The filters at the side of a view, and its heading."""
     chips = [
-        (text, view.link(**{name: None}))
+        (_title_of_like(state, view) if name == "like" else text, view.link(**{name: None}))
         for name, (_, text) in view.filters.items()
         if view.is_grid
     ]
-    first = FIRST_ORDER.get(view.state, ORDERS["key"])
+    first = MOST_LIKE if view.like else FIRST_ORDER.get(view.state, ORDERS["key"])
     other_orders = [(value, name) for value, name in ORDERS.items() if name != first]
     nothing_fits = ("No photographs match", "Remove a filter.")
     return {
         "view": view,
         "link": (view if view.is_grid else replace(view, state="all")).link,
-        "query": urlencode(
-            {
-                name: value
-                for name, value in asdict(view.query).items()
-                if value is not None and value != getattr(ListingQuery, name)
-            },
-            errors="replace",
-        ),
+        "query": urlencode(_listed(view), errors="replace"),
+        "others": {
+            name: str(value) for name, value in replace(view, q=None, at=0).parameters.items()
+        },
         "title": (
             ", ".join(text for text, _ in chips)
             if chips and view.state == "all"
@@ -59,6 +55,22 @@ def describe_filters(view: View, state: State, summary: models.SummaryOut) -> di
         "orders": [("", first), *other_orders],
         "nothing": nothing_fits if chips else NOTHING[view.state],
     }
+
+
+def _listed(view: View) -> dict[str, Any]:
+    """The query of a view, as the parameters of the address and of the API."""
+    query = asdict(view.query)
+    query["q"] = query.pop("text")
+    return {
+        name: value
+        for name, value in query.items()
+        if value is not None and value != getattr(ListingQuery, name, None)
+    }
+
+
+def _title_of_like(state: State, view: View) -> str:
+    photos = state.collection.photos()
+    return f"By likeness to {photos.titles[photos.by_id[view.like or '']]}"
 
 
 def _states(
@@ -75,7 +87,7 @@ def _states(
     }
     states: tuple[models.StateFilter, ...] = ("labelled", "unlabelled", "hidden")
     for name in states:
-        query = replace(grid.query, state=name, sort=None)
+        query = replace(grid.query, state=name, sort=None, like=None)
         counts[name] = len(select_rows(state, snapshot, query))
     without: dict[str, Any] = dict.fromkeys(grid.filters)
     unfiltered = replace(grid, **without)
@@ -100,7 +112,7 @@ def _facets(
     snapshot = state.snapshot()
 
     def rows(facet: str) -> NDArray[np.int64]:
-        without: dict[str, Any] = {"sort": None, facet: None}
+        without: dict[str, Any] = {"sort": None, "like": None, facet: None}
         return select_rows(state, snapshot, replace(view.query, **without))
 
     labels = count_labels(snapshot.labels[row] for row in rows("label"))

@@ -24,7 +24,7 @@ StateFilter = Literal[
     "duplicates",
     "hidden",
 ]
-SortOrder = Literal["key", "doubt", "typical"]
+SortOrder = Literal["key", "doubt", "typical", "confidence", "labelled"]
 
 
 class Model(BaseModel):

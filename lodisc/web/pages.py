@@ -1,5 +1,6 @@
 """The pages with the data of their first screen; the scripts in static/ ask the API for more."""
 
+from dataclasses import replace
 from hashlib import blake2b
 from http import HTTPStatus
 from typing import Any
@@ -33,6 +34,8 @@ NEIGHBOURS = 24
 def browse(opened: Opened, request: Request) -> HTMLResponse:
     """The collection as a grid, or its near-duplicates, or its skipped files."""
     view = View.of(request.query_params)
+    if view.like not in opened.collection.photos().by_id:
+        view = replace(view, like=None)
     shared = _shared(opened, "browse")
     return render(
         "browse.html",

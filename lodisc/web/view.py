@@ -11,6 +11,7 @@ from lodisc.web.rendering import percent
 from lodisc.web.state.listing import ListingQuery
 
 T = TypeVar("T")
+MOST_TEXT = 1000  # characters that are searched for
 ViewState = models.StateFilter | Literal["skipped"]
 
 STATES: dict[ViewState, str] = {
@@ -26,7 +27,14 @@ STATES: dict[ViewState, str] = {
     "hidden": "Hidden",
     "skipped": "Skipped",
 }
-ORDERS = {"key": "By name", "doubt": "Most doubtful first", "typical": "Most typical first"}
+ORDERS = {
+    "key": "By name",
+    "doubt": "Most doubtful first",
+    "typical": "Most typical first",
+    "confidence": "Surest name first",
+    "labelled": "Lately labelled first",
+}
+MOST_LIKE = "Most similar first"
 FIRST_ORDER: dict[ViewState, str] = {
     "named": "By suggested name, surest first",
     "accepted": ORDERS["doubt"],
@@ -80,6 +88,8 @@ class View:
     folder: str | None = None
     name: str | None = None
     above: float | None = None
+    q: str | None = None
+    like: str | None = None
     sort: models.SortOrder | None = None
     size: int = 3
     at: int = 0
@@ -95,6 +105,8 @@ class View:
             folder=query.get("folder"),
             name=query.get("name"),
             above=_share(query.get("above")),
+            q=(query.get("q") or "").strip()[:MOST_TEXT] or None,
+            like=_id(query.get("like")),
             size=_whole(query.get("size"), most=6) or cls.size,
             at=_whole(query.get("at"), most=2**31) or cls.at,
         )
@@ -109,7 +121,15 @@ class View:
         """What the grid lists."""
         state: Any = self.state if self.is_grid else "all"
         return ListingQuery(
-            state, self.group, self.label, self.folder, self.name, self.above, self.sort
+            state,
+            self.group,
+            self.label,
+            self.folder,
+            self.name,
+            self.above,
+            text=self.q,
+            like=self.like,
+            sort=self.sort,
         )
 
     @property
@@ -121,22 +141,31 @@ class View:
             "folder": f"Folder {self.folder}",
             "name": f"Name {self.name}",
             "above": f"Confidence from {percent(self.above or 0)}",
+            "q": f"“{self.q}”",
+            "like": "By likeness",
         }
         values = {name: (getattr(self, name), text) for name, text in words.items()}
         return {name: pair for name, pair in values.items() if pair[0] is not None}
 
     def link(self, **changes: Any) -> str:
         """The address of this view with some changes, from its first photograph."""
-        view = replace(self, **{"at": 0, **changes})
-        query = {
-            name: value for name, value in asdict(view).items() if value != getattr(View, name)
-        }
+        query = replace(self, **{"at": 0, **changes}).parameters
         return "/" + (f"?{urlencode(query, errors='replace')}" if query else "")
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """The query string of its address, by name."""
+        return {name: value for name, value in asdict(self).items() if value != getattr(View, name)}
 
 
 def _choice(text: str | None, choices: Iterable[T]) -> T | None:
     """The choice with this text; None if there is none."""
     return next((choice for choice in choices if choice == text), None)
+
+
+def _id(text: str | None) -> str | None:
+    """The id of a photograph from an address; None for anything else."""
+    return text if text is not None and re.fullmatch(r"[0-9a-f]{16}", text) else None
 
 
 def _share(text: str | None) -> float | None:

@@ -48,12 +48,20 @@ def photos(
     above: Annotated[
         float | None, Query(ge=0, le=1, description="The lowest confidence of its name")
     ] = None,
+    q: Annotated[
+        str | None,
+        Query(max_length=1000, description="Words that its key, folder or label has, in any order"),
+    ] = None,
+    like: Annotated[
+        models.PhotoId | None,
+        Query(description="This photograph first, then the others by their likeness to it"),
+    ] = None,
     sort: models.SortOrder | None = None,
     offset: Offset = 0,
     limit: Limit = 100,
 ) -> models.PhotosOut:
     """List the photographs for which all conditions hold."""
-    query = ListingQuery(state, group, label, folder, name, above, sort)
+    query = ListingQuery(state, group, label, folder, name, above, q, like, sort)
     return list_photos(opened, query, offset=offset, limit=limit)
 
 

@@ -4,6 +4,7 @@ Axes: N photographs.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,8 +30,12 @@ class ListingQuery:
     """That the classifier predicts."""
     above: float | None = None
     """The lowest confidence of its name."""
+    text: str | None = None
+    """Words that key, folder or label have."""
+    like: str | None = None
+    """The id of a photograph: it comes first, then the others by their likeness to it."""
     sort: models.SortOrder | None = None
-    """By default by key, or in the own order of a state (`_in_state`)."""
+    """By default by likeness, by key, or in the own order of a state (`_in_state`)."""
 
 
 def list_photos(
@@ -85,14 +90,28 @@ def select_rows(state: State, snapshot: Snapshot, query: ListingQuery) -> NDArra
             if snapshot.names is None
             else rows[snapshot.names.confidence[rows] >= query.above]
         )
+    if query.text is not None:
+        rows = rows[state.text_search(snapshot).matches(query.text, snapshot.labels)[rows]]
+    rank_N = _rank(state, snapshot, query)
+    if rank_N is not None:
+        return rows[np.argsort(-rank_N[rows], kind="stable")]
+    return np.sort(rows) if query.sort == "key" else rows
+
+
+def _rank(state: State, snapshot: Snapshot, query: ListingQuery) -> NDArray[Any] | None:
+    """Numbers [N] by which the order of a query goes, largest first; None without them."""
     match query.sort:
-        case "key":
-            return np.sort(rows)
-        case "doubt" if snapshot.doubt_N is not None:
-            return rows[np.argsort(-snapshot.doubt_N[rows], kind="stable")]
+        case "doubt":
+            return snapshot.doubt_N
         case "typical":
-            return rows[np.argsort(-snapshot.typical_N[rows], kind="stable")]
-    return rows
+            return snapshot.typical_N
+        case "confidence" if snapshot.names is not None:
+            return snapshot.names.confidence
+        case "labelled":
+            return state.label_ages(snapshot)
+        case None if query.like in snapshot.photos.by_id:
+            return state.likeness(snapshot, snapshot.photos.by_id[query.like])
+    return None
 
 
 def outlier_rows(state: State, snapshot: Snapshot) -> NDArray[np.int64]:

@@ -33,6 +33,7 @@ from lodisc.web.state.grouping import GroupingWork
 from lodisc.web.state.map_layouts import Layouts
 from lodisc.web.state.memo import LruCache, Memo
 from lodisc.web.state.snapshot import Groups, Snapshot
+from lodisc.web.state.text_search import TextSearch
 from lodisc.web.state.thumbnails import Thumbnails
 from lodisc.web.state.uploads import Upload, Uploads
 from lodisc.web.text import one_line
@@ -121,6 +122,9 @@ class State:
         self._proposals: Memo[list[int]] = Memo()
         self._oddness: Memo[NDArray[np.float32]] = Memo()
         self._missing: Memo[tuple[int, str]] = Memo()
+        self._texts: Memo[TextSearch] = Memo()
+        self._likeness: Memo[NDArray[np.float32]] = Memo()
+        self._label_ages: Memo[NDArray[np.int64]] = Memo()
         self._answers: LruCache[_Answered] = LruCache(MOST_ACTIONS)
 
     def warm_up(self) -> None:
@@ -314,6 +318,34 @@ class State:
 
         photos = snapshot.photos
         return self._oddness.get(photos, lambda: outliers(photos.vectors))
+
+    def text_search(self, snapshot: Snapshot) -> TextSearch:
+        """The texts of the photographs, to be searched."""
+        return self._texts.get(snapshot.photos, lambda: TextSearch(snapshot.photos))
+
+    def likeness(self, snapshot: Snapshot, row: int) -> NDArray[np.float32]:
+        """The cosine [N] of each photograph with one of them, which is the largest."""
+
+        def compute() -> NDArray[np.float32]:
+            vectors_ND = snapshot.photos.vectors
+            cosine_N = np.asarray(vectors_ND @ vectors_ND[row], np.float32)
+            cosine_N[row] = np.inf
+            return cosine_N
+
+        return self._likeness.get((snapshot.photos, row), compute)
+
+    def label_ages(self, snapshot: Snapshot) -> NDArray[np.int64]:
+        """The larger, the later a label was given [N]; 0 without a label."""
+
+        def compute() -> NDArray[np.int64]:
+            origins = self.collection.labels.origins()
+            times = [
+                origins[key].time if label is not None and key in origins else ""
+                for key, label in zip(snapshot.photos.keys, snapshot.labels, strict=True)
+            ]
+            return np.unique([*times, ""], return_inverse=True)[1][:-1]
+
+        return self._label_ages.get((snapshot.photos, snapshot.labels_stamp), compute)
 
     def upload(self, id: str) -> Upload | None:
         """The upload with this id; None if it was dropped."""

@@ -59,6 +59,12 @@ export class Fingers {
     this.#places.delete(event.pointerId);
   }
 
+  /** Take all off the element: what follows is no click. */
+  lift() {
+    this.#places.clear();
+    this.distance = Infinity;
+  }
+
   /** The middle of the fingers, and how far the first two are apart. */
   #grip() {
     const places = [...this.#places.values()];

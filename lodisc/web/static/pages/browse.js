@@ -1,15 +1,27 @@
 // The browse page: a view of the collection as a grid, its place in the address, and actions on a
 // selection.
 import { Unavailable } from "../lib/api.js";
-import { closest, el, find, findAll, findOptional, isShortcut, refresh } from "../lib/dom.js";
+import {
+  closest,
+  el,
+  find,
+  findAll,
+  findOptional,
+  isShortcut,
+  refresh,
+  takesKeys,
+} from "../lib/dom.js";
 import { messageOf, notifyError, pin } from "../lib/notices.js";
 import { number } from "../lib/text.js";
 import { similarPage } from "../parts/addresses.js";
+import { bindDuplicates } from "../parts/duplicate-sets.js";
 import { WindowedGrid } from "../parts/grid.js";
+import { hide, showAgain } from "../parts/hiding.js";
 import { suggestFromPage } from "../parts/label-field.js";
 import { acceptNames, adopt, label, onLabels, rejectNames, rename } from "../parts/labelling.js";
 import { LargeView } from "../parts/large.js";
 import { Listing } from "../parts/listing.js";
+import { narrow } from "../parts/narrowing.js";
 import { SelectionBar } from "../parts/selection-bar.js";
 import { Selection } from "../parts/selection.js";
 import { blankTile, dropTile, fillTile } from "../parts/tile.js";
@@ -100,6 +112,7 @@ class BrowsePage {
       find("#count").textContent = number(this.listing.total);
       find("#all").textContent = `Select all ${number(this.listing.total)}`;
       await refresh("#filters", "#nothing", "#first-steps");
+      narrow();
       suggestFromPage();
       this.#passSizeOn();
     } catch (error) {
@@ -115,10 +128,17 @@ class BrowsePage {
 
   /** @param {string | null} name for the selected photographs */
   async #label(name) {
+    await this.#withSelection(async (ids) => {
+      await label(name, { ids }, { count: ids.length });
+    });
+  }
+
+  /** @param {(ids: string[]) => Promise<void>} act with the selected photographs */
+  async #withSelection(act) {
     const { ids } = this.selection;
     this.selection.clear();
     this.list.focus();
-    await label(name, { ids }, { count: ids.length });
+    await act(ids);
   }
 
   /** @param {(names: Record<string, string>) => Promise<void>} act with the suggested names */
@@ -133,12 +153,29 @@ class BrowsePage {
     find("main").addEventListener("click", (event) => closest(event, "#adopt") && adopt());
     findOptional("#accept")?.addEventListener("click", () => this.#judge(acceptNames));
     findOptional("#reject")?.addEventListener("click", () => this.#judge(rejectNames));
+    findOptional("#hide")?.addEventListener("click", () => this.#withSelection(hide));
+    findOptional("#show")?.addEventListener("click", () => this.#withSelection(showAgain));
     find("#all").addEventListener("click", () => this.selection.all());
-    this.list.addEventListener("keydown", (event) => {
-      if (event.key.toLowerCase() !== "v" || isShortcut(event)) return;
-      event.preventDefault();
-      this.large.open(this.selection.current);
-    });
+    this.list.addEventListener("keydown", (event) => this.#key(event));
+  }
+
+  /** @param {KeyboardEvent} event on the photograph that the keys act on */
+  #key(event) {
+    const { current } = this.selection;
+    /** @type {Record<string, () => unknown>} */
+    const actions = {
+      v: () => this.large.open(current),
+      p: () => {
+        const id = this.grid.tiles.get(current)?.dataset.id;
+        if (!id) return;
+        for (const name of ["at", "sort"]) setInAddress(name, "");
+        location.assign(withParameter(location.href, "like", id));
+      },
+    };
+    const act = isShortcut(event) ? undefined : actions[event.key.toLowerCase()];
+    if (!act) return;
+    event.preventDefault();
+    act();
   }
 
   #bindView() {
@@ -154,6 +191,7 @@ class BrowsePage {
     });
     sort.addEventListener("change", () => {
       setInAddress("at", "");
+      if (sort.value) setInAddress("like", ""); // another order takes its place
       setInAddress("sort", sort.value);
       location.reload();
     });
@@ -230,7 +268,24 @@ function bindRename() {
   find("#remove").addEventListener("click", () => rename([name], null));
 }
 
+/** Search by words: an empty field that is cleared shows all again. */
+function bindSearch() {
+  const form = find("#search", HTMLFormElement);
+  const field = find("input[type=search]", HTMLInputElement, form);
+  form.addEventListener("formdata", ({ formData }) => {
+    if (!field.value.trim()) formData.delete("q");
+  });
+  field.addEventListener("search", () => field.value === "" && form.requestSubmit());
+  addEventListener("keydown", (event) => {
+    if (event.key !== "/" || isShortcut(event) || takesKeys(event.target)) return;
+    event.preventDefault();
+    field.focus();
+  });
+}
+
 const room = findOptional(".room");
 if (room) new BrowsePage(room);
+if (findOptional("#sets")) bindDuplicates();
 bindRename();
+bindSearch();
 bindFilters();

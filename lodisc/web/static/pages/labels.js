@@ -9,7 +9,7 @@ import {
   takesKeys,
 } from "../lib/dom.js";
 import { notifyError } from "../lib/notices.js";
-import { number, oneLine } from "../lib/text.js";
+import { number, oneLine, searchedForm } from "../lib/text.js";
 import { labelField, suggestFromPage } from "../parts/label-field.js";
 import { onLabels, redo, rename, undo } from "../parts/labelling.js";
 
@@ -36,8 +36,8 @@ class LabelsPage {
 
   /** Show the rows that hold what is searched for. */
   #filter() {
-    const text = folded(this.search.value.trim());
-    for (const row of this.#rows) row.hidden = !folded(labelOf(row)).includes(text);
+    const text = searchedForm(this.search.value.trim());
+    for (const row of this.#rows) row.hidden = !searchedForm(labelOf(row)).includes(text);
     const none = findOptional("#no-match");
     if (none) none.hidden = this.#rows.some((row) => !row.hidden);
   }
@@ -119,12 +119,6 @@ class LabelsPage {
 
 /** @param {HTMLElement} row */
 const labelOf = (row) => row.dataset.label ?? "";
-
-/**
- * A text as it is searched: without case and accents.
- * @param {string} text
- */
-const folded = (text) => text.normalize("NFD").replace(/\p{M}/gu, "").toLowerCase();
 
 suggestFromPage();
 new LabelsPage();

@@ -1,5 +1,6 @@
 // Pointers, fingers, wheel and keys that move a map, and open and select its photographs.
 import { isShortcut } from "../lib/dom.js";
+import { Fingers } from "../lib/fingers.js";
 import { Lasso } from "./lasso.js";
 
 /** @import { MapSelection } from "./map-selection.js" */
@@ -15,10 +16,6 @@ const LINE = 24; // pixels
 const placeOf = (event) => /** @type {[x: number, y: number]} */ ([event.offsetX, event.offsetY]);
 
 export class MapGestures {
-  /** @type {Map<number, [x: number, y: number]>} places of the fingers on the map, by id */
-  #fingers = new Map();
-  #distance = 0; // that the fingers moved since the first came down, in pixels
-
   #lasso = new Lasso();
 
   /**
@@ -31,12 +28,13 @@ export class MapGestures {
     this.selection = selection;
     this.onOpen = onOpen;
     const { canvas, scene } = view;
+    this.fingers = new Fingers(canvas);
     canvas.addEventListener("pointerdown", (event) => this.#press(event));
     canvas.addEventListener("pointermove", (event) => this.#move(event));
     canvas.addEventListener("pointerup", (event) => this.#release(event));
     canvas.addEventListener("pointercancel", (event) => this.#cancel(event));
     canvas.addEventListener("pointerleave", () => {
-      if (this.#fingers.size === 0 && !scene.hasCross) this.#unpoint();
+      if (this.fingers.count === 0 && !scene.hasCross) this.#unpoint();
     });
     canvas.addEventListener("wheel", (event) => this.#wheel(event), { passive: false });
     canvas.addEventListener("keydown", (event) => this.#key(event));
@@ -80,26 +78,14 @@ export class MapGestures {
   /** End the drag that draws a lasso, without a selection; false where there is none. */
   dropLasso() {
     if (this.#lasso.end().length === 0) return false;
-    this.#fingers.clear();
-    this.#distance = CLICK;
+    this.fingers.lift();
     return true;
-  }
-
-  /** The middle of the fingers, and how far the first two are apart, in pixels. */
-  #grip() {
-    const places = [...this.#fingers.values()];
-    const x = places.reduce((sum, place) => sum + place[0], 0) / places.length;
-    const y = places.reduce((sum, place) => sum + place[1], 0) / places.length;
-    const [first, second = first] = places;
-    return { x, y, spread: Math.hypot(first[0] - second[0], first[1] - second[1]) };
   }
 
   /** @param {PointerEvent} event */
   #press(event) {
-    this.view.canvas.setPointerCapture(event.pointerId);
-    this.#fingers.set(event.pointerId, placeOf(event));
-    if (this.#fingers.size > 1) return this.#lasso.end();
-    this.#distance = 0;
+    this.fingers.press(event);
+    if (this.fingers.count > 1) return this.#lasso.end();
     const draws = event.button === 0 && (this.selection.isActive || event.shiftKey);
     if (draws) this.#lasso.begin(placeOf(event), { takesAway: event.altKey });
   }
@@ -108,21 +94,18 @@ export class MapGestures {
   #move(event) {
     const { canvas, camera, scene } = this.view;
     if (this.view.isEmpty) return;
-    if (!this.#fingers.has(event.pointerId)) {
+    const motion = this.fingers.move(event);
+    if (!motion) {
       this.#point(event);
       canvas.classList.toggle("pointing", scene.pointed !== null);
       return;
     }
-    const before = this.#grip();
-    this.#fingers.set(event.pointerId, placeOf(event));
-    const { x, y, spread } = this.#grip();
-    this.#distance += Math.hypot(x - before.x, y - before.y) + Math.abs(spread - before.spread);
-    if (this.#distance < CLICK) return;
+    if (this.fingers.distance < CLICK) return;
     if (this.#lasso.isOpen) return this.#drawTo(placeOf(event));
     canvas.classList.add("dragging");
     if (event.pointerType !== "touch") scene.pointed = null;
-    camera.pan(x - before.x, y - before.y);
-    if (spread && before.spread) camera.zoomBy(spread / before.spread, x, y);
+    camera.pan(motion.dx, motion.dy);
+    if (motion.factor !== 1) camera.zoomBy(motion.factor, motion.x, motion.y);
   }
 
   /** @param {[x: number, y: number]} place */
@@ -136,7 +119,7 @@ export class MapGestures {
   /** @param {PointerEvent} event */
   #cancel(event) {
     this.#lasso.end();
-    this.#fingers.delete(event.pointerId);
+    this.fingers.release(event);
     this.view.canvas.classList.remove("dragging");
   }
 
@@ -149,8 +132,9 @@ export class MapGestures {
     const { takesAway } = this.#lasso;
     const corners = this.#lasso.end();
     this.#cancel(event);
-    if (this.#distance >= CLICK && corners.length) this.selection.surround(corners, { takesAway });
-    if (this.#distance >= CLICK || this.#fingers.size) return;
+    const isClick = this.fingers.distance < CLICK;
+    if (!isClick && corners.length) this.selection.surround(corners, { takesAway });
+    if (!isClick || this.fingers.count) return;
     const isTouch = event.pointerType === "touch";
     const { scene } = this.view;
     const index = this.view.nearest(placeOf(event), isTouch ? FINGER_REACH : REACH);
