@@ -35,8 +35,8 @@ class HiddenPhotos:
     the same bytes may be hidden apart. If none of these is there any more, the first copy shows.
 
     Several threads and processes may use it. Every call but `stamp` raises `UserError` for a file
-    that is damaged, which is never changed then, and `OSError` for one that can't be read or
-    written.
+    that is damaged or can't be read, which is never changed then; `change` raises `OSError` where
+    it can't write.
     """
 
     def __init__(self, path: Path) -> None:
@@ -82,8 +82,11 @@ class HiddenPhotos:
                 raise UserError(f"{self.path} is damaged (its content has changed)")
         except FileNotFoundError:
             return {}
-        except UserError as error:
-            raise UserError(f"{error}; delete it, and hide the photographs again") from None
+        except (OSError, UserError) as error:
+            problem = str(error)
+            if isinstance(error, OSError):
+                problem = f"{self.path} can't be read ({error.strerror})"
+            raise UserError(f"{problem}; move it away, and hide the photographs again") from None
         visible: dict[str, list[str]] = content["visible"]
         return visible
 

@@ -51,7 +51,7 @@ def _labels(state: State) -> Iterator[tuple[Status, str]]:
 def _hidden(state: State, snapshot: Snapshot) -> Iterator[tuple[Status, str]]:
     try:
         state.collection.hidden.mask(snapshot.photos)
-    except (OSError, UserError) as error:
+    except UserError as error:
         yield "warning", f"No photograph is hidden: {printable(str(error))}."
         return
     if count := int(snapshot.is_hidden_N.sum()):

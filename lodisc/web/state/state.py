@@ -408,7 +408,7 @@ class State:
     def _read_hidden(self, photos: Photos) -> NDArray[np.bool_]:
         try:
             return self.collection.hidden.mask(photos)
-        except (OSError, UserError):  # `describe_health` reports it; everything else still works
+        except UserError:  # `describe_health` reports it; everything else still works
             return np.zeros(len(photos), np.bool_)
 
     def _read_groups(self, photos: Photos, is_hidden_N: NDArray[np.bool_]) -> Groups | None:
