@@ -126,13 +126,13 @@ def flush(path: Path) -> None:
 
 
 @contextmanager
-def locked(folder: Path, *, busy: str = "") -> Iterator[None]:
-    """Keep other processes that lock this folder out.
+def locked(folder: Path, *, busy: str = "", name: str = ".lock") -> Iterator[None]:
+    """Keep other processes that lock this folder under this name out.
 
     Where another process holds the lock, raises a `UserError` with the text `busy`, or waits if
     `busy` is empty. Raises a `UserError` for a file system without locks.
     """
-    with open(folder / ".lock", "w", opener=_own_file) as file:
+    with open(folder / name, "w", opener=_own_file) as file:
         try:
             _lock(file, folder, busy=busy)
         except OSError as error:

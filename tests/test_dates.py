@@ -44,7 +44,7 @@ def with_exif(tags: dict[int, Any], *, format: str = "JPEG", number: int = 0) ->
         else:
             exif.get_ifd(ExifTags.IFD.Exif)[tag] = value
     stream = io.BytesIO()
-    texture(number).save(stream, format, exif=exif)
+    texture(number).resize((320, 240)).save(stream, format, exif=exif)
     return stream.getvalue()
 
 

@@ -19,6 +19,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from lodisc.collection.files import CollectionFiles
+from lodisc.collection.hidden import HiddenPhotos
 from lodisc.collection.labels import PATIENCE, Labels
 from lodisc.collection.rows import BLOCK_ROWS, DESCRIPTION
 from lodisc.collection.store import Store
@@ -164,6 +165,7 @@ class Collection:
                 f"{name} was not finished; run  lodisc index DIR --collection {name}  again"
             )
         self.labels = Labels(self.files.labels, patience=patience, read_patience=read_patience)
+        self.hidden = HiddenPhotos(self.files.hidden)
         self._photos: Photos | None = None
         self._encoder: tuple[tuple[str, str], PhotoEncoder] | None = None
         self._photos_lock, self._encoder_lock = threading.Lock(), threading.Lock()

@@ -3,6 +3,7 @@
 C/
   photos.lance/   the photographs and their vectors, in LanceDB (`store.py`)
   labels.sqlite   what people typed, with its history (`labels.py`)
+  hidden.json     which photographs are hidden (`hidden.py`)
   groups.json     the last grouping (`groups_file.py`)
   recall.json     how many exact answers the index finds, if there is one (`lookalikes.py`)
   renamed.json    labels that follow renamed photographs, only while `index` runs (`index.py`)
@@ -34,6 +35,10 @@ class CollectionFiles:
     @property
     def labels(self) -> Path:
         return self.path / "labels.sqlite"
+
+    @property
+    def hidden(self) -> Path:
+        return self.path / "hidden.json"
 
     @property
     def groups(self) -> Path:

@@ -36,6 +36,7 @@ COLUMNS = (
     "confidence",
     "new_kind",
     "group",
+    "hidden",
 )
 FEW = 10  # unknown keys in the result
 
@@ -61,7 +62,7 @@ def export_csv(
 
     The columns are key, path, folder, label, that again if it is an accepted name and how sure that
     was, who gave the label and when, predicted name and confidence, probability of a kind without a
-    label, group; as `write_table` writes them.
+    label, group, “yes” if it is hidden; as `write_table` writes them.
     `learn` takes the place of `predict_labels`, for a caller with a cache. Raises `UserError` if
     the folder does not exist.
     """
@@ -190,9 +191,19 @@ def _rows(
         confidences,
         [""] * len(photos) if new_N is None else [f"{is_new:.4f}" for is_new in new_N],
         groups,
+        _hidden(collection, photos),
     ]
     for row in zip(*columns, strict=True):
         yield tuple("" if cell is None else str(cell) for cell in row)
+
+
+def _hidden(collection: Collection, photos: Photos) -> list[str]:
+    try:
+        is_hidden_N = collection.hidden.mask(photos)
+    except UserError as error:
+        logger.info(f"note: {error}; until then the column hidden is empty.")
+        return [""] * len(photos)
+    return ["yes" if is_hidden else "" for is_hidden in is_hidden_N]
 
 
 def _origins(

@@ -24,6 +24,7 @@ def propose(
     labelled_N: NDArray[np.bool_],
     *,
     doubt_N: NDArray[np.float32] | None = None,
+    allowed_N: NDArray[np.bool_] | None = None,
     count: int = 24,
     seed: int = 0,
 ) -> list[int]:
@@ -33,10 +34,11 @@ def propose(
     of photographs whose five nearest in a sample are less like them; likeness is the highest
     cosine to a photograph that is labelled or already proposed. `doubt_N` in 0..1 is 1 if it is
     not given (there is no classifier yet): the proposals are then typical photographs of regions
-    far from each other.
+    far from each other. With `allowed_N`, no other row is proposed.
     """
     rng = np.random.default_rng((seed, len(labelled_N)))
-    rows_C = _sample(np.flatnonzero(~labelled_N), MOST_CANDIDATES, rng)
+    candidate_N = ~labelled_N if allowed_N is None else ~labelled_N & allowed_N
+    rows_C = _sample(np.flatnonzero(candidate_N), MOST_CANDIDATES, rng)
     if len(rows_C) == 0:
         return []
     vectors_CD = unit(torch.from_numpy(vectors_ND[rows_C]))

@@ -82,6 +82,11 @@ class Predictions:
     did not learn from it."""
     new_kinds: NewKinds
 
+    @property
+    def closeness(self) -> NDArray[np.float32] | None:
+        """[N], how close the two likeliest classes are, in 0..1; None with fewer than two."""
+        return _closeness(self.likeliest_confidence) if len(self.classes) > 1 else None
+
     def suggestions(self, row: int) -> list[tuple[str, float]]:
         """The likeliest labels of a photograph, likeliest first, and the confidence in each."""
         pairs = zip(self.likeliest[row], self.likeliest_confidence[row], strict=True)
@@ -155,12 +160,14 @@ def predict_labels(
         share_NK,
         accuracy,
         unmeasured and unmeasured + note,
-        propose(
-            vectors_ND, is_labelled_N, doubt_N=1 - (share_NK[:, 0] - share_NK[:, 1]), seed=seed
-        ),
+        propose(vectors_ND, is_labelled_N, doubt_N=_closeness(share_NK), seed=seed),
         fold_N,
         new_kinds,
     )
+
+
+def _closeness(share_NK: NDArray[np.float32]) -> NDArray[np.float32]:
+    return np.float32(1) - (share_NK[:, 0] - share_NK[:, 1])
 
 
 def _reject(

@@ -236,9 +236,14 @@ def typicality(
 
 
 def list_groups(
-    vectors_ND: NDArray[np.float32], grouping: Grouping, *, typical: int = 6, doubtful: int = 5
+    vectors_ND: NDArray[np.float32],
+    grouping: Grouping,
+    *,
+    typical: int = 6,
+    doubtful: int = 5,
+    allowed_N: NDArray[np.bool_] | None = None,
 ) -> list[Group]:
-    """The groups that have photographs, by number.
+    """The groups that have photographs, by number; only those that `allowed_N` allows count.
 
     Each has its `typical` most typical rows, and the `doubtful` most doubtful of the others.
     """
@@ -246,7 +251,8 @@ def list_groups(
     typicality_N = typicality(vectors_ND, grouping, group_N)
     groups = []
     for group in grouping.numbers_G.tolist():
-        rows = np.flatnonzero(group_N == group)
+        is_member_N = group_N == group
+        rows = np.flatnonzero(is_member_N if allowed_N is None else is_member_N & allowed_N)
         if len(rows):
             rows = rows[np.argsort(-typicality_N[rows], kind="stable")]
             others = rows[typical:][::-1]  # where doubt is equal, the least typical come first

@@ -15,6 +15,7 @@ from lodisc.web.api import (
     collection,
     filling,
     groups,
+    hidden,
     labels,
     learning,
     map,
@@ -42,6 +43,7 @@ ROUTERS = (
     groups,
     map,
     review,
+    hidden,
     progress,
     learning,
 )

@@ -81,8 +81,12 @@ def _states(
     The filters stay, but for all photographs.
     """
     snapshot, grid = state.snapshot(), view if view.is_grid else View()
-    counts: dict[str, int] = {"all": summary.photographs, "skipped": summary.skipped}
-    for name in ("labelled", "unlabelled"):
+    counts: dict[str, int] = {
+        "all": summary.photographs - summary.hidden,
+        "skipped": summary.skipped,
+    }
+    states: tuple[models.StateFilter, ...] = ("labelled", "unlabelled", "hidden")
+    for name in states:
         query = replace(grid.query, state=name, sort=None, like=None)
         counts[name] = len(select_rows(state, snapshot, query))
     without: dict[str, Any] = dict.fromkeys(grid.filters)
@@ -152,6 +156,8 @@ def describe_listing(state: State, view: View) -> dict[str, Any]:
     }
     if view.state == "duplicates":
         duplicates = list_duplicates(state, offset=view.at, limit=SETS)
+        if view.at and not duplicates.sets:
+            return describe_listing(state, replace(view, at=0))
         listing |= {"sets": duplicates.sets, "total": duplicates.total, "of_what": "sets"}
         return listing | _pager(view, duplicates.total, SETS)
     if view.state == "skipped":

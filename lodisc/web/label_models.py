@@ -19,7 +19,7 @@ class LabelsOut(Model):
 
 
 class VersionOut(Model):
-    """The version of the labels."""
+    """The version of the labels, and of what is hidden."""
 
     version: str
 

@@ -22,6 +22,7 @@ StateFilter = Literal[
     "new",
     "outliers",
     "duplicates",
+    "hidden",
 ]
 SortOrder = Literal["key", "doubt", "typical", "confidence", "labelled", "date"]
 
@@ -175,9 +176,12 @@ class SummaryOut(Model):
     labels: list[CountOut] = Field(description="Most frequent first")
     folders: list[FolderCountOut]
     groups: int | None = Field(description="Number of groups; null without groups")
+    hidden: int = Field(description="Number of photographs that are hidden; the others count them")
     skipped: int = Field(description="Number of photographs that could not be read")
     encoder: EncoderOut
-    version: str = Field(description="Changes whenever photographs, labels or groups change")
+    version: str = Field(
+        description="Changes whenever photographs, labels, groups or what is hidden change"
+    )
     note: str | None = Field(description="Why labels are old or lacking; null if they are not")
     filling: FillingOut | None = Field(
         description="What lodisc open still reads; null if nothing, and without lodisc open"
@@ -315,7 +319,7 @@ class DatesOut(Model):
 
 
 class DuplicatesOut(Model):
-    """Sets of photographs that are nearly the same, largest first."""
+    """Sets of photographs that are nearly the same, largest first, each with its best in front."""
 
     total: int
     sets: list[list[PhotoOut]]

@@ -113,12 +113,13 @@ def _shared(state: State, page: str) -> dict[str, Any]:
     store = blake2b(
         str(state.collection.path.resolve()).encode(errors="surrogateescape"), digest_size=6
     ).hexdigest()
+    snapshot = state.snapshot()
     return {
         "page": page,
         "collection": summarise(state),
         "store": store,
         "user": state.user,
         "is_shared": state.is_shared,
-        "labels_version": version_text(state.snapshot().labels_stamp),
+        "labels_version": version_text(snapshot.labels_stamp, snapshot.hidden_stamp),
         "endings": sorted(extensions()),
     }

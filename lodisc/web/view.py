@@ -24,6 +24,7 @@ STATES: dict[ViewState, str] = {
     "new": "Likely new kinds",
     "outliers": "Outliers",
     "duplicates": "Near-duplicates",
+    "hidden": "Hidden",
     "skipped": "Skipped",
 }
 ORDERS = {
@@ -70,6 +71,10 @@ NOTHING: dict[ViewState, tuple[str, str]] = {
     ),
     "outliers": ("No outliers", "Outliers show in a collection of two photographs or more."),
     "duplicates": ("No near-duplicates", "No two photographs are nearly the same."),
+    "hidden": (
+        "No photograph is hidden",
+        "Select photographs and hide them, or keep one of each set of near-duplicates.",
+    ),
     "skipped": ("Nothing was skipped", "Every photograph could be read."),
 }
 

@@ -53,8 +53,9 @@ def label(
 
 @router.get("/version")
 def version(opened: Opened) -> label_models.VersionOut:
-    """Changes whenever labels do, by whatever page or program."""
-    return label_models.VersionOut(version=version_text(opened.labelling().stamp))
+    """Changes whenever labels do, or what is hidden, by whatever page or program."""
+    stamps = opened.labelling().stamp, opened.collection.hidden.stamp
+    return label_models.VersionOut(version=version_text(*stamps))
 
 
 @router.post("/rename")
@@ -170,7 +171,8 @@ def _keys(snapshot: Snapshot, label_in: label_models.LabelIn) -> list[str]:
             HTTPStatus.CONFLICT,
             "The groups have changed; load the page again and look at this one",
         )
-    return [photos.keys[row] for row in np.flatnonzero(groups.group_N == label_in.group)]
+    is_member_N = (groups.group_N == label_in.group) & ~snapshot.is_hidden_N
+    return [photos.keys[row] for row in np.flatnonzero(is_member_N)]
 
 
 def _import(state: State, user: str | None, form: Form) -> label_models.ImportOut:

@@ -61,14 +61,15 @@ def reject(
 def describe_names(state: State) -> label_models.NamesOut:
     """The classes, the accuracy of the names, and the photographs to label next."""
     snapshot, predictions = state.names()
+    proposals = state.proposals(snapshot, predictions)
     return label_models.NamesOut(
         trained=len(predictions.classes) > 1,
         reason=predictions.reason,
         accuracy=_accuracy(state, snapshot, predictions),
         classes=predictions.classes,
-        proposals=[snapshot.proposed(row) for row in predictions.proposals[:MOST_PROPOSED]],
+        proposals=[snapshot.proposed(row) for row in proposals[:MOST_PROPOSED]],
         above=_above(snapshot, predictions.confidence),
-        new_kinds=_new_kinds(predictions.new_kinds),
+        new_kinds=_new_kinds(snapshot, predictions.new_kinds),
     )
 
 
@@ -79,7 +80,7 @@ def _accept(
     keys = snapshot.photos.keys
     names = {
         row: name
-        for row in np.flatnonzero(~snapshot.is_labelled_N).tolist()
+        for row in np.flatnonzero(snapshot.awaits_label_N).tolist()
         if (name := predictions.labels[row]) is not None
     }
     if accepted.names is None:
@@ -140,16 +141,18 @@ def _accuracy(
     )
 
 
-def _new_kinds(new_kinds: NewKinds) -> label_models.NewKindsOut:
+def _new_kinds(snapshot: Snapshot, new_kinds: NewKinds) -> label_models.NewKindsOut:
     return label_models.NewKindsOut(
-        expected=new_kinds.expected, likely=len(new_kinds.likely), reason=new_kinds.reason
+        expected=new_kinds.expected,
+        likely=len(snapshot.likely_new_rows),
+        reason=new_kinds.reason,
     )
 
 
 def _above(
     snapshot: Snapshot, confidence_N: NDArray[np.float32]
 ) -> list[label_models.ThresholdOut]:
-    unlabelled = confidence_N[~snapshot.is_labelled_N]
+    unlabelled = confidence_N[snapshot.awaits_label_N]
     return [
         label_models.ThresholdOut(confidence=step, count=int((unlabelled >= step).sum()))
         for step in THRESHOLDS

@@ -38,8 +38,12 @@ def describe_groups(state: State) -> models.GroupsOut:
 
 
 def description_of(snapshot: Snapshot) -> GroupsDescription | None:
-    """The same description that `lodisc group` prints; None before photographs are grouped."""
+    """As `lodisc group` prints it, without hidden ones; None before photographs are grouped."""
     if snapshot.groups is None:
         return None
     groups = snapshot.groups
-    return describe_grouping(groups.grouping, groups.groups, groups.group_N, snapshot.labels)
+    labels = [
+        None if is_hidden else label
+        for label, is_hidden in zip(snapshot.labels, snapshot.is_hidden_N, strict=True)
+    ]
+    return describe_grouping(groups.grouping, groups.groups, groups.group_N, labels)

@@ -23,6 +23,7 @@ def describe_health(state: State) -> models.HealthOut:
     notes = [
         _photographs(snapshot),
         *_labels(state),
+        *_hidden(state, snapshot),
         *_skipped(state, snapshot),
         *_missing(state, snapshot),
         *_groups(state, snapshot),
@@ -45,6 +46,17 @@ def _photographs(snapshot: Snapshot) -> tuple[Status, str]:
 def _labels(state: State) -> Iterator[tuple[Status, str]]:
     if note := lock_note(state):
         yield "warning", note
+
+
+def _hidden(state: State, snapshot: Snapshot) -> Iterator[tuple[Status, str]]:
+    try:
+        state.collection.hidden.mask(snapshot.photos)
+    except UserError as error:
+        yield "warning", f"No photograph is hidden: {printable(str(error))}."
+        return
+    if count := int(snapshot.is_hidden_N.sum()):
+        are = "photograph is" if count == 1 else "photographs are"
+        yield "good", f"{count:,} {are} hidden; Browse lists them under Hidden."
 
 
 def _skipped(state: State, snapshot: Snapshot) -> Iterator[tuple[Status, str]]:

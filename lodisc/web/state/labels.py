@@ -4,6 +4,9 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+import numpy as np
+
+from lodisc.collection.hidden import Stamp as HiddenStamp
 from lodisc.collection.label_actions import Action, Origin
 from lodisc.collection.label_file import Busy
 from lodisc.collection.labels import Stamp
@@ -35,7 +38,7 @@ class LabelUse:
     suggested: int
     """Photographs without a label that it is suggested for."""
     example: models.PhotoOut
-    """The most typical of the collection among those that have it."""
+    """The most typical of the collection among those that have it, a hidden one only at need."""
     last: Origin | None
     """How it was given last."""
 
@@ -53,13 +56,14 @@ def label_uses(state: State) -> list[LabelUse]:
     except Busy:  # another program keeps the file locked; the labels are those read last
         origins = {}
     keys = snapshot.photos.keys
+    typical_N = np.where(snapshot.is_hidden_N, -np.inf, snapshot.typical_N)
     return [
         LabelUse(
             label,
             len(rows),
             accepted=int(snapshot.by_row.accepted_N[rows].sum()),
             suggested=suggested[label],
-            example=snapshot.photo(rows[int(snapshot.typical_N[rows].argmax())]),
+            example=snapshot.photo(rows[int(typical_N[rows].argmax())]),
             last=max(
                 (origins[keys[row]] for row in rows if keys[row] in origins),
                 key=lambda origin: origin.time,
@@ -95,9 +99,9 @@ def undo_text(state: State, user: str | None) -> str | None:
     return max(undoable, key=_number).words if undoable else None
 
 
-def version_text(stamp: Stamp) -> str:
-    """The version of the labels with this stamp, for a page that compares it."""
-    return ".".join(map(str, stamp))
+def version_text(stamp: Stamp, hidden_stamp: HiddenStamp | None) -> str:
+    """The version of the labels, and of what is hidden, for a page that compares it."""
+    return ".".join(map(str, (*stamp, *(hidden_stamp or ()))))
 
 
 def encoder_of(state: State, snapshot: Snapshot) -> str:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from lodisc.data.photo import printable
 from lodisc.web import models
+from lodisc.web.state.hiding import best_first
 from lodisc.web.state.snapshot import Snapshot
 from lodisc.web.state.state import State
 
@@ -51,7 +52,10 @@ def list_duplicates(state: State, *, offset: int = 0, limit: int = 100) -> model
     """A page of the sets of near-duplicates."""
     snapshot = state.snapshot()
     sets = state.duplicates(snapshot)
-    page = [[snapshot.photo(row) for row in rows] for rows in sets[offset : offset + limit]]
+    page = [
+        [snapshot.photo(row) for row in best_first(snapshot, rows)]
+        for rows in sets[offset : offset + limit]
+    ]
     return models.DuplicatesOut(total=len(sets), sets=page)
 
 
@@ -68,6 +72,7 @@ def list_skipped(state: State, *, offset: int = 0, limit: int = 1000) -> models.
 def select_rows(state: State, snapshot: Snapshot, query: ListingQuery) -> NDArray[np.int64]:
     """The rows of all photographs that fit a query, in its order."""
     rows = _in_state(state, snapshot, query.state)
+    rows = rows[snapshot.is_hidden_N[rows] == (query.state == "hidden")]
     if query.group is not None:
         groups = snapshot.groups
         rows = rows[:0] if groups is None else rows[groups.group_N[rows] == query.group]

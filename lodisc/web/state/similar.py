@@ -17,11 +17,15 @@ MOST_PIXELS = 64_000_000  # of an upload
 
 
 def look_alikes(requested: RequestedPhoto, *, top: int) -> models.SimilarOut:
-    """The `top` photographs most similar to another, which is not among them itself."""
+    """The `top` photographs most similar to another: not that one itself, and no hidden ones."""
     snapshot, photos = requested.snapshot, requested.photos
-    query_QD = requested.vector[None]
+    query_QD, is_hidden_N = requested.vector[None], snapshot.is_hidden_N
     nearest_QK = nearest_in_collection(
-        requested.state.collection, photos, query_QD, top=min(top + 1, len(photos))
+        requested.state.collection,
+        photos,
+        query_QD,
+        top=min(top + 1, len(photos)),
+        allowed_N=~is_hidden_N if is_hidden_N.any() else None,
     )
     ((rows, scores),) = zip(*nearest_QK, strict=True)
     others = [

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lodisc.collection.collection import Photos
+from lodisc.collection.hidden import Stamp as HiddenStamp
 from lodisc.collection.labels import Stamp
 from lodisc.collection.row_labels import RowLabels, row_labels
 from lodisc.vectors.clusters import Group, Grouping, typicality
@@ -46,6 +47,9 @@ class Snapshot:
     labels_stamp: Stamp
     labels_by_key: dict[str, str]
     """The labels that people gave, or accepted."""
+    is_hidden_N: NDArray[np.bool_]
+    """Which rows are hidden."""
+    hidden_stamp: HiddenStamp | None = None
     accepted_keys: frozenset[str] = frozenset()
     """The keys of those that are accepted names."""
     rejections: Mapping[str, frozenset[str]] = field(default_factory=dict)
@@ -68,6 +72,16 @@ class Snapshot:
     def is_labelled_N(self) -> NDArray[np.bool_]:
         """Which rows have a label."""
         return np.fromiter((label is not None for label in self.labels), np.bool_, len(self.photos))
+
+    @cached_property
+    def awaits_label_N(self) -> NDArray[np.bool_]:
+        """Which rows a person may be asked to label: those without a label that are not hidden."""
+        return ~self.is_labelled_N & ~self.is_hidden_N
+
+    @cached_property
+    def bytes_N(self) -> NDArray[np.int64]:
+        """The size of the file of each row."""
+        return self.photos.table["bytes"].to_numpy()
 
     @cached_property
     def folder_N(self) -> NDArray[np.object_]:
@@ -122,14 +136,14 @@ class Snapshot:
     def named_rows(self) -> NDArray[np.int64]:
         """The rows without a label that have a name, by name, those that are surest first.
 
-        Those that are likely of a new kind are left out.
+        Those that are hidden or likely of a new kind are left out.
         """
         names = self.names
         if names is None:
             return np.zeros(0, np.int64)
         is_new_N = np.zeros(len(self.photos), np.bool_)
         is_new_N[names.new_kinds.likely] = True
-        rows = np.flatnonzero(~self.is_labelled_N & ~is_new_N)
+        rows = np.flatnonzero(self.awaits_label_N & ~is_new_N)
         class_R = names.likeliest[rows, 0]
         return rows[np.lexsort((-names.confidence[rows], class_R))]
 
@@ -143,11 +157,11 @@ class Snapshot:
 
     @property
     def likely_new_rows(self) -> NDArray[np.int64]:
-        """The rows without a label that are likely of a new kind, likeliest first."""
+        """The visible rows without a label that are likely of a new kind, likeliest first."""
         if self.names is None:
             return np.zeros(0, np.int64)
         rows = self.names.new_kinds.likely
-        return rows[~self.is_labelled_N[rows]]
+        return rows[self.awaits_label_N[rows]]
 
     @cached_property
     def typical_N(self) -> NDArray[np.float32]:

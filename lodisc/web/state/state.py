@@ -6,7 +6,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from hashlib import blake2b
@@ -20,6 +20,7 @@ from lodisc.collection.collection import Collection, Photos
 from lodisc.collection.describe import near_duplicates_learnt_from
 from lodisc.collection.filling_terms import Choice
 from lodisc.collection.groups_file import load_groups
+from lodisc.collection.hidden import Stamp as HiddenStamp
 from lodisc.collection.label_actions import Action
 from lodisc.collection.label_file import Busy as LabelsBusy
 from lodisc.collection.labels import Stamp
@@ -112,11 +113,14 @@ class State:
         self._trying = threading.Lock()
         self._filling_lock = threading.Lock()
         self._groups: Memo[Groups | None] = Memo()
+        self._hidden: Memo[NDArray[np.bool_]] = Memo()
         self._names: Memo[Predictions] = Memo()
         self._last_names: tuple[Photos, Predictions] | None = None
         self._same_kind: Memo[SameKind] = Memo()
         self._near_duplicates: Memo[int] = Memo()
         self._duplicates: Memo[list[list[int]]] = Memo()
+        self._visible_duplicates: Memo[list[list[int]]] = Memo()
+        self._proposals: Memo[list[int]] = Memo()
         self._oddness: Memo[NDArray[np.float32]] = Memo()
         self._missing: Memo[tuple[int, str]] = Memo()
         self._texts: Memo[TextSearch] = Memo()
@@ -217,11 +221,12 @@ class State:
         except LabelsBusy:
             labels = _NO_LABELS
         stamp = _stamp(self.collection.files.groups)
+        hidden_stamp = self.collection.hidden.stamp
         last = self._last_names
         names = last[1] if last is not None and last[0] is photos else None
         return self._snapshot.get(
-            (photos, labels.stamp, stamp, names),
-            lambda: self._join(photos, labels, stamp, names),
+            (photos, labels.stamp, stamp, hidden_stamp, names),
+            lambda: self._join(photos, labels, stamp, hidden_stamp, names),
         )
 
     def names(self) -> tuple[Snapshot, Predictions]:
@@ -252,15 +257,18 @@ class State:
         labels: list[str | None],
         *,
         accepted_N: NDArray[np.bool_],
+        rejected: Mapping[int, Container[str]],
     ) -> Predictions:
         """`predict_labels`, computed only if the remembered names have other inputs."""
         from lodisc.vectors.classifier import predict_labels
 
         snapshot, names = self.names()
-        is_same = vectors_ND is snapshot.photos.smoothed and labels == snapshot.labels
-        if is_same and np.array_equal(accepted_N, snapshot.by_row.accepted_N):
+        by_row = snapshot.by_row
+        is_same = vectors_ND is snapshot.photos.smoothed and labels == by_row.labels
+        is_same = is_same and rejected == by_row.rejected
+        if is_same and np.array_equal(accepted_N, by_row.accepted_N):
             return names
-        return predict_labels(vectors_ND, labels, accepted_N=accepted_N)
+        return predict_labels(vectors_ND, labels, accepted_N=accepted_N, rejected=rejected)
 
     def same_kind(self, snapshot: Snapshot) -> SameKind:
         """How likely look-alikes are of the same kind, learnt once from the same labels."""
@@ -279,12 +287,31 @@ class State:
         )
 
     def duplicates(self, snapshot: Snapshot) -> list[list[int]]:
-        """Rows of photographs that are nearly the same, largest set first."""
+        """Rows of visible photographs that are nearly the same, largest set first."""
         from lodisc.vectors.duplicates import duplicates
 
         photos = snapshot.photos
         digests = photos.table["digest"].to_pylist()
-        return self._duplicates.get(photos, lambda: duplicates(photos.vectors, digests))
+        sets = self._duplicates.get(photos, lambda: duplicates(photos.vectors, digests))
+        return self._visible_duplicates.get(
+            (photos, snapshot.hidden_stamp), lambda: _visible_sets(sets, snapshot.is_hidden_N)
+        )
+
+    def proposals(self, snapshot: Snapshot, names: Predictions) -> list[int]:
+        """Rows to label next, best first: those of the names, but no hidden ones."""
+        from lodisc.vectors.active_learning import propose
+
+        if not snapshot.is_hidden_N[names.proposals].any():
+            return names.proposals
+        return self._proposals.get(
+            (names, snapshot.hidden_stamp),
+            lambda: propose(
+                snapshot.photos.smoothed,
+                snapshot.is_labelled_N,
+                doubt_N=names.closeness,
+                allowed_N=~snapshot.is_hidden_N,
+            ),
+        )
 
     def oddness(self, snapshot: Snapshot) -> NDArray[np.float32]:
         """One minus the mean cosine [N] of each row with its nearest neighbours."""
@@ -356,30 +383,45 @@ class State:
         photos: Photos,
         labels: Labelling,
         stamp: tuple[int, int] | None,
+        hidden_stamp: HiddenStamp | None,
         names: Predictions | None,
     ) -> Snapshot:
-        groups = self._groups.get((photos, stamp), lambda: self._read_groups(photos))
+        is_hidden_N = self._hidden.get((photos, hidden_stamp), lambda: self._read_hidden(photos))
+        groups = self._groups.get(
+            (photos, stamp, hidden_stamp), lambda: self._read_groups(photos, is_hidden_N)
+        )
         label_version = ".".join(map(str, labels.stamp))
-        version = f"{photos.version}-{label_version}-{stamp[0] if stamp else 0}"
+        hidden_version = hidden_stamp[0] if hidden_stamp else 0
+        version = f"{photos.version}-{label_version}-{stamp[0] if stamp else 0}-{hidden_version}"
         return Snapshot(
             version,
             photos,
             labels.stamp,
             labels.by_key,
+            is_hidden_N,
+            hidden_stamp,
             labels.accepted_keys,
             labels.rejections,
             groups=groups,
             names=names,
         )
 
-    def _read_groups(self, photos: Photos) -> Groups | None:
+    def _read_hidden(self, photos: Photos) -> NDArray[np.bool_]:
+        try:
+            return self.collection.hidden.mask(photos)
+        except UserError:  # `describe_health` reports it; everything else still works
+            return np.zeros(len(photos), np.bool_)
+
+    def _read_groups(self, photos: Photos, is_hidden_N: NDArray[np.bool_]) -> Groups | None:
         try:
             grouping = load_groups(self.collection)
         except UserError:  # `describe_health` reports it; everything else still works
             return None
         if grouping is None or grouping.fingerprint != photos.fingerprint or not len(photos):
             return None
-        groups = list_groups(photos.grouped(grouping), grouping, doubtful=MOST_DOUBTFUL)
+        groups = list_groups(
+            photos.grouped(grouping), grouping, doubtful=MOST_DOUBTFUL, allowed_N=~is_hidden_N
+        )
         group_N, doubt_N = assign(photos.grouped(grouping), grouping)
         keys = "\n".join(photos.keys).encode(errors="surrogatepass")
         digest = blake2b(group_N.tobytes() + keys, digest_size=8).hexdigest()
@@ -393,6 +435,12 @@ def _without_file(photos: Photos, most: int) -> tuple[int, str]:
     missing = [row for row in rows if not os.path.exists(photos.path(row))]  # noqa: PTH110
     count = round(len(missing) * len(photos) / max(1, len(rows)))
     return count, photos.keys[missing[0]] if missing else ""
+
+
+def _visible_sets(sets: list[list[int]], is_hidden_N: NDArray[np.bool_]) -> list[list[int]]:
+    """What is left of sets of rows without the hidden ones, largest set first."""
+    visible = ([row for row in rows if not is_hidden_N[row]] for rows in sets)
+    return sorted((rows for rows in visible if len(rows) > 1), key=lambda rows: (-len(rows), rows))
 
 
 def _stamp(path: Path) -> tuple[int, int] | None:

@@ -22,6 +22,7 @@ def summarise(state: State) -> models.SummaryOut:
             for folder, count in sorted(folders.items())
         ],
         groups=None if snapshot.groups is None else len(snapshot.groups.groups),
+        hidden=int(snapshot.is_hidden_N.sum()),
         skipped=len(state.collection.skipped()),
         encoder=models.EncoderOut(
             name=settings["encoder"], dim=settings["dim"], image_size=settings["image_size"]

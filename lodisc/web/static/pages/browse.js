@@ -15,7 +15,9 @@ import { messageOf, notifyError, pin } from "../lib/notices.js";
 import { number } from "../lib/text.js";
 import { similarPage } from "../parts/addresses.js";
 import { followDates } from "../parts/dates.js";
+import { bindDuplicates } from "../parts/duplicate-sets.js";
 import { WindowedGrid } from "../parts/grid.js";
+import { hide, showAgain } from "../parts/hiding.js";
 import { suggestFromPage } from "../parts/label-field.js";
 import { acceptNames, adopt, label, onLabels, rejectNames, rename } from "../parts/labelling.js";
 import { LargeView } from "../parts/large.js";
@@ -128,10 +130,17 @@ class BrowsePage {
 
   /** @param {string | null} name for the selected photographs */
   async #label(name) {
+    await this.#withSelection(async (ids) => {
+      await label(name, { ids }, { count: ids.length });
+    });
+  }
+
+  /** @param {(ids: string[]) => Promise<void>} act with the selected photographs */
+  async #withSelection(act) {
     const { ids } = this.selection;
     this.selection.clear();
     this.list.focus();
-    await label(name, { ids }, { count: ids.length });
+    await act(ids);
   }
 
   /** @param {(names: Record<string, string>) => Promise<void>} act with the suggested names */
@@ -146,6 +155,8 @@ class BrowsePage {
     find("main").addEventListener("click", (event) => closest(event, "#adopt") && adopt());
     findOptional("#accept")?.addEventListener("click", () => this.#judge(acceptNames));
     findOptional("#reject")?.addEventListener("click", () => this.#judge(rejectNames));
+    findOptional("#hide")?.addEventListener("click", () => this.#withSelection(hide));
+    findOptional("#show")?.addEventListener("click", () => this.#withSelection(showAgain));
     find("#all").addEventListener("click", () => this.selection.all());
     this.list.addEventListener("keydown", (event) => this.#key(event));
   }
@@ -276,6 +287,7 @@ function bindSearch() {
 
 const room = findOptional(".room");
 if (room) new BrowsePage(room);
+if (findOptional("#sets")) bindDuplicates();
 bindRename();
 bindSearch();
 bindFilters();

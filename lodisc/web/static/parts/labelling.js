@@ -19,13 +19,13 @@ const PERIOD = 4000; // between two looks at what others have done
 const listeners = [];
 
 /**
- * Call this after every change of labels that the server has. A change `isOwn` where a call of
- * `label` asked for it.
+ * Call this after every change of labels, or of what is hidden, that the server has. A change
+ * `isOwn` where a call of `label` asked for it.
  * @param {Listener} listener
  */
 export const onLabels = (listener) => listeners.push(listener);
 
-/** Of the labels: what this page shows is at least as new. */
+/** Of the labels and of what is hidden: what this page shows is at least as new. */
 let version = document.documentElement.dataset.labels;
 
 /** @returns {Promise<string | undefined>} undefined while the server is away */
@@ -35,13 +35,16 @@ const fetchVersion = () =>
     () => undefined,
   );
 
-/** @param {boolean} isOwn */
-async function announce(isOwn) {
+/**
+ * Tell the listeners of a change that the server has.
+ * @param {boolean} isOwn
+ */
+export async function announce(isOwn) {
   version = (await fetchVersion()) ?? version; // before the page asks for what there is now
   listeners.forEach((listener) => listener({ isOwn }));
 }
 
-/** Show what another page or program has done to labels. */
+/** Show what another page or program has done. */
 async function watch() {
   if (document.hidden || !listeners.length || countUnsent()) return;
   const before = version;
