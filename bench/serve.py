@@ -98,6 +98,16 @@ def measure(address: str) -> list[list[str]]:
                 get,
                 [f"{page}&sort=typical" for page in pages[:20]],
             ),
+            timed(
+                "GET /api/photos, by words",
+                get,
+                [f"/api/photos?limit=200&q={number:02}1 jpg" for number in range(20)],
+            ),
+            timed(
+                "GET /api/photos, by likeness",
+                get,
+                [f"/api/photos?limit=200&like={id}" for id in ids[:20]],
+            ),
             timed("Thumbnail, cold", get, thumbnails),
             timed("Thumbnail, warm", get, thumbnails),
             at_once(f"60 thumbnails, cold, {connections}", address, screen),
@@ -110,6 +120,7 @@ def measure(address: str) -> list[list[str]]:
                 partial(get_after_label, path="/api/photos?limit=200"),
                 ids[100:120],
             ),
+            timed("GET /labels", get, ["/labels"] * 5),
             timed(
                 "GET /api/names after a label",
                 partial(get_after_label, path="/api/names"),
