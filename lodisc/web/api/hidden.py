@@ -20,7 +20,7 @@ def hide(opened: Opened, hidden_in: HiddenIn, id: ActionId = None) -> HiddenOut:
     Hidden ones are not on the map, in groups or among look-alikes, are not proposed for labelling,
     and are in no listing but state=hidden. They are known by their bytes, whatever their names.
     """
-    return opened.once(id, hidden_in.model_dump_json(), lambda: _hide(opened, hidden_in))
+    return opened.answers.once(id, hidden_in.model_dump_json(), lambda: _hide(opened, hidden_in))
 
 
 @router.post("/duplicates")
@@ -29,7 +29,7 @@ def hide_all_duplicates(opened: Opened, id: ActionId = None) -> HiddenDuplicates
 
     Best is what a person has labelled, then what has most bytes, then what comes first by key.
     """
-    return opened.once(
+    return opened.answers.once(
         id, "hide duplicates", lambda: HiddenDuplicatesOut(ids=hide_duplicates(opened))
     )
 

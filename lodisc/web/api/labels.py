@@ -48,7 +48,9 @@ def label(
     opened: Opened, user: User, label_in: label_models.LabelIn, id: ActionId = None
 ) -> label_models.ChangeOut:
     """Label photographs, or remove their labels, as one action that can be undone."""
-    return opened.once(id, label_in.model_dump_json(), lambda: _label(opened, user, label_in))
+    return opened.answers.once(
+        id, label_in.model_dump_json(), lambda: _label(opened, user, label_in)
+    )
 
 
 @router.get("/version")
@@ -68,13 +70,13 @@ def rename(
     undone with the other.
     """
     request = rename_in.model_dump_json()
-    return opened.once(id, request, lambda: _rename(opened, user, rename_in))
+    return opened.answers.once(id, request, lambda: _rename(opened, user, rename_in))
 
 
 @router.post("/adopt")
 def adopt(opened: Opened, user: User, id: ActionId = None) -> label_models.ChangeOut:
     """Give photographs without a label the name of their folder, as one action."""
-    return opened.once(id, "adopt", lambda: _adopt(opened, user))
+    return opened.answers.once(id, "adopt", lambda: _adopt(opened, user))
 
 
 @router.post("/undo")
@@ -113,14 +115,16 @@ async def import_(
     """Import labels from a CSV file, as one action that can be undone; names are another."""
     form = await read_form(request, fields=set())
     content = f"import {blake2b(form.data).hexdigest()}"
-    return await run_in_threadpool(opened.once, id, content, lambda: _import(opened, user, form))
+    return await run_in_threadpool(
+        opened.answers.once, id, content, lambda: _import(opened, user, form)
+    )
 
 
 def _step(
     state: State, user: str | None, id: str | None, name: str, step: Callable[..., Action | None]
 ) -> label_models.UndoOut:
     """Undo or redo; answers what that did, and the labels as they are now."""
-    action = state.once(id, name, partial(step, user=user))
+    action = state.answers.once(id, name, partial(step, user=user))
     return label_models.UndoOut(
         undone=action.words if action else None, **describe_labels(state, user).model_dump()
     )

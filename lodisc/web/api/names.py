@@ -44,7 +44,7 @@ def accept(
     if (accepted.confidence is None) == (accepted.names is None):
         raise HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY, "Give one of confidence and names")
     request = accepted.model_dump_json()
-    return opened.once(id, request, lambda: _accept(opened, user, accepted))
+    return opened.answers.once(id, request, lambda: _accept(opened, user, accepted))
 
 
 @router.post("/reject")
@@ -55,7 +55,9 @@ def reject(
 
     They are not named so again; the next likely name takes the place. It can be undone.
     """
-    return opened.once(id, rejected.model_dump_json(), lambda: _reject(opened, user, rejected))
+    return opened.answers.once(
+        id, rejected.model_dump_json(), lambda: _reject(opened, user, rejected)
+    )
 
 
 def describe_names(state: State) -> label_models.NamesOut:

@@ -6,12 +6,12 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Container, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Container, Mapping
+from dataclasses import dataclass
 from functools import partial
 from hashlib import blake2b
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,9 +27,9 @@ from lodisc.collection.labels import Stamp
 from lodisc.collection.learning import Busy, Learning
 from lodisc.errors import UserError
 from lodisc.vectors.clusters import assign, list_groups
+from lodisc.web.state.answers import Answers
 from lodisc.web.state.dates import Dates
 from lodisc.web.state.encoding import SharedEncoder
-from lodisc.web.state.errors import IdUsed
 from lodisc.web.state.grouping import GroupingWork
 from lodisc.web.state.map_layouts import Layouts
 from lodisc.web.state.memo import LruCache, Memo
@@ -49,7 +49,6 @@ MOST_DOUBTFUL = 12  # listed of each group
 # Seconds that a request waits for another program that has locked the labels
 PATIENCE, READ_PATIENCE = 3.0, 0.25
 MOST_NEW = 20_000  # vectors of photographs to be named that are remembered
-MOST_ACTIONS = 1000  # whose answers are remembered, in case a request is repeated
 # Photographs decoded at a time; each may need half a gigabyte
 MOST_DECODED = max(1, min(4, os.cpu_count() or 1))
 T = TypeVar("T")
@@ -70,16 +69,6 @@ class Labelling:
 
 
 _NO_LABELS = Labelling((0, 0, 0, 0), {}, frozenset(), {}, {}, {})
-
-
-@dataclass
-class _Answered:
-    """The answer to a request with an id; none while it has only been refused."""
-
-    answering: threading.Lock = field(default_factory=threading.Lock)
-    request: bytes | None = None
-    """Its digest: a request may name all photographs."""
-    answer: Any = None
 
 
 class State:
@@ -126,7 +115,7 @@ class State:
         self._texts: Memo[TextSearch] = Memo()
         self._likeness: Memo[NDArray[np.float32]] = Memo()
         self._label_ages: Memo[NDArray[np.int64]] = Memo()
-        self._answers: LruCache[_Answered] = LruCache(MOST_ACTIONS)
+        self.answers = Answers()
 
     def warm_up(self) -> None:
         """Prepare in the background what would delay the first requests.
@@ -361,22 +350,6 @@ class State:
         return self._missing.get(
             (photos, int(time.monotonic() // 60)), lambda: _without_file(photos, MOST_LOOKED_AT)
         )
-
-    def once(self, id: str | None, request: str, act: Callable[[], T]) -> T:
-        """The answer of `act`; for an id that was used before, the answer it got then.
-
-        Raises `IdUsed` if that was for another request.
-        """
-        if id is None:
-            return act()
-        answered = self._answers.get(id, _Answered)
-        digest = blake2b(request.encode(), digest_size=16).digest()
-        with answered.answering:
-            if answered.request is None:
-                answered.answer, answered.request = act(), digest
-            elif answered.request != digest:
-                raise IdUsed("That Idempotency-Key was used for another request; send a new one")
-            return cast(T, answered.answer)
 
     def _join(
         self,
