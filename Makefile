@@ -10,7 +10,7 @@ demo: .venv/installed
 	.venv/bin/lodisc demo
 
 test: .venv/installed-dev
-	.venv/bin/python -m pytest -q -m ""
+	.venv/bin/python -m pytest -q -m "" --numprocesses auto --maxprocesses 4 --dist worksteal
 
 lint: .venv/installed-dev
 	.venv/bin/python -m ruff check .
