@@ -3,14 +3,15 @@
 import io
 import os
 import tarfile
+import threading
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
 import pytest
 import web
-from photos import encoded, texture, write
+from photos import encoded, png_of, put_pipe, texture, write
 from PIL import ExifTags, Image
 from runs import until
 from web import client_of, index_again, listed
@@ -62,7 +63,16 @@ def test_of_a_tiff() -> None:
 
 @pytest.mark.parametrize(
     "value",
-    ["0000:00:00 00:00:00", "    :  :     :  :  ", "", "yesterday", "2026-05-03", "\0" * 19],
+    [
+        "0000:00:00 00:00:00",
+        "0001:01:01 00:00:00",
+        "9999:01:01 00:00:00",
+        "    :  :     :  :  ",
+        "",
+        "yesterday",
+        "2026-05-03",
+        "\0" * 19,
+    ],
 )
 def test_what_is_not_a_time_is_passed_over(value: str) -> None:
     assert taken(with_exif({ORIGINAL: value})) is None
@@ -118,7 +128,6 @@ def ordered(client: Any) -> list[str]:
     """The keys by date, once all is read."""
     listed(client, sort="date")
     until(lambda: client.get("/api/dates").json()["done"] == 5)
-    until(lambda: client.app.state.opened.dates._is_ready)
     return [key[0] for key in listed(client, sort="date")]
 
 
@@ -158,7 +167,7 @@ def test_photographs_in_a_tar(folder: Path, run: Path) -> None:
     assert len(keys) == 5
     client = client_of(elsewhere / "C")
     listed(client, sort="date")
-    until(lambda: client.app.state.opened.dates._is_ready)  # type: ignore[attr-defined]
+    until(lambda: client.get("/api/dates").json()["done"] == 5)
     order = [Path(key).stem[-1] for key in listed(client, sort="date")]
     assert [name for name in order if name in "abc"] == ["c", "a", "b"]
 
@@ -173,8 +182,6 @@ def server(folder: Path) -> Any:
 def test_the_page_says_how_far_it_is_and_then_changes_the_order(
     server: Any, open_page: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import threading
-
     go_on = threading.Event()
     read = photo_taken
     monkeypatch.setattr(
@@ -189,3 +196,103 @@ def test_the_page_says_how_far_it_is_and_then_changes_the_order(
     go_on.set()
     page.locator("#dates").wait_for(state="hidden")
     until(lambda: first.get_attribute("title") == "e.jpg")
+
+
+@pytest.mark.parametrize(("text", "hours"), [("+02:00", 2), ("-05:00", -5), ("Z", 0)])
+def test_with_its_offset_where_there_is_one(text: str, hours: int) -> None:
+    offset = int(ExifTags.Base.OffsetTimeOriginal)
+    zone = timezone(timedelta(hours=hours))
+    expected = datetime(2026, 5, 3, 14, 22, 5, tzinfo=zone)
+    time = taken(with_exif({ORIGINAL: TIME, offset: text}))
+    assert time == expected and time.utcoffset() == timedelta(hours=hours)
+    assert taken(with_exif({ORIGINAL: TIME, offset: "+99:00"})) == datetime(2026, 5, 3, 14, 22, 5)
+
+
+def test_a_large_png_without_a_time_is_not_read_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write(tmp_path / "a.png", png_of((32, 24), bytes(2**20)))
+    monkeypatch.setattr(Photo, "read", lambda photo: pytest.fail("it was read whole"))
+    assert photo_taken(Photo("a.png", path)) is None
+
+
+def stop_at(monkeypatch: pytest.MonkeyPatch, key: str) -> tuple[threading.Event, list[str]]:
+    """Have the reading wait at this photograph for an event; the keys that are read."""
+    go_on, keys = threading.Event(), []
+
+    def read(photo: Photo) -> datetime | None:
+        keys.append(photo.key)
+        if photo.key == key:
+            go_on.wait(60)
+        return photo_taken(photo)
+
+    monkeypatch.setattr("lodisc.web.state.dates.PATIENCE", 0)
+    monkeypatch.setattr("lodisc.web.state.dates.photo_taken", read)
+    return go_on, keys
+
+
+def test_what_is_known_counts_while_the_rest_is_read(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go_on, keys = stop_at(monkeypatch, "c.jpg")
+    client = client_of(folder / "C")
+    assert client.get("/api/dates").json() == {"done": 0, "total": 0} and keys == []
+    listed(client, sort="date")
+    until(lambda: client.get("/api/dates").json() == {"done": 2, "total": 5})
+    assert [key[0] for key in listed(client, sort="date")] == ["c", "e", "a", "d", "b"]
+    go_on.set()
+    assert ordered(client) == ["e", "c", "a", "d", "b"]
+
+
+def test_all_are_done_only_once_the_order_is_right(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go_on = threading.Event()
+    monkeypatch.setattr("lodisc.web.state.dates.write_cache", lambda *words: go_on.wait(60))
+    assert ordered(client_of(folder / "C")) == ["e", "c", "a", "d", "b"]
+    go_on.set()
+
+
+def test_the_first_answer_of_the_next_start_is_in_order(folder: Path) -> None:
+    ordered(client_of(folder / "C"))
+    until(lambda: (folder / "C" / "cache" / "dates.json").exists())
+    keys = listed(client_of(folder / "C"), sort="date")
+    assert [key[0] for key in keys] == ["e", "c", "a", "d", "b"]
+
+
+def test_a_file_that_could_not_be_read_is_read_again(folder: Path) -> None:
+    path = folder / "photos" / "c.jpg"
+    data = path.read_bytes()
+    put_pipe(path)
+    assert ordered(client_of(folder / "C"))[0] == "c"
+    path.unlink()
+    write(path, data)
+    assert ordered(client_of(folder / "C")) == ["e", "c", "a", "d", "b"]
+
+
+def test_when_the_server_ends_so_does_the_reading(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go_on, keys = stop_at(monkeypatch, "b.jpg")
+    with client_of(folder / "C") as client:
+        listed(client, sort="date")
+        until(lambda: "b.jpg" in keys)
+    go_on.set()
+    until(lambda: (folder / "C" / "cache" / "dates.json").exists())
+    assert keys == ["a.jpg", "b.jpg"]
+    monkeypatch.setattr("lodisc.web.state.dates.photo_taken", lambda p: keys.append(p.key))
+    listed(client_of(folder / "C"), sort="date")
+    until(lambda: len(keys) == 5)
+    assert keys[2:] == ["c.jpg", "d.jpg", "e.jpg"], "what was read is kept"
+
+
+def test_no_memory_for_a_file_does_not_stop_the_others(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read(photo: Photo) -> datetime | None:
+        if photo.key == "a.jpg":
+            raise MemoryError
+        return photo_taken(photo)
+
+    monkeypatch.setattr("lodisc.web.state.dates.photo_taken", read)
+    assert ordered(client_of(folder / "C")) == ["a", "e", "c", "d", "b"]

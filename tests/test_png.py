@@ -37,7 +37,7 @@ SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
         ),
         *(chunk(name, b"") for name in (b"gAMA", b"pHYs", b"cHRM", b"tRNS", b"sRGB", b"acTL")),
     ],
-    ids=lambda data: f"{data[4:8].decode()}-{len(data)}",
+    ids=lambda data: data[4:8].decode(),  # the length of a profile is of the moment
 )
 def test_an_optional_chunk_that_is_wrong_is_passed_over(optional: bytes) -> None:
     for data in (

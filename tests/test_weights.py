@@ -273,7 +273,7 @@ def test_no_code_of_a_checkpoint_runs(tmp_path: Path) -> None:
         ("w.safetensors", b"\n<!DOCTYPE html><html>gated</html>", "a web page, not the weights"),
         ("w.pth", b"<html>", "a web page, not the weights"),
         ("w.safetensors", b"", "is empty; copy or download it again"),
-        ("w.safetensors.gz", gzip.compress(b"weights"), "unpack it with  gunzip"),
+        ("w.safetensors.gz", gzip.compress(b"weights", mtime=0), "unpack it with  gunzip"),
         ("w.h5", b"\x89HDF\r\n\x1a\n" + bytes(9), "HDF5, as Keras writes"),
         ("w.gguf", b"GGUF" + bytes(99), "GGUF, for llama.cpp"),
         ("w.zip", b"PK\x03\x04" + bytes(99), "a ZIP archive"),

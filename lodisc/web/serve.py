@@ -30,7 +30,7 @@ PORT = 8765
 TOKEN = "LODISC_TOKEN"
 GRACE = 1  # seconds for running requests when the server is stopped
 # Names of the threads that answer requests, or prepare answers
-WORKERS = ("AnyIO worker thread", "layout", "grouping", "warm-up")
+WORKERS = ("AnyIO worker thread", "layout", "grouping", "dates", "warm-up")
 SERVER_SETTINGS: dict[str, Any] = {
     "log_level": "warning",
     "access_log": False,

@@ -71,7 +71,8 @@ def dates(opened: Opened) -> models.DatesOut:
 
     Until all are read, the times of the files count.
     """
-    return models.DatesOut(done=opened.dates.done, total=opened.dates.total)
+    done, total = opened.dates.progress
+    return models.DatesOut(done=done, total=total)
 
 
 @router.get("/photos/{id}")

@@ -152,6 +152,7 @@ class State:
     def close(self) -> None:
         """End what reads or groups the photographs, when the server ends. A training goes on."""
         self.grouping_work.cancel()
+        self.dates.close()
         if self.filling is not None:
             self.filling.stop()
 
