@@ -108,7 +108,8 @@ export class LargeView {
     const day = photo.modified ? `changed ${photo.modified.slice(0, 10)}` : "";
     const place = photo.trouble ? `can't be read: ${photo.trouble}` : "";
     const origin = photo.origin ? `label: ${photo.origin.text}` : "";
-    const facts = [photo.key, size, taken, day, origin, place];
+    const group = photo.group === null ? "" : `group ${photo.group}`;
+    const facts = [photo.key, size, taken, day, group, origin, place];
     this.facts.textContent = facts.filter(Boolean).map(oneLine).join(" · ");
     this.facts.title = photo.path ?? "";
     const guess = photo.name && photo.label === null ? `${photo.name}?` : "Label…";
