@@ -158,7 +158,11 @@ def describe_listing(state: State, view: View) -> dict[str, Any]:
         duplicates = list_duplicates(state, offset=view.at, limit=SETS)
         if view.at and not duplicates.sets:
             return describe_listing(state, replace(view, at=0))
-        listing |= {"sets": duplicates.sets, "total": duplicates.total, "of_what": "sets"}
+        listing |= {
+            "sets": duplicates.sets,
+            "total": duplicates.total,
+            "of_what": "set" if duplicates.total == 1 else "sets",
+        }
         return listing | _pager(view, duplicates.total, SETS)
     if view.state == "skipped":
         skipped = list_skipped(state, offset=view.at, limit=SKIPPED)
