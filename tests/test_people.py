@@ -78,7 +78,9 @@ def test_a_person_undoes_what_they_did_and_nothing_of_others(labels: Labels) -> 
 def test_what_is_not_the_name_of_a_person_is_refused(labels: Labels, name: str) -> None:
     with pytest.raises(UserError, match="can't be the name of a person"):
         labels.set(["a"], "wren", user=name)
-    assert labels.current() == {}
+    with pytest.raises(UserError, match="can't be the name of a person"):
+        labels.reject({"a": "wren"}, user=name)
+    assert labels.current() == {} and labels.history() == []
 
 
 def test_accepted_names_keep_who_how_sure_and_by_which_encoder(labels: Labels) -> None:

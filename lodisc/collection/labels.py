@@ -127,6 +127,7 @@ class Labels:
 
         It changes no label, is an action that can be undone, and follows renamed photographs.
         """
+        user = _plain_user(user)
         with self._writing() as database:
             own = {
                 key: name
@@ -360,6 +361,7 @@ class Labels:
         """Write what a person did, unless nothing changed; what they had undone is gone then."""
         if not changes:
             return
+        user = _plain_user(user)
         self._drop_undone(database, user)
         record(
             database,
@@ -368,7 +370,7 @@ class Labels:
             state="done",
             count=len(changes),
             time=time,
-            user=None if user is None else plain_user(user),
+            user=user,
             acceptances=acceptances,
         )
 
@@ -392,7 +394,7 @@ class Labels:
         self, state: str, next_state: str, user: str | None, *, order: str, columns: str
     ) -> Action | None:
         """Undo or redo an action; of the two that rename a label, both."""
-        user = None if user is None else plain_user(user)
+        user = _plain_user(user)
         with self._writing() as database:
             order = f"ORDER BY number {order} LIMIT 2"
             sql = f"SELECT {_COLUMNS} FROM actions WHERE state = :state AND {_OWN} {order}"
@@ -429,6 +431,10 @@ def _plain(labels: Mapping[str, str | None]) -> dict[str, str | None]:
     """The labels as they are written, each checked once."""
     plain = {label: None if label is None else plain_label(label) for label in {*labels.values()}}
     return {_plain_key(key): plain[label] for key, label in labels.items()}
+
+
+def _plain_user(user: str | None) -> str | None:
+    return None if user is None else plain_user(user)
 
 
 def _plain_key(key: str) -> str:
