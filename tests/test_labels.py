@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lodisc.collection.labels import Labels
+from lodisc.collection.labels import NOBODY, Labels
 from lodisc.errors import UserError
 
 
@@ -292,6 +292,45 @@ def test_only_what_nobody_has_labelled_by_now(tmp_path: Path) -> None:
         == 1
     )
     assert labels.current() == {"a": "wren", "b": "finch"}
+
+
+def test_undo_leaves_what_others_did_since(labels: Labels) -> None:
+    labels.set(["x"], "cat", user="Anna")
+    labels.set(["x"], "dog", user="Bob")
+    labels.set(["x"], "cat", user="Carl")
+    undone = labels.undo(user="Anna")
+    assert undone is not None and undone.count == 0 and "nothing changed" in undone.words
+    assert labels.current() == {"x": "cat"}, "it is Carl's"
+    labels.undo(user="Carl")
+    assert labels.current() == {"x": "dog"}
+    labels.undo(user="Bob")
+    assert labels.current() == {}, "Anna had undone hers"
+    labels.accept({"y": "cat"}, where="from 90%", user="Bob")
+    labels.set(["y"], "cat", user="Anna")
+    labels.undo(user="Bob")
+    assert labels.current() == {"y": "cat"} and not accepted(labels), "Anna has confirmed it"
+
+
+def test_nobody_known_undoes_and_drops_nothing_of_others(labels: Labels) -> None:
+    labels.set(["a"], "cat", user="Anna")
+    labels.undo(user="Anna")
+    labels.set(["b"], "dog")
+    assert labels.redoable().keys() == {"Anna"}
+    labels.set(["c"], "cat", user="Bob")
+    undone = labels.undo(user=NOBODY)
+    assert undone is not None and undone.user is None
+    assert labels.current() == {"c": "cat"} and labels.undo(user=NOBODY) is None
+
+
+def test_a_rejected_name_follows_the_label(labels: Labels) -> None:
+    labels.set(["a"], "finch")
+    labels.reject({"b": "finch", "c": "wren"})
+    labels.rename(["finch"], "Buchfink")
+    assert labels.rejections() == {"b": {"finch", "Buchfink"}, "c": {"wren"}}
+    labels.undo()
+    assert labels.rejections() == {"b": {"finch"}, "c": {"wren"}}
+    labels.undo()
+    assert labels.rejections() == {} and labels.current() == {"a": "finch"}
 
 
 def test_several_labels_become_one_as_one_action(labels: Labels) -> None:

@@ -160,6 +160,8 @@ def test_the_api_takes_a_name_in_a_header(embedded: Path, tmp_path: Path) -> Non
         "/api/labels", json={"ids": ids, "label": "x"}, headers={"Lodisc-User": "a%0Ab"}
     )
     assert refused.status_code == 422 and "name of a person" in refused.json()["detail"]
+    refused = client.get("/api/labels", headers={"Lodisc-User": "%FF%FE"})
+    assert refused.status_code == 422 and "UTF-8" in refused.json()["detail"]
     assert client.post("/api/labels/undo", headers=anna).json()["undone"].endswith("by Änna %)")
     assert Collection(folder).labels.current() == {FINCHES[1]: "wren"}
 
@@ -217,6 +219,10 @@ def test_a_person_gives_their_name_on_the_page(
     page.keyboard.press("Control+z")
     notice(page, "“finch” on 1 photograph (typed, by Änna)")
     assert server.labels == {}
+    page.locator("#user").click()
+    page.locator("#person input").fill("a\u200bb")
+    page.keyboard.press("Enter")
+    assert page.locator("#person[open]").count() == 1, "what can't be seen is no part of a name"
 
 
 def test_a_shared_page_asks_once_for_the_name(
@@ -257,8 +263,7 @@ def test_a_rejected_name_gives_way_to_the_next_and_comes_back_by_undo(
     done = client.post("/api/names/reject", json=reject, headers={"Lodisc-User": "Anna"}).json()
     assert done["changed"] == 1 and f"“{first['label']}” on 1 photograph" in done["undo"]
     assert done["undo"].endswith("(name rejected, by Anna)") and keys[-1] not in labels.current()
-    client.get("/api/names")
-    after = client.get(f"/api/photos/{target.id}").json()
+    after = client.get(f"/api/photos/{target.id}").json()  # nothing is learnt anew
     assert after["name"] == second["label"]
     expected = second["confidence"] / (1 - first["confidence"])
     assert after["confidence"] == pytest.approx(expected, abs=2e-3)
@@ -276,8 +281,12 @@ def test_a_rejected_name_gives_way_to_the_next_and_comes_back_by_undo(
     labels.reject({keys[-1]: "a"})
     labels.reject({keys[-1]: "b"})
     labels.reject({keys[-1]: "c"})
-    client.get("/api/names")
     assert client.get(f"/api/photos/{target.id}").json()["name"] is None
+    named = client.get("/api/photos?state=named&limit=500").json()["photos"]
+    assert target.id not in {photo["id"] for photo in named}
+    labels.set([keys[-1]], "a")
+    client.get("/api/names")
+    assert client.get(f"/api/photos/{target.id}").json()["doubt"] < 1, "a label ends the rejection"
 
 
 def test_names_are_rejected_on_the_page(server: Server, open_page: Callable[..., Any]) -> None:
@@ -296,6 +305,10 @@ def test_names_are_rejected_on_the_page(server: Server, open_page: Callable[...,
     notice(page, "1 photograph no longer called so.")
     key = next(key for key, photo in by_key(client_of(server.folder)).items() if photo.id == id)
     assert labels.rejections() == {key: {name}}
+    page.wait_for_function(
+        "([id, name]) => document.querySelector(`.tile[data-id='${id}']`)?.dataset.name !== name",
+        arg=[id, name],
+    )
     page.locator(".notice button", has_text="Undo").click()
     notice(page, "(name rejected)")
     assert labels.rejections() == {}

@@ -80,6 +80,12 @@ def test_what_was_never_sent_is_not_named(client: TestClient) -> None:
     assert client.post("/api/name/together", json={"ids": []}).status_code == 422
 
 
+def test_what_was_forgotten_is_left_out(client: TestClient, folder: Path) -> None:
+    id = upload(client, folder / "new" / "finch 9.jpg")["id"]
+    answer = client.post("/api/name/together", json={"ids": ["upload-" + "0" * 16, id]})
+    assert [name["id"] for name in answer.json()["names"]] == [id]
+
+
 def test_fewer_than_two_kinds_have_look_alikes_alone(folder: Path, tmp_path: Path) -> None:
     shutil.copytree(folder / "C", tmp_path / "C")
     labels = Collection(tmp_path / "C").labels

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lodisc.collection.groups_file import group_photos
-from lodisc.collection.row_labels import current_row_labels
+from lodisc.collection.row_labels import current_row_labels, predict
 from lodisc.console import progress_bar
 from lodisc.vectors.clusters import CRITERION, Group, Grouping, assign, list_groups
 
@@ -257,15 +257,11 @@ def group_and_describe(
 
 def describe_labels(collection: Collection) -> LabelsResult:
     """Photographs by label, the accuracy of the predictions from them, and the last actions."""
-    from lodisc.vectors.classifier import predict_labels  # loads torch
-
     photos = collection.photos()
     by_row = current_row_labels(collection, photos)
     labels = by_row.labels
     counts = Counter(label for label in labels if label is not None)
-    predictions = predict_labels(
-        photos.smoothed, labels, accepted_N=by_row.accepted_N, rejected=by_row.rejected
-    )
+    predictions = predict(photos, by_row)
     accuracy = predictions.accuracy
     twins = near_duplicates_learnt_from(photos, labels, predictions)
     return LabelsResult(

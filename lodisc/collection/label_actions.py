@@ -29,6 +29,8 @@ class Action:
         else:
             label = "Several labels" if self.label is None else "No label"
         by = f", by {self.user}" if self.user else ""
+        if not self.count:
+            return f"{label} ({self.how}{by}): nothing changed, as others have labelled since"
         return f"{label} on {photographs} ({self.how}{by})"
 
 

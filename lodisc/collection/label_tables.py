@@ -74,6 +74,17 @@ SELECT key, rejected FROM changes JOIN actions ON number = action
 WHERE state = 'done' AND rejected IS NOT NULL
 """
 """Names that people rejected, with the keys of their photographs."""
+LATER = """
+SELECT 1 FROM changes JOIN actions ON number = action
+WHERE key = ? AND action > ? AND state = 'done' AND rejected IS NULL LIMIT 1
+"""
+"""Whether something else was done to a label since an action."""
+FORMER = """
+SELECT after FROM changes JOIN actions ON number = action
+WHERE key = ? AND action < ? AND state IN ('done', 'fixed') AND rejected IS NULL
+ORDER BY action DESC LIMIT 1
+"""
+"""The label that a photograph had before an action, without what was undone since."""
 NO_TEXTS = "SELECT 1 FROM actions WHERE typeof(how) != 'text' OR typeof(state) != 'text' LIMIT 1"
 
 
@@ -87,13 +98,14 @@ def record(
     time: str | None = None,
     user: str | None = None,
     acceptances: Mapping[str, Acceptance] = MappingProxyType({}),
+    rejected: Mapping[str, str] = MappingProxyType({}),
 ) -> None:
     """Write an action into the history and apply its changes: (key, label before, label after).
 
-    Its time is now unless it is given.
-    `acceptances` by key tell how sure accepted names were.
+    Its time is now unless it is given. `acceptances` by key tell how sure accepted names were;
+    `rejected` are the names that photographs without a label do not have.
     """
-    after = {label for _, _, label in changes}
+    after = {label for _, _, label in changes} or {*rejected.values()}
     shared = (after.pop() or "") if len(after) == 1 else None
     sql = "INSERT INTO actions (time, how, label, count, state, user) VALUES (?, ?, ?, ?, ?, ?)"
     number = database.execute(sql, (time or now(), how, shared, count, state, user)).lastrowid
@@ -102,6 +114,10 @@ def record(
         f"INSERT INTO changes ({columns}) VALUES (?, ?, ?, ?, ?, ?)",
         [(number, *change, *acceptances.get(change[0], NO_ACCEPTANCE)) for change in changes],
     )
+    database.executemany(
+        "INSERT INTO changes (action, key, rejected) VALUES (?, ?, ?)",
+        [(number, key, name) for key, name in rejected.items()],
+    )
     apply(database, [(key, label) for key, _, label in changes])
     count_up(database)
 
@@ -109,21 +125,6 @@ def record(
 def now() -> str:
     """The time, as the history has it."""
     return datetime.now(UTC).isoformat(timespec="milliseconds")
-
-
-def record_rejections(
-    database: sqlite3.Connection, names: Mapping[str, str], *, user: str | None
-) -> None:
-    """Write rejected names by key into the history, as an action that changes no label."""
-    changes = [(key, None, None) for key in names]
-    record(database, changes, how=REJECTED, state="done", count=len(changes), user=user)
-    (number,) = database.execute("SELECT max(number) FROM actions").fetchone()
-    database.executemany(
-        "UPDATE changes SET rejected = ? WHERE action = ? AND key = ?",
-        [(name, number, key) for key, name in names.items()],
-    )
-    shared = names[next(iter(names))] if len({*names.values()}) == 1 else None
-    database.execute("UPDATE actions SET label = ? WHERE number = ?", (shared, number))
 
 
 def rename_in_history(database: sqlite3.Connection, renamed: Mapping[str, str]) -> None:

@@ -4,7 +4,7 @@ Each action keeps who did it. The last label of a photograph holds, whoever gave
 """
 
 import sqlite3
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -16,8 +16,11 @@ from lodisc.collection.label_file import LabelFile
 from lodisc.collection.label_tables import (
     ACCEPTED,
     ACCEPTED_LABELS,
+    FORMER,
+    LATER,
     NO_TEXTS,
     ORIGINS,
+    REJECTED,
     REJECTIONS,
     RENAMED,
     RENAMINGS,
@@ -25,7 +28,6 @@ from lodisc.collection.label_tables import (
     count_up,
     now,
     record,
-    record_rejections,
     rename_in_history,
 )
 from lodisc.data.labels import plain_label, plain_user
@@ -34,6 +36,8 @@ from lodisc.errors import UserError
 
 PATIENCE = 30.0  # seconds to wait for another process that writes
 _COLUMNS = "number, time, how, label, count, state, user"  # of an action
+NOBODY = ""
+"""The user whose name is not known."""
 _OWN = "(:user IS NULL OR user IS NULL OR user = :user)"
 Stamp = tuple[int, int, int, int]
 """Version, device, inode and time of change of a file of labels."""
@@ -127,16 +131,13 @@ class Labels:
 
         It changes no label, is an action that can be undone, and follows renamed photographs.
         """
-        user = _plain_user(user)
         with self._writing() as database:
             own = {
                 key: name
                 for key, name in _plain(names).items()
                 if name is not None and self._label_of(database, key) is None
             }
-            if own:
-                self._drop_undone(database, user)
-                record_rejections(database, own, user=user)
+            self._record(database, [], how=REJECTED, user=user, rejected=own)
         return len(own)
 
     def rejections(self) -> dict[str, frozenset[str]]:
@@ -238,7 +239,8 @@ class Labels:
             }
             time, how = now(), RENAMINGS[0] if new else "label removed"
             people = [change for change in changes if change[0] not in is_accepted]
-            self._record(database, people, how=how, user=user, time=time)
+            rejected = self._rejections_of(database, olds, new)
+            self._record(database, people, how=how, user=user, time=time, rejected=rejected)
             self._record(
                 database,
                 [change for change in changes if change[0] in is_accepted],
@@ -283,7 +285,8 @@ class Labels:
     def undo(self, *, user: str | None = None) -> Action | None:
         """Undo the last action, exactly; returns it, or None if there is none.
 
-        A `user` undoes their own actions and those of nobody known; without a name, all.
+        A `user` undoes their own actions and those of nobody known, `NOBODY` the latter alone;
+        None undoes what anybody did. What others have done to a photograph since stays.
         """
         return self._steps("done", "undone", user, order="DESC", columns="key, after, before")
 
@@ -332,6 +335,15 @@ class Labels:
         origins = self._as_origins(database.execute(sql, (label,)).fetchall())
         return [(key, label, origins.get(key)) for key in keys]
 
+    def _rejections_of(
+        self, database: sqlite3.Connection, labels: Iterable[str], new: str | None
+    ) -> dict[str, str]:
+        """The new name of these labels for the photographs that they were rejected for, by key."""
+        olds = {*labels}
+        rows = database.execute(REJECTIONS).fetchall() if new else []
+        keys = (key for key, name in rows if name in olds)
+        return {key: new for key in keys if new and self._label_of(database, key) is None}
+
     def _as_origins(self, rows: Sequence[tuple[Any, ...]]) -> dict[str, Origin]:
         """The origins in rows of `ORIGINS`, the last of each key."""
         origins = {}
@@ -357,27 +369,25 @@ class Labels:
         user: str | None,
         time: str | None = None,
         acceptances: Mapping[str, Acceptance] = MappingProxyType({}),
+        rejected: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         """Write what a person did, unless nothing changed; what they had undone is gone then."""
-        if not changes:
+        user = None if user is None else plain_user(user)
+        if not changes and not rejected:
             return
-        user = _plain_user(user)
-        self._drop_undone(database, user)
+        sql = f"UPDATE actions SET state = 'dropped' WHERE state = 'undone' AND {_OWN}"
+        database.execute(sql, {"user": user or NOBODY})
         record(
             database,
             changes,
             how=how,
             state="done",
-            count=len(changes),
+            count=len(changes) or len(rejected),
             time=time,
             user=user,
             acceptances=acceptances,
+            rejected=rejected,
         )
-
-    def _drop_undone(self, database: sqlite3.Connection, user: str | None) -> None:
-        """What a person had undone can't be redone any more."""
-        sql = f"UPDATE actions SET state = 'dropped' WHERE state = 'undone' AND {_OWN}"
-        database.execute(sql, {"user": user})
 
     def _label_of(self, database: sqlite3.Connection, key: str) -> str | None:
         row = database.execute("SELECT label FROM labels WHERE key = ?", (key,)).fetchone()
@@ -390,11 +400,23 @@ class Labels:
         self._file.require_texts(cell for row in rows for cell in row)
         return bool(rows)
 
+    def _first(
+        self, database: sqlite3.Connection, sql: str, *values: Any
+    ) -> tuple[Any, ...] | None:
+        row: tuple[Any, ...] | None = database.execute(sql, values).fetchone()
+        return row
+
+    def _former(self, database: sqlite3.Connection, key: str, number: int) -> str | None:
+        """The label that a photograph had before an action."""
+        row = self._first(database, FORMER, key, number)
+        self._file.require_texts(row or ())
+        return row[0] if row else None
+
     def _steps(
         self, state: str, next_state: str, user: str | None, *, order: str, columns: str
     ) -> Action | None:
         """Undo or redo an action; of the two that rename a label, both."""
-        user = _plain_user(user)
+        user = user and plain_user(user)
         with self._writing() as database:
             order = f"ORDER BY number {order} LIMIT 2"
             sql = f"SELECT {_COLUMNS} FROM actions WHERE state = :state AND {_OWN} {order}"
@@ -414,15 +436,18 @@ class Labels:
         changes = database.execute(sql, (row[0],)).fetchall()
         self._file.require_texts(cell for change in changes for cell in change)
         # A photograph that got the name of another one (`carry`) has the changes of both:
-        # those that don't fit belong to the other one
-        own_changes = [
+        # those that don't fit belong to the other one. What others did since stays
+        fitting = [
             (key, label)
             for key, expected, label in changes
             if self._label_of(database, key) == expected
+            and (next_state == "done" or not self._first(database, LATER, key, row[0]))
         ]
-        *before, _, user = row
-        action = self._action((*before, next_state, user))
-        apply(database, own_changes)
+        if next_state == "undone":
+            fitting = [(key, self._former(database, key, row[0])) for key, _ in fitting]
+        number, time, how, label, _, _, user = row
+        action = self._action((number, time, how, label, len(fitting), next_state, user))
+        apply(database, fitting)
         database.execute("UPDATE actions SET state = ? WHERE number = ?", (next_state, row[0]))
         return action
 
@@ -431,10 +456,6 @@ def _plain(labels: Mapping[str, str | None]) -> dict[str, str | None]:
     """The labels as they are written, each checked once."""
     plain = {label: None if label is None else plain_label(label) for label in {*labels.values()}}
     return {_plain_key(key): plain[label] for key, label in labels.items()}
-
-
-def _plain_user(user: str | None) -> str | None:
-    return None if user is None else plain_user(user)
 
 
 def _plain_key(key: str) -> str:

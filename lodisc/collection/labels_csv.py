@@ -8,9 +8,9 @@ import posixpath
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING, TypeAlias, TypedDict
 
-from lodisc.collection.row_labels import RowLabels, current_row_labels
+from lodisc.collection.row_labels import RowLabels, current_row_labels, predict
 from lodisc.data.labels import label_in, odd_labels, plain_label
 from lodisc.data.paths import composed_form, folded_form, spellings
 from lodisc.data.photo import printable
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from lodisc.vectors.classifier import Predictions
 
 logger = logging.getLogger("lodisc")
+Predict: TypeAlias = "Callable[[Photos, RowLabels], Predictions]"
 
 COLUMNS = (
     "key",
@@ -56,20 +57,20 @@ class CsvImportResult(TypedDict):
 
 
 def export_csv(
-    collection: Collection, path: str | Path, *, learn: Callable[..., Predictions] | None = None
+    collection: Collection, path: str | Path, *, predict_names: Predict = predict
 ) -> int:
     """Write one line for each photograph; returns the number of photographs.
 
     The columns are key, path, folder, label, that again if it is an accepted name and how sure that
     was, who gave the label and when, predicted name and confidence, probability of a kind without a
     label, group, “yes” if it is hidden; as `write_table` writes them.
-    `learn` takes the place of `predict_labels`, for a caller with a cache. Raises `UserError` if
+    `predict_names` takes the place of `predict`, for a caller with a cache. Raises `UserError` if
     the folder does not exist.
     """
     destination = Path(path)
     if not destination.parent.is_dir():
         raise UserError(f"{printable(destination.parent)}: no such folder")
-    write_table(destination, COLUMNS, _rows(collection, learn))
+    write_table(destination, COLUMNS, _rows(collection, predict_names))
     return len(collection.photos())
 
 
@@ -150,18 +151,13 @@ def adopt_folders(collection: Collection, *, user: str | None = None) -> int:
     )
 
 
-def _rows(
-    collection: Collection, learn: Callable[..., Predictions] | None
-) -> Iterator[tuple[str, ...]]:
+def _rows(collection: Collection, predict_names: Predict) -> Iterator[tuple[str, ...]]:
     from lodisc.collection.groups_file import load_groups
-    from lodisc.vectors.classifier import predict_labels  # loads torch
     from lodisc.vectors.clusters import assign
 
     photos = collection.photos()
     by_row = current_row_labels(collection, photos)
-    predictions = (learn or predict_labels)(
-        photos.smoothed, by_row.labels, accepted_N=by_row.accepted_N, rejected=by_row.rejected
-    )
+    predictions = predict_names(photos, by_row)
     try:
         grouping = load_groups(collection)
     except UserError as error:

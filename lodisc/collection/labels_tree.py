@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, NotRequired, TypedDict, cast
 
-from lodisc.collection.row_labels import current_row_labels
+from lodisc.collection.row_labels import current_row_labels, predict
 from lodisc.collection.sorted_folders import places_by_label, put_photo
 from lodisc.data.decode import Unreadable
 from lodisc.data.endings import is_photo, why_left_out
@@ -188,14 +188,7 @@ def _labels_to_export(
     accepted = zip(photos.keys, by_row.accepted_N, strict=True)
     name_keys = {key for key, is_accepted in accepted if is_accepted}
     if named is not None:
-        from lodisc.vectors.classifier import predict_labels  # loads torch
-
-        predictions = predict_labels(
-            photos.smoothed,
-            by_row.labels,
-            accepted_N=by_row.accepted_N,
-            rejected=by_row.rejected,
-        )
+        predictions = predict(photos, by_row)
         for key, label, confidence in zip(
             photos.keys, predictions.labels, predictions.confidence, strict=True
         ):

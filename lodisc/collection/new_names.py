@@ -51,7 +51,6 @@ def name_together(
         smoothed(np.concatenate([photos.vectors, vectors_MD]), count=len(photos)),
         [*by_row.labels, *[None] * count],
         accepted_N=np.append(by_row.accepted_N, np.zeros(count, np.bool_)),
-        rejected=by_row.rejected,
     )
     new_N = predictions.new_kinds.probability
     return [

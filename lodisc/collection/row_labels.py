@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from lodisc.collection.collection import Collection, Photos
+    from lodisc.vectors.classifier import Predictions
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,7 +25,7 @@ class RowLabels:
     accepted_N: NDArray[np.bool_]
     """Which of them are accepted names, from which nothing is learnt."""
     rejected: Mapping[int, frozenset[str]]
-    """Names that people rejected, by row."""
+    """Names that people rejected, by row, of photographs without a label."""
 
     @property
     def from_people(self) -> list[str | None]:
@@ -47,7 +48,7 @@ def row_labels(
     return RowLabels(
         [labels.get(key) for key in photos.keys],
         np.fromiter(is_accepted, np.bool_, len(photos)),
-        {row: rejections[key] for row, key in rows if key in rejections},
+        {row: rejections[key] for row, key in rows if key in rejections and key not in labels},
     )
 
 
@@ -55,3 +56,11 @@ def current_row_labels(collection: Collection, photos: Photos) -> RowLabels:
     """The labels as they are now."""
     labels = collection.labels
     return row_labels(photos, *labels.with_accepted_keys(), labels.rejections())
+
+
+def predict(photos: Photos, by_row: RowLabels) -> Predictions:
+    """The names learnt from these labels, without those that people rejected."""
+    from lodisc.vectors.classifier import predict_labels  # loads torch
+
+    predictions = predict_labels(photos.smoothed, by_row.labels, accepted_N=by_row.accepted_N)
+    return predictions.without(by_row.rejected)

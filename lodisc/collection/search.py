@@ -19,7 +19,7 @@ from lodisc.collection.lookalikes import (
     measured_recall,
     same_kind_shares,
 )
-from lodisc.collection.row_labels import row_labels
+from lodisc.collection.row_labels import current_row_labels, predict, row_labels
 from lodisc.collection.where import rows_where
 from lodisc.data.photo import printable
 from lodisc.errors import UserError
@@ -101,20 +101,11 @@ def look_up(
 
 def allowed_rows(collection: Collection, photos: Photos, where: str) -> NDArray[np.bool_]:
     """Which photographs [N] meet a condition in SQL on columns, labels, groups and names."""
-    labels, accepted_keys = collection.labels.with_accepted_keys()
-    groups_N = names = None
+    labels, groups_N, names = collection.labels.current(), None, None
     if _mentions("group", where) and (grouping := load_groups(collection)) is not None:
         groups_N = assign(photos.grouped(grouping), grouping)[0]
     if _mentions("name", where):
-        from lodisc.vectors.classifier import predict_labels  # loads torch
-
-        by_row = row_labels(photos, labels, accepted_keys, collection.labels.rejections())
-        predictions = predict_labels(
-            photos.smoothed,
-            by_row.labels,
-            accepted_N=by_row.accepted_N,
-            rejected=by_row.rejected,
-        )
+        predictions = predict(photos, current_row_labels(collection, photos))
         if any(predictions.labels):
             names = [label or "" for label in predictions.labels]
     return rows_where(photos, labels, where, groups=groups_N, names=names)

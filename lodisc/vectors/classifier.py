@@ -6,8 +6,7 @@ S strengths, B a block.
 
 import math
 from collections.abc import Container, Mapping, Sequence
-from dataclasses import dataclass
-from types import MappingProxyType
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -94,13 +93,36 @@ class Predictions:
             (self.classes[index], float(confidence)) for index, confidence in pairs if confidence
         ]
 
+    def without(self, rejected: Mapping[int, Container[str]]) -> "Predictions":
+        """The same, given that the photographs in these rows have none of these labels.
+
+        The other labels are as likely as they are given that. A photograph has no label where all
+        of the likeliest are rejected.
+        """
+        if not rejected or not self.likeliest.shape[1]:
+            return self
+        labels, likeliest_NK = [*self.labels], self.likeliest.copy()
+        share_NK, new_kind_N = self.likeliest_confidence.copy(), self.new_kinds.probability
+        new_kind_N = None if new_kind_N is None else new_kind_N.copy()
+        for row, names in rejected.items():
+            is_rejected_K = np.array([self.classes[index] in names for index in likeliest_NK[row]])
+            _reject(row, is_rejected_K, likeliest_NK, share_NK, new_kind_N)
+            labels[row] = None if is_rejected_K.all() else self.classes[likeliest_NK[row, 0]]
+        return replace(
+            self,
+            labels=labels,
+            confidence=share_NK[:, 0],
+            likeliest=likeliest_NK,
+            likeliest_confidence=share_NK,
+            new_kinds=NewKinds(new_kind_N, self.new_kinds.reason),
+        )
+
 
 def predict_labels(
     vectors_ND: NDArray[Any],
     labels: Sequence[str | None],
     *,
     accepted_N: NDArray[np.bool_] | None = None,
-    rejected: Mapping[int, Container[str]] = MappingProxyType({}),
     seed: int = 0,
 ) -> Predictions:
     """Predict the label of every photograph by logistic regression on features of length 1.
@@ -108,9 +130,8 @@ def predict_labels(
     Strength and temperature are those with the lowest cross-entropy in a stratified
     cross-validation over five folds of the labelled photographs. Nothing is learnt from labels that
     are accepted names, `accepted_N`: they are the classifier's own words, and would confirm it
-    whatever the truth. A photograph in a row of `rejected` has none of these labels: the others are
-    as likely as they are given that. Raises `UserError` for vectors that are not finite, and if
-    there are not as many labels as vectors.
+    whatever the truth. Raises `UserError` for vectors that are not finite, and if there are not as
+    many labels as vectors.
     """
     _require_sound(vectors_ND, labels)
     is_labelled_N = np.array([label is not None for label in labels], dtype=np.bool_)
@@ -145,16 +166,10 @@ def predict_labels(
         new_kinds = NewKinds(told_N, None)
     elif new_kinds.reason == TOO_FEW:
         new_kinds = NewKinds(None, TOO_FEW + note)
-    for row, names in rejected.items():
-        is_rejected_K = np.array([classes[index] in names for index in likeliest_NK[row]])
-        _reject(row, is_rejected_K, likeliest_NK, share_NK, new_kinds.probability)
     unmeasured = _unmeasured_classes(classes, targets_N)
     return Predictions(
         classes,
-        [
-            None if classes[index] in rejected.get(row, ()) else classes[index]
-            for row, index in enumerate(likeliest_NK[:, 0])
-        ],
+        [classes[index] for index in likeliest_NK[:, 0]],
         share_NK[:, 0],
         likeliest_NK,
         share_NK,

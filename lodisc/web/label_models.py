@@ -200,7 +200,7 @@ class NewNameOut(Model):
 
 
 class NewNamesOut(Model):
-    """Names of photographs that are not in the collection, in the order of their ids."""
+    """Names of photographs that are not in the collection, without those that were forgotten."""
 
     names: list[NewNameOut]
 

@@ -1,9 +1,11 @@
 """Parameters that several routers share, and the state that they all work on."""
 
+from http import HTTPStatus
 from typing import Annotated
 from urllib.parse import unquote
 
 from fastapi import Depends, Header, Query, Request
+from starlette.exceptions import HTTPException
 
 from lodisc.data.labels import plain_user
 from lodisc.web.errors import refusing
@@ -44,8 +46,12 @@ def user_of(opened: Opened, name: UserName = None) -> str | None:
     """The name of the person who sends a request, if it is known; answers 422 if it is none."""
     if not name:
         return opened.user
+    try:
+        text = unquote(name, errors="strict")
+    except UnicodeDecodeError:
+        raise HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY, "Lodisc-User: not UTF-8") from None
     with refusing():
-        return plain_user(unquote(name))
+        return plain_user(text)
 
 
 User = Annotated[str | None, Depends(user_of)]

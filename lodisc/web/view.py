@@ -107,7 +107,7 @@ class View:
             name=query.get("name"),
             above=_share(query.get("above")),
             q=(query.get("q") or "").strip()[:MOST_TEXT] or None,
-            like=_id(query.get("like")),
+            like=None if query.get("sort") else _id(query.get("like")),
             size=_whole(query.get("size"), most=6) or cls.size,
             at=_whole(query.get("at"), most=2**31) or cls.at,
         )

@@ -16,6 +16,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
 from lodisc.collection.label_actions import Action
+from lodisc.collection.labels import NOBODY
 from lodisc.collection.labels_csv import adopt_folders, export_csv, import_csv
 from lodisc.data.photo import printable
 from lodisc.errors import UserError
@@ -81,7 +82,7 @@ def adopt(opened: Opened, user: User, id: ActionId = None) -> label_models.Chang
 
 @router.post("/undo")
 def undo(opened: Opened, user: User, id: ActionId = None) -> label_models.UndoOut:
-    """Undo the last action of this person, or of nobody known; without a name, of anybody."""
+    """Undo the last action of this person, or of nobody known."""
     return _step(opened, user, id, "undo", opened.collection.labels.undo)
 
 
@@ -105,7 +106,9 @@ def history(
 @router.get("/export", response_class=Response, responses={200: {"content": {"text/csv": {}}}})
 def export(opened: Opened) -> Response:
     """All photographs as CSV, with their labels, groups and names."""
-    return csv_file("labels", lambda path: export_csv(opened.collection, path, learn=opened.learn))
+    return csv_file(
+        "labels", lambda path: export_csv(opened.collection, path, predict_names=opened.predict)
+    )
 
 
 @router.post("/import", openapi_extra=form_schema({"file": CSV_FILE}))
@@ -124,7 +127,7 @@ def _step(
     state: State, user: str | None, id: str | None, name: str, step: Callable[..., Action | None]
 ) -> label_models.UndoOut:
     """Undo or redo; answers what that did, and the labels as they are now."""
-    action = state.answers.once(id, name, partial(step, user=user))
+    action = state.answers.once(id, name, partial(step, user=user or NOBODY))
     return label_models.UndoOut(
         undone=action.words if action else None, **describe_labels(state, user).model_dump()
     )

@@ -53,8 +53,12 @@ def photos(
         Query(max_length=1000, description="Words that its key, folder or label has, in any order"),
     ] = None,
     like: Annotated[
-        models.PhotoId | None,
-        Query(description="This photograph first, then the others by their likeness to it"),
+        str | None,
+        Query(
+            pattern="^[0-9a-f]{16}$",
+            description="The id of a photograph: it comes first, then the others by their "
+            "likeness to it, unless another order is asked for; an unknown id changes nothing",
+        ),
     ] = None,
     sort: models.SortOrder | None = None,
     offset: Offset = 0,

@@ -8,7 +8,6 @@ import numpy as np
 
 from lodisc.collection.hidden import Stamp as HiddenStamp
 from lodisc.collection.label_actions import Action, Origin
-from lodisc.collection.label_file import Busy
 from lodisc.collection.labels import Stamp
 from lodisc.data.paths import folded_form
 from lodisc.web import label_models, models
@@ -51,10 +50,7 @@ def label_uses(state: State) -> list[LabelUse]:
         if label is not None:
             rows_by_label[label].append(row)
     suggested = Counter(map(snapshot.name, snapshot.named_rows.tolist()))
-    try:
-        origins = state.collection.labels.origins()
-    except Busy:  # another program keeps the file locked; the labels are those read last
-        origins = {}
+    origins = state.origins(snapshot)
     keys = snapshot.photos.keys
     typical_N = np.where(snapshot.is_hidden_N, -np.inf, snapshot.typical_N)
     return [
@@ -110,8 +106,8 @@ def encoder_of(state: State, snapshot: Snapshot) -> str:
 
 
 def _own(actions: Mapping[str | None, Action], user: str | None) -> list[Action]:
-    """Those that a user may undo or redo, as `Labels.undo` has it."""
-    return [action for action in actions.values() if user is None or action.user in (None, user)]
+    """Those that a user of the page undoes or redoes: their own, and those of nobody known."""
+    return [action for action in actions.values() if action.user in (None, user)]
 
 
 def _number(action: Action) -> int:

@@ -108,7 +108,7 @@ def _rank(state: State, snapshot: Snapshot, query: ListingQuery) -> NDArray[Any]
         case "confidence" if snapshot.names is not None:
             return snapshot.names.confidence
         case "labelled":
-            return state.label_ages(snapshot)
+            return state.label_order(snapshot)
         case "date":
             return state.dates.get(snapshot.photos)
         case None if query.like in snapshot.photos.by_id:

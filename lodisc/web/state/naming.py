@@ -1,6 +1,7 @@
 """Names of uploaded photographs, as `lodisc name` gives them."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,17 +29,16 @@ def add_new(state: State, data: bytes, *, name: str) -> label_models.NewPhotoOut
 
 
 def name_new(state: State, ids: Sequence[str]) -> label_models.NewNamesOut:
-    """Names of photographs that `add_new` encoded, together; raises `NotFound`."""
+    """Names of photographs that `add_new` encoded, together; raises `NotFound` if none is known."""
     snapshot = state.snapshot()
-
-    def vector_of(id: str) -> NDArray[np.float32]:
-        def forgotten() -> NDArray[np.float32]:
-            raise NotFound("These photographs were forgotten; drop them again")
-
-        return state.new_vectors.get((snapshot.photos.fingerprint, id), forgotten)
-
-    vectors_MD = np.stack([vector_of(id) for id in ids])
-    names = name_together(snapshot.photos, snapshot.by_row, vectors_MD)
+    vectors = {}
+    for id in ids:
+        with suppress(NotFound):
+            vectors[id] = state.new_vectors.get((snapshot.photos.fingerprint, id), _forgotten)
+    if not vectors:
+        raise NotFound("These photographs were forgotten; drop them again")
+    with state.naming_together:  # each learns anew
+        names = name_together(snapshot.photos, snapshot.by_row, np.stack([*vectors.values()]))
     return label_models.NewNamesOut(
         names=[
             label_models.NewNameOut(
@@ -48,6 +48,10 @@ def name_new(state: State, ids: Sequence[str]) -> label_models.NewNamesOut:
                 new_kind=name.new_kind,
                 likely_new=name.is_likely_new,
             )
-            for id, name in zip(ids, names, strict=True)
+            for id, name in zip(vectors, names, strict=True)
         ]
     )
+
+
+def _forgotten() -> NDArray[np.float32]:
+    raise NotFound("It was forgotten")

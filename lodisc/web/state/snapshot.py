@@ -55,13 +55,18 @@ class Snapshot:
     rejections: Mapping[str, frozenset[str]] = field(default_factory=dict)
     """Names that people rejected, by key."""
     groups: Groups | None = None
-    names: Predictions | None = None
+    learnt: Predictions | None = None
     """The last `Predictions` learnt from these photographs, perhaps before the last label."""
 
     @cached_property
     def by_row(self) -> RowLabels:
         """The label of each row, and which are accepted names."""
         return row_labels(self.photos, self.labels_by_key, self.accepted_keys, self.rejections)
+
+    @cached_property
+    def names(self) -> Predictions | None:
+        """What was learnt, without the names that people have rejected, perhaps since."""
+        return None if self.learnt is None else self.learnt.without(self.by_row.rejected)
 
     @property
     def labels(self) -> list[str | None]:
@@ -144,6 +149,7 @@ class Snapshot:
         is_new_N = np.zeros(len(self.photos), np.bool_)
         is_new_N[names.new_kinds.likely] = True
         rows = np.flatnonzero(self.awaits_label_N & ~is_new_N)
+        rows = rows[[names.labels[row] is not None for row in rows.tolist()]]
         class_R = names.likeliest[rows, 0]
         return rows[np.lexsort((-names.confidence[rows], class_R))]
 

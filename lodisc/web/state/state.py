@@ -6,7 +6,6 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from functools import partial
 from hashlib import blake2b
@@ -21,10 +20,11 @@ from lodisc.collection.describe import near_duplicates_learnt_from
 from lodisc.collection.filling_terms import Choice
 from lodisc.collection.groups_file import load_groups
 from lodisc.collection.hidden import Stamp as HiddenStamp
-from lodisc.collection.label_actions import Action
+from lodisc.collection.label_actions import Action, Origin
 from lodisc.collection.label_file import Busy as LabelsBusy
 from lodisc.collection.labels import Stamp
 from lodisc.collection.learning import Busy, Learning
+from lodisc.collection.row_labels import RowLabels, predict
 from lodisc.errors import UserError
 from lodisc.vectors.clusters import assign, list_groups
 from lodisc.web.state.answers import Answers
@@ -89,6 +89,7 @@ class State:
         self.layouts, self.dates = Layouts(files.projections), Dates(files.dates)
         # Naming many photographs must not push out the one whose look-alikes are on a page
         self.uploads, self.named_uploads = Uploads(), Uploads()
+        self.naming_together = threading.Lock()
         self.new_vectors: LruCache[NDArray[np.float32]] = LruCache(MOST_NEW)
         self.encoder = SharedEncoder(self.collection, self.decoding_slots)
         self.grouping_work = GroupingWork(self.collection)
@@ -114,7 +115,8 @@ class State:
         self._missing: Memo[tuple[int, str]] = Memo()
         self._texts: Memo[TextSearch] = Memo()
         self._likeness: Memo[NDArray[np.float32]] = Memo()
-        self._label_ages: Memo[NDArray[np.int64]] = Memo()
+        self._label_order: Memo[NDArray[np.int64]] = Memo()
+        self._origins: Memo[dict[str, Origin]] = Memo()
         self.answers = Answers()
 
     def warm_up(self) -> None:
@@ -221,44 +223,27 @@ class State:
 
     def names(self) -> tuple[Snapshot, Predictions]:
         """The names learnt from the labels of people so far, and a snapshot that holds them."""
-        from lodisc.vectors.classifier import predict_labels
-
         while True:
             with self._naming_lock:  # whoever waited learns from the labels given meanwhile
                 snapshot = self.snapshot()
                 names = self._names.get(
                     (snapshot.photos, snapshot.labels_stamp),
-                    partial(
-                        predict_labels,
-                        snapshot.photos.smoothed,
-                        snapshot.labels,
-                        accepted_N=snapshot.by_row.accepted_N,
-                        rejected=snapshot.by_row.rejected,
-                    ),
+                    partial(predict, snapshot.photos, snapshot.by_row),
                 )
                 self._last_names = (snapshot.photos, names) if len(names.classes) > 1 else None
             joined = self.snapshot()
             if joined.photos is snapshot.photos:  # else photographs came or went meanwhile
                 return joined, names
 
-    def learn(
-        self,
-        vectors_ND: NDArray[np.float32],
-        labels: list[str | None],
-        *,
-        accepted_N: NDArray[np.bool_],
-        rejected: Mapping[int, Container[str]],
-    ) -> Predictions:
-        """`predict_labels`, computed only if the remembered names have other inputs."""
-        from lodisc.vectors.classifier import predict_labels
-
+    def predict(self, photos: Photos, by_row: RowLabels) -> Predictions:
+        """`predict`, computed only if the remembered names have other inputs."""
         snapshot, names = self.names()
-        by_row = snapshot.by_row
-        is_same = vectors_ND is snapshot.photos.smoothed and labels == by_row.labels
-        is_same = is_same and rejected == by_row.rejected
-        if is_same and np.array_equal(accepted_N, by_row.accepted_N):
+        own = snapshot.by_row
+        is_same = photos is snapshot.photos and by_row.labels == own.labels
+        is_same = is_same and by_row.rejected == own.rejected
+        if is_same and np.array_equal(by_row.accepted_N, own.accepted_N):
             return names
-        return predict_labels(vectors_ND, labels, accepted_N=accepted_N, rejected=rejected)
+        return predict(photos, by_row)
 
     def same_kind(self, snapshot: Snapshot) -> SameKind:
         """How likely look-alikes are of the same kind, learnt once from the same labels."""
@@ -325,18 +310,25 @@ class State:
 
         return self._likeness.get((snapshot.photos, row), compute)
 
-    def label_ages(self, snapshot: Snapshot) -> NDArray[np.int64]:
+    def origins(self, snapshot: Snapshot) -> dict[str, Origin]:
+        """`Labels.origins`, read once for the same labels; none while the file is locked."""
+        try:
+            return self._origins.get(snapshot.labels_stamp, self.collection.labels.origins)
+        except LabelsBusy:
+            return {}
+
+    def label_order(self, snapshot: Snapshot) -> NDArray[np.int64]:
         """The larger, the later a label was given [N]; 0 without a label."""
 
         def compute() -> NDArray[np.int64]:
-            origins = self.collection.labels.origins()
+            origins = self.origins(snapshot)
             times = [
                 origins[key].time if label is not None and key in origins else ""
                 for key, label in zip(snapshot.photos.keys, snapshot.labels, strict=True)
             ]
             return np.unique([*times, ""], return_inverse=True)[1][:-1]
 
-        return self._label_ages.get((snapshot.photos, snapshot.labels_stamp), compute)
+        return self._label_order.get((snapshot.photos, snapshot.labels_stamp), compute)
 
     def upload(self, id: str) -> Upload | None:
         """The upload with this id; None if it was dropped."""
@@ -377,7 +369,7 @@ class State:
             labels.accepted_keys,
             labels.rejections,
             groups=groups,
-            names=names,
+            learnt=names,
         )
 
     def _read_hidden(self, photos: Photos) -> NDArray[np.bool_]:

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from lodisc.collection.collection import Photos
 from lodisc.data.paths import searched_form
 
+MOST_WORDS = 20  # that are searched for
+
 
 class TextSearch:
     """The texts of photographs as they are searched: without case and accents."""
@@ -23,12 +25,10 @@ class TextSearch:
 
     def matches(self, words: str, labels: Sequence[str | None]) -> NDArray[np.bool_]:
         """Which photographs [N] have all these words in key, folder or label, in any order."""
-        is_match_N = np.ones(len(self._texts), np.bool_)
         of_label = cache(lambda label: searched_form(label or ""))
-        for word in searched_form(words).split():
-            has_word = (
-                word in text or word in of_label(label)
-                for text, label in zip(self._texts, labels, strict=True)
-            )
-            is_match_N &= np.fromiter(has_word, np.bool_, len(self._texts))
+        rows: Sequence[int] = range(len(self._texts))
+        for word in list(dict.fromkeys(searched_form(words).split()))[:MOST_WORDS]:
+            rows = [r for r in rows if word in self._texts[r] or word in of_label(labels[r])]
+        is_match_N = np.zeros(len(self._texts), np.bool_)
+        is_match_N[list(rows)] = True
         return is_match_N

@@ -188,7 +188,7 @@ function next() {
  */
 async function deliver(item) {
   try {
-    // Another tab may send it too, and another person
+    // Another tab may send it too, and another person by now
     const headers = { "Idempotency-Key": item.key, ...userHeader(item.user ?? "") };
     settle(item.key, await post(item.path, item.body, headers));
     [failures, trouble] = [0, null];

@@ -22,7 +22,8 @@ export const fileName = (key) => oneLine(key.split("/").at(-1) || key);
  * A text as it is searched: without case and accents.
  * @param {string} text
  */
-export const searchedForm = (text) => text.normalize("NFKD").replace(/\p{M}/gu, "").toLowerCase();
+export const searchedForm = (text) =>
+  text.normalize("NFKD").replace(/\p{M}/gu, "").toLowerCase().replaceAll("ß", "ss");
 
 /** @param {number} value */
 export const number = (value) => value.toLocaleString("en-GB");

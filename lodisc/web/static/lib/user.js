@@ -5,7 +5,7 @@ const NAME = "lodisc:user";
 const { user: nameOfServer = "" } = document.documentElement.dataset;
 
 /** The name, or an empty text. */
-export const userName = () => browserStorage.read(NAME) ?? nameOfServer;
+export const userName = () => browserStorage.read(NAME) || nameOfServer;
 
 /** Whether the person has given a name, or has not wanted to. */
 export const isAsked = () => browserStorage.read(NAME) !== null;
@@ -17,8 +17,7 @@ export const isAsked = () => browserStorage.read(NAME) !== null;
 export const setUserName = (name) => browserStorage.write(NAME, name);
 
 /**
- * The header that tells the server whose request it is.
+ * The header that tells the server whose request it is; an empty name is that of nobody known.
  * @param {string} name
- * @returns {Record<string, string>}
  */
-export const userHeader = (name) => (name ? { "Lodisc-User": encodeURIComponent(name) } : {});
+export const userHeader = (name) => ({ "Lodisc-User": encodeURIComponent(name) });

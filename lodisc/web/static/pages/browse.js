@@ -148,7 +148,7 @@ class BrowsePage {
     const names = Object.fromEntries([...this.selection.names].filter(([, name]) => name));
     this.selection.clear();
     this.list.focus();
-    await act(names);
+    if (Object.keys(names).length) await act(names);
   }
 
   #bindActions() {
@@ -170,8 +170,8 @@ class BrowsePage {
       p: () => {
         const id = this.grid.tiles.get(current)?.dataset.id;
         if (!id) return;
-        for (const name of ["at", "sort"]) setInAddress(name, "");
-        location.assign(withParameter(location.href, "like", id));
+        const address = withParameter(withParameter(location.href, "at", ""), "sort", "");
+        location.assign(withParameter(address, "like", id));
       },
     };
     const act = isShortcut(event) ? undefined : actions[event.key.toLowerCase()];

@@ -65,6 +65,7 @@ class LabelsPage {
   #clear() {
     this.#selection.clear();
     this.field.value = "";
+    this.field.dispatchEvent(new Event("input")); // the draft goes, too
     this.#show();
   }
 
@@ -85,13 +86,22 @@ class LabelsPage {
   async #rename(name) {
     const labels = [...this.#selection].filter((label) => label !== name);
     this.#clear();
-    this.search.focus();
+    find("main").focus();
     if (labels.length) await rename(labels, name);
   }
 
   async #reload() {
     try {
+      const row = document.activeElement?.closest("tr");
+      const control =
+        row &&
+        [...row.querySelectorAll("input, a, button")].indexOf(
+          /** @type {Element} */ (document.activeElement),
+        );
       await refresh("#uses");
+      const same = this.#rows.find((other) => row && labelOf(other) === labelOf(row));
+      const controls = same?.querySelectorAll("input, a, button") ?? [];
+      if (control !== null) /** @type {HTMLElement} */ (controls[control ?? 0])?.focus();
       const labels = new Set(this.#rows.map(labelOf));
       for (const label of this.#selection) if (!labels.has(label)) this.#selection.delete(label);
       suggestFromPage();
@@ -104,7 +114,8 @@ class LabelsPage {
 
   /** @param {KeyboardEvent} event */
   #press(event) {
-    if (event.key === "Escape") this.#clear();
+    const isInBar = event.target instanceof Node && find("#actions").contains(event.target);
+    if (event.key === "Escape" && (isInBar || !takesKeys(event.target))) this.#clear();
     if (takesKeys(event.target)) return;
     if (event.key === "/" && !isShortcut(event)) {
       event.preventDefault();

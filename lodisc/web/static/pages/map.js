@@ -45,7 +45,8 @@ const titleOf = (method) => METHODS[method] ?? method;
 const isSamePlaces = (a, b) =>
   a.method === b.method &&
   a.ids.length === b.ids.length &&
-  a.ids.every((id, index) => id === b.ids[index]);
+  a.ids.every((id, index) => id === b.ids[index]) &&
+  a.x.every((x, index) => x === b.x[index] && a.y[index] === b.y[index]);
 
 class MapPage {
   #loads = 0; // of the layout

@@ -24,9 +24,12 @@ export function bindCancel() {
  */
 export async function followGrouping(answer = Promise.resolve()) {
   let isAnswered = false;
+  /** @type {unknown} what became of a request that the server may never have had */
+  let failure = null;
   const end = answer
     .catch((error) => {
       if (error instanceof Refusal && error.status === INVALID) throw error;
+      if (!(error instanceof Refusal)) failure = error;
     })
     .finally(() => (isAnswered = true));
   try {
@@ -34,8 +37,13 @@ export async function followGrouping(answer = Promise.resolve()) {
       await (isAnswered ? pause() : Promise.race([end, pause()]));
       const wasAnswered = isAnswered;
       const status = await statusOf();
-      if (status?.state === "running") show(status);
-      else if (status && wasAnswered) return status;
+      if (status?.state === "running") {
+        failure = null; // the server has it
+        show(status);
+      }
+      if (!status || !wasAnswered || status.state === "running") continue;
+      if (failure) throw failure;
+      return status;
     }
   } finally {
     pin("grouping", null);

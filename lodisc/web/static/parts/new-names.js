@@ -103,11 +103,12 @@ export class NewNames {
           : `${number(others)} files are not photographs.`,
       );
     }
-    if (hasMore) {
-      words.push(`Only the first ${number(MOST_PHOTOS)} are named; lodisc name takes any number.`);
+    const room = Math.max(0, MOST_PHOTOS - this.queue.total);
+    if (hasMore || photos.length > room) {
+      words.push(`At most ${number(MOST_PHOTOS)} are named here; lodisc name takes any number.`);
     }
     this.status.textContent = words.join(" ");
-    this.queue.add(photos);
+    this.queue.add(photos.slice(0, room));
   }
 
   /**
@@ -168,7 +169,9 @@ export class NewNames {
   #clear() {
     this.#rows = [];
     this.#named = 0;
-    this.#names = null;
+    this.#names = this.failure = null;
+    this.status.textContent = "";
+    this.lack.hidden = true;
     this.queue.clear();
     this.list.replaceChildren();
     this.#describe();
@@ -230,7 +233,10 @@ export class NewNames {
       const name = "answer" in row.result && byId.get(row.result.answer.id);
       if (!name || !("answer" in row.result)) return row;
       const answer = { ...row.result.answer, ...name };
-      return rowOf({ key: row.result.key, answer }, row.place);
+      const named = rowOf({ key: row.result.key, answer }, row.place);
+      const [picture, former] = [named.element, row.element].map((line) => line.firstElementChild);
+      if (picture && former) picture.replaceWith(former); // it is loaded, and may be forgotten
+      return named;
     });
     this.lack.hidden = names.some(({ name }) => name !== null);
     this.#sort();

@@ -25,6 +25,10 @@ function ask() {
 button.addEventListener("click", ask);
 find("#person form", HTMLFormElement).addEventListener("submit", (event) => {
   event.preventDefault();
+  field.setCustomValidity(
+    /\p{C}/u.test(field.value) ? "Letters that can't be seen are no part of a name." : "",
+  );
+  if (!field.reportValidity()) return;
   dialog.close();
   if (!setUserName(field.value.trim())) {
     notify("This browser stores nothing, so that it can't keep your name.", { kind: "bad" });
@@ -33,5 +37,6 @@ find("#person form", HTMLFormElement).addEventListener("submit", (event) => {
 });
 dialog.addEventListener("close", () => isAsked() || setUserName("")); // and it is not asked again
 find("#person-close").addEventListener("click", () => dialog.close());
+field.addEventListener("input", () => field.setCustomValidity(""));
 show();
-if (shared !== undefined && !userName() && !isAsked()) ask();
+if (shared !== undefined && !isAsked()) ask();
