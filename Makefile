@@ -10,7 +10,8 @@ demo: .venv/installed
 	.venv/bin/lodisc demo
 
 test: .venv/installed-dev
-	.venv/bin/python -m pytest -q -m "" --numprocesses auto --maxprocesses 4 --dist worksteal
+	.venv/bin/python -m pytest -q -m "not alone" --numprocesses auto --maxprocesses 4 --dist worksteal
+	.venv/bin/python -m pytest -q -m alone
 
 lint: .venv/installed-dev
 	.venv/bin/python -m ruff check .

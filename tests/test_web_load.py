@@ -20,7 +20,7 @@ from lodisc.collection.index import index
 from lodisc.collection.labels import Labels
 from lodisc.embedding.embedding import Embedding
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
 browser = web.browser
 CLIENTS, ROUNDS = 64, 2

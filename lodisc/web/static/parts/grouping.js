@@ -26,6 +26,7 @@ export async function followGrouping(answer = Promise.resolve()) {
   let isAnswered = false;
   /** @type {unknown} what became of a request that the server may never have had */
   let failure = null;
+  let hasBegun = false;
   const end = answer
     .catch((error) => {
       if (error instanceof Refusal && error.status === INVALID) throw error;
@@ -38,11 +39,11 @@ export async function followGrouping(answer = Promise.resolve()) {
       const wasAnswered = isAnswered;
       const status = await statusOf();
       if (status?.state === "running") {
-        failure = null; // the server has it
+        hasBegun = true;
         show(status);
       }
       if (!status || !wasAnswered || status.state === "running") continue;
-      if (failure) throw failure;
+      if (failure && !hasBegun) throw failure;
       return status;
     }
   } finally {
