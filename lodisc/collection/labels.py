@@ -226,13 +226,15 @@ class Labels:
 
         Returns how many changed. The other one may be in use: then all are one. Accepted names stay
         accepted names: they are an action of their own, of the same moment, and undone together.
-        Raises `UserError` as `set` does, and if no photograph has one of the labels.
+        Raises `UserError` as `set` does, and if no photograph has any of the labels.
         """
         assert not isinstance(labels, str)
         new = None if new is None else plain_label(new)
         olds = dict.fromkeys(map(plain_label, labels))
         with self._writing() as database:
             rows = [row for label in olds for row in self._origins_of(database, label)]
+            if not rows:
+                raise UserError(f"no photograph has the label “{'” or “'.join(olds)}”")
             changes = [(key, label, new) for key, label, _ in rows if label != new]
             is_accepted = {
                 key for key, label, _ in rows if new and self._is_accepted(database, key)
@@ -325,12 +327,10 @@ class Labels:
     def _origins_of(
         self, database: sqlite3.Connection, label: str
     ) -> list[tuple[str, str, Origin | None]]:
-        """Keys of the photographs with a label, the label, its origin; `UserError` without any."""
+        """Keys of the photographs with a label, the label, its origin."""
         sql = "SELECT key FROM labels WHERE label = ? ORDER BY key"
         keys = [key for (key,) in database.execute(sql, (label,)).fetchall()]
         self._file.require_texts(keys)
-        if not keys:
-            raise UserError(f"no photograph has the label “{label}”")
         sql = f"{ORIGINS} AND labels.label = ? ORDER BY number"
         origins = self._as_origins(database.execute(sql, (label,)).fetchall())
         return [(key, label, origins.get(key)) for key in keys]
@@ -417,6 +417,8 @@ class Labels:
     ) -> Action | None:
         """Undo or redo an action; of the two that rename a label, both."""
         user = user and plain_user(user)
+        if not self.path.exists():
+            return None
         with self._writing() as database:
             order = f"ORDER BY number {order} LIMIT 2"
             sql = f"SELECT {_COLUMNS} FROM actions WHERE state = :state AND {_OWN} {order}"
