@@ -217,7 +217,7 @@ def make_collection(folder: Path, count: int) -> None:
         )
         rows.append(row)
     fingerprint = Embedding(parts).settings()["fingerprint"]
-    part = parts / "part-rest.parquet"
+    part = parts / "part-00001.parquet"
     write_part(part, rows, dim=DIM, dtype="float16", fingerprint=fingerprint)
     index(parts, collection=folder / "C")
 
