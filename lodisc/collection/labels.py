@@ -3,8 +3,7 @@
 Each action keeps who did it. The last label of a photograph holds, whoever gave it.
 """
 
-import sqlite3
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -13,11 +12,10 @@ from typing import Any
 
 from lodisc.collection.label_actions import Acceptance, Action, Origin
 from lodisc.collection.label_file import LabelFile
+from lodisc.collection.label_rows import ACTION, LabelRows, as_action, as_origins
 from lodisc.collection.label_tables import (
     ACCEPTED,
     ACCEPTED_LABELS,
-    FORMER,
-    LATER,
     NO_TEXTS,
     ORIGINS,
     REJECTED,
@@ -35,7 +33,6 @@ from lodisc.data.photo import printable
 from lodisc.errors import UserError
 
 PATIENCE = 30.0  # seconds to wait for another process that writes
-_COLUMNS = "number, time, how, label, count, state, user"  # of an action
 NOBODY = ""
 """The user whose name is not known."""
 _OWN = "(:user IS NULL OR user IS NULL OR user = :user)"
@@ -96,12 +93,12 @@ class Labels:
 
     def origins(self) -> dict[str, Origin]:
         """The action that gave each label, by key; without those whose history is not known."""
-        return self._as_origins(self._file.read(f"{ORIGINS} ORDER BY number"))
+        return as_origins(self._file, self._file.read(f"{ORIGINS} ORDER BY number"))
 
     def origin(self, key: str) -> Origin | None:
         """The action that gave the label of one photograph."""
         rows = self._file.read(f"{ORIGINS} AND labels.key = ? ORDER BY number", key)
-        return self._as_origins(rows).get(key)
+        return as_origins(self._file, rows).get(key)
 
     def accept(
         self,
@@ -117,13 +114,13 @@ class Labels:
         were. Returns how many changed.
         """
         how = f"{ACCEPTED} {where}"
-        with self._writing() as database:
+        with self._writing() as rows:
             changes = [
                 (key, None, label)
                 for key, label in _plain(names).items()
-                if self._label_of(database, key) is None
+                if rows.label_of(key) is None
             ]
-            self._record(database, changes, how=how, user=user, acceptances=acceptances)
+            self._record(rows, changes, how=how, user=user, acceptances=acceptances)
         return len(changes)
 
     def reject(self, names: Mapping[str, str], *, user: str | None = None) -> int:
@@ -131,13 +128,13 @@ class Labels:
 
         It changes no label, is an action that can be undone, and follows renamed photographs.
         """
-        with self._writing() as database:
+        with self._writing() as rows:
             own = {
                 key: name
                 for key, name in _plain(names).items()
-                if name is not None and self._label_of(database, key) is None
+                if name is not None and rows.label_of(key) is None
             }
-            self._record(database, [], how=REJECTED, user=user, rejected=own)
+            self._record(rows, [], how=REJECTED, user=user, rejected=own)
         return len(own)
 
     def rejections(self) -> dict[str, frozenset[str]]:
@@ -205,20 +202,15 @@ class Labels:
         somebody has labelled in the meantime keeps its label. With `confirms`, an accepted name
         that is the same label becomes a person's.
         """
-        with self._writing() as database:
-            rows = [
-                (key, self._label_of(database, key), label) for key, label in _plain(labels).items()
-            ]
+        with self._writing() as rows:
+            pairs = [(key, rows.label_of(key), label) for key, label in _plain(labels).items()]
             changes = [
                 (key, before, after)
-                for key, before, after in rows
+                for key, before, after in pairs
                 if not (only_unlabelled and before is not None)
-                and (
-                    before != after
-                    or (confirms and before is not None and self._is_accepted(database, key))
-                )
+                and (before != after or (confirms and before is not None and rows.is_accepted(key)))
             ]
-            self._record(database, changes, how=how, user=user)
+            self._record(rows, changes, how=how, user=user)
         return len(changes)
 
     def rename(self, labels: Sequence[str], new: str | None, *, user: str | None = None) -> int:
@@ -231,25 +223,26 @@ class Labels:
         assert not isinstance(labels, str)
         new = None if new is None else plain_label(new)
         olds = dict.fromkeys(map(plain_label, labels))
-        with self._writing() as database:
-            rows = [row for label in olds for row in self._origins_of(database, label)]
-            if not rows:
+        with self._writing() as rows:
+            labels_by_key = {key: label for label in olds for key in rows.keys_of(label)}
+            if not labels_by_key:
                 raise UserError(f"no photograph has the label “{'” or “'.join(olds)}”")
-            changes = [(key, label, new) for key, label, _ in rows if label != new]
-            is_accepted = {
-                key for key, label, _ in rows if new and self._is_accepted(database, key)
+            changes = [(key, label, new) for key, label in labels_by_key.items() if label != new]
+            is_accepted = {key for key in labels_by_key if new and rows.is_accepted(key)}
+            origins = {
+                key: origin for label in olds for key, origin in rows.origins_of(label).items()
             }
             time, how = now(), RENAMINGS[0] if new else "label removed"
             people = [change for change in changes if change[0] not in is_accepted]
-            rejected = self._rejections_of(database, olds, new)
-            self._record(database, people, how=how, user=user, time=time, rejected=rejected)
+            rejected = dict.fromkeys(rows.unlabelled_without(olds), new) if new else {}
+            self._record(rows, people, how=how, user=user, time=time, rejected=rejected)
             self._record(
-                database,
+                rows,
                 [change for change in changes if change[0] in is_accepted],
                 how=RENAMINGS[1],
                 user=user,
                 time=time,
-                acceptances={key: origin.acceptance for key, _, origin in rows if origin},
+                acceptances={key: origin.acceptance for key, origin in origins.items()},
             )
         return len(changes)
 
@@ -264,24 +257,22 @@ class Labels:
         in earlier actions too, so that undo reaches the photograph under its new name. The renaming
         itself is in the history and can't be undone.
         """
-        with self._writing() as database:
+        with self._writing() as rows:
             renamed = {
                 _plain_key(old): _plain_key(new)
                 for old, new in {**moved, **replaced}.items()
-                if new in moved or new in replaced or self._label_of(database, new) is None
+                if new in moved or new in replaced or rows.label_of(new) is None
             }
             carried = {
                 new: label
                 for old, new in renamed.items()
-                if old not in replaced and (label := self._label_of(database, old)) is not None
+                if old not in replaced and (label := rows.label_of(old)) is not None
             }
             targets = dict.fromkeys(renamed) | carried
-            changes = [
-                (key, self._label_of(database, key), label) for key, label in targets.items()
-            ]
-            rename_in_history(database, renamed)
+            changes = [(key, rows.label_of(key), label) for key, label in targets.items()]
+            rename_in_history(rows.database, renamed)
             if carried:
-                record(database, changes, how=RENAMED, state="fixed", count=len(carried))
+                record(rows.database, changes, how=RENAMED, state="fixed", count=len(carried))
         return len(carried)
 
     def undo(self, *, user: str | None = None) -> Action | None:
@@ -309,60 +300,23 @@ class Labels:
 
     def history(self, *, limit: int = 100) -> list[Action]:
         """The last actions, newest first, including those that were undone."""
-        sql = f"SELECT {_COLUMNS} FROM actions ORDER BY number DESC LIMIT ?"
-        return [self._action(row) for row in self._file.read(sql, max(0, limit))]
+        sql = f"SELECT {ACTION} FROM actions ORDER BY number DESC LIMIT ?"
+        return [as_action(self._file, row) for row in self._file.read(sql, max(0, limit))]
 
     def _by_user(self, extreme: str, state: str) -> dict[str | None, Action]:
         numbers = f"SELECT {extreme}(number) FROM actions WHERE state = ? GROUP BY user"
-        rows = self._file.read(f"SELECT {_COLUMNS} FROM actions WHERE number IN ({numbers})", state)
-        return {action.user: action for action in map(self._action, rows)}
-
-    def _action(self, row: tuple[Any, ...]) -> Action:
-        number, time, how, label, count, state, user = row
-        self._file.require_texts([time, how, label, state, user])
-        if not isinstance(count, int):
-            raise self._file.damaged("a count is not a number")
-        return Action(number, time, how, label, count, user, undone=state in ("undone", "dropped"))
-
-    def _origins_of(
-        self, database: sqlite3.Connection, label: str
-    ) -> list[tuple[str, str, Origin | None]]:
-        """Keys of the photographs with a label, the label, its origin."""
-        sql = "SELECT key FROM labels WHERE label = ? ORDER BY key"
-        keys = [key for (key,) in database.execute(sql, (label,)).fetchall()]
-        self._file.require_texts(keys)
-        sql = f"{ORIGINS} AND labels.label = ? ORDER BY number"
-        origins = self._as_origins(database.execute(sql, (label,)).fetchall())
-        return [(key, label, origins.get(key)) for key in keys]
-
-    def _rejections_of(
-        self, database: sqlite3.Connection, labels: Iterable[str], new: str | None
-    ) -> dict[str, str]:
-        """The new name of these labels for the photographs that they were rejected for, by key."""
-        olds = {*labels}
-        rows = database.execute(REJECTIONS).fetchall() if new else []
-        keys = (key for key, name in rows if name in olds)
-        return {key: new for key in keys if new and self._label_of(database, key) is None}
-
-    def _as_origins(self, rows: Sequence[tuple[Any, ...]]) -> dict[str, Origin]:
-        """The origins in rows of `ORIGINS`, the last of each key."""
-        origins = {}
-        for key, time, how, user, confidence, encoder in rows:
-            self._file.require_texts([key, time, how, user, encoder])
-            if not isinstance(confidence, float | None):
-                raise self._file.damaged("a confidence is not a number")
-            origins[key] = Origin(time, how, user, Acceptance(confidence, encoder))
-        return origins
+        rows = self._file.read(f"SELECT {ACTION} FROM actions WHERE number IN ({numbers})", state)
+        return {action.user: action for action in (as_action(self._file, row) for row in rows)}
 
     @contextmanager
-    def _writing(self) -> Iterator[sqlite3.Connection]:
+    def _writing(self) -> Iterator[LabelRows]:
         with self._file.writing() as database:
-            yield database
+            yield LabelRows(self._file, database)
         self.last_write = object()
 
     def _record(
         self,
-        database: sqlite3.Connection,
+        rows: LabelRows,
         changes: Sequence[tuple[str, str | None, str | None]],
         *,
         how: str,
@@ -376,9 +330,9 @@ class Labels:
         if not changes and not rejected:
             return
         sql = f"UPDATE actions SET state = 'dropped' WHERE state = 'undone' AND {_OWN}"
-        database.execute(sql, {"user": user or NOBODY})
+        rows.database.execute(sql, {"user": user or NOBODY})
         record(
-            database,
+            rows.database,
             changes,
             how=how,
             state="done",
@@ -389,29 +343,6 @@ class Labels:
             rejected=rejected,
         )
 
-    def _label_of(self, database: sqlite3.Connection, key: str) -> str | None:
-        row = database.execute("SELECT label FROM labels WHERE key = ?", (key,)).fetchone()
-        label: str | None = None if row is None else row[0]
-        self._file.require_texts([label])
-        return label
-
-    def _is_accepted(self, database: sqlite3.Connection, key: str) -> bool:
-        rows = database.execute(f"{ACCEPTED_LABELS} AND own.key = ?", (key,)).fetchall()
-        self._file.require_texts(cell for row in rows for cell in row)
-        return bool(rows)
-
-    def _first(
-        self, database: sqlite3.Connection, sql: str, *values: Any
-    ) -> tuple[Any, ...] | None:
-        row: tuple[Any, ...] | None = database.execute(sql, values).fetchone()
-        return row
-
-    def _former(self, database: sqlite3.Connection, key: str, number: int) -> str | None:
-        """The label that a photograph had before an action."""
-        row = self._first(database, FORMER, key, number)
-        self._file.require_texts(row or ())
-        return row[0] if row else None
-
     def _steps(
         self, state: str, next_state: str, user: str | None, *, order: str, columns: str
     ) -> Action | None:
@@ -419,38 +350,38 @@ class Labels:
         user = user and plain_user(user)
         if not self.path.exists():
             return None
-        with self._writing() as database:
+        with self._writing() as rows:
             order = f"ORDER BY number {order} LIMIT 2"
-            sql = f"SELECT {_COLUMNS} FROM actions WHERE state = :state AND {_OWN} {order}"
-            rows = database.execute(sql, {"state": state, "user": user}).fetchall()
-            is_pair = len(rows) == 2 and len({time for _, time, *_ in rows}) == 1
-            if not (is_pair and {how for _, _, how, *_ in rows} == {*RENAMINGS}):
-                rows = rows[:1]
-            actions = [self._step(database, row, next_state, columns=columns) for row in rows]
+            sql = f"SELECT {ACTION} FROM actions WHERE state = :state AND {_OWN} {order}"
+            pair = rows.database.execute(sql, {"state": state, "user": user}).fetchall()
+            is_pair = len(pair) == 2 and len({time for _, time, *_ in pair}) == 1
+            if not (is_pair and {how for _, _, how, *_ in pair} == {*RENAMINGS}):
+                pair = pair[:1]
+            actions = [self._step(rows, row, next_state, columns=columns) for row in pair]
             if actions:
-                count_up(database)
+                count_up(rows.database)
         return replace(actions[0], count=sum(a.count for a in actions)) if actions else None
 
     def _step(
-        self, database: sqlite3.Connection, row: tuple[Any, ...], next_state: str, *, columns: str
+        self, rows: LabelRows, row: tuple[Any, ...], next_state: str, *, columns: str
     ) -> Action:
         sql = f"SELECT {columns} FROM changes WHERE action = ?"
-        changes = database.execute(sql, (row[0],)).fetchall()
+        changes = rows.database.execute(sql, (row[0],)).fetchall()
         self._file.require_texts(cell for change in changes for cell in change)
         # A photograph that got the name of another one (`carry`) has the changes of both:
         # those that don't fit belong to the other one. What others did since stays
         fitting = [
             (key, label)
             for key, expected, label in changes
-            if self._label_of(database, key) == expected
-            and (next_state == "done" or not self._first(database, LATER, key, row[0]))
+            if rows.label_of(key) == expected
+            and (next_state == "done" or not rows.has_later(key, row[0]))
         ]
         if next_state == "undone":
-            fitting = [(key, self._former(database, key, row[0])) for key, _ in fitting]
+            fitting = [(key, rows.former(key, row[0])) for key, _ in fitting]
         number, time, how, label, _, _, user = row
-        action = self._action((number, time, how, label, len(fitting), next_state, user))
-        apply(database, fitting)
-        database.execute("UPDATE actions SET state = ? WHERE number = ?", (next_state, row[0]))
+        action = as_action(self._file, (number, time, how, label, len(fitting), next_state, user))
+        apply(rows.database, fitting)
+        rows.database.execute("UPDATE actions SET state = ? WHERE number = ?", (next_state, row[0]))
         return action
 
 

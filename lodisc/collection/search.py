@@ -19,7 +19,7 @@ from lodisc.collection.lookalikes import (
     measured_recall,
     same_kind_shares,
 )
-from lodisc.collection.row_labels import current_row_labels, predict, row_labels
+from lodisc.collection.row_labels import current_row_labels, predict
 from lodisc.collection.where import rows_where
 from lodisc.data.photo import printable
 from lodisc.errors import UserError
@@ -69,8 +69,8 @@ def look_up(
     from lodisc.vectors.same_kind import learn_same_kind, not_told  # loads scipy
 
     photos = collection.photos()
-    labels, accepted_keys = collection.labels.with_accepted_keys()
-    from_people = row_labels(photos, labels, accepted_keys, {}).from_people
+    labels = collection.labels.current()
+    from_people = current_row_labels(collection, photos).from_people
     vectors_QD = _vectors(collection, photos, queries, device=device)
     allowed_N = None if where is None else allowed_rows(collection, photos, where)
     rows_QK, scores_QK = look_alikes(

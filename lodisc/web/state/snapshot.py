@@ -148,8 +148,10 @@ class Snapshot:
             return np.zeros(0, np.int64)
         is_new_N = np.zeros(len(self.photos), np.bool_)
         is_new_N[names.new_kinds.likely] = True
-        rows = np.flatnonzero(self.awaits_label_N & ~is_new_N)
-        rows = rows[[names.labels[row] is not None for row in rows.tolist()]]
+        nameless = [row for row in self.by_row.rejected if names.labels[row] is None]
+        has_name_N = np.ones(len(self.photos), np.bool_)
+        has_name_N[nameless] = False
+        rows = np.flatnonzero(self.awaits_label_N & has_name_N & ~is_new_N)
         class_R = names.likeliest[rows, 0]
         return rows[np.lexsort((-names.confidence[rows], class_R))]
 
