@@ -166,6 +166,7 @@ def test_a_long_list_of_labels_is_narrowed(server: Server, open_page: Callable[.
     Collection(server.folder).labels.rename(["kind 20"], "kind 00")
     page.locator("#facet-label li", has_text="kind 20").wait_for(state="detached")
     assert field.input_value() == "KIND 2" and entries.count() == len(keys) - 21
+    assert page.evaluate("document.activeElement.dataset.list") == "facet-label"
 
 
 def test_another_order_takes_the_place_of_likeness_and_p_keeps_the_filters(

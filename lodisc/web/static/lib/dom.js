@@ -107,9 +107,23 @@ export const isShortcut = (event) =>
 let calls = 0;
 let newestCall = 0;
 
+const IDENTITY = ["id", "name", "value", "href", "aria-label"]; // attributes of a control
+
+/**
+ * What the same control is in another part, or undefined.
+ * @param {Element} control
+ * @param {Element} part
+ */
+function twinOf(control, part) {
+  const twin = [...part.querySelectorAll(control.tagName)].find((other) =>
+    IDENTITY.every((name) => other.getAttribute(name) === control.getAttribute(name)),
+  );
+  return twin instanceof HTMLElement ? twin : undefined;
+}
+
 /**
  * Load this page again and replace the parts that the selectors name, unless a later call has
- * already done so.
+ * already done so. The control that has the focus keeps it, where it is still there.
  * @param {string[]} selectors
  */
 export async function refresh(...selectors) {
@@ -122,7 +136,10 @@ export async function refresh(...selectors) {
   for (const selector of selectors) {
     const [element, fresh] = [document.querySelector(selector), page.querySelector(selector)];
     if (element && fresh && element.outerHTML !== fresh.outerHTML) {
+      const { activeElement } = document;
+      const twin = activeElement && element.contains(activeElement) && twinOf(activeElement, fresh);
       element.replaceWith(document.adoptNode(fresh));
+      if (twin) twin.focus({ preventScroll: true });
     }
   }
 }

@@ -1,6 +1,6 @@
 // The groups page: group the photographs again, and label a whole group.
 import { post } from "../lib/api.js";
-import { find, findAll, findOptional, refresh } from "../lib/dom.js";
+import { find, findAll, refresh } from "../lib/dom.js";
 import { notify, notifyError } from "../lib/notices.js";
 import { bindCancel, followGrouping, hideGrouping, isGrouping } from "../parts/grouping.js";
 import { labelField, suggestFromPage } from "../parts/label-field.js";
@@ -57,15 +57,12 @@ async function follow(answer) {
   }
 }
 
-/** Show the groups as they are on the server; the field with the focus keeps it. */
+/** Show the groups as they are on the server. */
 async function update() {
-  const form = document.activeElement?.closest("form");
   const former = find(".groups");
   await refresh(".groups");
   if (find(".groups") === former) return;
   bind();
-  const group = form?.dataset.group;
-  if (group !== undefined) findOptional(`form[data-group="${group}"] input`)?.focus();
 }
 
 onLabels(() => update().catch(notifyError));

@@ -92,16 +92,7 @@ class LabelsPage {
 
   async #reload() {
     try {
-      const row = document.activeElement?.closest("tr");
-      const control =
-        row &&
-        [...row.querySelectorAll("input, a, button")].indexOf(
-          /** @type {Element} */ (document.activeElement),
-        );
       await refresh("#uses");
-      const same = this.#rows.find((other) => row && labelOf(other) === labelOf(row));
-      const controls = same?.querySelectorAll("input, a, button") ?? [];
-      if (control !== null) /** @type {HTMLElement} */ (controls[control ?? 0])?.focus();
       const labels = new Set(this.#rows.map(labelOf));
       for (const label of this.#selection) if (!labels.has(label)) this.#selection.delete(label);
       suggestFromPage();

@@ -4,15 +4,12 @@ import { searchedForm } from "../lib/text.js";
 
 /** @type {Map<string, string>} what is searched for, by the list */
 const texts = new Map();
-/** @type {string | undefined} the list whose field a person is in */
-let focused;
 
 /** Narrow the lists that are there now, which may be new. */
 export function narrow() {
   for (const field of findAll("input.narrow", HTMLInputElement)) {
     const name = field.dataset.list ?? "";
     field.value = texts.get(name) ?? "";
-    if (name === focused && document.activeElement === document.body) field.focus();
     const text = searchedForm(field.value.trim());
     const list = find(`#${name}`);
     for (const entry of findAll("li", HTMLElement, list)) {
@@ -25,10 +22,6 @@ export function narrow() {
   }
 }
 
-addEventListener("focusin", ({ target }) => {
-  const field = target instanceof HTMLElement && target.matches(".narrow") ? target : null;
-  focused = field?.dataset.list;
-});
 addEventListener("input", ({ target }) => {
   if (!(target instanceof HTMLInputElement) || !target.matches(".narrow")) return;
   texts.set(target.dataset.list ?? "", target.value);
