@@ -12,6 +12,7 @@ from fastapi.testclient import TestClient
 from web import FINCHES, WRENS, Server, by_key, client_of, listed
 
 from lodisc.collection.collection import Collection
+from lodisc.collection.label_file import Busy
 
 browser, context, embedded, expected, open_page, server = (
     web.browser,
@@ -78,6 +79,19 @@ def test_lately_labelled_first(client: TestClient, folder: Path) -> None:
     assert every[:3] == [WRENS[1], *FINCHES[:2]]
     unlabelled = [key for key in sorted(every) if key not in Collection(folder).labels.current()]
     assert every[-len(unlabelled) :] == unlabelled, "those without a label come last, by name"
+
+
+def test_while_another_program_locks_the_labels_the_order_is_by_name_and_then_right(
+    client: TestClient, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def locked() -> None:
+        raise Busy("locked")
+
+    labels = client.app.state.collection.labels  # type: ignore[attr-defined]
+    with monkeypatch.context() as patch:
+        patch.setattr(labels, "origins", locked)
+        assert listed(client, sort="labelled") == listed(client)
+    assert listed(client, sort="labelled")[:2] == FINCHES[:2]
 
 
 def test_the_surest_names_first(client: TestClient) -> None:

@@ -321,14 +321,17 @@ class State:
         """The larger, the later a label was given [N]; 0 without a label."""
 
         def compute() -> NDArray[np.int64]:
-            origins = self.origins(snapshot)
+            origins = self._origins.get(snapshot.labels_stamp, self.collection.labels.origins)
             times = [
                 origins[key].time if label is not None and key in origins else ""
                 for key, label in zip(snapshot.photos.keys, snapshot.labels, strict=True)
             ]
             return np.unique([*times, ""], return_inverse=True)[1][:-1]
 
-        return self._label_order.get((snapshot.photos, snapshot.labels_stamp), compute)
+        try:
+            return self._label_order.get((snapshot.photos, snapshot.labels_stamp), compute)
+        except LabelsBusy:
+            return np.zeros(len(snapshot.photos), np.int64)
 
     def upload(self, id: str) -> Upload | None:
         """The upload with this id; None if it was dropped."""
